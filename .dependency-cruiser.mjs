@@ -1,0 +1,63 @@
+/** The layering rules of the source tree. Each comment says what to do when the rule fires. */
+const layer = (name, comment, from, to) => ({ name, comment, severity: "error", from, to })
+
+export default {
+  forbidden: [
+    layer(
+      "core-is-pure",
+      "core decides and describes; move the I/O to an edge folder and pass its result in",
+      { path: "^src/core/" },
+      { pathNot: ["^src/core/", "^crypto$", "^node:crypto$"] },
+    ),
+    layer(
+      "app-sees-core-only",
+      "a use case takes ports from core/ports.ts; let wiring.ts hand in the implementation",
+      { path: "^src/app/" },
+      { pathNot: ["^src/(core|app)/", "^crypto$", "^node:crypto$"] },
+    ),
+    layer(
+      "pkcs11-packages-stay-inside",
+      "add an operation to the Token port instead of calling PKCS #11 from here",
+      { pathNot: "^src/pkcs11/" },
+      { path: "node_modules/(pkcs11js|graphene-pk11|koffi)/" },
+    ),
+    layer(
+      "aws-packages-stay-inside",
+      "add an operation to the Kms port instead of calling the SDK from here",
+      { pathNot: "^src/kms/" },
+      { path: "node_modules/(@aws-sdk|@smithy)/" },
+    ),
+    layer(
+      "yargs-stays-in-cli",
+      "a command is described by defineCommand in cli/command.ts",
+      { pathNot: "^src/cli/" },
+      { path: "node_modules/yargs/" },
+    ),
+    layer(
+      "local-kms-stands-apart",
+      "the local KMS must not share code with the wrapping side, or a mistake in one hides in the other",
+      { path: "^src/local-kms/" },
+      { path: "^src/", pathNot: ["^src/local-kms/", "^src/core/(key-spec|key-arn)\\.ts$"] },
+    ),
+    layer(
+      "only-its-command-imports-local-kms",
+      "talk to the local KMS over HTTP",
+      { path: "^src/", pathNot: ["^src/local-kms/", "^src/cli/commands/local-kms\\.ts$"] },
+      { path: "^src/local-kms/" },
+    ),
+    layer(
+      "edges-do-not-know-each-other",
+      "an adapter sees core only; join adapters in wiring.ts",
+      { path: "^src/(pkcs11|kms|store|config|log)/" },
+      { path: "^src/(pkcs11|kms|store|config|log|cli|app)/", pathNot: "^src/$1/" },
+    ),
+    layer("no-cycles", "break the cycle: move what both need into a third file", {}, { circular: true }),
+    layer("no-orphans", "delete the file or use it", { orphan: true, pathNot: "\\.d\\.ts$" }, {}),
+  ],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.base.json" },
+    doNotFollow: { path: "node_modules" },
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "require", "node", "default"] },
+  },
+}

@@ -1,0 +1,163 @@
+/**
+ * The KMS key specs whose material can be imported (Origin EXTERNAL): one row says everything that differs between
+ * them, so that nothing below enumerates key specs. Sources: AWS KMS Developer Guide "Importing key material" and
+ * "Select a wrapping algorithm"; PKCS #11 v3.1 mechanisms; RFC 5480, RFC 8410 and SEC 2 for the curves.
+ */
+
+/** What the material is, which decides its plaintext format: raw bytes for `aes` and `hmac`, PKCS #8 for the rest. */
+export type KeyFamily = "aes" | "hmac" | "rsa" | "ec" | "edwards"
+
+export type KeyUsage = "ENCRYPT_DECRYPT" | "SIGN_VERIFY" | "GENERATE_VERIFY_MAC" | "KEY_AGREEMENT"
+
+/** How it can be proven that KMS holds the same material (PRODUCT.md section 6, `proof.kind`). */
+export type ProofKind = "public-key" | "mac" | "key-material-id" | "none"
+
+export type WrappingKeySpec = "RSA_2048" | "RSA_3072" | "RSA_4096"
+
+interface KeySpecRow {
+  readonly family: KeyFamily
+  /** Bits of the key: AES and HMAC key length, RSA modulus, EC field. */
+  readonly bits: number
+  /** Key usages that KMS allows for the spec; a single one is its default. */
+  readonly usages: readonly KeyUsage[]
+  /** Wrapping key specs under which KMS takes the bare material by RSAES_OAEP_*; empty where KMS refuses OAEP. */
+  readonly oaepUnder: readonly WrappingKeySpec[]
+  /** Whether KMS takes the material by RSA_AES_KEY_WRAP_*. */
+  readonly rsaAes: boolean
+  /** PKCS #11 key type of the (private or secret) key object. */
+  readonly keyType: "CKK_AES" | "CKK_GENERIC_SECRET" | "CKK_RSA" | "CKK_EC" | "CKK_EC_EDWARDS"
+  readonly generation:
+    | "CKM_AES_KEY_GEN"
+    | "CKM_GENERIC_SECRET_KEY_GEN"
+    | "CKM_RSA_PKCS_KEY_PAIR_GEN"
+    | "CKM_EC_KEY_PAIR_GEN"
+    | "CKM_EC_EDWARDS_KEY_PAIR_GEN"
+  /** CKA_EC_PARAMS: the DER of the named curve's object identifier. */
+  readonly ecParams?: Uint8Array
+  /** The curve's name in a JSON Web Key (RFC 7518 section 6.2.1.1, RFC 8812, RFC 8037). */
+  readonly jwkCurve?: "P-256" | "P-384" | "P-521" | "secp256k1" | "Ed25519"
+  /** The HMAC that KMS computes with it, and the token's mechanism for the same. */
+  readonly mac?: {
+    readonly hash: "sha224" | "sha256" | "sha384" | "sha512"
+    readonly mechanism: "CKM_SHA224_HMAC" | "CKM_SHA256_HMAC" | "CKM_SHA384_HMAC" | "CKM_SHA512_HMAC"
+    /** KMS MacAlgorithmSpec. */
+    readonly algorithm: "HMAC_SHA_224" | "HMAC_SHA_256" | "HMAC_SHA_384" | "HMAC_SHA_512"
+  }
+  readonly proof: Exclude<ProofKind, "none">
+}
+
+const ANY_RSA = ["RSA_2048", "RSA_3072", "RSA_4096"] as const
+/** OAEP with SHA-256 under RSA_2048 carries 190 bytes, too few for these; KMS refuses SHA-1 there as well. */
+const LARGE_RSA = ["RSA_3072", "RSA_4096"] as const
+
+const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"))
+
+const hmac = (
+  bits: number,
+  hash: "sha224" | "sha256" | "sha384" | "sha512",
+  mechanism: "CKM_SHA224_HMAC" | "CKM_SHA256_HMAC" | "CKM_SHA384_HMAC" | "CKM_SHA512_HMAC",
+  algorithm: "HMAC_SHA_224" | "HMAC_SHA_256" | "HMAC_SHA_384" | "HMAC_SHA_512",
+): KeySpecRow => ({
+  family: "hmac",
+  bits,
+  usages: ["GENERATE_VERIFY_MAC"],
+  oaepUnder: ANY_RSA,
+  rsaAes: false,
+  keyType: "CKK_GENERIC_SECRET",
+  generation: "CKM_GENERIC_SECRET_KEY_GEN",
+  mac: { hash, mechanism, algorithm },
+  proof: "mac",
+})
+
+const rsa = (bits: number): KeySpecRow => ({
+  family: "rsa",
+  bits,
+  usages: ["ENCRYPT_DECRYPT", "SIGN_VERIFY"],
+  oaepUnder: [],
+  rsaAes: true,
+  keyType: "CKK_RSA",
+  generation: "CKM_RSA_PKCS_KEY_PAIR_GEN",
+  proof: "public-key",
+})
+
+const ec = (
+  bits: number,
+  ecParams: string,
+  jwkCurve: "P-256" | "P-384" | "P-521" | "secp256k1",
+  usages: readonly KeyUsage[],
+  oaepUnder: readonly WrappingKeySpec[],
+): KeySpecRow => ({
+  family: "ec",
+  bits,
+  usages,
+  oaepUnder,
+  rsaAes: true,
+  keyType: "CKK_EC",
+  generation: "CKM_EC_KEY_PAIR_GEN",
+  ecParams: hex(ecParams),
+  jwkCurve,
+  proof: "public-key",
+})
+
+const KEY_SPEC_ROWS = {
+  SYMMETRIC_DEFAULT: {
+    family: "aes",
+    bits: 256,
+    usages: ["ENCRYPT_DECRYPT"],
+    oaepUnder: ANY_RSA,
+    rsaAes: false,
+    keyType: "CKK_AES",
+    generation: "CKM_AES_KEY_GEN",
+    proof: "key-material-id",
+  },
+  HMAC_224: hmac(224, "sha224", "CKM_SHA224_HMAC", "HMAC_SHA_224"),
+  HMAC_256: hmac(256, "sha256", "CKM_SHA256_HMAC", "HMAC_SHA_256"),
+  HMAC_384: hmac(384, "sha384", "CKM_SHA384_HMAC", "HMAC_SHA_384"),
+  HMAC_512: hmac(512, "sha512", "CKM_SHA512_HMAC", "HMAC_SHA_512"),
+  RSA_2048: rsa(2048),
+  RSA_3072: rsa(3072),
+  RSA_4096: rsa(4096),
+  ECC_NIST_P256: ec(256, "06082a8648ce3d030107", "P-256", ["SIGN_VERIFY", "KEY_AGREEMENT"], ANY_RSA),
+  ECC_NIST_P384: ec(384, "06052b81040022", "P-384", ["SIGN_VERIFY", "KEY_AGREEMENT"], ANY_RSA),
+  ECC_NIST_P521: ec(521, "06052b81040023", "P-521", ["SIGN_VERIFY", "KEY_AGREEMENT"], LARGE_RSA),
+  ECC_SECG_P256K1: ec(256, "06052b8104000a", "secp256k1", ["SIGN_VERIFY"], ANY_RSA),
+  ECC_NIST_EDWARDS25519: {
+    family: "edwards",
+    bits: 255,
+    usages: ["SIGN_VERIFY"],
+    oaepUnder: LARGE_RSA,
+    rsaAes: true,
+    keyType: "CKK_EC_EDWARDS",
+    generation: "CKM_EC_EDWARDS_KEY_PAIR_GEN",
+    ecParams: hex("06032b6570"),
+    jwkCurve: "Ed25519",
+    proof: "public-key",
+  },
+} as const satisfies Record<string, KeySpecRow>
+
+export type KeySpec = keyof typeof KEY_SPEC_ROWS
+
+export const KEY_SPECS: Readonly<Record<KeySpec, KeySpecRow>> = KEY_SPEC_ROWS
+
+export const KEY_SPEC_NAMES = Object.keys(KEY_SPEC_ROWS) as readonly KeySpec[]
+
+export const WRAPPING_KEY_SPECS: Readonly<Record<WrappingKeySpec, { readonly modulusBits: number }>> = {
+  RSA_2048: { modulusBits: 2048 },
+  RSA_3072: { modulusBits: 3072 },
+  RSA_4096: { modulusBits: 4096 },
+}
+
+export const WRAPPING_KEY_SPEC_NAMES = Object.keys(WRAPPING_KEY_SPECS) as readonly WrappingKeySpec[]
+
+export function isKeySpec(name: string): name is KeySpec {
+  return Object.hasOwn(KEY_SPEC_ROWS, name)
+}
+
+export function isWrappingKeySpec(name: string): name is WrappingKeySpec {
+  return Object.hasOwn(WRAPPING_KEY_SPECS, name)
+}
+
+/** Whether the material is a key pair, whose public half both sides can show. */
+export function isAsymmetric(keySpec: KeySpec): boolean {
+  return KEY_SPECS[keySpec].proof === "public-key"
+}
