@@ -1,0 +1,112 @@
+import type { KeyAttributes } from "./source-key.js"
+
+/** How a source key lives between imports (PRODUCT.md section 4). */
+export const CUSTODIES = {
+  sealed: { available: false, reimport: true },
+  token: { available: true, reimport: true },
+  locked: { available: false, reimport: false },
+  session: { available: true, reimport: false },
+} as const
+
+export type Custody = keyof typeof CUSTODIES
+
+export const CUSTODY_NAMES = Object.keys(CUSTODIES) as readonly Custody[]
+
+export function isCustody(name: string): name is Custody {
+  return Object.hasOwn(CUSTODIES, name)
+}
+
+/**
+ * What live probing with throw-away keys showed of the promises that custody stands on; null where the token could
+ * not be asked. PKCS #11 v3.1 section 4.10 (secret keys) and 4.9 (private keys) say what ought to be true.
+ */
+export interface EnforcementFacts {
+  /** C_WrapKey refuses a key with CKA_EXTRACTABLE=false. */
+  readonly extractableFalseRefusesWrap: boolean | null
+  /** CKA_EXTRACTABLE=false cannot become true, by C_SetAttributeValue or C_CopyObject. */
+  readonly extractableOneWay: boolean | null
+  /** CKA_SENSITIVE=true is kept, and cannot become false. */
+  readonly sensitiveOneWay: boolean | null
+  /** A key with CKA_WRAP_WITH_TRUSTED=true does not leave under an untrusted wrapping key. */
+  readonly wrapWithTrustedEnforced: boolean | null
+  /** CKA_LOCAL, CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE tell a generated key from a created one. */
+  readonly provenanceHonest: boolean | null
+}
+
+/** Whether the token keeps what a custody promises, and what it does not keep. */
+export interface CustodyVerdict {
+  readonly custody: Custody
+  readonly enforced: boolean
+  readonly reason: string
+}
+
+/** The facts each custody needs; `token` and `session` keep an extractable key and so promise only its secrecy. */
+const NEEDS: Readonly<Record<Custody, readonly (keyof EnforcementFacts)[]>> = {
+  sealed: ["sensitiveOneWay", "extractableFalseRefusesWrap", "extractableOneWay"],
+  token: ["sensitiveOneWay"],
+  locked: ["sensitiveOneWay", "extractableFalseRefusesWrap", "extractableOneWay"],
+  session: ["sensitiveOneWay"],
+}
+
+const FACT_BROKEN: Readonly<Record<keyof EnforcementFacts, string>> = {
+  extractableFalseRefusesWrap: "wraps a key whose CKA_EXTRACTABLE is false",
+  extractableOneWay: "lets CKA_EXTRACTABLE go from false to true",
+  sensitiveOneWay: "does not keep CKA_SENSITIVE",
+  wrapWithTrustedEnforced: "wraps a CKA_WRAP_WITH_TRUSTED key under an untrusted wrapping key",
+  provenanceHonest: "does not tell where a key came from (CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE)",
+}
+
+/** In words, what a fact says when it does not hold. */
+export function brokenFact(fact: keyof EnforcementFacts): string {
+  return FACT_BROKEN[fact]
+}
+
+/** Judges every custody by what probing showed. */
+export function judgeCustodies(facts: EnforcementFacts): readonly CustodyVerdict[] {
+  return CUSTODY_NAMES.map((custody) => {
+    const broken = NEEDS[custody].filter((fact) => facts[fact] !== true)
+    if (broken.length > 0) {
+      const words = broken.map((fact) =>
+        facts[fact] === null ? `could not be asked whether it ${FACT_BROKEN[fact]}` : FACT_BROKEN[fact],
+      )
+      return { custody, enforced: false, reason: `the token ${words.join(", ")}` }
+    }
+    if (!CUSTODIES[custody].available)
+      return { custody, enforced: true, reason: "the token keeps what it needs; not offered in this version" }
+    return { custody, enforced: true, reason: "probed with throw-away keys" }
+  })
+}
+
+/** An attribute that is not what custody asks for. */
+export interface AttributeFinding {
+  readonly attribute: keyof KeyAttributes
+  readonly expected: boolean
+  readonly actual: boolean | null
+}
+
+const EXPECTED: Readonly<Record<Custody, Partial<Readonly<Record<keyof KeyAttributes, boolean>>>>> = {
+  sealed: { token: false, sensitive: true, extractable: true },
+  token: { token: true, private: true, sensitive: true, extractable: true },
+  locked: { token: true, private: true, sensitive: true, extractable: false },
+  session: { token: false, private: true, sensitive: true, extractable: true },
+}
+
+const NO_USAGE = { encrypt: false, decrypt: false, verify: false, wrap: false, unwrap: false, derive: false } as const
+
+/**
+ * Compares a key's attributes, as read back, with what its custody asks for. `signs` is true for an HMAC source key,
+ * whose proof is a MAC. An attribute that does not apply to the key's class and reads null passes; CKA_SENSITIVE,
+ * CKA_EXTRACTABLE and CKA_TOKEN never do.
+ */
+export function assessAttributes(
+  attributes: KeyAttributes,
+  custody: Custody,
+  signs: boolean,
+): readonly AttributeFinding[] {
+  const expected: Partial<Record<keyof KeyAttributes, boolean>> = { ...NO_USAGE, sign: signs, ...EXPECTED[custody] }
+  return (Object.entries(expected) as [keyof KeyAttributes, boolean][]).flatMap(([attribute, value]) => {
+    const actual = attributes[attribute] as boolean | null
+    const passes = actual === value || (actual === null && !(attribute in EXPECTED[custody]))
+    return passes ? [] : [{ attribute, expected: value, actual }]
+  })
+}

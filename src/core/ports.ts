@@ -1,0 +1,201 @@
+import type { CustodyVerdict, EnforcementFacts } from "./custody.js"
+import type { KeySpec, KeyUsage, WrappingKeySpec } from "./key-spec.js"
+import type { ImportParameters } from "./import-parameters.js"
+import type { InventoryEntry } from "./inventory.js"
+import type { Secret } from "./secret.js"
+import type { SourceKey, SourceKeyTemplate } from "./source-key.js"
+import type { WrapPath, WrappingAlgorithm } from "./wrapping-algorithm.js"
+import type { WrappingKey } from "./wrapping-key.js"
+
+/** CK_TOKEN_INFO and CK_INFO, trimmed; `library` is the description and version of the module. */
+export interface TokenInfo {
+  readonly label: string
+  readonly serial: string
+  readonly manufacturer: string
+  readonly model: string
+  readonly firmwareVersion: string
+  readonly library: string
+}
+
+/** One way to carry one kind of key: what the self-test is asked about. */
+export interface WrapRequest {
+  readonly keySpec: KeySpec
+  readonly wrappingAlgorithm: WrappingAlgorithm
+  readonly wrappingKeySpec: WrappingKeySpec
+}
+
+/** The self-test's verdict on one {@link WrapRequest} (invariant I9). */
+export interface WrapCapability extends WrapRequest {
+  /** The path that passed; null if none did. */
+  readonly wrapPath: WrapPath | null
+  /** `CKM_…` names that the path calls, in order. */
+  readonly mechanisms: readonly string[]
+  readonly usable: boolean
+  /** In words: why it is usable, or what is wrong with each path that was tried. */
+  readonly reason: string
+}
+
+/** What the token made of a source key under a wrapping key. */
+export interface WrappedKeyMaterial {
+  /** RSAES-OAEP(material), or `RSA-OAEP(aesKey) || AES-KWP(material)`. */
+  readonly bytes: Uint8Array
+  readonly wrappingAlgorithm: WrappingAlgorithm
+  readonly wrapPath: WrapPath
+  readonly mechanisms: readonly string[]
+  readonly wrappingKeyFingerprint: string
+}
+
+/** An object of the token that carries a keyferry label but is no whole source key. */
+export interface StrayObject {
+  readonly id: string
+  readonly label: string
+  /** In words: what is missing or odd. */
+  readonly reason: string
+}
+
+/** A logged-in token. Disposing it closes its sessions, and with them every session object. */
+export interface Token extends AsyncDisposable {
+  readonly info: TokenInfo
+  /** Source keys (objects with a keyferry label) by CKA_ID, by label, or all; as read back from the token now. */
+  findSourceKeys(by?: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]>
+  strayObjects(): Promise<readonly StrayObject[]>
+  /**
+   * Generates key material in the token and reads its attributes back. A key whose attributes are not as its custody
+   * asks is destroyed again. With custody `session` the key lives until the token is disposed.
+   *
+   * @throws ERR_KEY_SPEC_UNSUPPORTED, ERR_KEY_ATTRIBUTES, ERR_NAME_TAKEN (ID or label in use), ERR_TOKEN_*
+   */
+  generateSourceKey(template: SourceKeyTemplate): Promise<SourceKey>
+  /** Destroys every object of the source key. */
+  destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void>
+  /** Proves each path with throw-away keys, or answers from the cache unless `fresh`; one verdict a request, in order. */
+  selfTest(requests: readonly WrapRequest[], options?: { readonly fresh?: boolean }): Promise<readonly WrapCapability[]>
+  /** Probes with throw-away keys what the token enforces; cached like the self-test. */
+  probeCustody(options?: {
+    readonly fresh?: boolean
+  }): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }>
+  /**
+   * Wraps the source key under the wrapping key by the path that the self-test proved. The wrapping key exists in the
+   * token as a session object for the time of the call.
+   *
+   * @throws ERR_KEY_NOT_FOUND, ERR_KEY_NOT_EXTRACTABLE, ERR_WRAP_RESULT, ERR_TOKEN_*
+   */
+  wrap(key: SourceKey, under: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial>
+  /** SubjectPublicKeyInfo, DER, of an asymmetric source key. */
+  publicKey(key: SourceKey): Promise<Uint8Array>
+  /** HMAC of the message by an HMAC source key, full length of its hash. */
+  mac(key: SourceKey, message: Uint8Array): Promise<Uint8Array>
+}
+
+/** KMS `KeyMetadata`, as far as keyferry looks at it. */
+export interface KeyDescription {
+  readonly keyArn: string
+  readonly keyId: string
+  readonly keyState: string
+  readonly keySpec: string
+  readonly keyUsage: string
+  readonly origin: string
+  readonly multiRegion: boolean
+  readonly creationDate: Date | null
+  readonly deletionDate: Date | null
+  readonly expirationModel: ExpirationModel | null
+  readonly validTo: Date | null
+  readonly currentKeyMaterialId: string | null
+}
+
+export type ExpirationModel = "KEY_MATERIAL_EXPIRES" | "KEY_MATERIAL_DOES_NOT_EXPIRE"
+
+/** When the material is to expire: a whole second, under 365 days ahead (ImportKeyMaterial `ValidTo`); null for never. */
+export type ValidTo = Date | null
+
+export interface CreateKeyRequest {
+  readonly keySpec: KeySpec
+  readonly keyUsage: KeyUsage
+  readonly description: string | null
+  readonly multiRegion: boolean
+  readonly tags: Readonly<Record<string, string>>
+}
+
+export interface ImportTerms {
+  readonly validTo: ValidTo
+  /** Symmetric keys only; leave undefined for others, since KMS refuses it. */
+  readonly importType?: "NEW_KEY_MATERIAL" | "EXISTING_KEY_MATERIAL"
+  readonly keyMaterialId?: string
+}
+
+export interface KeyRotation {
+  readonly keyMaterialId: string
+  readonly importState: string | null
+  readonly keyMaterialState: string | null
+  readonly validTo: Date | null
+}
+
+/**
+ * AWS KMS in one account and Region: one method an API operation. Every method throws a KeyferryError ERR_KMS_* whose
+ * causes hold the AWS error name, its message and the request ID; an operation whose outcome is unknown (its answer was
+ * lost) throws ERR_KMS_OUTCOME_UNKNOWN if it is one that cannot simply be sent again (CreateKey).
+ */
+export interface Kms {
+  readonly region: string
+  /** The endpoint, where one was named; null for AWS' own of the Region. `origin` says who named it. */
+  readonly endpoint: { readonly url: string; readonly origin: string } | null
+  /** STS GetCallerIdentity. */
+  callerIdentity(): Promise<{ account: string; arn: string }>
+  createKey(request: CreateKeyRequest): Promise<{ key: KeyDescription; requestId: string | null }>
+  /** Takes a key ID, key ARN, alias name or alias ARN. */
+  describeKey(keyId: string): Promise<KeyDescription>
+  /** All keys of the account and Region; pages are fetched as they are asked for. */
+  listKeys(): AsyncIterable<{ keyId: string; keyArn: string }>
+  listResourceTags(keyId: string): Promise<Readonly<Record<string, string>>>
+  tagResource(keyId: string, tags: Readonly<Record<string, string>>): Promise<void>
+  createAlias(alias: string, keyId: string): Promise<void>
+  getParametersForImport(keyArn: string, algorithm: WrappingAlgorithm, spec: WrappingKeySpec): Promise<ImportParameters>
+  importKeyMaterial(
+    keyArn: string,
+    importToken: Secret<Uint8Array>,
+    encryptedKeyMaterial: Uint8Array,
+    terms: ImportTerms,
+  ): Promise<{ keyMaterialId: string | null; requestId: string | null }>
+  listKeyRotations(keyArn: string): Promise<readonly KeyRotation[]>
+  /** SubjectPublicKeyInfo, DER. */
+  getPublicKey(keyArn: string): Promise<Uint8Array>
+  /** Whether KMS computes the same MAC over the message; false when it answers KMSInvalidMacException. */
+  verifyMac(keyArn: string, message: Uint8Array, mac: Uint8Array, algorithm: string): Promise<boolean>
+}
+
+/** What was done and proven, one entry for each source key and target; kept until the operator removes it. */
+export interface Inventory {
+  get(name: string, target: string): Promise<InventoryEntry | undefined>
+  /** Entries of all keys, or of one, over all targets. */
+  list(name?: string): Promise<readonly InventoryEntry[]>
+  /** Replaces the entry: temporary name, fsync, rename, fsync of the folder. Throws ERR_STATE_WRITE. */
+  put(entry: InventoryEntry): Promise<void>
+  remove(name: string, target: string): Promise<void>
+}
+
+/** A cache of self-test verdicts. A key is a digest of what the verdicts depend on; values are plain JSON. */
+export interface VerdictCache {
+  get(key: string): Promise<unknown>
+  put(key: string, value: unknown): Promise<void>
+}
+
+/**
+ * Gives the PIN once the token's flags allow a login, and remembers a PIN that the token refused (invariant I6).
+ * `read` throws ERR_TOKEN_PIN_REFUSED_BEFORE where this source was refused before and has not changed since.
+ */
+export interface PinProvider {
+  read(tokenSerial: string): Promise<Secret>
+  refused(tokenSerial: string): Promise<void>
+  accepted(tokenSerial: string): Promise<void>
+}
+
+export interface Clock {
+  now(): Date
+}
+
+/** Where a use case says what it is doing; one line a step, for people. */
+export interface Progress {
+  step(text: string): void
+  /** Something the operator should know although it does not stop the work. */
+  warn(text: string): void
+}

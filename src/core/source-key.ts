@@ -1,0 +1,86 @@
+import { randomBytes } from "node:crypto"
+import type { KeySpec } from "./key-spec.js"
+import type { Custody } from "./custody.js"
+
+/**
+ * A key object's attributes as the token reads them back, named as in PKCS #11 v3.1 section 4 without `CKA_`; null
+ * where the token does not know the attribute or will not tell.
+ */
+export interface KeyAttributes {
+  readonly class: string
+  readonly keyType: string
+  readonly token: boolean | null
+  readonly private: boolean | null
+  readonly sensitive: boolean | null
+  readonly extractable: boolean | null
+  readonly alwaysSensitive: boolean | null
+  readonly neverExtractable: boolean | null
+  readonly local: boolean | null
+  readonly modifiable: boolean | null
+  readonly wrapWithTrusted: boolean | null
+  readonly encrypt: boolean | null
+  readonly decrypt: boolean | null
+  readonly sign: boolean | null
+  readonly verify: boolean | null
+  readonly wrap: boolean | null
+  readonly unwrap: boolean | null
+  readonly derive: boolean | null
+  /** `CKM_…` of CKA_KEY_GEN_MECHANISM. */
+  readonly keyGenMechanism: string | null
+}
+
+/** A source key in the token. It holds a reference and facts, never bytes of the key. */
+export interface SourceKey {
+  /** CKA_ID, hex; the same on both halves of a pair. */
+  readonly id: string
+  readonly label: string
+  readonly keySpec: KeySpec
+  readonly custody: Custody
+  readonly attributes: KeyAttributes
+  /** CKA_CHECK_VALUE, hex: three bytes; null for pairs and where the token has none. */
+  readonly kcv: string | null
+  /** `sha256:…` of the SubjectPublicKeyInfo; null for secret keys. */
+  readonly publicKeyFingerprint: string | null
+}
+
+/** What a new source key is to be. */
+export interface SourceKeyTemplate {
+  readonly keySpec: KeySpec
+  readonly id: string
+  readonly label: string
+  readonly custody: Custody
+  /** CKA_WRAP_WITH_TRUSTED */
+  readonly wrapWithTrusted: boolean
+}
+
+/** Who a source key is: owner (the manifest's `id`), name and generation, written into its label. */
+export interface SourceKeyIdentity {
+  readonly owner: string
+  readonly name: string
+  readonly generation: number
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+const LABEL = /^keyferry\/([^/]+)\/([^/]+)\/(0|[1-9]\d*)$/
+
+/** Whether the text can name a key or an owner: 1 to 63 of letters, digits, `.`, `_`, `-`, not starting with a sign. */
+export function isName(text: string): boolean {
+  return NAME.test(text)
+}
+
+/** `keyferry/<owner>/<name>/<generation>` (PRODUCT.md section 8). */
+export function labelOf({ owner, name, generation }: SourceKeyIdentity): string {
+  return `keyferry/${owner}/${name}/${generation}`
+}
+
+/** Reads a label back; undefined for an object that is not keyferry's. */
+export function identityOf(label: string): SourceKeyIdentity | undefined {
+  const [, owner, name, generation] = LABEL.exec(label) ?? []
+  if (owner === undefined || name === undefined || generation === undefined) return undefined
+  return { owner, name, generation: Number(generation) }
+}
+
+/** A fresh CKA_ID: 16 random bytes, hex. */
+export function newSourceKeyId(): string {
+  return randomBytes(16).toString("hex")
+}
