@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: make-opencryptoki.sh DIR [LABEL]
+# Makes a throw-away openCryptoki soft token in DIR (new or empty; LABEL is 'keyferry' unless given) and prints, for
+# `eval`, what a client needs. Both default PINs are replaced. Clients must be started by in-opencryptoki.sh DIR.
+set -euo pipefail
+source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+need pkcs11-tool opensc
+label=${2-keyferry}
+module=$(module_path opencryptoki)
+
+# The second half, inside the namespaces. The PINs go through the environment, not through arguments.
+initialise() {
+  # shellcheck disable=SC2034 # read by pkcs11-tool (env:NAME)
+  export FIRST_SO=87654321 FIRST_USER=$(random_pin 8) SO USER_PIN
+  SO=$(<"$folder/so-pin") USER_PIN=$(<"$folder/pin")
+  local tool=(pkcs11-tool --module "$module" --slot 3)
+  "${tool[@]}" --init-token --label "$label" --so-pin env:FIRST_SO
+  "${tool[@]}" --login --login-type so --so-pin env:FIRST_SO --change-pin --new-pin env:SO
+  "${tool[@]}" --login --login-type so --so-pin env:SO --init-pin --new-pin env:FIRST_USER
+  # until its user changes it, a PIN set by the security officer serves for nothing else
+  "${tool[@]}" --login --pin env:FIRST_USER --change-pin --new-pin env:USER_PIN
+}
+
+if [[ ${KEYFERRY_OPENCRYPTOKI_STEP-} == initialise ]]; then
+  folder=$1
+  initialise
+  exit
+fi
+
+folder=$(new_folder "${1-}")
+mkdir -p "$folder/etc" "$folder/lib/swtok/TOK_OBJ"
+fill opencryptoki.conf.template >"$folder/etc/opencryptoki.conf"
+# later versions want their policy and strength files beside it
+cp -n /etc/opencryptoki/{policy,strength}.conf "$folder/etc/" 2>/dev/null || true
+# this token's PINs have 4 to 8 characters
+write_pin "$folder/pin" "$(random_pin 8)"
+write_pin "$folder/so-pin" "$(random_pin 8)"
+output=$(KEYFERRY_OPENCRYPTOKI_STEP=initialise "$here/in-opencryptoki.sh" "$folder" \
+  "${BASH_SOURCE[0]}" "$folder" "$label" 2>&1) || die "$output"
+
+describe "$label" "$module" "$folder"
