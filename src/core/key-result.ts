@@ -1,0 +1,74 @@
+import type { ImportRecord, InventoryEntry, Proof } from "./inventory.js"
+import { parseKeyArn } from "./key-arn.js"
+import type { TokenInfo } from "./ports.js"
+import type { KeyAttributes } from "./source-key.js"
+
+/** The result of a command about one key, as `--json` prints it (PRODUCT.md section 6). What does not apply is null. */
+export interface KeyResult {
+  readonly outcome: "done" | "nothing"
+  readonly name: string
+  readonly target: string
+  readonly keyArn: string
+  readonly keyId: string
+  readonly alias: string | null
+  readonly keySpec: string
+  readonly keyUsage: string
+  readonly keyMaterialId: string | null
+  readonly wrappingAlgorithm: string
+  readonly wrappingAlgorithmReason: string | null
+  readonly wrappingKeySpec: string
+  readonly wrapPath: string
+  readonly mechanisms: readonly string[]
+  readonly wrappingKeyFingerprint: string
+  readonly expirationModel: string
+  readonly validTo: string | null
+  readonly custody: string
+  readonly generation: number
+  readonly token: TokenInfo | null
+  readonly sourceKey: {
+    readonly id: string
+    readonly label: string
+    readonly attributes: KeyAttributes | null
+    readonly kcv: string | null
+    readonly publicKeyFingerprint: string | null
+  }
+  readonly proof: Proof
+  readonly requestId: string | null
+  readonly importedAt: string
+}
+
+/** Presents the newest import of an entry. */
+export function keyResult(
+  entry: InventoryEntry & { readonly keyArn: string },
+  record: ImportRecord,
+  outcome: KeyResult["outcome"],
+  why: string | null,
+): KeyResult {
+  const { id, label, attributes, kcv, publicKeyFingerprint } = entry.source
+  return {
+    outcome,
+    name: entry.name,
+    target: entry.target,
+    keyArn: entry.keyArn,
+    keyId: parseKeyArn(entry.keyArn)?.keyId ?? entry.keyArn,
+    alias: entry.alias,
+    keySpec: entry.keySpec,
+    keyUsage: entry.keyUsage,
+    keyMaterialId: record.keyMaterialId,
+    wrappingAlgorithm: record.wrappingAlgorithm,
+    wrappingAlgorithmReason: why,
+    wrappingKeySpec: record.wrappingKeySpec,
+    wrapPath: record.wrapPath,
+    mechanisms: record.mechanisms,
+    wrappingKeyFingerprint: record.wrappingKeyFingerprint,
+    expirationModel: record.expirationModel,
+    validTo: record.validTo,
+    custody: entry.custody,
+    generation: record.generation,
+    token: entry.token,
+    sourceKey: { id, label, attributes, kcv, publicKeyFingerprint },
+    proof: record.proof,
+    requestId: record.requestId,
+    importedAt: record.importedAt,
+  }
+}
