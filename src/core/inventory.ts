@@ -15,7 +15,8 @@ export interface ImportRecord {
   readonly keyMaterialId: string | null
   readonly wrappingAlgorithm: WrappingAlgorithm
   readonly wrappingKeySpec: WrappingKeySpec
-  readonly wrapPath: WrapPath
+  /** Null where the material was wrapped elsewhere and no bundle says how. */
+  readonly wrapPath: WrapPath | null
   readonly mechanisms: readonly string[]
   readonly wrappingKeyFingerprint: string
   readonly encryptedKeyMaterialDigest: string
@@ -63,4 +64,31 @@ export interface InventoryEntry {
   readonly importing: Omit<ImportRecord, "keyMaterialId" | "importedAt" | "requestId" | "proof"> | null
   /** Newest last. */
   readonly imports: readonly ImportRecord[]
+}
+
+/** What a name stands for; the same flags again take an entry up, others are refused. */
+export type EntryIdentity = Pick<
+  InventoryEntry,
+  "owner" | "name" | "target" | "region" | "keySpec" | "keyUsage" | "custody" | "alias" | "multiRegion"
+>
+
+/** The inventory's first word on a name: nothing is made yet, the ids are chosen. */
+export function beginEntry(
+  identity: EntryIdentity,
+  source: { readonly id: string; readonly label: string },
+  requestId: string,
+  now: Date,
+): InventoryEntry {
+  return {
+    version: 1,
+    ...identity,
+    intendedAt: now.toISOString(),
+    requestId,
+    creating: false,
+    keyArn: null,
+    token: null,
+    source: { ...source, generation: 0, attributes: null, kcv: null, publicKeyFingerprint: null },
+    importing: null,
+    imports: [],
+  }
 }

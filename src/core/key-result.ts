@@ -17,7 +17,7 @@ export interface KeyResult {
   readonly wrappingAlgorithm: string
   readonly wrappingAlgorithmReason: string | null
   readonly wrappingKeySpec: string
-  readonly wrapPath: string
+  readonly wrapPath: string | null
   readonly mechanisms: readonly string[]
   readonly wrappingKeyFingerprint: string
   readonly expirationModel: string

@@ -1,0 +1,114 @@
+import { errorOf, KeyferryError } from "../core/error.js"
+import type { InventoryEntry } from "../core/inventory.js"
+import type { KeyDescription } from "../core/ports.js"
+import type { Deps } from "./deps.js"
+import { identityTags, TAGS } from "./tags.js"
+
+/** A listing may lag behind CreateKey: only when it still shows nothing after this long was nothing made. */
+const LISTING_LAG_MS = 30_000
+const POLL_MS = 3000
+/** The clocks of KMS and of this host may differ. */
+const CLOCK_TOLERANCE_MS = 24 * 3_600_000
+const LOOKUPS_AT_ONCE = 16
+
+interface CreateTerms {
+  readonly description: string | null
+  readonly tags: Readonly<Record<string, string>>
+}
+
+type CreateDeps = Pick<Deps, "kms" | "inventory" | "clock" | "progress" | "sleep">
+
+/**
+ * Creates the KMS key of an entry, exactly once (PRODUCT.md section 8). CreateKey has no idempotency token, so the
+ * entry with its request id is on disk before the call, the id becomes a tag, and where the answer is lost, now or in
+ * an earlier run, the key is looked for before another is made.
+ */
+export async function createKeyOnce(
+  deps: CreateDeps,
+  entry: InventoryEntry,
+  terms: CreateTerms,
+): Promise<InventoryEntry> {
+  if (entry.creating) {
+    const found = await findCreated(deps, entry)
+    if (found !== undefined) return await recordCreated(deps, entry, found)
+  }
+  const intended: InventoryEntry = { ...entry, creating: true, intendedAt: deps.clock.now().toISOString() }
+  await deps.inventory.put(intended)
+  try {
+    const { key } = await deps.kms.createKey({
+      keySpec: entry.keySpec,
+      keyUsage: entry.keyUsage,
+      description: terms.description,
+      multiRegion: entry.multiRegion,
+      tags: { ...terms.tags, ...identityTags(entry) },
+    })
+    return await recordCreated(deps, intended, key)
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error
+    if (error.code === "ERR_STATE_WRITE") throw error
+    if (error.code !== "ERR_KMS_OUTCOME_UNKNOWN") {
+      // KMS said no: nothing was made, so nothing stays behind
+      await deps.inventory.remove(entry.name, entry.target)
+      throw error
+    }
+    deps.progress.warn("the answer to CreateKey was lost; looking whether the KMS key was made")
+    const found = await findCreated(deps, intended)
+    if (found === undefined) throw error
+    return await recordCreated(deps, intended, found)
+  }
+}
+
+async function recordCreated(deps: CreateDeps, entry: InventoryEntry, key: KeyDescription): Promise<InventoryEntry> {
+  const created: InventoryEntry = { ...entry, creating: false, keyArn: key.keyArn }
+  try {
+    await deps.inventory.put(created)
+  } catch (error) {
+    throw errorOf(error, key.keyArn)
+  }
+  deps.progress.step(`KMS key ${key.keyArn}`)
+  return created
+}
+
+/** Looks for the KMS key with the entry's request id, until a lagging listing would show it. */
+async function findCreated(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
+  const listedBy = new Date(entry.intendedAt).getTime() + LISTING_LAG_MS
+  let said = false
+  for (;;) {
+    const found = await findByRequest(deps, entry)
+    if (found !== undefined) return found
+    const left = listedBy - deps.clock.now().getTime()
+    if (left <= 0) return undefined
+    if (!said) deps.progress.step("waiting until KMS' listing of keys would show a key that was made a moment ago")
+    said = true
+    await deps.sleep(Math.min(POLL_MS, left))
+  }
+}
+
+async function findByRequest(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
+  const oldest = new Date(entry.intendedAt).getTime() - CLOCK_TOLERANCE_MS
+  const look = async ({ keyId }: { keyId: string }): Promise<KeyDescription | undefined> => {
+    const key = await deps.kms.describeKey(keyId).catch(unlessHidden)
+    if (key?.origin !== "EXTERNAL" || key.keyState !== "PendingImport") return undefined
+    if (key.creationDate !== null && key.creationDate.getTime() < oldest) return undefined
+    const tags = await deps.kms.listResourceTags(keyId)
+    return tags[TAGS.request] === entry.requestId ? key : undefined
+  }
+  let batch: { keyId: string }[] = []
+  const lookAll = async (): Promise<KeyDescription | undefined> =>
+    (await Promise.all(batch.map(look))).find((key) => key !== undefined)
+  for await (const listed of deps.kms.listKeys()) {
+    batch.push(listed)
+    if (batch.length < LOOKUPS_AT_ONCE) continue
+    const found = await lookAll()
+    if (found !== undefined) return found
+    batch = []
+  }
+  return await lookAll()
+}
+
+/** Keys of others that may not be described, or went away since they were listed, are not the one looked for. */
+function unlessHidden(error: unknown): undefined {
+  if (error instanceof KeyferryError && ["ERR_KMS_ACCESS_DENIED", "ERR_KMS_KEY_NOT_FOUND"].includes(error.code))
+    return undefined
+  throw error
+}

@@ -1,0 +1,71 @@
+import { CUSTODIES, type Custody } from "../core/custody.js"
+import { KeyferryError } from "../core/error.js"
+import type { KeySpec } from "../core/key-spec.js"
+import { chooseAlgorithm, type Choice } from "../core/negotiation.js"
+import type { Token, WrapCapability, WrapRequest } from "../core/ports.js"
+import type { SourceKey } from "../core/source-key.js"
+
+/**
+ * The source key that already stands under a label, if it is what is asked for; undefined if there is none.
+ *
+ * @throws ERR_KEY_AMBIGUOUS, ERR_NAME_TAKEN
+ */
+export async function takeSourceKey(
+  token: Pick<Token, "findSourceKeys">,
+  wanted: {
+    readonly label: string
+    readonly keySpec: KeySpec
+    readonly custody: Custody
+    readonly id: string | undefined
+  },
+): Promise<SourceKey | undefined> {
+  const [found, another] = await token.findSourceKeys({ label: wanted.label })
+  if (found === undefined) return undefined
+  if (another !== undefined) {
+    throw new KeyferryError("ERR_KEY_AMBIGUOUS", `several keys of the token have the label ${wanted.label}`)
+  }
+  const differs =
+    (wanted.id !== undefined && found.id !== wanted.id && `the ID ${found.id}, not ${wanted.id}`) ||
+    (found.keySpec !== wanted.keySpec && `the key spec ${found.keySpec}`) ||
+    (found.custody !== wanted.custody && `the custody ${found.custody}`)
+  if (differs !== false) throw new KeyferryError("ERR_NAME_TAKEN", `the token's key ${wanted.label} has ${differs}`)
+  if (found.attributes.extractable !== true) {
+    throw new KeyferryError("ERR_KEY_NOT_EXTRACTABLE", `the token's key ${wanted.label} is not extractable`)
+  }
+  return found
+}
+
+/**
+ * Refuses a custody that this version does not offer, or that the token does not enforce.
+ *
+ * @throws ERR_CUSTODY_REFUSED
+ */
+export async function refuseCustody(token: Pick<Token, "probeCustody">, custody: Custody): Promise<void> {
+  refuseUnavailable(custody)
+  const { verdicts } = await token.probeCustody()
+  const verdict = verdicts.find((one) => one.custody === custody)
+  if (verdict?.enforced !== true) {
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${custody}: ${verdict?.reason ?? "not probed"}`)
+  }
+}
+
+/** Refuses a custody that this version does not offer; needs no token. */
+export function refuseUnavailable(custody: Custody): void {
+  if (CUSTODIES[custody].available) return
+  const offered = Object.entries(CUSTODIES).flatMap(([name, { available }]) => (available ? [name] : []))
+  throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${custody} is not offered in this version`, {
+    hint: `give --custody ${offered.join(" or ")}`,
+  })
+}
+
+/** Takes the best of the candidates that the token's self-test proves; nothing beyond it is tested. */
+export async function chooseTested(
+  token: Pick<Token, "selfTest">,
+  candidates: readonly WrapRequest[],
+): Promise<Choice> {
+  return await chooseAlgorithm(candidates, async (candidate): Promise<WrapCapability> => {
+    const [verdict] = await token.selfTest([candidate])
+    if (verdict === undefined) throw new KeyferryError("ERR_BUG", "the self-test gave no verdict")
+    return verdict
+  })
+}

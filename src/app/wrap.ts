@@ -1,0 +1,76 @@
+import { KeyferryError } from "../core/error.js"
+import type { ImportParameters } from "../core/import-parameters.js"
+import { wrapCandidates } from "../core/negotiation.js"
+import type { WrappedKeyMaterial } from "../core/ports.js"
+import { identityOf, type SourceKey } from "../core/source-key.js"
+import { base64, type Bundle } from "../core/transfer.js"
+import { sha256 } from "../core/wrapping-key.js"
+import type { Deps } from "./deps.js"
+import { evidenceOf } from "./prove.js"
+import { chooseTested } from "./source-keys.js"
+
+export interface WrapResult {
+  readonly wrapped: WrappedKeyMaterial
+  readonly source: SourceKey
+  readonly bundle: Bundle
+}
+
+/**
+ * Second of the three steps, on the host with the token: wraps a source key under parameters that came in a file. Asks
+ * nothing of KMS. The bundle holds what the online host needs to prove the import.
+ *
+ * @throws ERR_FINGERPRINT_MISMATCH before anything is wrapped; ERR_KEY_NOT_EXTRACTABLE, ERR_NO_USABLE_ALGORITHM
+ */
+export async function wrap(
+  deps: Pick<Deps, "token" | "progress" | "policy">,
+  source: SourceKey,
+  parameters: ImportParameters,
+  expectFingerprint: string | null,
+): Promise<WrapResult> {
+  const { wrappingKey, wrappingAlgorithm, wrappingKeySpec } = parameters
+  if (expectFingerprint !== null && expectFingerprint.toLowerCase() !== wrappingKey.fingerprint) {
+    throw new KeyferryError(
+      "ERR_FINGERPRINT_MISMATCH",
+      `the wrapping key is ${wrappingKey.fingerprint}, not ${expectFingerprint}`,
+      { key: source.label },
+    )
+  }
+  if (source.attributes.extractable !== true) {
+    throw new KeyferryError("ERR_KEY_NOT_EXTRACTABLE", `the source key ${source.label} is not extractable`, {
+      key: source.label,
+    })
+  }
+  const candidates = wrapCandidates(source.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const { capability } = await chooseTested(deps.token, candidates)
+  const wrapped = await deps.token.wrap(source, wrappingKey, capability)
+  const { id, label, custody, kcv, publicKeyFingerprint, attributes } = source
+  const identity = identityOf(label)
+  return {
+    wrapped,
+    source,
+    bundle: {
+      version: 1,
+      name: identity?.name ?? label,
+      generation: identity?.generation ?? 0,
+      keySpec: source.keySpec,
+      keyId: parameters.keyArn,
+      wrappingAlgorithm,
+      wrappingKeySpec,
+      wrapPath: wrapped.wrapPath,
+      mechanisms: wrapped.mechanisms,
+      wrappingKeyFingerprint: wrappingKey.fingerprint,
+      importTokenDigest: sha256(parameters.importToken.reveal()),
+      encryptedKeyMaterialDigest: sha256(wrapped.bytes),
+      token: deps.token.info,
+      sourceKey: { id, label, custody, kcv, publicKeyFingerprint, attributes },
+      proof: await bundleProof(deps, source),
+    },
+  }
+}
+
+async function bundleProof(deps: Pick<Deps, "token">, source: SourceKey): Promise<Bundle["proof"]> {
+  const evidence = await evidenceOf(deps, source)
+  if (evidence.kind === "public-key") return { publicKey: base64(evidence.publicKey) }
+  if (evidence.kind === "none") return null
+  return { nonce: Buffer.from(evidence.nonce).toString("hex"), mac: Buffer.from(evidence.mac).toString("hex") }
+}
