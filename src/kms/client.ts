@@ -1,0 +1,112 @@
+import { KMSClient, type KMSClientConfig } from "@aws-sdk/client-kms"
+import type { STSClient } from "@aws-sdk/client-sts"
+import { loadSharedConfigFiles } from "@smithy/core/config"
+import { KeyferryError } from "../core/error.js"
+import { followsKms, type NamedEndpoint, namedEndpoint, type ProfileSettings, refuseUnsafe } from "./endpoint.js"
+import { retryMiddleware, RETRY_PLACE } from "./retry.js"
+import { certificateAuthorities, DEFAULT_TIMEOUTS, requestHandler, SILENT, type Timeouts } from "./transport.js"
+
+/** How KMS is reached: the command line's flags, and the environment that they override. */
+export interface KmsOptions {
+  readonly region?: string | undefined
+  readonly profile?: string | undefined
+  readonly roleArn?: string | undefined
+  /** `--endpoint-url` */
+  readonly endpointUrl?: string | undefined
+  readonly fips?: boolean | undefined
+  /** `process.env`: the SDK's credential chain reads that for itself. */
+  readonly env: NodeJS.ProcessEnv
+  readonly timeouts?: Timeouts | undefined
+}
+
+export interface AwsClients {
+  readonly region: string
+  readonly endpoint: NamedEndpoint | null
+  readonly kms: KMSClient
+  /** Loaded when first asked for. */
+  readonly sts: () => Promise<STSClient>
+}
+
+/**
+ * Makes the clients of one account and Region. Nothing is sent, and credentials are not looked for yet.
+ *
+ * @throws ERR_KMS_REGION_MISSING, ERR_KMS_ENDPOINT_REFUSED, ERR_INPUT_UNREADABLE
+ */
+export async function openClients(options: KmsOptions): Promise<AwsClients> {
+  const { env, timeouts = DEFAULT_TIMEOUTS } = options
+  const { name: profileName, settings, services } = await profileSettings(options)
+  const region = options.region ?? env["AWS_REGION"] ?? env["AWS_DEFAULT_REGION"] ?? settings["region"]
+  if (region === undefined || region === "") throw new KeyferryError("ERR_KMS_REGION_MISSING", "no AWS Region is given")
+
+  const sources = { flag: options.endpointUrl, env, profile: settings, services }
+  const endpoint = namedEndpoint("KMS", sources)
+  const fips = options.fips ?? (env["AWS_USE_FIPS_ENDPOINT"] ?? settings["use_fips_endpoint"]) === "true"
+  refuseUnsafe(endpoint, fips, env)
+  const stsEndpoint = endpoint !== null && followsKms(endpoint) ? endpoint : namedEndpoint("STS", sources)
+
+  const ca = await certificateAuthorities(env["AWS_CA_BUNDLE"] ?? settings["ca_bundle"])
+  const handlerFor = (named: NamedEndpoint | null, service: string) =>
+    requestHandler(named?.url ?? `https://${service}.${region}.amazonaws.com`, { env, timeouts, ca })
+  const common = {
+    region,
+    ...(profileName === undefined ? {} : { profile: profileName }),
+    useFipsEndpoint: fips,
+    logger: SILENT,
+    maxAttempts: 3,
+    retryMode: "standard",
+    defaultsMode: "standard",
+    ignoreConfiguredEndpointUrls: true,
+  } as const
+  const stsConfig = {
+    ...common,
+    requestHandler: await handlerFor(stsEndpoint, "sts"),
+    ...(stsEndpoint === null ? {} : { endpoint: stsEndpoint.url }),
+  }
+  const credentials = await roleCredentials(options.roleArn, stsConfig)
+
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true"
+  const kms = new KMSClient({
+    ...common,
+    requestHandler: await handlerFor(endpoint, "kms"),
+    ...(endpoint === null ? {} : { endpoint: endpoint.url }),
+    ...(credentials === undefined ? {} : { credentials }),
+  })
+  kms.middlewareStack.add(retryMiddleware(Number(env["AWS_MAX_ATTEMPTS"]) || Infinity), RETRY_PLACE)
+
+  let sts: Promise<STSClient> | undefined
+  return {
+    region,
+    endpoint,
+    kms,
+    sts: () =>
+      (sts ??= import("@aws-sdk/client-sts").then(
+        ({ STSClient }) => new STSClient({ ...stsConfig, credentials: kms.config.credentials }),
+      )),
+  }
+}
+
+/** The profile that applies, by flag, AWS_PROFILE or `default`, with its settings from the shared configuration file. */
+async function profileSettings({ profile, env }: KmsOptions): Promise<{
+  name: string | undefined
+  settings: ProfileSettings
+  services: ProfileSettings
+}> {
+  const { configFile } = await loadSharedConfigFiles()
+  const settings: ProfileSettings = configFile[profile ?? env["AWS_PROFILE"] ?? "default"] ?? {}
+  const section = settings["services"]
+  return { name: profile, settings, services: section === undefined ? {} : (configFile[`services.${section}`] ?? {}) }
+}
+
+/** Credentials of a role, assumed with those of the default chain; undefined for the default chain itself. */
+async function roleCredentials(
+  roleArn: string | undefined,
+  clientConfig: object,
+): Promise<KMSClientConfig["credentials"]> {
+  if (roleArn === undefined) return undefined
+  const { fromTemporaryCredentials } = await import("@aws-sdk/credential-providers")
+  return fromTemporaryCredentials({
+    params: { RoleArn: roleArn, RoleSessionName: "keyferry" },
+    clientConfig,
+    logger: SILENT,
+  })
+}

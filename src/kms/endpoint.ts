@@ -1,0 +1,115 @@
+import { KeyferryError } from "../core/error.js"
+
+/** An endpoint that somebody named, and who: a flag, an environment variable, or a setting of the AWS profile. */
+export interface NamedEndpoint {
+  readonly url: string
+  readonly origin: string
+}
+
+/** The settings of one AWS profile, as the shared configuration file spells them. */
+export type ProfileSettings = Readonly<Record<string, string | undefined>>
+
+interface EndpointSources {
+  /** `--endpoint-url` */
+  readonly flag: string | undefined
+  readonly env: NodeJS.ProcessEnv
+  readonly profile: ProfileSettings
+  /** The profile's `services` section: `kms.endpoint_url` and the like. */
+  readonly services: ProfileSettings
+}
+
+/**
+ * The endpoint that was named for a service (`KMS`, `STS`), or null for AWS' own: flag, AWS_ENDPOINT_URL_<SERVICE>,
+ * AWS_ENDPOINT_URL, then the profile (AWS SDKs and Tools Reference Guide, "Service-specific endpoints"). The flag names
+ * the endpoint of KMS; STS follows by {@link followsKms}.
+ *
+ * @throws ERR_KMS_ENDPOINT_REFUSED (invariant I3)
+ */
+export function namedEndpoint(service: "KMS" | "STS", sources: EndpointSources): NamedEndpoint | null {
+  const { flag, env, profile, services } = sources
+  const inherited =
+    (env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] ?? profile["ignore_configured_endpoint_urls"]) !== "true"
+  const candidates: readonly (readonly [origin: string, url: string | undefined])[] = [
+    ["--endpoint-url", service === "KMS" ? flag : undefined],
+    ...(inherited
+      ? ([
+          [`AWS_ENDPOINT_URL_${service}`, env[`AWS_ENDPOINT_URL_${service}`]],
+          ["AWS_ENDPOINT_URL", env["AWS_ENDPOINT_URL"]],
+          [
+            `${service.toLowerCase()} endpoint_url of the AWS profile`,
+            services[`${service.toLowerCase()}.endpoint_url`],
+          ],
+          ["endpoint_url of the AWS profile", profile["endpoint_url"]],
+        ] as const)
+      : []),
+  ]
+  const [origin, url] = candidates.find(([, value]) => value !== undefined && value !== "") ?? []
+  if (origin === undefined || url === undefined) return null
+  return { url: checkedUrl(url, origin), origin }
+}
+
+/** Nothing but TLS vouches for the wrapping key that the endpoint lends, so plain http goes to this machine only. */
+function checkedUrl(text: string, origin: string): string {
+  const refused = (reason: string): KeyferryError =>
+    new KeyferryError("ERR_KMS_ENDPOINT_REFUSED", `the endpoint given by ${origin} ${reason}`)
+  if (!URL.canParse(text)) throw refused("is not a URL")
+  const url = new URL(text)
+  if (url.username !== "" || url.password !== "") throw refused("carries a user name or password")
+  if (url.protocol !== "https:" && url.protocol !== "http:") throw refused("is neither https nor http")
+  if (url.protocol === "http:" && !isLoopback(url.hostname)) throw refused(`is plain http to ${url.hostname}`)
+  if (url.search !== "" || url.hash !== "") throw refused("carries a query or a fragment")
+  return text
+}
+
+/** Whether a URL's host name is this machine: localhost, 127.0.0.0/8 or ::1. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname)
+}
+
+/** The domains of AWS' partitions under which its own endpoints, FIPS and VPC endpoints among them, have their names. */
+const AWS_DOMAINS = [
+  "amazonaws.com",
+  "amazonaws.com.cn",
+  "api.aws",
+  "api.amazonwebservices.com.cn",
+  "amazonaws.eu",
+  "api.cloud-aws.adc-e.uk",
+  "c2s.ic.gov",
+  "sc2s.sgov.gov",
+  "csp.hci.ic.gov",
+]
+
+function isAwsHost(hostname: string): boolean {
+  return AWS_DOMAINS.some((domain) => hostname.endsWith(`.${domain}`))
+}
+
+/** Whether STS is asked at the endpoint named for KMS: so it is for a local double, which is never mixed with AWS. */
+export function followsKms(endpoint: NamedEndpoint): boolean {
+  return !isAwsHost(new URL(endpoint.url).hostname)
+}
+
+/**
+ * Refuses what would take TLS, or the choice of endpoint, out of the operator's hands.
+ *
+ * @throws ERR_KMS_ENDPOINT_REFUSED
+ */
+export function refuseUnsafe(endpoint: NamedEndpoint | null, fips: boolean, env: NodeJS.ProcessEnv): void {
+  if (env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
+    throw new KeyferryError(
+      "ERR_KMS_ENDPOINT_REFUSED",
+      "NODE_TLS_REJECT_UNAUTHORIZED=0 switches off the check of TLS certificates",
+      {
+        hint: "unset it; name the certificate authority of your endpoint by AWS_CA_BUNDLE or NODE_EXTRA_CA_CERTS instead",
+      },
+    )
+  }
+  if (fips && endpoint !== null) {
+    throw new KeyferryError(
+      "ERR_KMS_ENDPOINT_REFUSED",
+      `a FIPS endpoint and the endpoint given by ${endpoint.origin} exclude each other`,
+      {
+        hint: "leave out --fips (AWS_USE_FIPS_ENDPOINT), or name no endpoint; a VPC endpoint for FIPS is used by its private DNS name",
+      },
+    )
+  }
+}

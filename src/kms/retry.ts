@@ -1,0 +1,98 @@
+import { randomInt, randomUUID } from "node:crypto"
+import { setTimeout as sleep } from "node:timers/promises"
+import type { ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-kms"
+import type { AbsoluteLocation, FinalizeRequestHandlerOptions, FinalizeRequestMiddleware } from "@smithy/types"
+import { HttpRequest } from "@smithy/core/protocols"
+import { type Fault, faultOf, type NativeError } from "./fault.js"
+
+interface RetryRow {
+  /** What is tried again. */
+  readonly on: readonly Fault[]
+  /** Refusals that pass once a key just made is known everywhere (Developer Guide, "Eventual consistency"). */
+  readonly settling?: readonly string[]
+}
+
+const READ: RetryRow = { on: ["throttled", "unsent", "lost", "fault", "skewed"] }
+/** Not repeated where it may have taken effect, since a second one would do something else. */
+const ONCE: RetryRow = { on: ["throttled"] }
+
+/**
+ * What each operation does about a request that failed: the only retry there is, in place of the SDK's, which also
+ * repeats a CreateKey whose answer was lost (and so leaves a second KMS key) and a LimitExceededException.
+ */
+const RETRIES: Readonly<Record<string, RetryRow>> = {
+  CreateKey: ONCE,
+  // a lost answer would come back as AlreadyExistsException: whoever asked looks where the alias points
+  CreateAlias: ONCE,
+  TagResource: { ...READ, settling: ["NotFoundException"] },
+  GetParametersForImport: { ...READ, settling: ["NotFoundException"] },
+  // the same token and material again: KMS answers as it did the first time (KMS.md A3)
+  ImportKeyMaterial: { ...READ, settling: ["NotFoundException"] },
+}
+
+/** NEW_KEY_MATERIAL a second time is refused as already associated, which must not be taken for a refusal of the first. */
+const NEW_KEY_MATERIAL_IMPORT: RetryRow = ONCE
+
+/** Attempts in all, and the wait before the second in milliseconds; it doubles from there, up to the cap. */
+const PACES: Readonly<Record<"throttled" | "other", { readonly attempts: number; readonly baseMs: number }>> = {
+  throttled: { attempts: 8, baseMs: 500 },
+  other: { attempts: 3, baseMs: 100 },
+}
+const CAP_MS = 8_000
+const SETTLING_BASE_MS = 500
+
+function rowOf(operation: string, input: object): RetryRow {
+  if (operation === "ImportKeyMaterial" && "ImportType" in input && input.ImportType === "NEW_KEY_MATERIAL") {
+    return NEW_KEY_MATERIAL_IMPORT
+  }
+  return RETRIES[operation] ?? READ
+}
+
+/** Whether a failure of this operation leaves open if KMS did it, with nothing in this layer to settle it. */
+export function leavesOpen(operation: string, input: object, fault: Fault): boolean {
+  return (fault === "lost" || fault === "fault") && !rowOf(operation, input).on.includes(fault)
+}
+
+/** Milliseconds before attempt `attempt` + 1, or null to give up; half of it is random so that callers spread. */
+function waitBefore(next: { row: RetryRow; attempt: number; error: NativeError; maxAttempts: number }): number | null {
+  const { row, attempt, error, maxAttempts } = next
+  const fault = faultOf(error)
+  const settles = fault === "refused" && row.settling?.includes(error.name ?? "") === true
+  if (!settles && !row.on.includes(fault)) return null
+  const pace = PACES[fault === "throttled" ? "throttled" : "other"]
+  if (attempt >= Math.min(pace.attempts, maxAttempts)) return null
+  const full = Math.min((settles ? SETTLING_BASE_MS : pace.baseMs) * 2 ** (attempt - 1), CAP_MS)
+  return full / 2 + randomInt(full / 2 + 1)
+}
+
+/**
+ * Takes the place of the SDK's retry middleware (it keeps its name, since signing is ordered after it): sends the
+ * request again as the operation's row says, each attempt signed anew.
+ */
+export function retryMiddleware(maxAttempts: number): FinalizeRequestMiddleware<ServiceInputTypes, ServiceOutputTypes> {
+  return (next, context) => async (args) => {
+    const row = rowOf(String(context.commandName).replace(/Command$/, ""), args.input)
+    if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-invocation-id"] = randomUUID()
+    for (let attempt = 1; ; attempt += 1) {
+      if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-request"] = `attempt=${attempt}`
+      try {
+        const result = await next(args)
+        result.output.$metadata.attempts = attempt
+        return result
+      } catch (error) {
+        const waitMs = waitBefore({ row, attempt, error: error as NativeError, maxAttempts })
+        if (waitMs === null) throw error
+        await sleep(waitMs)
+      }
+    }
+  }
+}
+
+/** Where {@link retryMiddleware} stands in the SDK's stack: as the one that it replaces. */
+export const RETRY_PLACE: FinalizeRequestHandlerOptions & AbsoluteLocation = {
+  name: "retryMiddleware",
+  tags: ["RETRY"],
+  step: "finalizeRequest",
+  priority: "high",
+  override: true,
+}
