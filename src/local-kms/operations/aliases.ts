@@ -1,0 +1,98 @@
+import { isAlias } from "../../core/key-arn.js"
+import { KEY_SPECS } from "../../core/key-spec.js"
+import { findKey } from "../key-lookup.js"
+import { requireState, settleRegion } from "../key-state.js"
+import { KEY_ID, type Context, operation } from "../operation.js"
+import { byName, pageFields, pageOf } from "../page.js"
+import { documented } from "../refusal.js"
+import { required, text } from "../request.js"
+import { type Alias, arnOf, type Key, type Region } from "../state.js"
+
+const MAX_ALIASES = 50
+const ALIAS_NAME = required(text({ max: 256, pattern: /^[a-zA-Z0-9:/_-]+$/ }))
+
+function checkName(name: string): void {
+  if (!isAlias(name) || name.startsWith("arn:")) throw documented.invalidAlias()
+  if (name.startsWith("alias/aws/")) throw documented.reservedAlias()
+}
+
+function targetOf({ region, now }: Context, target: string): Key {
+  if (isAlias(target)) throw documented.aliasTarget()
+  const key = findKey(region, target, now, "no-aliases")
+  requireState(key, "manage")
+  return key
+}
+
+function findAlias(region: Region, name: string): Alias {
+  const alias = region.aliases.get(name)
+  if (alias === undefined) throw documented.noAlias(arnOf(region, name))
+  return alias
+}
+
+export const CreateAlias = operation({
+  mutates: true,
+  request: { AliasName: ALIAS_NAME, TargetKeyId: required(KEY_ID) },
+  run(context, { AliasName, TargetKeyId }) {
+    const { region, now } = context
+    checkName(AliasName)
+    const key = targetOf(context, TargetKeyId)
+    settleRegion(region, now)
+    if (region.aliases.has(AliasName)) throw documented.aliasExists(arnOf(region, AliasName))
+    if ([...region.aliases.values()].filter((alias) => alias.keyId === key.id).length >= MAX_ALIASES) {
+      throw documented.limit(`A key has at most ${MAX_ALIASES} aliases`)
+    }
+    region.aliases.set(AliasName, { name: AliasName, createdAt: now, updatedAt: now, keyId: key.id })
+    return {}
+  },
+})
+
+/** Symmetric, asymmetric and HMAC keys are different types to an alias. */
+const TYPES = { aes: "symmetric", hmac: "hmac", rsa: "asymmetric", ec: "asymmetric", edwards: "asymmetric" } as const
+const kindOf = (key: Key | undefined) => key && `${TYPES[KEY_SPECS[key.keySpec].family]} ${key.keyUsage}`
+
+export const UpdateAlias = operation({
+  mutates: true,
+  request: { AliasName: ALIAS_NAME, TargetKeyId: required(KEY_ID) },
+  run(context, { AliasName, TargetKeyId }) {
+    const { region, now } = context
+    checkName(AliasName)
+    settleRegion(region, now)
+    const alias = findAlias(region, AliasName)
+    const key = targetOf(context, TargetKeyId)
+    if (kindOf(region.keys.get(alias.keyId)) !== kindOf(key)) throw documented.aliasKind(arnOf(region, AliasName))
+    alias.keyId = key.id
+    alias.updatedAt = now
+    return {}
+  },
+})
+
+export const DeleteAlias = operation({
+  mutates: true,
+  request: { AliasName: ALIAS_NAME },
+  run({ region, now }, { AliasName }) {
+    settleRegion(region, now)
+    region.aliases.delete(findAlias(region, AliasName).name)
+    return {}
+  },
+})
+
+export const ListAliases = operation({
+  request: { KeyId: KEY_ID, ...pageFields(100) },
+  run({ region, now, lag }, { KeyId, ...request }) {
+    settleRegion(region, now)
+    const key = KeyId === undefined ? undefined : findKey(region, KeyId, now, "no-aliases")
+    const nameOf = (alias: Alias) => alias.name
+    const seen = [...region.aliases.values()].filter(
+      (alias) => (key === undefined || alias.keyId === key.id) && (lag === 0 || alias.createdAt + lag <= now),
+    )
+    const { items, answer } = pageOf(byName(seen, nameOf), nameOf, request, 50)
+    const Aliases = items.map(({ name, keyId, createdAt, updatedAt }) => ({
+      AliasName: name,
+      AliasArn: arnOf(region, name),
+      TargetKeyId: keyId,
+      CreationDate: createdAt / 1000,
+      LastUpdatedDate: updatedAt / 1000,
+    }))
+    return { Aliases, ...answer }
+  },
+})

@@ -1,0 +1,192 @@
+import { constants, createPublicKey, privateDecrypt, publicEncrypt, randomBytes } from "node:crypto"
+import { KEY_SPECS } from "../../core/key-spec.js"
+import { ENCRYPTION_ALGORITHMS, requireAlgorithm } from "../algorithms.js"
+import { type EncryptionContext, materialOf, seal, unseal } from "../ciphertext.js"
+import { findKey } from "../key-lookup.js"
+import { requireState } from "../key-state.js"
+import { privateKeyOf } from "../key-object.js"
+import { currentMaterial } from "../material.js"
+import { type Context, KEY_ID, operation, requireUsage, USE_FIELDS, useOperation } from "../operation.js"
+import { documented, recorded } from "../refusal.js"
+import { blob, oneOf, required, textMap, whole } from "../request.js"
+import type { Key } from "../state.js"
+
+type Algorithm = (typeof ENCRYPTION_ALGORITHMS)[number]
+type RsaAlgorithm = Exclude<Algorithm, "SYMMETRIC_DEFAULT">
+
+const ALGORITHM = oneOf(ENCRYPTION_ALGORITHMS)
+const CIPHERTEXT = required(blob({ max: 6144 }))
+const PLAINTEXT = required(blob({ max: 4096 }))
+
+const OAEP: Readonly<Record<RsaAlgorithm, { readonly oaepHash: string; readonly bytes: number }>> = {
+  RSAES_OAEP_SHA_1: { oaepHash: "sha1", bytes: 20 },
+  RSAES_OAEP_SHA_256: { oaepHash: "sha256", bytes: 32 },
+}
+const padding = constants.RSA_PKCS1_OAEP_PADDING
+
+function encryptWith(key: Key, algorithm: Algorithm, plaintext: Buffer, context: EncryptionContext): Buffer {
+  requireAlgorithm(key, algorithm)
+  if (algorithm === "SYMMETRIC_DEFAULT") {
+    const material = currentMaterial(key)
+    if (material === undefined) throw recorded.pendingImport(key.arn)
+    return seal(material, plaintext, context)
+  }
+  if (context !== undefined) throw documented.invalid("EncryptionContext cannot be used with asymmetric keys")
+  const { oaepHash, bytes } = OAEP[algorithm]
+  // RFC 8017 section 7.1.1
+  const capacity = KEY_SPECS[key.keySpec].bits / 8 - 2 * bytes - 2
+  if (plaintext.length > capacity) {
+    throw documented.invalid(
+      `Algorithm ${algorithm} and key spec ${key.keySpec} cannot encrypt data larger than ${capacity} bytes.`,
+    )
+  }
+  return publicEncrypt({ key: createPublicKey(privateKeyOf(key)), padding, oaepHash }, plaintext)
+}
+
+interface Opened {
+  readonly key: Key
+  readonly plaintext: Buffer
+  /** Symmetric keys only. */
+  readonly keyMaterialId: string | undefined
+}
+
+interface Opening {
+  readonly ciphertext: Buffer
+  readonly algorithm: Algorithm
+  readonly context: EncryptionContext
+  /** Optional for symmetric keys, whose ciphertext names the material. */
+  readonly keyId: string | undefined
+}
+
+function open({ region, now }: Context, opening: Opening, name: string): Opened {
+  const { ciphertext, algorithm, keyId } = opening
+  const asked = keyId === undefined ? undefined : findKey(region, keyId, now, "aliases")
+  if (algorithm !== "SYMMETRIC_DEFAULT") return openRsa(asked, ciphertext, algorithm, name)
+  if (asked !== undefined) {
+    requireState(asked, "use")
+    requireUsage(asked, "ENCRYPT_DECRYPT", name)
+    requireAlgorithm(asked, algorithm)
+  }
+  const named = materialOf(region, ciphertext)
+  const key = findKey(region, named.key.id, now, "no-aliases")
+  if (asked !== undefined && asked !== key) throw documented.wrongKey()
+  requireState(key, "use")
+  const plaintext = unseal(named.material, ciphertext, opening.context)
+  return { key, plaintext, keyMaterialId: named.material.id }
+}
+
+function openRsa(key: Key | undefined, ciphertext: Buffer, algorithm: RsaAlgorithm, name: string): Opened {
+  if (key === undefined) throw documented.invalid("KeyId is required to decrypt with an asymmetric key")
+  requireState(key, "use")
+  requireUsage(key, "ENCRYPT_DECRYPT", name)
+  requireAlgorithm(key, algorithm)
+  if (ciphertext.length !== KEY_SPECS[key.keySpec].bits / 8) throw recorded.invalidCiphertext()
+  try {
+    const { oaepHash } = OAEP[algorithm]
+    const plaintext = privateDecrypt({ key: privateKeyOf(key), padding, oaepHash }, ciphertext)
+    return { key, plaintext, keyMaterialId: undefined }
+  } catch {
+    throw recorded.invalidCiphertext()
+  }
+}
+
+export const Encrypt = useOperation({
+  name: "Encrypt",
+  usage: "ENCRYPT_DECRYPT",
+  request: { Plaintext: PLAINTEXT, EncryptionContext: textMap(), EncryptionAlgorithm: ALGORITHM },
+  run(key, { Plaintext, EncryptionContext, EncryptionAlgorithm = "SYMMETRIC_DEFAULT" }) {
+    const CiphertextBlob = encryptWith(key, EncryptionAlgorithm, Plaintext, EncryptionContext)
+    return { KeyId: key.arn, CiphertextBlob, EncryptionAlgorithm }
+  },
+})
+
+export const Decrypt = operation({
+  request: {
+    CiphertextBlob: CIPHERTEXT,
+    EncryptionContext: textMap(),
+    KeyId: KEY_ID,
+    EncryptionAlgorithm: ALGORITHM,
+    ...USE_FIELDS,
+  },
+  run(context, request) {
+    const { EncryptionAlgorithm = "SYMMETRIC_DEFAULT" } = request
+    const opening = {
+      ciphertext: request.CiphertextBlob,
+      algorithm: EncryptionAlgorithm,
+      context: request.EncryptionContext,
+      keyId: request.KeyId,
+    }
+    const { key, plaintext, keyMaterialId } = open(context, opening, "Decrypt")
+    if (request.DryRun === true) throw documented.dryRun()
+    return { KeyId: key.arn, Plaintext: plaintext, EncryptionAlgorithm, KeyMaterialId: keyMaterialId }
+  },
+})
+
+export const ReEncrypt = operation({
+  request: {
+    CiphertextBlob: CIPHERTEXT,
+    SourceEncryptionContext: textMap(),
+    SourceKeyId: KEY_ID,
+    SourceEncryptionAlgorithm: ALGORITHM,
+    DestinationKeyId: required(KEY_ID),
+    DestinationEncryptionContext: textMap(),
+    DestinationEncryptionAlgorithm: ALGORITHM,
+    ...USE_FIELDS,
+  },
+  run(context, request) {
+    const { SourceEncryptionAlgorithm: from = "SYMMETRIC_DEFAULT" } = request
+    const { DestinationEncryptionAlgorithm: to = "SYMMETRIC_DEFAULT" } = request
+    const opening = {
+      ciphertext: request.CiphertextBlob,
+      algorithm: from,
+      context: request.SourceEncryptionContext,
+      keyId: request.SourceKeyId,
+    }
+    const source = open(context, opening, "ReEncrypt")
+    const key = findKey(context.region, request.DestinationKeyId, context.now, "aliases")
+    requireState(key, "use")
+    requireUsage(key, "ENCRYPT_DECRYPT", "ReEncrypt")
+    const CiphertextBlob = encryptWith(key, to, source.plaintext, request.DestinationEncryptionContext)
+    if (request.DryRun === true) throw documented.dryRun()
+    return {
+      CiphertextBlob,
+      SourceKeyId: source.key.arn,
+      KeyId: key.arn,
+      SourceEncryptionAlgorithm: from,
+      DestinationEncryptionAlgorithm: to,
+      SourceKeyMaterialId: source.keyMaterialId,
+      DestinationKeyMaterialId: to === "SYMMETRIC_DEFAULT" ? currentMaterial(key)?.id : undefined,
+    }
+  },
+})
+
+const DATA_KEY = {
+  EncryptionContext: textMap(),
+  KeySpec: oneOf(["AES_256", "AES_128"]),
+  NumberOfBytes: whole(1, 1024),
+}
+const DATA_KEY_BYTES = { AES_256: 32, AES_128: 16 } as const
+
+const dataKey = (name: string, withPlaintext: boolean) =>
+  useOperation({
+    name,
+    usage: "ENCRYPT_DECRYPT",
+    request: DATA_KEY,
+    run(key, { EncryptionContext, KeySpec, NumberOfBytes }) {
+      if ((KeySpec === undefined) === (NumberOfBytes === undefined)) {
+        throw documented.invalid("Please specify either number of bytes or key spec.")
+      }
+      const plaintext = randomBytes(NumberOfBytes ?? DATA_KEY_BYTES[KeySpec ?? "AES_256"])
+      const CiphertextBlob = encryptWith(key, "SYMMETRIC_DEFAULT", plaintext, EncryptionContext)
+      const answer = { KeyId: key.arn, CiphertextBlob, KeyMaterialId: currentMaterial(key)?.id }
+      return withPlaintext ? { ...answer, Plaintext: plaintext } : answer
+    },
+  })
+
+export const GenerateDataKey = dataKey("GenerateDataKey", true)
+export const GenerateDataKeyWithoutPlaintext = dataKey("GenerateDataKeyWithoutPlaintext", false)
+
+export const GenerateRandom = operation({
+  request: { NumberOfBytes: required(whole(1, 1024)) },
+  run: (_, { NumberOfBytes }) => ({ Plaintext: randomBytes(NumberOfBytes) }),
+})

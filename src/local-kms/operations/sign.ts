@@ -1,0 +1,77 @@
+import { createPublicKey, diffieHellman, type KeyObject } from "node:crypto"
+import { algorithmsOf, requireAlgorithm, SIGNING_ALGORITHMS, type SigningAlgorithm } from "../algorithms.js"
+import { privateKeyOf, publicKeyOf } from "../key-object.js"
+import { keyOperation, USE_FIELDS, useOperation } from "../operation.js"
+import { documented } from "../refusal.js"
+import { blob, oneOf, required } from "../request.js"
+import { signMessage, verifyMessage } from "../signature.js"
+
+const MESSAGE = required(blob({ max: 4096 }))
+const MESSAGE_TYPE = oneOf(["RAW", "DIGEST"])
+const ALGORITHM = required(oneOf(Object.keys(SIGNING_ALGORITHMS) as SigningAlgorithm[]))
+
+export const Sign = useOperation({
+  name: "Sign",
+  usage: "SIGN_VERIFY",
+  request: { Message: MESSAGE, MessageType: MESSAGE_TYPE, SigningAlgorithm: ALGORITHM },
+  run(key, { Message: bytes, MessageType: type = "RAW", SigningAlgorithm }) {
+    requireAlgorithm(key, SigningAlgorithm)
+    return { KeyId: key.arn, Signature: signMessage(key, SigningAlgorithm, { bytes, type }), SigningAlgorithm }
+  },
+})
+
+export const Verify = useOperation({
+  name: "Verify",
+  usage: "SIGN_VERIFY",
+  request: {
+    Message: MESSAGE,
+    MessageType: MESSAGE_TYPE,
+    Signature: required(blob({ max: 6144 })),
+    SigningAlgorithm: ALGORITHM,
+  },
+  run(key, { Message: bytes, MessageType: type = "RAW", Signature, SigningAlgorithm }) {
+    requireAlgorithm(key, SigningAlgorithm)
+    if (!verifyMessage(key, SigningAlgorithm, { bytes, type }, Signature)) throw documented.invalidSignature()
+    return { KeyId: key.arn, SignatureValid: true, SigningAlgorithm }
+  },
+})
+
+export const GetPublicKey = keyOperation({
+  aliases: "aliases",
+  state: "use",
+  request: { GrantTokens: USE_FIELDS.GrantTokens },
+  run: (key) => ({
+    KeyId: key.arn,
+    PublicKey: publicKeyOf(key),
+    CustomerMasterKeySpec: key.keySpec,
+    KeySpec: key.keySpec,
+    KeyUsage: key.keyUsage,
+    ...algorithmsOf(key),
+  }),
+})
+
+function readPublicKey(bytes: Buffer): KeyObject {
+  try {
+    const key = createPublicKey({ key: bytes, format: "der", type: "spki" })
+    // node:crypto takes what follows the key without a word
+    if (key.export({ format: "der", type: "spki" }).length === bytes.length) return key
+  } catch {
+    // falls through to the refusal
+  }
+  throw documented.invalid("PublicKey is not a DER-encoded X.509 public key (SubjectPublicKeyInfo)")
+}
+
+export const DeriveSharedSecret = useOperation({
+  name: "DeriveSharedSecret",
+  usage: "KEY_AGREEMENT",
+  request: { KeyAgreementAlgorithm: required(oneOf(["ECDH"])), PublicKey: required(blob({ max: 8192 })) },
+  run(key, { KeyAgreementAlgorithm, PublicKey }) {
+    const privateKey = privateKeyOf(key)
+    const publicKey = readPublicKey(PublicKey)
+    if (publicKey.asymmetricKeyDetails?.namedCurve !== privateKey.asymmetricKeyDetails?.namedCurve) {
+      throw documented.invalid(`PublicKey is not on the curve of key spec ${key.keySpec}`)
+    }
+    const SharedSecret = diffieHellman({ privateKey, publicKey })
+    return { KeyId: key.arn, SharedSecret, KeyAgreementAlgorithm, KeyOrigin: "EXTERNAL" }
+  },
+})

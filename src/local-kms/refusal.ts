@@ -1,0 +1,103 @@
+import { KmsError } from "./error.js"
+
+const invalid = (message: string) => new KmsError("ValidationException", message)
+const state = (message: string) => new KmsError("KMSInvalidStateException", message)
+const missing = (message: string) => new KmsError("NotFoundException", message)
+const mismatch = (message: string) => new KmsError("IncorrectKeyMaterialException", message)
+const unsupported = (message: string) => new KmsError("UnsupportedOperationException", message)
+const bad = (message: string) => new KmsError("InvalidKeyUsageException", message)
+
+/** Refusals that were recorded from the real service: error name and message are letter for letter. */
+export const recorded = {
+  invalidCiphertext: () => new KmsError("InvalidCiphertextException"),
+  invalidImportToken: () => new KmsError("InvalidImportTokenException"),
+  notForFamily: (member: string, keySpec: string) =>
+    invalid(`Input parameter ${member} cannot be used with ${keySpec} imported keys.`),
+  idWithNewMaterial: () => invalid("Input parameter keyMaterialId cannot be used with NEW_KEY_MATERIAL importType."),
+  alreadyAssociated: (id: string, arn: string) =>
+    mismatch(`Key material (id: ${id}) being imported as NEW_KEY_MATERIAL is already associated with KMS key ${arn}.`),
+  anotherPending: (id: string, arn: string, pending: string) =>
+    state(
+      `New key material (id: ${id}) cannot be imported into KMS key ${arn}, because another key material (id: ${pending}) is pending rotation.`,
+    ),
+  unexpectedMaterial: (id: string) => mismatch(`Imported key material does not have the expected identifier (${id}).`),
+  neverImported: (id: string, arn: string) =>
+    invalid(`Key material (id: ${id}) has never been imported into KMS key ${arn}.`),
+  nothingToRotate: (arn: string) => state(`No available key material pending rotation for the key: ${arn}.`),
+  externalOrigin: (arn: string) => unsupported(`${arn} origin is EXTERNAL which is not valid for this operation.`),
+  wrapping: (algorithm: string, wrappingKeySpec: string, keySpec: string) =>
+    invalid(
+      `Wrapping algorithm ${algorithm} and wrapping key spec ${wrappingKeySpec} cannot be used to import a ${keySpec} key.`,
+    ),
+  validToMissing: () => invalid("A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES"),
+  validToSuperfluous: () =>
+    invalid("A validTo date cannot be set if the ExpirationModel is KEY_MATERIAL_DOES_NOT_EXPIRE"),
+  validToPast: () => invalid("ValidTo must be in the future"),
+  validToFar: () => invalid("ValidTo must be less than 365 days in the future"),
+  includeKeyMaterial: () => invalid("Input parameter includeKeyMaterial can only be used with symmetric keys."),
+  notForExternal: (keySpec: string) => invalid(`KeySpec ${keySpec} is not supported for Origin EXTERNAL`),
+  pendingDeletion: (arn: string) => state(`${arn} is pending deletion.`),
+  pendingImport: (arn: string) => state(`${arn} is pending import.`),
+  throttled: () =>
+    new KmsError(
+      "ThrottlingException",
+      "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+    ),
+} as const
+
+/** Refusals whose error name is documented and whose wording is ours. */
+export const documented = {
+  disabled: (arn: string) => new KmsError("DisabledException", `${arn} is disabled.`),
+  notPendingDeletion: (arn: string) => state(`${arn} is not pending deletion.`),
+  noKey: (arn: string) => missing(`Key '${arn}' does not exist`),
+  noAlias: (arn: string) => missing(`Alias ${arn} is not found.`),
+  invalidKeyId: (keyId: string) => missing(`Invalid keyId '${keyId}'`),
+  otherRegion: (region: string) => missing(`Invalid arn ${region}`),
+  aliasArn: (arn: string) => new KmsError("InvalidArnException", `${arn} is not a valid key ARN.`),
+  invalidArn: (arn: string) => new KmsError("InvalidArnException", `Invalid arn ${arn}`),
+  invalidAlias: () => new KmsError("InvalidAliasNameException", 'Alias must start with the prefix "alias/".'),
+  reservedAlias: () => new KmsError("NotAuthorizedException", "The prefix alias/aws/ is reserved."),
+  aliasExists: (arn: string) => new KmsError("AlreadyExistsException", `An alias with the name ${arn} already exists`),
+  aliasTarget: () => invalid("Aliases must refer to keys. Not aliases"),
+  aliasKind: (arn: string) => invalid(`Alias ${arn} cannot be moved to a key of another type or key usage.`),
+  expiredImportToken: () =>
+    new KmsError(
+      "ExpiredImportTokenException",
+      "The import token is expired. Use GetParametersForImport to get a new import token and public key.",
+    ),
+  wrongKey: () =>
+    new KmsError(
+      "IncorrectKeyException",
+      "The key ID in the request does not identify a CMK that can perform this operation.",
+    ),
+  wrongUsage: (arn: string, usage: string, operation: string) =>
+    bad(`${arn} key usage is ${usage} which is not valid for ${operation}.`),
+  wrongAlgorithm: (algorithm: string, keySpec: string) =>
+    bad(`Algorithm ${algorithm} and key spec ${keySpec} are incompatible.`),
+  notThisKeySpec: (arn: string, keySpec: string) =>
+    unsupported(`${arn} key spec is ${keySpec} which is not valid for this operation.`),
+  limit: (message: string) => new KmsError("LimitExceededException", message),
+  rotationInProgress: (arn: string) =>
+    new KmsError("ConflictException", `On-demand rotation of ${arn} is already in progress.`),
+  noPolicy: (name: string) => missing(`No such policy exists: ${name}`),
+  malformedPolicy: () => new KmsError("MalformedPolicyDocumentException", "Policy is not valid JSON"),
+  tag: (message: string) => new KmsError("TagException", message),
+  marker: () => new KmsError("InvalidMarkerException", "Invalid marker"),
+  invalidMac: () => new KmsError("KMSInvalidMacException"),
+  invalidSignature: () => new KmsError("KMSInvalidSignatureException"),
+  dryRun: () =>
+    new KmsError(
+      "DryRunOperationException",
+      "The request would have succeeded, but the DryRun parameter was specified.",
+    ),
+  accessDenied: (operation: string, account: string) =>
+    new KmsError(
+      "AccessDeniedException",
+      `User: arn:aws:iam::${account}:user/local-kms is not authorized to perform: kms:${operation} because no identity-based policy allows the kms:${operation} action`,
+    ),
+  internal: () => new KmsError("KMSInternalException"),
+  dependencyTimeout: () => new KmsError("DependencyTimeoutException"),
+  unavailable: () => new KmsError("ServiceUnavailableException"),
+  unsupported,
+  invalid,
+} as const

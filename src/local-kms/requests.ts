@@ -1,0 +1,44 @@
+/** How often each operation was asked for and how it ended, since the start or the last reset. */
+export interface RequestCounts {
+  readonly requests: Readonly<Record<string, number>>
+  readonly succeeded: Readonly<Record<string, number>>
+  /** By operation, then by error name. An answer that was dropped counts as what it was. */
+  readonly errors: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** Operation names in the order of arrival, at most the last thousand. */
+  readonly recent: readonly string[]
+}
+
+export interface RequestLog {
+  arrived: (operation: string) => void
+  succeeded: (operation: string) => void
+  failed: (operation: string, error: string) => void
+  counts: () => RequestCounts
+  clear: () => void
+}
+
+const RECENT = 1000
+
+export function createRequestLog(): RequestLog {
+  let requests: Record<string, number> = {}
+  let succeeded: Record<string, number> = {}
+  let errors: Record<string, Record<string, number>> = {}
+  let recent: string[] = []
+  const count = (into: Record<string, number>, name: string): void => {
+    into[name] = (into[name] ?? 0) + 1
+  }
+  return {
+    arrived(operation) {
+      count(requests, operation)
+      recent = [...recent.slice(1 - RECENT), operation]
+    },
+    succeeded: (operation) => count(succeeded, operation),
+    failed: (operation, error) => count((errors[operation] ??= {}), error),
+    counts: () => ({ requests, succeeded, errors, recent }),
+    clear() {
+      requests = {}
+      succeeded = {}
+      errors = {}
+      recent = []
+    },
+  }
+}
