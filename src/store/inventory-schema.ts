@@ -1,0 +1,108 @@
+import { z } from "zod"
+import { CUSTODY_NAMES } from "../core/custody.js"
+import type { ImportRecord, InventoryEntry } from "../core/inventory.js"
+import { KEY_SPEC_NAMES, type KeyUsage, type ProofKind, WRAPPING_KEY_SPEC_NAMES } from "../core/key-spec.js"
+import { type WrapPath, WRAPPING_ALGORITHM_NAMES } from "../core/wrapping-algorithm.js"
+
+const KEY_USAGES = [
+  "ENCRYPT_DECRYPT",
+  "SIGN_VERIFY",
+  "GENERATE_VERIFY_MAC",
+  "KEY_AGREEMENT",
+] as const satisfies KeyUsage[]
+const PROOF_KINDS = ["public-key", "mac", "key-material-id", "none"] as const satisfies ProofKind[]
+const WRAP_PATHS = ["oaep", "composed", "native"] as const satisfies WrapPath[]
+
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "is not sha256: and 64 hex digits")
+const time = z.iso.datetime({ error: "is not a time as RFC 3339 writes it, in UTC" })
+const flag = z.boolean().nullable()
+
+const attributes = z.strictObject({
+  class: z.string(),
+  keyType: z.string(),
+  token: flag,
+  private: flag,
+  sensitive: flag,
+  extractable: flag,
+  alwaysSensitive: flag,
+  neverExtractable: flag,
+  local: flag,
+  modifiable: flag,
+  wrapWithTrusted: flag,
+  encrypt: flag,
+  decrypt: flag,
+  sign: flag,
+  verify: flag,
+  wrap: flag,
+  unwrap: flag,
+  derive: flag,
+  keyGenMechanism: z.string().nullable(),
+})
+
+const token = z.strictObject({
+  label: z.string(),
+  serial: z.string(),
+  manufacturer: z.string(),
+  model: z.string(),
+  firmwareVersion: z.string(),
+  library: z.string(),
+})
+
+const source = z.strictObject({
+  id: z.string().regex(/^([0-9a-f]{2})+$/, "is not hex"),
+  label: z.string(),
+  generation: z.int().nonnegative(),
+  attributes: attributes.nullable(),
+  kcv: z.string().nullable(),
+  publicKeyFingerprint: digest.nullable(),
+})
+
+const importing = z.strictObject({
+  generation: z.int().nonnegative(),
+  wrappingAlgorithm: z.enum(WRAPPING_ALGORITHM_NAMES),
+  wrappingKeySpec: z.enum(WRAPPING_KEY_SPEC_NAMES),
+  wrapPath: z.enum(WRAP_PATHS),
+  mechanisms: z.array(z.string()),
+  wrappingKeyFingerprint: digest,
+  encryptedKeyMaterialDigest: digest,
+  expirationModel: z.enum(["KEY_MATERIAL_EXPIRES", "KEY_MATERIAL_DOES_NOT_EXPIRE"]),
+  validTo: time.nullable(),
+})
+
+const importRecord = importing.extend({
+  keyMaterialId: z.string().nullable(),
+  importedAt: time,
+  requestId: z.string().nullable(),
+  proof: z.strictObject({ kind: z.enum(PROOF_KINDS), result: z.enum(["proven", "accepted", "failed"]) }),
+}) satisfies z.ZodType<ImportRecord>
+
+/** An inventory file, strictly: an unknown field is an error, since it is another version's. */
+export const inventorySchema = z.strictObject({
+  version: z.literal(1),
+  owner: z.string(),
+  name: z.string(),
+  target: z.string(),
+  region: z.string(),
+  keySpec: z.enum(KEY_SPEC_NAMES),
+  keyUsage: z.enum(KEY_USAGES),
+  custody: z.enum(CUSTODY_NAMES),
+  alias: z.string().nullable(),
+  multiRegion: z.boolean(),
+  intendedAt: time,
+  requestId: z.string(),
+  creating: z.boolean(),
+  keyArn: z.string().nullable(),
+  token: token.nullable(),
+  source,
+  importing: importing.nullable(),
+  imports: z.array(importRecord),
+}) satisfies z.ZodType<InventoryEntry>
+
+/** What is wrong with a value, as `path: reason` of its first fault; undefined if nothing is. */
+export function inventoryFault(value: unknown): string | undefined {
+  const { error } = inventorySchema.safeParse(value)
+  const [issue] = error?.issues ?? []
+  if (issue === undefined) return undefined
+  const field = z.core.toDotPath(issue.path)
+  return field === "" ? issue.message : `${field}: ${issue.message}`
+}
