@@ -1,0 +1,253 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: scripts/docker-check.sh
+# Builds both images of docker/Dockerfile and runs them, and what docker/compose.yaml describes, without a Docker engine
+# and without an image registry: buildah builds over bases made by debootstrap and the npm registry's Node, under the
+# names that the Dockerfile takes. Images and bases stay in a storage of their own (KEYFERRY_CACHE, else the user's cache
+# folder), so that nobody else takes the home-made bases for the real ones. Wants root or sudo, on Debian or Ubuntu.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+export KEYFERRY_CACHE=${KEYFERRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/keyferry}
+if ((EUID)); then
+  exec sudo -n -E env "PATH=$PATH" "KEYFERRY_CACHE=$KEYFERRY_CACHE" "$0" "$@"
+fi
+
+say() {
+  printf 'docker-check: %s\n' "$1"
+}
+
+die() {
+  printf 'docker-check: error: %s\n' "$1" >&2
+  exit 1
+}
+
+# The names that the Dockerfile takes: node:MAJOR-SUITE-slim and debian:SUITE-slim, of one suite.
+NODE_BASE=$(sed -n 's/^FROM \([^ ]*\) AS build$/\1/p' docker/Dockerfile)
+DEBIAN_BASE=$(sed -n 's/^FROM \([^ ]*\) AS keyferry$/\1/p' docker/Dockerfile)
+[[ $NODE_BASE =~ ^docker\.io/library/node:([0-9]+)-([a-z]+)-slim$ ]] || die "not node:MAJOR-SUITE-slim: $NODE_BASE"
+node_major=${BASH_REMATCH[1]} suite=${BASH_REMATCH[2]}
+[[ $DEBIAN_BASE == docker.io/library/debian:$suite-slim ]] || die "not debian:$suite-slim: $DEBIAN_BASE"
+
+work=$(mktemp -d)
+mkdir -p "$KEYFERRY_CACHE/containers"
+storage=(buildah --root "$KEYFERRY_CACHE/containers/storage" --runroot "$KEYFERRY_CACHE/containers/run")
+children=()
+# shellcheck disable=SC2329 # called by the trap
+finish() {
+  ((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null || true
+  "${storage[@]}" rm --all >/dev/null 2>&1 || true
+  rm -rf -- "$work"
+}
+trap finish EXIT
+
+install_tools() {
+  local missing=() package
+  for package in buildah debootstrap debian-archive-keyring python3-yaml; do
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  say "installing ${missing[*]}"
+  apt-get update -qq || say 'some package lists could not be fetched'
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "${missing[@]}" >/dev/null
+}
+
+# Puts the newest NAME@RANGE of the npm registry into FOLDER, by npm's own settings on this machine.
+unpack_npm() {
+  local name=$1 folder=$2 file
+  file=$(npm pack --silent --pack-destination "$work" "$name")
+  mkdir -p "$folder"
+  tar -xzf "$work/$file" -C "$folder" --strip-components 1 --no-same-owner
+  rm "$work/$file"
+}
+
+# Stand-ins for the official images: Debian, and over it Node with its headers under /usr/local, and npm.
+make_bases() {
+  local stamp root=$work/root mirror arch
+  stamp=localhost/keyferry-base:$(declare -f make_bases | sha256sum | cut -c1-12)-$node_major-$suite
+  if [[ -n $("${storage[@]}" images -q "$stamp" 2>/dev/null) ]]; then
+    say "$NODE_BASE and $DEBIAN_BASE are there"
+    return
+  fi
+  arch=$(dpkg --print-architecture)
+  arch=${arch/amd64/x64}
+  # the mirror that this machine uses for Debian; on Ubuntu there is none, and debootstrap takes its default
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
+    awk '$2 == "Debian" && $3 == "Debian" && !found++ { print $1 }')
+  say "making $DEBIAN_BASE by debootstrap"
+  debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"} >"$work/debootstrap.log" 2>&1 || {
+    tail -n 20 "$work/debootstrap.log" >&2
+    die 'debootstrap failed'
+  }
+  rm -rf "$root"/usr/share/{doc,man,locale,info}/* "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
+  rm -f "$root"/var/cache/apt/archives/*.deb
+  printf 'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n' >"$root/etc/apt/apt.conf.d/docker-clean"
+  printf 'FROM scratch\nCOPY . /\n' >"$work/Basefile"
+  "${storage[@]}" bud --quiet --isolation chroot -f "$work/Basefile" -t "$DEBIAN_BASE" "$root" >/dev/null
+
+  say "making $NODE_BASE by the npm registry's node-linux-$arch"
+  unpack_npm "node-linux-$arch@$node_major" "$work/node"
+  unpack_npm npm@11 "$work/node/lib/node_modules/npm"
+  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$work/node/bin/npm"
+  ln -s ../lib/node_modules/npm/bin/npx-cli.js "$work/node/bin/npx"
+  printf 'FROM %s\nCOPY bin /usr/local/bin\nCOPY lib /usr/local/lib\nCOPY include /usr/local/include\n' \
+    "$DEBIAN_BASE" >"$work/Basefile"
+  "${storage[@]}" bud --quiet --pull-never --isolation chroot -f "$work/Basefile" -t "$NODE_BASE" "$work/node" >/dev/null
+  "${storage[@]}" tag "$NODE_BASE" "$stamp"
+  rm -rf -- "$root" "$work/node"
+}
+
+# What the machine's npm and apt need to get out (a CA bundle, a registry, a proxy) is lent to the build, not copied.
+lend_settings() {
+  local name value
+  lent=()
+  : >"$work/npmrc"
+  for name in registry proxy https-proxy noproxy cafile; do
+    value=$(npm config get "$name" 2>/dev/null)
+    [[ -n $value && $value != null && $value != undefined ]] || continue
+    printf '%s=%s\n' "$name" "$value" >>"$work/npmrc"
+    [[ $name != cafile ]] || lent+=(--volume "$value:$value:ro")
+  done
+  lent+=(--volume "$work/npmrc:/root/.npmrc:ro")
+  apt-config dump | grep -E '^Acquire::https?::Proxy ' >"$work/apt.conf" || true
+  lent+=(--volume "$work/apt.conf:/etc/apt/apt.conf.d/99host:ro")
+}
+
+build() {
+  local started=$SECONDS
+  say "building $1"
+  "${storage[@]}" bud --quiet --layers --pull-never --isolation chroot --network host "${lent[@]}" \
+    -f docker/Dockerfile --target "$1" -t "$2" . >"$work/build.log" 2>&1 || {
+    tail -n 40 "$work/build.log" >&2
+    die "target $1 does not build"
+  }
+  say "built $1 in $((SECONDS - started)) s, size $("${storage[@]}" images --format '{{.Size}}' "$2")"
+}
+
+# Runs a command in a new container of an image, with the image's user and environment:
+# in_image IMAGE [OPTION of buildah run]... -- COMMAND...
+in_image() {
+  local image=$1 options=() container
+  shift
+  while [[ $1 != -- ]]; do
+    options+=("$1")
+    shift
+  done
+  container=$(container_of "$image")
+  "${storage[@]}" run --isolation chroot --network host "${options[@]}" "$container" "$@"
+}
+
+container_of() {
+  "${storage[@]}" from --pull-never "$1"
+}
+
+# Sets the array `entry` to the entry point of an image.
+read_entry() {
+  mapfile -t entry < <("${storage[@]}" inspect --type image --format '{{range .OCIv1.Config.Entrypoint}}{{println .}}{{end}}' "$1" | grep .)
+}
+
+# Prints a service of the compose file as shell variables: image, target, network, after, health, entry, argv, options.
+compose() {
+  /usr/bin/python3 - docker/compose.yaml "$1" <<'PYTHON'
+import shlex, sys, yaml
+
+service = yaml.safe_load(open(sys.argv[1]))["services"][sys.argv[2]]
+kms, condition = next(iter(service.get("depends_on", {}).items()), ("", {}))
+plain = {
+    "image": service["image"],
+    "target": service["build"]["target"],
+    "network": service.get("network_mode", ""),
+    "after": kms and f"{kms}:{condition['condition']}",
+}
+health = service.get("healthcheck", {}).get("test", ["CMD"])
+assert health[0] == "CMD", health
+arrays = {
+    "health": health[1:],
+    "entry": service.get("entrypoint", []),
+    "argv": [each.replace("$$", "$") for each in service.get("command", [])],
+    "options": [part for name, value in service.get("environment", {}).items() for part in ("--env", f"{name}={value}")],
+}
+for name, value in plain.items():
+    print(f"{name}={shlex.quote(value)}")
+for name, values in arrays.items():
+    print(f"{name}=({shlex.join(map(str, values))})")
+PYTHON
+}
+
+expect() {
+  [[ $2 == "$3" ]] || die "$1: expected '$3', got '$2'"
+  say "ok: $1"
+}
+
+# Reads a field of the JSON on stdin, given as a JavaScript expression over `it`.
+field() {
+  node -e 'const it = JSON.parse(require("node:fs").readFileSync(0, "utf8")); console.log(eval(process.argv[1]))' "$1"
+}
+
+# The library of an HSM on the host, stood in for by SoftHSM's with what it links to, in a folder lent to the container.
+check_mounted_library() {
+  local container root hsm=$work/hsm file
+  container=$(container_of keyferry-ci)
+  root=$("${storage[@]}" mount "$container")
+  mkdir "$hsm"
+  for file in libsofthsm2.so libcrypto.so.3 libsqlite3.so.0; do
+    find "$root/usr/lib" -name "$file" -print -quit | xargs -I{} cp -L {} "$hsm/"
+  done
+  in_image keyferry-ci --volume "$hsm:/hsm" -- /opt/keyferry/softhsm/make-softhsm.sh /hsm/token mounted >/dev/null
+  chown -R 1000:1000 "$hsm"
+  expect 'keyferry sees the token behind a library mounted from the host' "$(
+    in_image keyferry --volume "$hsm:/hsm:ro" --env LD_LIBRARY_PATH=/hsm --env SOFTHSM2_CONF=/hsm/token/softhsm2.conf -- \
+      keyferry token list --json --token 'pkcs11:?module-path=/hsm/libsofthsm2.so' | field 'JSON.stringify(it).includes("mounted")'
+  )" true
+}
+
+# One command inside the ci image, as a pipeline's job would have it.
+check_one_command() {
+  local entry
+  read_entry keyferry-ci
+  in_image keyferry-ci "$@" -- "${entry[@]}" keyferry provision --name pipeline --key-spec SYMMETRIC_DEFAULT \
+    --custody token --json
+}
+
+# The services of the compose file, on the host's network, which they share as they would share that of the KMS.
+check_compose() {
+  local image target network after health entry argv options container tries=0
+  eval "$(compose kms)"
+  expect 'compose builds the ci target for the KMS' "$target" ci
+  read_entry_unless_given
+  container=$(container_of "$image")
+  # not by a function: its process would be a shell, and buildah would outlive it
+  "${storage[@]}" run --isolation chroot --network host "${options[@]}" "$container" -- "${entry[@]}" "${argv[@]}" \
+    >"$work/kms.log" 2>&1 &
+  children+=($!)
+  until in_image "$image" -- "${health[@]}" 2>/dev/null; do
+    ((tries++ < 100)) && kill -0 "${children[-1]}" || { cat "$work/kms.log" >&2; die "compose's KMS is not healthy"; }
+    sleep 0.2
+  done
+  eval "$(compose job)"
+  expect 'the job waits for the KMS and shares its network' "$target $network $after" 'ci service:kms kms:service_healthy'
+  read_entry_unless_given
+  in_image "$image" "${options[@]}" -- "${entry[@]}" "${argv[@]}"
+}
+
+read_entry_unless_given() {
+  ((${#entry[@]})) || read_entry "$image"
+}
+
+install_tools
+make_bases
+lend_settings
+build keyferry keyferry
+build ci keyferry-ci
+
+expect 'keyferry does not run as root' "$(in_image keyferry -- id -u)" 1000
+expect 'keyferry has no development packages' "$(in_image keyferry -- sh -c 'ls /opt/keyferry/node_modules | grep -cx typescript || true')" 0
+read_entry keyferry
+expect 'keyferry starts' "$(in_image keyferry -- "${entry[@]}" --version)" "$(node -p 'require("./package.json").version')"
+check_mounted_library
+expect 'one command in ci provisions a key with SoftHSM' "$(check_one_command | field '`${it.keySpec} ${it.custody}`')" 'SYMMETRIC_DEFAULT token'
+expect 'one command in ci provisions a key with NSS' \
+  "$(check_one_command --env KEYFERRY_CI_TOKEN=nss | field '`${it.keySpec} ${it.custody}`')" 'SYMMETRIC_DEFAULT token'
+check_compose
+say 'all well'
