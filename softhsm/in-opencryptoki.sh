@@ -6,7 +6,7 @@
 # openCryptoki has its paths compiled in (/etc/opencryptoki, /var/lib/opencryptoki, /run). So the command gets
 # namespaces of its own: mounts (DIR over those paths), IPC and /dev/shm (the library's shared memory), and processes
 # (pkcsslotd ends with the command). Network and user stay as they are. Nothing outside DIR is changed.
-# Ends with COMMAND's status; 69 when the system does not permit namespaces.
+# Ends with COMMAND's status; 77 when the system does not permit namespaces.
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 

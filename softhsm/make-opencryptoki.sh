@@ -37,6 +37,6 @@ cp -n /etc/opencryptoki/{policy,strength}.conf "$folder/etc/" 2>/dev/null || tru
 write_pin "$folder/pin" "$(random_pin 8)"
 write_pin "$folder/so-pin" "$(random_pin 8)"
 output=$(KEYFERRY_OPENCRYPTOKI_STEP=initialise "$here/in-opencryptoki.sh" "$folder" \
-  "${BASH_SOURCE[0]}" "$folder" "$label" 2>&1) || die "$output"
+  "${BASH_SOURCE[0]}" "$folder" "$label" 2>&1) || { printf '%s\n' "$output" >&2 && exit 77; }
 
 describe "$label" "$module" "$folder"
