@@ -1,0 +1,18 @@
+import { STANDARD_KWP, type TokenProfile } from "./profile.js"
+
+export const yubihsm2 = {
+  family: "yubihsm2",
+  title: "YubiHSM 2",
+  match: { manufacturer: ["Yubico"] },
+  kwp: STANDARD_KWP,
+  wrappingKeyUsages: [],
+  publicHalfUsages: [],
+  sessions: 4,
+  evidence: "source read",
+  source: "yubihsm-shell pkcs11/util_pkcs11.c check_wrap_mechanism",
+  notes: [
+    "wraps by CKM_RSA_AES_KEY_WRAP alone (firmware 2.4): the native path, which this version does not offer",
+    "the PIN is four hexadecimal digits of the authentication key's id and the password",
+    "sixteen sessions in all",
+  ],
+} as const satisfies TokenProfile
