@@ -1,0 +1,68 @@
+import pkcs11js from "pkcs11js"
+import { KeyferryError } from "../core/error.js"
+import { isAsymmetric } from "../core/key-spec.js"
+import type { SourceKey } from "../core/source-key.js"
+import type { Handle, Session } from "./cryptoki.js"
+import { ckrOf } from "./error.js"
+import { type FoundKey, identify, objectsOf } from "./source-key.js"
+
+export interface LocatedKey {
+  readonly object: Handle
+  readonly publicHalf: Handle | null
+}
+
+/**
+ * Remembers the handles of keys that were made or found, since a search reads every object of the token. A handle is
+ * believed only after its object has told its class, CKA_ID and label again: tokens reuse handles.
+ */
+export class HandleCache {
+  readonly #byIdentity = new Map<string, LocatedKey>()
+
+  put({ key, object, publicHalf }: FoundKey): void {
+    this.#byIdentity.set(identityText(key), { object, publicHalf })
+  }
+
+  forget(key: Pick<SourceKey, "id" | "label">): void {
+    this.#byIdentity.delete(identityText(key))
+  }
+
+  /** The key's objects now. Throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS. */
+  locate(session: Session, key: SourceKey): LocatedKey {
+    const remembered = this.#byIdentity.get(identityText(key))
+    if (remembered && isStill(session, remembered, key)) return remembered
+    const objects = objectsOf(session, key).map((object) => ({ object, class: identify(session, object).class }))
+    const own = objects.filter((candidate) => candidate.class === classOf(key))
+    const [main, another] = own
+    if (main === undefined) {
+      throw new KeyferryError("ERR_KEY_NOT_FOUND", "the source key is not in the token", { key: key.label })
+    }
+    if (another) {
+      throw new KeyferryError("ERR_KEY_AMBIGUOUS", "several keys carry its ID and label", { key: key.label })
+    }
+    const publicHalf = objects.find((candidate) => candidate.class === pkcs11js.CKO_PUBLIC_KEY)?.object ?? null
+    const located = { object: main.object, publicHalf }
+    this.#byIdentity.set(identityText(key), located)
+    return located
+  }
+}
+
+function isStill(session: Session, { object, publicHalf }: LocatedKey, key: SourceKey): boolean {
+  const same = (handle: Handle, cls: number): boolean => {
+    try {
+      const said = identify(session, handle)
+      return said.class === cls && said.id === key.id && said.label === key.label
+    } catch (error) {
+      if (ckrOf(error) === "CKR_OBJECT_HANDLE_INVALID" || ckrOf(error) === "CKR_KEY_HANDLE_INVALID") return false
+      throw error
+    }
+  }
+  return same(object, classOf(key)) && (publicHalf === null || same(publicHalf, pkcs11js.CKO_PUBLIC_KEY))
+}
+
+function classOf(key: SourceKey): number {
+  return isAsymmetric(key.keySpec) ? pkcs11js.CKO_PRIVATE_KEY : pkcs11js.CKO_SECRET_KEY
+}
+
+function identityText({ id, label }: Pick<SourceKey, "id" | "label">): string {
+  return `${id} ${label}`
+}

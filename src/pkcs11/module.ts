@@ -1,0 +1,223 @@
+import { createHash } from "node:crypto"
+import { accessSync, constants, readFileSync, statSync } from "node:fs"
+import { Module, type Slot, SlotFlag, type Token as GrapheneToken } from "graphene-pk11"
+import { KeyferryError } from "../core/error.js"
+import type { TokenInfo } from "../core/ports.js"
+import { selectorText, type TokenSelector, type TokenUri } from "../core/token-uri.js"
+import { attempt, failureText, tokenError } from "./error.js"
+import { hasFlag, tokenFlags } from "./token-flag.js"
+
+/** CKF_OS_LOCKING_OK: sessions are used from several threads (PKCS #11 v3.1 section 5.4). */
+const OS_LOCKING = 2
+
+/** A loaded and initialised module; disposing the last holder finalises it. */
+export interface Pkcs11Module extends Disposable {
+  readonly path: string
+  readonly module: Module
+  /** `SoftHSM 2.6`: CK_INFO's description and version. */
+  readonly library: string
+}
+
+/** One slot as `token list` shows it. */
+export interface SlotDescription {
+  /** CK_SLOT_ID, decimal, as slot-id in a URI. */
+  readonly slotId: string
+  readonly slotDescription: string
+  /** Null where no token is present, or it does not answer. */
+  readonly token: TokenInfo | null
+  /** In words, such as `login required`, `user PIN locked`. */
+  readonly flags: readonly string[]
+  /** Why there is no token to show. */
+  readonly reason: string | null
+}
+
+/** A slot with the token that was chosen. */
+export interface TokenSlot {
+  readonly slot: Slot
+  readonly token: GrapheneToken
+  readonly info: TokenInfo
+}
+
+const loaded = new Map<string, { module: Module; holders: number; finalize: boolean }>()
+
+/**
+ * Loads the library and calls C_Initialize with OS locking. PKCS #11 is initialised once for a process, so a module
+ * that is loaded already is shared; one that other code initialised is used and not finalised.
+ *
+ * @throws ERR_MODULE_UNUSABLE with what the loader said
+ */
+export function loadModule(path: string, libraryParameters?: string): Pkcs11Module {
+  const entry = loaded.get(path) ?? { ...initialise(path, libraryParameters), holders: 0 }
+  entry.holders++
+  loaded.set(path, entry)
+  const { module } = entry
+  let held = true
+  return {
+    path,
+    module,
+    library: `${trim(module.libraryDescription)} ${version(module.libraryVersion)}`.trim(),
+    [Symbol.dispose]() {
+      if (!held) return
+      held = false
+      if (--entry.holders > 0) return
+      loaded.delete(path)
+      if (entry.finalize) quietly(() => module.finalize())
+    },
+  }
+}
+
+function initialise(path: string, libraryParameters: string | undefined): { module: Module; finalize: boolean } {
+  const unusable = (reason: string, cause: unknown): KeyferryError =>
+    new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} ${reason}`, {
+      cause,
+      causes: [{ code: "dlopen", message: cause instanceof Error ? cause.message : String(cause) }],
+    })
+  let module: Module
+  try {
+    // the loader would search the system's folders for a bare name, and says little of a folder
+    if (!statSync(path).isFile()) throw new Error(`${path}: not a file`)
+    accessSync(path, constants.R_OK)
+    module = Module.load(path)
+  } catch (cause) {
+    throw unusable("cannot be loaded", cause)
+  }
+  let finalize = true
+  try {
+    // pkcs11js drops the last byte of the parameters (2.1.7)
+    const parameters = libraryParameters === undefined ? {} : { libraryParameters: `${libraryParameters} ` }
+    module.lib.C_Initialize({ flags: OS_LOCKING, ...parameters })
+  } catch (cause) {
+    const error = tokenError("C_Initialize", cause)
+    const reason = error instanceof KeyferryError ? failureText(error) : String(error)
+    if (!reason.endsWith("CKR_CRYPTOKI_ALREADY_INITIALIZED")) {
+      const causes = error instanceof KeyferryError ? error.causes : []
+      throw new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} cannot be initialised`, {
+        cause,
+        causes,
+        hint: "check the module's own configuration (its files and environment), and for NSS x-library-parameters",
+      })
+    }
+    finalize = false
+  }
+  // graphene reads C_GetInfo here, and takes the second C_Initialize for what it is
+  attempt("C_GetInfo", () => module.initialize({ flags: OS_LOCKING }))
+  return { module, finalize }
+}
+
+/** Every slot of the module, with and without token. */
+export function describeSlots(holder: Pkcs11Module): readonly SlotDescription[] {
+  return slotsOf(holder).map((slot) => {
+    const common = { slotId: slotId(slot), slotDescription: trim(slot.slotDescription) }
+    if ((slot.flags & SlotFlag.TOKEN_PRESENT) === 0) {
+      return { ...common, token: null, flags: [], reason: "no token present" }
+    }
+    try {
+      const token = attempt("C_GetTokenInfo", () => slot.getToken())
+      return { ...common, token: tokenInfo(holder, token), flags: tokenFlags(token.flags), reason: null }
+    } catch (error) {
+      return { ...common, token: null, flags: [], reason: failureText(error) }
+    }
+  })
+}
+
+/**
+ * The one token that fits the URI.
+ *
+ * @throws ERR_TOKEN_NOT_FOUND, ERR_TOKEN_AMBIGUOUS (both list what is there), ERR_TOKEN_UNINITIALIZED
+ */
+export function chooseToken(holder: Pkcs11Module, uri: TokenUri): TokenSlot {
+  const present = slotsOf(holder).flatMap((slot) => presentToken(holder, slot))
+  const fitting = present.filter((candidate) => fits(holder, candidate, uri))
+  const ready = fitting.filter(({ token }) => hasFlag(token.flags, "CKF_TOKEN_INITIALIZED"))
+  const wanted = selectorText(uri) || "any token"
+  const [first, second] = ready
+  if (second) {
+    throw new KeyferryError("ERR_TOKEN_AMBIGUOUS", `${ready.length} tokens fit ${wanted}: ${listed(ready)}`)
+  }
+  if (first) return first
+  if (fitting.length > 0) {
+    throw new KeyferryError("ERR_TOKEN_UNINITIALIZED", `the token that fits ${wanted} is not initialised`)
+  }
+  const there = present.length === 0 ? "no slot has a token" : `there is ${listed(present)}`
+  throw new KeyferryError("ERR_TOKEN_NOT_FOUND", `no token fits ${wanted} in ${holder.path}: ${there}`)
+}
+
+/** SHA-256 of the module's file, hex: part of what self-test verdicts depend on. */
+export function moduleDigest(path: string): string {
+  return createHash("sha256").update(readFileSync(path)).digest("hex")
+}
+
+function slotsOf({ module }: Pkcs11Module): readonly Slot[] {
+  return attempt("C_GetSlotList", () => {
+    const slots = module.getSlots(false)
+    return Array.from({ length: slots.length }, (_, index) => slots.items(index))
+  })
+}
+
+function presentToken(holder: Pkcs11Module, slot: Slot): readonly TokenSlot[] {
+  if ((slot.flags & SlotFlag.TOKEN_PRESENT) === 0) return []
+  try {
+    const token = slot.getToken()
+    return [{ slot, token, info: tokenInfo(holder, token) }]
+  } catch {
+    // a token that does not answer is not the one that was asked for; `token list` shows it
+    return []
+  }
+}
+
+function fits({ module }: Pkcs11Module, { slot, info }: TokenSlot, uri: TokenUri): boolean {
+  const said: Readonly<Record<TokenSelector, string>> = {
+    token: info.label,
+    serial: info.serial,
+    manufacturer: info.manufacturer,
+    model: info.model,
+    "slot-id": slotId(slot),
+    "slot-description": trim(slot.slotDescription),
+    "slot-manufacturer": trim(slot.manufacturerID),
+    "library-description": trim(module.libraryDescription),
+    "library-manufacturer": trim(module.manufacturerID),
+    "library-version": version(module.libraryVersion),
+  }
+  return (Object.entries(uri.selectors) as [TokenSelector, string][]).every(([name, value]) => said[name] === value)
+}
+
+function listed(tokens: readonly TokenSlot[]): string {
+  return tokens
+    .map(({ info, token }) => {
+      const name = hasFlag(token.flags, "CKF_TOKEN_INITIALIZED") ? `"${info.label}"` : "one not initialised"
+      return `${name} (serial ${info.serial || "none"}, ${info.manufacturer} ${info.model})`
+    })
+    .join("; ")
+}
+
+function tokenInfo({ library }: Pkcs11Module, token: GrapheneToken): TokenInfo {
+  return {
+    label: trim(token.label),
+    serial: trim(token.serialNumber),
+    manufacturer: trim(token.manufacturerID),
+    model: trim(token.model),
+    firmwareVersion: version(token.firmwareVersion),
+    library,
+  }
+}
+
+function slotId(slot: Slot): string {
+  return slot.handle.readBigUInt64LE().toString()
+}
+
+function version({ major, minor }: { readonly major: number; readonly minor: number }): string {
+  return `${major}.${minor}`
+}
+
+/** CK_INFO and its kin are padded with blanks; some modules pad with zero bytes. */
+function trim(text: string): string {
+  return text.replace(/[\0 ]+$/, "")
+}
+
+function quietly(run: () => void): void {
+  try {
+    run()
+  } catch {
+    // the module goes with the process
+  }
+}

@@ -1,0 +1,145 @@
+import { createHash } from "node:crypto"
+import { type CustodyVerdict, type EnforcementFacts, judgeCustodies } from "../core/custody.js"
+import type { VerdictCache, WrapCapability, WrapRequest } from "../core/ports.js"
+import { probeCustody } from "./custody-probe.js"
+import { attempt } from "./error.js"
+import { isMechanismName } from "./mechanism.js"
+import { moduleDigest, type TokenSlot } from "./module.js"
+import { profileDigest } from "./profile/profiles.js"
+import { selfTest, type Verdict } from "./self-test/self-test.js"
+import type { SessionPool } from "./session.js"
+import type { WrapContext } from "./wrap.js"
+
+/** Raised when the self-test or the custody probe tests something new, so that what was cached before is void. */
+const SELF_TEST_VERSION = 1
+
+type Remembered = Pick<WrapCapability, "wrapPath" | "mechanisms" | "usable" | "reason">
+
+/** What is cached for one token and one state of its module, firmware and profile. */
+interface Memory {
+  readonly wraps: Readonly<Record<string, Remembered>>
+  readonly custody: EnforcementFacts | null
+}
+
+const NOTHING: Memory = { wraps: {}, custody: null }
+
+/** Verdicts of the self-test and the custody probe: remembered ones, and new ones where there are none. */
+export class Verdicts {
+  readonly #pool: SessionPool
+  readonly #context: WrapContext
+  readonly #cache: VerdictCache
+  readonly #modulePath: string
+  readonly #chosen: TokenSlot
+  #key: string | undefined
+
+  constructor(pool: SessionPool, context: WrapContext, cache: VerdictCache, modulePath: string, chosen: TokenSlot) {
+    this.#pool = pool
+    this.#context = context
+    this.#cache = cache
+    this.#modulePath = modulePath
+    this.#chosen = chosen
+  }
+
+  async selfTest(requests: readonly WrapRequest[], fresh: boolean): Promise<readonly WrapCapability[]> {
+    const { wraps } = fresh ? NOTHING : await this.#recall()
+    const unknown = requests.filter((request) => !(nameOf(request) in wraps))
+    const verdicts = unknown.length === 0 ? [] : await this.#test(unknown)
+    return requests.map((request) => {
+      const verdict = verdicts[unknown.indexOf(request)]?.capability
+      const remembered = wraps[nameOf(request)]
+      if (verdict) return verdict
+      if (!remembered) throw new Error(`no verdict on ${nameOf(request)}`)
+      return { ...request, ...remembered }
+    })
+  }
+
+  async probeCustody(fresh: boolean): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }> {
+    const remembered = fresh ? null : (await this.#recall()).custody
+    const facts = remembered ?? (await probeCustody(this.#pool, this.#context))
+    if (!remembered) await this.#remember({ custody: facts })
+    return { facts, verdicts: judgeCustodies(facts) }
+  }
+
+  async #test(requests: readonly WrapRequest[]): Promise<readonly Verdict[]> {
+    const { slot } = this.#chosen
+    const listed = new Set(attempt("C_GetMechanismList", () => slot.lib.C_GetMechanismList(slot.handle)))
+    const verdicts = await selfTest(this.#pool, requests, this.#context, listed)
+    const lasting = verdicts.filter(({ conclusive }) => conclusive).map(({ capability }) => capability)
+    await this.#remember({
+      wraps: Object.fromEntries(lasting.map((capability) => [nameOf(capability), fieldsOf(capability)])),
+    })
+    return verdicts
+  }
+
+  async #recall(): Promise<Memory> {
+    return memoryOf(await this.#cache.get(this.#cacheKey()))
+  }
+
+  async #remember(news: Partial<Memory>): Promise<void> {
+    // read again, so that what another process learnt meanwhile is kept
+    const before = await this.#recall()
+    const wraps = { ...before.wraps, ...news.wraps }
+    await this.#cache.put(this.#cacheKey(), { wraps, custody: news.custody ?? before.custody })
+  }
+
+  /** A digest of all that a verdict depends on (PRODUCT.md section 5). */
+  #cacheKey(): string {
+    const { manufacturer, model, serial, firmwareVersion } = this.#chosen.info
+    this.#key ??= createHash("sha256")
+      .update(
+        JSON.stringify([
+          SELF_TEST_VERSION,
+          moduleDigest(this.#modulePath),
+          manufacturer,
+          model,
+          serial,
+          firmwareVersion,
+          profileDigest(this.#context.profile),
+        ]),
+      )
+      .digest("hex")
+    return this.#key
+  }
+}
+
+function nameOf({ keySpec, wrappingAlgorithm, wrappingKeySpec }: WrapRequest): string {
+  return `${keySpec} ${wrappingAlgorithm} ${wrappingKeySpec}`
+}
+
+function fieldsOf({ wrapPath, mechanisms, usable, reason }: WrapCapability): Remembered {
+  return { wrapPath, mechanisms, usable, reason }
+}
+
+/** What the cache holds, as far as it is well-formed: a damaged entry is no verdict. */
+function memoryOf(value: unknown): Memory {
+  if (!isRecord(value)) return NOTHING
+  const wraps = isRecord(value["wraps"]) ? value["wraps"] : {}
+  const sound = Object.entries(wraps).filter((entry): entry is [string, Remembered] => isRemembered(entry[1]))
+  return { wraps: Object.fromEntries(sound), custody: isFacts(value["custody"]) ? value["custody"] : null }
+}
+
+function isRemembered(value: unknown): value is Remembered {
+  if (!isRecord(value)) return false
+  const { wrapPath, mechanisms, usable, reason } = value
+  if (typeof reason !== "string" || !Array.isArray(mechanisms)) return false
+  const names = mechanisms.map((name: unknown) => (typeof name === "string" && isMechanismName(name) ? name : null))
+  if (usable === false) return wrapPath === null && names.length === 0
+  if (usable !== true || names.includes(null) || names.at(-1) !== "CKM_RSA_PKCS_OAEP") return false
+  return (wrapPath === "oaep" && names.length === 1) || (wrapPath === "composed" && names.length === 2)
+}
+
+const FACT_NAMES: readonly (keyof EnforcementFacts)[] = [
+  "extractableFalseRefusesWrap",
+  "extractableOneWay",
+  "sensitiveOneWay",
+  "wrapWithTrustedEnforced",
+  "provenanceHonest",
+]
+
+function isFacts(value: unknown): value is EnforcementFacts {
+  return isRecord(value) && FACT_NAMES.every((name) => value[name] === null || typeof value[name] === "boolean")
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,131 @@
+import pkcs11js, { type RsaOAEP } from "pkcs11js"
+import { KeyferryError } from "../core/error.js"
+import { WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../core/key-spec.js"
+import {
+  type OaepHash,
+  plausibleWrappedLength,
+  WRAPPING_ALGORITHMS,
+  type WrappingAlgorithm,
+} from "../core/wrapping-algorithm.js"
+import type { AttributeReader } from "./attribute.js"
+import {
+  createObject,
+  generateKey,
+  type Handle,
+  type Mechanism,
+  type Session,
+  withObjects,
+  wrapKey,
+} from "./cryptoki.js"
+import { ckrOf, restate } from "./error.js"
+import { type MechanismName, MECHANISMS } from "./mechanism.js"
+import type { TokenProfile } from "./profile/profile.js"
+import { ephemeralKeyTemplate, wrappingKeyTemplate } from "./template.js"
+
+const CKZ_DATA_SPECIFIED = 1
+
+/** CK_RSA_PKCS_OAEP_PARAMS: one hash for OAEP and MGF1, no label (PRODUCT.md section 5). */
+const OAEP: Readonly<Record<OaepHash, Mechanism>> = {
+  "SHA-1": oaepMechanism(pkcs11js.CKM_SHA_1, pkcs11js.CKG_MGF1_SHA1),
+  "SHA-256": oaepMechanism(pkcs11js.CKM_SHA256, pkcs11js.CKG_MGF1_SHA256),
+}
+
+/** The public key to wrap under: of KMS, or made here for the self-test. */
+export interface RsaPublicKey {
+  readonly spec: WrappingKeySpec
+  readonly modulus: Uint8Array
+  readonly publicExponent: Uint8Array
+}
+
+/** The mechanisms of a path that was proven, or is being tried; `kwp` is null for plain OAEP. */
+export interface WrapPlan {
+  readonly algorithm: WrappingAlgorithm
+  readonly kwp: MechanismName | null
+}
+
+/** What the wrap needs to know of the token. */
+export interface WrapContext {
+  readonly profile: TokenProfile
+  readonly reader: AttributeReader
+}
+
+/**
+ * Wraps a key under an RSA public key that exists in the token as a session object for the time of the call:
+ * `RSAES-OAEP(material)`, or `RSA-OAEP(aesKey) || AES-KWP(material)` with an AES-256 key made and destroyed here.
+ *
+ * @throws ERR_WRAP_RESULT for a length that cannot be right, ERR_KEY_ATTRIBUTES for an ephemeral key that is not as asked
+ */
+export function wrapUnder(
+  session: Session,
+  key: Handle,
+  under: RsaPublicKey,
+  plan: WrapPlan,
+  context: WrapContext,
+): Promise<Buffer> {
+  const { hash } = WRAPPING_ALGORITHMS[plan.algorithm]
+  return withObjects(session, async (own) => {
+    const template = wrappingKeyTemplate(under.modulus, under.publicExponent, context.profile)
+    const wrappingKey = own(createObject(session, template))
+    if (plan.kwp === null) {
+      return checked(await oaep(session, hash, wrappingKey, key), plan.algorithm, under.spec)
+    }
+    const ephemeral = own(await generateKey(session, MECHANISMS.CKM_AES_KEY_GEN, ephemeralKeyTemplate()))
+    assertEphemeral(session, ephemeral, key, context.reader)
+    // the OAEP part first: it fails early where the hash is refused
+    const head = await oaep(session, hash, wrappingKey, ephemeral)
+    const tail = await named(plan.kwp, wrapKey(session, { mechanism: MECHANISMS[plan.kwp] }, ephemeral, key))
+    if (head.length !== WRAPPING_KEY_SPECS[under.spec].modulusBits / 8) throw implausible(head.length, "the OAEP part")
+    return checked(Buffer.concat([head, tail]), plan.algorithm, under.spec)
+  })
+}
+
+function oaep(session: Session, hash: OaepHash, under: Handle, key: Handle): Promise<Buffer> {
+  return named(`CKM_RSA_PKCS_OAEP and ${hash}`, wrapKey(session, OAEP[hash], under, key))
+}
+
+/** Says in a failure with which mechanism C_WrapKey was called. */
+async function named(mechanism: string, wrapped: Promise<Buffer>): Promise<Buffer> {
+  try {
+    return await wrapped
+  } catch (error) {
+    const code = ckrOf(error)
+    if (code === undefined || !(error instanceof KeyferryError)) throw error
+    throw restate(error, error.code, `C_WrapKey with ${mechanism}: ${code}`)
+  }
+}
+
+/** An ephemeral key that could be read would give the material away: its attributes are not believed but read. */
+function assertEphemeral(session: Session, ephemeral: Handle, source: Handle, reader: AttributeReader): void {
+  if (ephemeral.equals(source)) {
+    throw new KeyferryError("ERR_TOKEN_OTHER", "the token gave the ephemeral key the handle of the source key")
+  }
+  const { attributes } = reader.read(session, ephemeral, "ephemeral")
+  const wrong = [
+    attributes.sensitive === true ? [] : ["CKA_SENSITIVE"],
+    attributes.token === false ? [] : ["CKA_TOKEN"],
+    attributes.encrypt === true ? ["CKA_ENCRYPT"] : [],
+    attributes.decrypt === true ? ["CKA_DECRYPT"] : [],
+  ].flat()
+  if (wrong.length === 0) return
+  throw new KeyferryError(
+    "ERR_KEY_ATTRIBUTES",
+    `the token did not give the ephemeral AES key the attributes it was asked for: ${wrong.join(", ")}`,
+  )
+}
+
+function checked(bytes: Buffer, algorithm: WrappingAlgorithm, under: WrappingKeySpec): Buffer {
+  if (!plausibleWrappedLength(algorithm, under, bytes.length)) throw implausible(bytes.length, "the wrapped key")
+  return bytes
+}
+
+function implausible(length: number, what: string): KeyferryError {
+  return new KeyferryError(
+    "ERR_WRAP_RESULT",
+    `the token answered C_WrapKey with ${length} bytes, which ${what} cannot have`,
+  )
+}
+
+function oaepMechanism(hashAlg: number, mgf: number): Mechanism {
+  const parameter: RsaOAEP = { type: pkcs11js.CK_PARAMS_RSA_OAEP, hashAlg, mgf, source: CKZ_DATA_SPECIFIED }
+  return { mechanism: pkcs11js.CKM_RSA_PKCS_OAEP, parameter }
+}
