@@ -17,6 +17,10 @@ enter() {
   PATH=$PATH:/usr/sbin:/sbin
   mount -t proc proc /proc
   mkdir -p /etc/opencryptoki /var/lib/opencryptoki
+  # later versions want these two beside the configuration, and look at their owners
+  for name in policy strength; do
+    [[ ! -f /etc/opencryptoki/$name.conf ]] || cp -p "/etc/opencryptoki/$name.conf" "$folder/etc/"
+  done
   mount --bind "$folder/etc" /etc/opencryptoki
   mount --bind "$folder/lib" /var/lib/opencryptoki
   mount -t tmpfs tmpfs /dev/shm

@@ -31,8 +31,6 @@ fi
 folder=$(new_folder "${1-}")
 mkdir -p "$folder/etc" "$folder/lib/swtok/TOK_OBJ"
 fill opencryptoki.conf.template >"$folder/etc/opencryptoki.conf"
-# later versions want their policy and strength files beside it
-cp -n /etc/opencryptoki/{policy,strength}.conf "$folder/etc/" 2>/dev/null || true
 # this token's PINs have 4 to 8 characters
 write_pin "$folder/pin" "$(random_pin 8)"
 write_pin "$folder/so-pin" "$(random_pin 8)"
