@@ -20,7 +20,7 @@ const CURVES: Partial<Record<KeySpec, CurveRow>> = {
   ECC_NIST_P521: {
     name: "secp521r1",
     order:
-      0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
+      0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
   },
   ECC_SECG_P256K1: {
     name: "secp256k1",

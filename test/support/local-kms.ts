@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { KMSClient } from "@aws-sdk/client-kms"
+import { KMS } from "@aws-sdk/client-kms"
 import type { FaultOptions } from "#src/local-kms/faults.js"
 import type { LocalKmsOptions } from "#src/local-kms/options.js"
 import type { RequestCounts } from "#src/local-kms/requests.js"
@@ -102,8 +102,8 @@ export async function startLocalKms(options: LocalKmsOptions = {}): Promise<Loca
 }
 
 /** An SDK client of it; one attempt a call, unless the test asks for retries. */
-export function kmsClient(kms: Pick<LocalKmsProcess, "endpoint">, region = "us-east-1", maxAttempts = 1): KMSClient {
-  return new KMSClient({ region, endpoint: kms.endpoint, credentials: DUMMY_CREDENTIALS, maxAttempts })
+export function kmsClient(kms: Pick<LocalKmsProcess, "endpoint">, region = "us-east-1", maxAttempts = 1): KMS {
+  return new KMS({ region, endpoint: kms.endpoint, credentials: DUMMY_CREDENTIALS, maxAttempts })
 }
 
 function environment(endpoint: string, region: string): Record<string, string> {
