@@ -34,11 +34,6 @@ describe("local KMS: keys, aliases, tags, policies", () => {
       ],
       ["a key spec that is none", { Origin: "EXTERNAL", KeySpec: "AES_512" as "RSA_2048" }, "ValidationException"],
       [
-        "both names of the key spec",
-        { Origin: "EXTERNAL", KeySpec: "HMAC_256", CustomerMasterKeySpec: "HMAC_256", KeyUsage: "GENERATE_VERIFY_MAC" },
-        "ValidationException",
-      ],
-      [
         "a tag twice",
         {
           Origin: "EXTERNAL",

@@ -64,6 +64,12 @@ describe("local KMS: the wire", () => {
     ["a fraction for a whole number", "ListKeys", { Limit: 1.5 }, "SerializationException"],
     ["a text for a date", "ImportKeyMaterial", { ...IMPORT, ValidTo: "2030-01-01" }, "SerializationException"],
     ["a text for a flag", "CreateKey", { MultiRegion: "true" }, "SerializationException"],
+    [
+      "both names of the key spec",
+      "CreateKey",
+      { Origin: "EXTERNAL", KeySpec: "RSA_2048", CustomerMasterKeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" },
+      "ValidationException",
+    ],
     ["base64 with other characters", "Decrypt", { CiphertextBlob: "AA-_" }, "SerializationException"],
     ["base64 without its padding", "Decrypt", { CiphertextBlob: "AAA" }, "SerializationException"],
     ["a missing member", "DescribeKey", {}, "ValidationException"],
