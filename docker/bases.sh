@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by scripts/docker-check.sh: makes stand-ins for the official images that the Dockerfile builds on, of Debian's
+# packages and the npm registry's. Expects `say`, `die`, `work` (a scratch folder) and `storage` (buildah with its storage).
+
+# The names that the Dockerfile takes: node:MAJOR-SUITE-slim and debian:SUITE-slim, of one suite.
+NODE_BASE=$(sed -n 's/^FROM \([^ ]*\) AS build$/\1/p' docker/Dockerfile)
+DEBIAN_BASE=$(sed -n 's/^FROM \([^ ]*\) AS keyferry$/\1/p' docker/Dockerfile)
+[[ $NODE_BASE =~ ^docker\.io/library/node:([0-9]+)-([a-z]+)-slim$ ]] || die "not node:MAJOR-SUITE-slim: $NODE_BASE"
+node_major=${BASH_REMATCH[1]} suite=${BASH_REMATCH[2]}
+[[ $DEBIAN_BASE == docker.io/library/debian:$suite-slim ]] || die "not debian:$suite-slim: $DEBIAN_BASE"
+
+# Puts the newest NAME@RANGE of the npm registry into FOLDER, by npm's own settings on this machine.
+unpack_npm() {
+  local name=$1 folder=$2 file
+  file=$(npm pack --silent --pack-destination "$work" "$name")
+  mkdir -p "$folder"
+  tar -xzf "$work/$file" -C "$folder" --strip-components 1 --no-same-owner
+  rm "$work/$file"
+}
+
+# Stand-ins for the official images: Debian, and over it Node with its headers under /usr/local, and npm.
+make_bases() {
+  local stamp root=$work/root mirror arch
+  stamp=localhost/keyferry-base:$(declare -f make_bases | sha256sum | cut -c1-12)-$node_major-$suite
+  if [[ -n $("${storage[@]}" images -q "$stamp" 2>/dev/null) ]]; then
+    say "$NODE_BASE and $DEBIAN_BASE are there"
+    return
+  fi
+  arch=$(dpkg --print-architecture)
+  arch=${arch/amd64/x64}
+  # the mirror that this machine uses for Debian; on Ubuntu there is none, and debootstrap takes its default
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
+    awk '$2 == "Debian" && $3 == "Debian" && !found++ { print $1 }')
+  say "making $DEBIAN_BASE by debootstrap"
+  debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"} >"$work/debootstrap.log" 2>&1 || {
+    tail -n 20 "$work/debootstrap.log" >&2
+    die 'debootstrap failed'
+  }
+  rm -rf "$root"/usr/share/{doc,man,locale,info}/* "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
+  rm -f "$root"/var/cache/apt/archives/*.deb
+  printf 'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n' >"$root/etc/apt/apt.conf.d/docker-clean"
+  printf 'FROM scratch\nCOPY . /\n' >"$work/Basefile"
+  "${storage[@]}" bud --quiet --isolation chroot -f "$work/Basefile" -t "$DEBIAN_BASE" "$root" >/dev/null
+
+  say "making $NODE_BASE by the npm registry's node-linux-$arch"
+  unpack_npm "node-linux-$arch@$node_major" "$work/node"
+  unpack_npm npm@11 "$work/node/lib/node_modules/npm"
+  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$work/node/bin/npm"
+  ln -s ../lib/node_modules/npm/bin/npx-cli.js "$work/node/bin/npx"
+  printf 'FROM %s\nCOPY bin /usr/local/bin\nCOPY lib /usr/local/lib\nCOPY include /usr/local/include\n' \
+    "$DEBIAN_BASE" >"$work/Basefile"
+  "${storage[@]}" bud --quiet --pull-never --isolation chroot -f "$work/Basefile" -t "$NODE_BASE" "$work/node" >/dev/null
+  "${storage[@]}" tag "$NODE_BASE" "$stamp"
+  rm -rf -- "$root" "$work/node"
+}
