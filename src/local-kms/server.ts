@@ -31,6 +31,7 @@ interface Reply {
 type Handled = Reply | undefined
 
 const MAX_BODY = 1024 * 1024
+const KEEP_ALIVE = 600_000
 const TARGET = "TrentService."
 
 /** Starts the local KMS; resolves when it listens. Throws an OptionError for options that make no sense. */
@@ -39,6 +40,8 @@ export async function startLocalKms(options: LocalKmsOptions = {}): Promise<Loca
   const server = createServer((request, response) => {
     void respond(service, regions, request, response)
   })
+  // clients keep connections longer than Node.js' five seconds, and would now and then meet one that is just closing
+  server.keepAliveTimeout = KEEP_ALIVE
   const listen = options.listen ?? "127.0.0.1"
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject)
@@ -72,7 +75,12 @@ async function respond(
       request.socket.destroy()
       return
     }
-    response.writeHead(reply.status, { "content-type": reply.type, "x-amzn-requestid": requestId })
+    response.writeHead(reply.status, {
+      "content-type": reply.type,
+      "x-amzn-requestid": requestId,
+      // the service's time, not the machine's: clients learn it from here
+      date: new Date(service.clock.now()).toUTCString(),
+    })
     response.end(reply.body)
   } catch {
     // the client went away, or sent more than anything here can need

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts"
 import { expect } from "chai"
@@ -233,8 +234,20 @@ describe("local KMS: the wire", () => {
       const client = kmsClient(kms)
       const { KeyMetadata } = await client.createKey({ Origin: "EXTERNAL" })
       expect(KeyMetadata!.CreationDate).to.deep.equal(new Date("2031-02-03T04:06:06Z"))
+      const { headers } = await post(HEADERS, "{}")
+      expect(headers.get("date")).to.equal("Mon, 03 Feb 2031 04:06:06 GMT")
       await kms.clock.tick()
       expect(await kms.admin("GET", "clock")).to.have.property("ticking", true)
+    })
+
+    it("takes every example of its documentation", async () => {
+      const text = readFileSync(new URL("../../../docs/local-kms.md", import.meta.url), "utf8")
+      const examples = [...text.matchAll(/^curl (?:-X (\w+) )?http:\/\/[^/]+\/_admin\/(\w+)(?: -d '(.*)')?$/gm)]
+      expect(examples.length).to.equal(text.match(/^curl /gm)?.length)
+      await using other = await startLocalKms()
+      for (const [, method = "GET", path = "", body] of examples) {
+        await other.admin(method, path, body === undefined ? undefined : (JSON.parse(body) as object))
+      }
     })
 
     it("serves only this machine, even where the rest listens further", async () => {
