@@ -1,0 +1,55 @@
+import { KeyferryError } from "../core/error.js"
+
+/** Where the PIN comes from; never the PIN. */
+export type PinSource =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "fd"; readonly fd: number }
+  | { readonly kind: "env"; readonly variable: string }
+  | { readonly kind: "exec"; readonly command: string }
+  | { readonly kind: "prompt" }
+
+/** What may follow `KIND:`, and what it is read as. */
+const KINDS: Readonly<Record<string, (rest: string) => PinSource | undefined>> = {
+  file: (rest) => (filePath(rest) === "" ? undefined : { kind: "file", path: filePath(rest) }),
+  fd: (rest) => (/^\d{1,6}$/.test(rest) ? { kind: "fd", fd: Number(rest) } : undefined),
+  env: (rest) => (/^[A-Za-z_]\w*$/.test(rest) ? { kind: "env", variable: rest } : undefined),
+  exec: (rest) => (rest.trim() === "" ? undefined : { kind: "exec", command: rest }),
+}
+
+/**
+ * Reads a PIN source: `file:PATH`, `fd:N`, `env:NAME`, `exec:COMMAND`, `prompt`; or, as the `pin-source` of a PKCS #11
+ * URI has it (RFC 7512 section 2.4), `file:/PATH`, `file:///PATH`, a bare absolute path, or `|COMMAND`.
+ *
+ * @throws ERR_PIN_SOURCE, without quoting the text: somebody may have given the PIN itself
+ */
+export function parsePinSource(text: string): PinSource {
+  if (text === "prompt") return { kind: "prompt" }
+  if (text.startsWith("/")) return { kind: "file", path: text }
+  const [kind, rest] = text.startsWith("|") ? ["exec", text.slice(1)] : split(text)
+  const source = Object.hasOwn(KINDS, kind) ? KINDS[kind]?.(rest) : undefined
+  if (source === undefined) throw new KeyferryError("ERR_PIN_SOURCE", "the PIN source is not understood")
+  return source
+}
+
+/** The source as messages name it. A command is not shown: it may hold the PIN. */
+export function describePinSource(source: PinSource): string {
+  const words: Readonly<Record<PinSource["kind"], string>> = {
+    file: source.kind === "file" ? `the PIN file ${source.path}` : "",
+    fd: source.kind === "fd" ? `file descriptor ${source.fd}` : "",
+    env: source.kind === "env" ? `the environment variable ${source.variable}` : "",
+    exec: "the PIN command",
+    prompt: "the PIN prompt",
+  }
+  return words[source.kind]
+}
+
+function split(text: string): [kind: string, rest: string] {
+  const colon = text.indexOf(":")
+  return colon < 0 ? [text, ""] : [text.slice(0, colon), text.slice(colon + 1)]
+}
+
+/** `file://localhost/PATH` and `file:///PATH` (RFC 8089) as well as `file:PATH`. */
+function filePath(rest: string): string {
+  const [, path] = /^\/\/(?:localhost)?(\/.*)$/.exec(rest) ?? []
+  return path ?? (rest.startsWith("//") ? "" : rest)
+}

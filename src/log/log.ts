@@ -1,0 +1,35 @@
+import { EVENTS, type EventFields, type EventName } from "./event.js"
+import { logValue, type LogValue } from "./field.js"
+
+/** Where the program says what it does, for machines and for who looks for a fault. Never results, never evidence. */
+export interface Log {
+  event<N extends EventName>(name: N, fields: EventFields<N>): void
+}
+
+interface LogOptions {
+  /** Protocol steps as well. */
+  readonly verbose: boolean
+  /** `json`: one object a line. */
+  readonly format: "text" | "json"
+}
+
+const SILENT_LOG: Log = { event: () => undefined }
+
+/**
+ * Makes the log, on standard error. Without `verbose` and `json` nothing is logged, since the commands say on the
+ * terminal what they do; winston is loaded only where something is.
+ */
+export async function createLog({ verbose, format }: LogOptions): Promise<Log> {
+  if (!verbose && format === "text") return SILENT_LOG
+  const { createSink } = await import("./sink.js")
+  const write = createSink({ level: verbose ? "debug" : "info", format })
+  return {
+    event(name, fields) {
+      const { level, fields: allowed } = EVENTS[name]
+      const given = fields as Readonly<Record<string, unknown>>
+      const shown: Record<string, LogValue> = {}
+      for (const field of allowed) if (given[field] !== undefined) shown[field] = logValue(given[field])
+      write(level, name, shown)
+    },
+  }
+}

@@ -1,0 +1,33 @@
+import winston from "winston"
+import type { LogValue } from "./field.js"
+
+type Write = (level: string, event: string, fields: Readonly<Record<string, LogValue>>) => void
+
+/** The one logger, on standard error: standard output holds results only. JSON lines have `time`, `level`, `event` and the event's fields; text has the same as words. */
+export function createSink({ level, format }: { level: "info" | "debug"; format: "text" | "json" }): Write {
+  const line = winston.format.printf(({ level: of, message, fields }) => {
+    const time = new Date().toISOString()
+    const shown = fields as Readonly<Record<string, LogValue>>
+    return format === "json"
+      ? JSON.stringify({ time, level: of, event: message, ...shown })
+      : [`keyferry: ${of}:`, message, ...Object.entries(shown).map(([name, value]) => `${name}=${word(value)}`)].join(
+          " ",
+        )
+  })
+  const logger = winston.createLogger({
+    level,
+    format: line,
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston types it as another class
+    transports: [new winston.transports.Stream({ stream: process.stderr })],
+  })
+  return (of, message, fields) => {
+    logger.log(of, { message, fields })
+  }
+}
+
+/** A value as one word; quoted where it has blanks or control characters, so that a line stays a line. */
+function word(value: LogValue): string {
+  if (typeof value === "string")
+    return /^[\x21-\x7e]+$/.test(value) && !value.includes('"') ? value : JSON.stringify(value)
+  return JSON.stringify(value)
+}

@@ -1,0 +1,137 @@
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { chmodSync, openSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { expect } from "chai"
+import { parsePinSource } from "#src/config/pin-source.js"
+import { readPin } from "#src/config/read-pin.js"
+import { expectCode } from "#test/support/expect-code.js"
+import { temporaryFolder } from "#test/support/temp-dir.js"
+
+const PROGRAM = fileURLToPath(new URL("./pin-process.js", import.meta.url))
+
+describe("readPin", () => {
+  const folder = temporaryFolder()
+  const warnings: string[] = []
+  const read = async (source: string, env: NodeJS.ProcessEnv = {}): Promise<string> => {
+    warnings.length = 0
+    const { pin } = await readPin(parsePinSource(source), "byok", { env, warn: (text) => warnings.push(text) })
+    return pin.reveal()
+  }
+  const pinFile = (content: string, mode = 0o600): string => {
+    const path = join(folder(), "pin")
+    writeFileSync(path, content)
+    chmodSync(path, mode)
+    return path
+  }
+
+  const contents: [content: string, pin: string][] = [
+    ["1234", "1234"],
+    ["1234\n", "1234"],
+    ["1234\r\n", "1234"],
+    ["1234\n\n", "1234\n"],
+    [" 1234 \n", " 1234 "],
+    ["pässwörd\n", "pässwörd"],
+  ]
+  for (const [content, pin] of contents) {
+    it(`takes ${JSON.stringify(pin)} from ${JSON.stringify(content)} in a file, a descriptor and a command`, async () => {
+      const path = pinFile(content)
+      expect(await read(`file:${path}`)).to.equal(pin)
+      expect(await read(`fd:${openSync(path, "r")}`)).to.equal(pin)
+      expect(await read(`exec:cat '${path}'`)).to.equal(pin)
+      expect(warnings).to.deep.equal([])
+    })
+  }
+
+  it("takes an environment variable as it is", async () => {
+    expect(await read("env:PIN", { PIN: "1234\n" })).to.equal("1234\n")
+  })
+
+  for (const mode of [0o640, 0o604, 0o644, 0o660]) {
+    it(`warns of a PIN file of mode 0${mode.toString(8)}`, async () => {
+      expect(await read(`file:${pinFile("1234", mode)}`)).to.equal("1234")
+      expect(warnings).to.have.lengthOf(1)
+      expect(warnings[0]).to.include(folder()).and.not.include("1234")
+    })
+  }
+
+  const refused: [name: string, source: () => string, cause: string | undefined][] = [
+    ["a missing file", () => `file:${join(folder(), "none")}`, "ENOENT"],
+    ["a folder", () => `file:${folder()}`, "EISDIR"],
+    ["an empty file", () => `file:${pinFile("")}`, undefined],
+    ["a file of one newline", () => `file:${pinFile("\n")}`, undefined],
+    ["a file that is too long", () => `file:${pinFile("1".repeat(5000))}`, undefined],
+    ["a descriptor that is not open", () => "fd:973", "EBADF"],
+    ["a variable that is not set", () => "env:NO_SUCH_PIN", undefined],
+    ["an empty variable", () => "env:EMPTY", undefined],
+    ["a command that fails", () => "exec:echo 7351; exit 3", "Error"],
+    ["a command that says nothing", () => "exec:true", undefined],
+    ["a command that is killed", () => "exec:echo 7351; kill -9 $$", "Error"],
+  ]
+  for (const [name, source, cause] of refused) {
+    it(`refuses ${name}`, async () => {
+      const error = await expectCode("ERR_PIN_SOURCE", () => read(source(), { EMPTY: "" }))
+      expect(error.causes[0]?.code).to.equal(cause)
+      expect(JSON.stringify([error.message, error.causes, error.hint])).to.not.include("7351")
+      expect(error.exit).to.equal("NOPERM")
+    })
+  }
+
+  it("reads a pipe", async () => {
+    const child = spawn(process.execPath, [PROGRAM, "fd:3"], { stdio: ["ignore", "pipe", "inherit", "pipe"] })
+    const pipe = child.stdio[3] as NodeJS.WritableStream
+    pipe.write("12")
+    pipe.end("34\n")
+    const [answer] = (await once(child.stdout!, "data")) as [Buffer]
+    expect(answer.toString()).to.equal("length 4 last 4\n")
+  })
+})
+
+describe("promptPin", () => {
+  /** Runs the prompt on a pseudo-terminal of script(1), types what is given, and returns the terminal's record. */
+  const onTerminal = async (typed: string): Promise<{ record: string; status: number | null }> => {
+    const command = `${process.execPath} ${PROGRAM} prompt`
+    const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+      stdio: ["pipe", "pipe", "inherit"],
+      timeout: 20_000,
+    })
+    let record = ""
+    child.stdout.on("data", (chunk: Buffer) => {
+      record += chunk.toString()
+      // only what is typed after the prompt can be hidden by it
+      if (record.endsWith("PIN of token byok: ")) child.stdin.write(typed)
+    })
+    const [status] = (await once(child, "close")) as [number | null]
+    return { record, status }
+  }
+
+  it("asks without echo", async () => {
+    const { record } = await onTerminal("73512\r")
+    expect(record).to.include("length 5 last 2").and.not.include("7351")
+  })
+
+  it("takes corrections", async () => {
+    const { record } = await onTerminal("73519\u007f8\r")
+    expect(record).to.include("length 5 last 8").and.not.include("7351")
+  })
+
+  it("refuses an empty line and the end of input", async () => {
+    expect((await onTerminal("\r")).record).to.include("ERR_PIN_SOURCE")
+    expect((await onTerminal("\u0004")).record).to.include("ERR_PIN_SOURCE")
+  })
+
+  it("is ended by an interrupt", async () => {
+    const { record, status } = await onTerminal("7351\u0003")
+    expect(status).to.equal(130)
+    expect(record).to.not.include("7351").and.not.include("length")
+  })
+
+  it("refuses to ask where there is no terminal", () => {
+    const { stdout } = spawnSync(process.execPath, [PROGRAM, "prompt"], {
+      stdio: ["ignore", "pipe", "pipe"],
+      encoding: "utf8",
+    })
+    expect(stdout).to.equal("ERR_PIN_SOURCE\n")
+  })
+})
