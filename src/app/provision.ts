@@ -6,13 +6,15 @@ import { beginEntry, type InventoryEntry } from "../core/inventory.js"
 import { parseKeyArn } from "../core/key-arn.js"
 import { type KeyResult, keyResult } from "../core/key-result.js"
 import type { KeySpec, KeyUsage, WrappingKeySpec } from "../core/key-spec.js"
-import { wrapCandidates, type WantedAlgorithm } from "../core/negotiation.js"
+import { wrapCandidates, type WantedAlgorithm, type WrapPolicy } from "../core/negotiation.js"
+import type { WrapRequest } from "../core/ports.js"
+import type { TokenInfo } from "../core/token-info.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "../core/source-key.js"
 import { createKeyOnce } from "./create-key.js"
 import type { Deps } from "./deps.js"
 import { importKey } from "./import-key.js"
 import { assertTakesImport, resolveKey } from "./kms-key.js"
-import { chooseTested, refuseCustody, takeSourceKey } from "./source-keys.js"
+import { chooseTested, refuseCustody, refuseUnavailable, takeSourceKey } from "./source-keys.js"
 import { identityTags } from "./tags.js"
 
 export interface ProvisionRequest {
@@ -50,25 +52,22 @@ export async function provision(deps: Deps, request: ProvisionRequest): Promise<
 
 async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyResult> {
   const known = await deps.inventory.get(request.name, request.target)
-  if (known !== undefined) refuseConflict(known, request)
+  if (known !== undefined) {
+    refuseConflict(known, request)
+    refuseOtherToken(known, deps.token.info)
+  }
   const done = known === undefined ? undefined : finished(known)
   if (done !== undefined) {
     deps.progress.step(`${request.name} is provisioned already; nothing to do`)
     return keyResult(done.entry, done.record, "nothing", null)
   }
 
-  // from here to `made` everything that can be refused is refused, with nothing made (invariant I4)
-  validToFrom(request.expiresIn, deps.clock.now())
-  refuseNoReimport(request)
+  // from here to CreateKey everything that can be refused is refused, with nothing made (invariant I4)
+  const candidates = refuseEarly(request, deps.clock.now(), deps.policy)
   const label = labelOf({ owner: request.owner, name: request.name, generation: 0 })
-  const existing = await takeSourceKey(deps.token, {
-    label,
-    keySpec: request.keySpec,
-    custody: request.custody,
-    id: known?.source.id,
-  })
-  await refuseCustody(deps.token, request.custody)
-  const candidates = wrapCandidates(request.keySpec, request.wrappingKeySpec, request.wrappingAlgorithm, deps.policy)
+  const { keySpec, custody } = request
+  const existing = await takeSourceKey(deps.token, { label, keySpec, custody, id: known?.source.id })
+  await refuseCustody(deps.token, custody)
   const { capability, why } = await chooseTested(deps.token, candidates)
   deps.progress.step(`algorithm ${capability.wrappingAlgorithm} (${capability.wrapPath ?? ""}): ${why}`)
   const keyId = request.keyId ?? known?.keyArn ?? null
@@ -179,13 +178,42 @@ function refuseConflict(known: InventoryEntry, request: ProvisionRequest): void 
   })
 }
 
-function refuseNoReimport(request: ProvisionRequest): void {
-  if (CUSTODIES[request.custody].reimport) return
-  if (request.acceptNoReimport && request.expiresIn === "never") return
-  throw new KeyferryError(
-    "ERR_NOT_ACKNOWLEDGED",
-    `with custody ${request.custody} the material of ${request.name} can never be imported again`,
+/** A source key lives in one token: a name that stands for a key of another token is not that name's key here. */
+function refuseOtherToken({ name, token }: InventoryEntry, here: TokenInfo): void {
+  if (
+    token === null ||
+    (token.serial === here.serial && token.label === here.label && token.manufacturer === here.manufacturer)
   )
+    return
+  throw new KeyferryError(
+    "ERR_NAME_TAKEN",
+    `the source key of ${name} is in token "${token.label}" (serial ${token.serial}), not in "${here.label}"`,
+    {
+      hint: "name that token with --token, or choose another --name",
+    },
+  )
+}
+
+/**
+ * Refuses what flags alone show to be wrong, without token or KMS; gives what is left to ask the token's self-test.
+ *
+ * @throws ERR_EXPIRY_INVALID, ERR_CUSTODY_REFUSED, ERR_NOT_ACKNOWLEDGED, ERR_ALGORITHM_NOT_ALLOWED, ERR_POLICY_REFUSED
+ */
+export function refuseEarly(
+  request: Omit<ProvisionRequest, "owner" | "target">,
+  now: Date,
+  policy: WrapPolicy,
+): readonly WrapRequest[] {
+  const { custody, expiresIn, keySpec, wrappingKeySpec, wrappingAlgorithm } = request
+  validToFrom(expiresIn, now)
+  refuseUnavailable(custody)
+  if (!CUSTODIES[custody].reimport && !(request.acceptNoReimport && expiresIn === "never")) {
+    throw new KeyferryError(
+      "ERR_NOT_ACKNOWLEDGED",
+      `with custody ${custody} the material of ${request.name} can never be imported again`,
+    )
+  }
+  return wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, policy)
 }
 
 async function chooseKey(

@@ -1,4 +1,4 @@
-import type { KeyAttributes } from "./source-key.js"
+import type { KeyAttributes } from "./key-attributes.js"
 
 /** How a source key lives between imports (PRODUCT.md section 4). */
 export const CUSTODIES = {

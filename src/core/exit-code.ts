@@ -31,8 +31,7 @@ const SEVERITY: readonly ExitName[] = [
   "TEMPFAIL",
 ]
 
-/** The exit status of several outcomes together; 0 for none. */
-export function worstExit(names: readonly ExitName[]): number {
-  const worst = SEVERITY.find((name) => names.includes(name)) ?? names.find((name) => name !== "OK")
-  return EXIT_CODES[worst ?? "OK"].status
+/** The worst of several outcomes, which decides the exit status; OK for none. */
+export function worstExit(names: readonly ExitName[]): ExitName {
+  return SEVERITY.find((name) => names.includes(name)) ?? names.find((name) => name !== "OK") ?? "OK"
 }

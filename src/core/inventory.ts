@@ -1,7 +1,7 @@
 import type { Custody } from "./custody.js"
 import type { KeySpec, KeyUsage, ProofKind, WrappingKeySpec } from "./key-spec.js"
-import type { TokenInfo } from "./ports.js"
-import type { KeyAttributes } from "./source-key.js"
+import type { TokenInfo } from "./token-info.js"
+import type { KeyAttributes } from "./key-attributes.js"
 import type { WrapPath, WrappingAlgorithm } from "./wrapping-algorithm.js"
 
 export interface Proof {

@@ -1,7 +1,7 @@
 import type { ImportRecord, InventoryEntry, Proof } from "./inventory.js"
 import { parseKeyArn } from "./key-arn.js"
-import type { TokenInfo } from "./ports.js"
-import type { KeyAttributes } from "./source-key.js"
+import type { TokenInfo } from "./token-info.js"
+import type { KeyAttributes } from "./key-attributes.js"
 
 /** The result of a command about one key, as `--json` prints it (PRODUCT.md section 6). What does not apply is null. */
 export interface KeyResult {

@@ -4,18 +4,9 @@ import type { ImportParameters } from "./import-parameters.js"
 import type { InventoryEntry } from "./inventory.js"
 import type { Secret } from "./secret.js"
 import type { SourceKey, SourceKeyTemplate } from "./source-key.js"
+import type { TokenInfo } from "./token-info.js"
 import type { WrapPath, WrappingAlgorithm } from "./wrapping-algorithm.js"
 import type { WrappingKey } from "./wrapping-key.js"
-
-/** CK_TOKEN_INFO and CK_INFO, trimmed; `library` is the description and version of the module. */
-export interface TokenInfo {
-  readonly label: string
-  readonly serial: string
-  readonly manufacturer: string
-  readonly model: string
-  readonly firmwareVersion: string
-  readonly library: string
-}
 
 /** One way to carry one kind of key: what the self-test is asked about. */
 export interface WrapRequest {
@@ -139,6 +130,8 @@ export interface Kms {
   readonly region: string
   /** The endpoint, where one was named; null for AWS' own of the Region. `origin` says who named it. */
   readonly endpoint: { readonly url: string; readonly origin: string } | null
+  /** What KMS' clock said (the Date of its last answer) and when that was seen here; null before the first answer. */
+  serverTime(): { readonly at: Date; readonly seen: Date } | null
   /** STS GetCallerIdentity. */
   callerIdentity(): Promise<{ account: string; arn: string }>
   createKey(request: CreateKeyRequest): Promise<{ key: KeyDescription; requestId: string | null }>

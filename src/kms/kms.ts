@@ -19,6 +19,7 @@ import { parseWrappingKey } from "../core/wrapping-key.js"
 import { keyDescription, required, requiredBytes, sameKey } from "./answer.js"
 import { caller, type KmsCall, paged } from "./call.js"
 import { type KmsOptions, openClients } from "./client.js"
+import { watchServerTime } from "./server-time.js"
 
 /** Most entries a page (ListKeys, ListResourceTags, ListKeyRotations). */
 const PAGE = { keys: 1000, tags: 50, rotations: 1000 }
@@ -36,10 +37,12 @@ export async function openKms(
 ): Promise<Kms & Disposable> {
   const { region, endpoint, kms: client, sts } = await openClients(options)
   const call = caller(options.onCall)
+  const serverTime = watchServerTime(client)
 
   return {
     region,
     endpoint,
+    serverTime,
 
     async callerIdentity() {
       const operation = "sts:GetCallerIdentity"

@@ -1,5 +1,5 @@
 import pkcs11js from "pkcs11js"
-import type { KeyAttributes } from "../core/source-key.js"
+import type { KeyAttributes } from "../core/key-attributes.js"
 import { getAttribute, getAttributes, type Handle, type Session, type Template } from "./cryptoki.js"
 import { ckrOf } from "./error.js"
 import { mechanismName } from "./mechanism.js"

@@ -1,5 +1,5 @@
 import { KeyferryError } from "../core/error.js"
-import type { TokenInfo } from "../core/ports.js"
+import type { TokenInfo } from "../core/token-info.js"
 import type { TokenUri } from "../core/token-uri.js"
 import { attempt } from "./error.js"
 import { type PinState, pinState } from "./login.js"

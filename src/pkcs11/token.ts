@@ -6,12 +6,12 @@ import type {
   PinProvider,
   StrayObject,
   Token,
-  TokenInfo,
   VerdictCache,
   WrapCapability,
   WrappedKeyMaterial,
   WrapRequest,
 } from "../core/ports.js"
+import type { TokenInfo } from "../core/token-info.js"
 import type { SourceKey, SourceKeyTemplate } from "../core/source-key.js"
 import type { TokenUri } from "../core/token-uri.js"
 import type { WrappingKey } from "../core/wrapping-key.js"

@@ -1,14 +1,15 @@
 import { expect } from "chai"
 import { type ErrorCode, KeyferryError } from "#src/core/error.js"
 
-/** Awaits a failure and asserts its code. Returns the error for closer looks. */
+/** Asserts that the function throws, or the promise rejects with, a KeyferryError of this code; gives the error. */
 export async function expectCode(code: ErrorCode, run: () => unknown): Promise<KeyferryError> {
+  let thrown: unknown
   try {
     await run()
   } catch (error) {
-    if (!(error instanceof KeyferryError)) throw error
-    expect(error.code, error.message).to.equal(code)
-    return error
+    thrown = error
   }
-  throw new Error(`expected ${code}, but nothing was thrown`)
+  expect(thrown, `expected ${code}`).to.be.instanceOf(KeyferryError)
+  expect((thrown as KeyferryError).code).to.equal(code)
+  return thrown as KeyferryError
 }

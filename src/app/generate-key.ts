@@ -1,0 +1,75 @@
+import type { Custody } from "../core/custody.js"
+import { KeyferryError } from "../core/error.js"
+import type { InventoryEntry } from "../core/inventory.js"
+import type { KeySpec, WrappingKeySpec } from "../core/key-spec.js"
+import { wrapCandidates, type WantedAlgorithm, type WrapPolicy } from "../core/negotiation.js"
+import type { WrapRequest } from "../core/ports.js"
+import { labelOf, newSourceKeyId, type SourceKey } from "../core/source-key.js"
+import type { Deps } from "./deps.js"
+import { chooseTested, refuseCustody, refuseUnavailable } from "./source-keys.js"
+
+export interface GenerateRequest {
+  readonly owner: string
+  readonly name: string
+  readonly keySpec: KeySpec
+  readonly custody: Custody
+  readonly wrappingAlgorithm: WantedAlgorithm
+  readonly wrappingKeySpec: WrappingKeySpec
+}
+
+/**
+ * Refuses what the flags alone show to be wrong.
+ *
+ * @throws ERR_CUSTODY_REFUSED, ERR_ALGORITHM_NOT_ALLOWED, ERR_POLICY_REFUSED
+ */
+export function refuseGeneration(request: GenerateRequest, policy: WrapPolicy): readonly WrapRequest[] {
+  refuseUnavailable(request.custody)
+  if (request.custody === "session") {
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", "a session key dies with the command that generates it", {
+      hint: "use provision, which imports it at once, or --custody token",
+    })
+  }
+  return wrapCandidates(request.keySpec, request.wrappingKeySpec, request.wrappingAlgorithm, policy)
+}
+
+/**
+ * Generates a source key, once it is proven that the token can carry such a key to KMS.
+ *
+ * @throws ERR_NAME_TAKEN, ERR_NO_USABLE_ALGORITHM, ERR_KEY_ATTRIBUTES
+ */
+export async function generateKey(
+  deps: Pick<Deps, "token" | "inventory" | "policy" | "progress">,
+  request: GenerateRequest,
+): Promise<SourceKey> {
+  const { owner, name, keySpec, custody } = request
+  const candidates = refuseGeneration(request, deps.policy)
+  const label = labelOf({ owner, name, generation: 0 })
+  const [existing] = await deps.token.findSourceKeys({ label })
+  if (existing !== undefined)
+    throw new KeyferryError("ERR_NAME_TAKEN", `the token has a key ${label} already`, { key: name })
+  const [begun] = (await deps.inventory.list(name)).filter((entry) => entry.owner === owner)
+  if (begun !== undefined) refuseOther(begun, request)
+  await refuseCustody(deps.token, custody)
+  const { capability, why } = await chooseTested(deps.token, candidates)
+  deps.progress.step(`can be carried to KMS by ${capability.wrappingAlgorithm}: ${why}`)
+  return await deps.token.generateSourceKey({
+    keySpec,
+    id: begun?.source.id ?? newSourceKeyId(),
+    label,
+    custody,
+    wrapWithTrusted: false,
+  })
+}
+
+/** A name that `params` or a stopped `provision` began has its source key's ID already; any other use of it is refused. */
+function refuseOther(begun: InventoryEntry, { name, keySpec, custody }: GenerateRequest): void {
+  const filled = begun.importing !== null || begun.imports.length > 0
+  if (!filled && begun.keySpec === keySpec && begun.custody === custody) return
+  throw new KeyferryError(
+    "ERR_NAME_TAKEN",
+    `the name ${name} stands for ${begun.keyArn ?? "another key"} (${begun.keySpec}, ${begun.custody})`,
+    {
+      key: name,
+    },
+  )
+}

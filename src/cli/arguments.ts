@@ -1,0 +1,71 @@
+import { KeyferryError } from "../core/error.js"
+import { KEY_SPECS, type KeySpec, type KeyUsage } from "../core/key-spec.js"
+import { isName } from "../core/source-key.js"
+
+/** Checks of option values that yargs cannot make; all throw ERR_USAGE. */
+
+/** The value of an option that the command cannot do without. */
+export function needed<T>(option: string, value: T | undefined): T {
+  if (value === undefined) throw new KeyferryError("ERR_USAGE", `--${option} is missing`)
+  return value
+}
+
+export function checkedName(option: string, value: string | undefined): string {
+  const name = needed(option, value)
+  if (isName(name)) return name
+  throw new KeyferryError("ERR_USAGE", `--${option} '${name}' is no name`, {
+    hint: "a name has 1 to 63 letters, digits, dots, underscores and hyphens, and starts with a letter or digit",
+  })
+}
+
+/** The key usage asked for, or the only one that KMS allows for the key spec. */
+export function checkedUsage(keySpec: KeySpec, asked: string | undefined): KeyUsage {
+  const { usages } = KEY_SPECS[keySpec]
+  const [only, another] = usages
+  if (asked === undefined && only !== undefined && another === undefined) return only
+  const usage = usages.find((one) => one === asked)
+  if (usage !== undefined) return usage
+  const what = asked === undefined ? `--key-usage is missing for ${keySpec}` : `KMS has no ${keySpec} key for ${asked}`
+  throw new KeyferryError("ERR_USAGE", what, { hint: `give --key-usage ${usages.join(" or ")}` })
+}
+
+const MAX_TAG_KEY = 128
+const MAX_TAG_VALUE = 256
+
+/** `KEY=VALUE` as often as given; keyferry's own tags and AWS' are not for users. */
+export function checkedTags(given: readonly string[] | undefined): Readonly<Record<string, string>> {
+  const tags: Record<string, string> = {}
+  for (const text of given ?? []) {
+    const at = text.indexOf("=")
+    const [key, value] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)]
+    const fault =
+      (key === "" && "is not KEY=VALUE") ||
+      (/^(keyferry|aws):/.test(key) && "uses a reserved prefix") ||
+      ((key.length > MAX_TAG_KEY || value.length > MAX_TAG_VALUE) && "is too long") ||
+      (Object.hasOwn(tags, key) && "repeats a key")
+    if (fault !== false) throw new KeyferryError("ERR_USAGE", `--tag '${text}' ${fault}`)
+    tags[key] = value
+  }
+  return tags
+}
+
+const ALIAS = /^alias\/(?!aws\/)[A-Za-z0-9/_-]{1,250}$/
+
+/** An alias name with its prefix; the prefix may be left out. */
+export function checkedAlias(given: string | undefined): string | null {
+  if (given === undefined) return null
+  const alias = given.startsWith("alias/") ? given : `alias/${given}`
+  if (ALIAS.test(alias)) return alias
+  throw new KeyferryError("ERR_USAGE", `--alias '${given}' is no alias`, {
+    hint: "an alias is alias/ and letters, digits, slashes, underscores and hyphens; alias/aws/ is reserved",
+  })
+}
+
+const DESCRIPTION = 8192
+
+export function checkedDescription(given: string | undefined): string | null {
+  if (given !== undefined && given.length > DESCRIPTION) {
+    throw new KeyferryError("ERR_USAGE", `--description is longer than ${DESCRIPTION} characters`)
+  }
+  return given ?? null
+}

@@ -1,0 +1,38 @@
+import { rfc3339 } from "../core/expiry.js"
+import type { ValidTo } from "../core/ports.js"
+import type { ParameterPaths } from "./parameter-files.js"
+
+interface ImportFacts {
+  readonly keyId: string
+  readonly ciphertext: string
+  /** The file with the import token, in whichever of the three forms it came. */
+  readonly parameterFiles: ParameterPaths
+  /** Undefined where the operator has not said. */
+  readonly validTo: ValidTo | undefined
+}
+
+/** The `aws kms import-key-material` command that does the last step, quoted for a shell. */
+export function awsImportCommand({ keyId, ciphertext, parameterFiles, validTo }: ImportFacts): string {
+  const region = keyId.startsWith("arn:") ? ` --region ${keyId.split(":")[3] ?? ""}` : ""
+  const expiry =
+    validTo === null
+      ? "--expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE"
+      : `--expiration-model KEY_MATERIAL_EXPIRES --valid-to ${validTo === undefined ? "TIME" : rfc3339(validTo)}`
+  return [
+    `aws kms import-key-material${region} --key-id ${quoted(keyId)}`,
+    `--encrypted-key-material ${quoted(`fileb://${ciphertext}`)}`,
+    `--import-token ${importTokenWord(parameterFiles)}`,
+    expiry,
+  ].join(" \\\n    ")
+}
+
+/** The import token never stands on a command line: it is read from its file, by bash where it lies inside another. */
+function importTokenWord({ importToken, parameters, consoleZip }: ParameterPaths): string {
+  if (importToken !== undefined) return quoted(`fileb://${importToken}`)
+  if (parameters !== undefined) return `fileb://<(jq -r .ImportToken ${quoted(parameters)} | base64 -d)`
+  return `fileb://<(unzip -p ${quoted(consoleZip ?? "")} '*mportToken*')`
+}
+
+function quoted(text: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}

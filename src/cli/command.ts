@@ -1,0 +1,64 @@
+import type { ArgumentsCamelCase, CommandModule, InferredOptionTypes, Options } from "yargs"
+import type { ExitName } from "../core/exit-code.js"
+import type { Progress } from "../core/ports.js"
+
+export type OptionTable = Record<string, Options>
+
+export type Args<O extends OptionTable> = ArgumentsCamelCase<InferredOptionTypes<O>>
+
+/** What a command gives back to be printed: the same facts as JSON and as text. */
+export interface Output {
+  readonly result: object
+  /** Lines for people, without a line end after the last. */
+  readonly text: string
+  /** Other than OK where the work was done only in part. */
+  readonly exit?: ExitName
+}
+
+/** What surrounds a command: the process, cut down to what commands may see. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly progress: Progress
+  readonly version: string
+  /** Words of the command, for the state directory's lock. */
+  readonly command: string
+  /** Resolves when the first SIGINT or SIGTERM asks a long-running command to end. */
+  readonly stopped: Promise<void>
+}
+
+export interface Command<O extends OptionTable> {
+  /** One or two words: `provision`, `key generate`. */
+  readonly name: string
+  readonly describe: string
+  readonly examples: readonly (readonly [command: string, what: string])[]
+  readonly options: O
+  /** Whether the command ends by itself on a signal, like a server; others are simply stopped. */
+  readonly handlesSignals?: boolean
+  /** Returns the result to print; throws KeyferryError. Never writes to stdout, never exits. */
+  readonly run: (args: Args<O>, surroundings: Surroundings) => Promise<Output>
+}
+
+/** Infers the option types of a command literal. */
+export function defineCommand<const O extends OptionTable>(command: Command<O>): Command<O> {
+  return command
+}
+
+/** A command whose option types no longer matter, as the table of commands holds it. */
+export type AnyCommand = Command<OptionTable>
+
+/** Adapts a command to yargs; with `run.ts` the only place that knows yargs' shape. */
+export function toYargs(
+  command: AnyCommand,
+  last: string,
+  handle: (command: AnyCommand, args: Args<OptionTable>) => Promise<void>,
+): CommandModule<object, InferredOptionTypes<OptionTable>> {
+  return {
+    command: last,
+    describe: command.describe,
+    builder: (yargs) => {
+      for (const [example, what] of command.examples) yargs.example(example, what)
+      return yargs.options(command.options)
+    },
+    handler: (args) => handle(command, args),
+  }
+}

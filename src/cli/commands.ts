@@ -1,0 +1,36 @@
+import type { AnyCommand } from "./command.js"
+
+/** Where each command lives; a module is loaded only when its command is called, or when help needs them all. */
+const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
+  provision: async () => erase((await import("./commands/provision.js")).provision),
+  doctor: async () => erase((await import("./commands/doctor.js")).doctor),
+  "token list": async () => erase((await import("./commands/token-list.js")).tokenList),
+  "token probe": async () => erase((await import("./commands/token-probe.js")).tokenProbe),
+  "key generate": async () => erase((await import("./commands/key-generate.js")).keyGenerate),
+  "key list": async () => erase((await import("./commands/key-list.js")).keyList),
+  "key show": async () => erase((await import("./commands/key-show.js")).keyShow),
+  "key destroy": async () => erase((await import("./commands/key-destroy.js")).keyDestroy),
+  params: async () => erase((await import("./commands/params.js")).params),
+  wrap: async () => erase((await import("./commands/wrap.js")).wrap),
+  import: async () => erase((await import("./commands/import.js")).importCommand),
+  "local-kms": async () => erase((await import("./commands/local-kms.js")).localKms),
+}
+
+export const GROUPS = { key: "source keys in the token", token: "tokens of a module, and what they can do" } as const
+
+export const HELP_EPILOGUE =
+  "Exit status: 0 done, 64 usage, 65 bad data or key, 69 unreachable, 70 bug, 73 output exists, 74 state not written, " +
+  "75 try later, 76 proof failed, 77 PIN or permission, 78 configuration or policy."
+
+/** The commands that this command line can mean: the one it names, or all. */
+export async function commandsFor(words: readonly string[]): Promise<readonly AnyCommand[]> {
+  const plain = words.filter((word) => !word.startsWith("-"))
+  const named = COMMANDS[`${plain[0] ?? ""} ${plain[1] ?? ""}`] ?? COMMANDS[plain[0] ?? ""]
+  const needed = named === undefined || words.includes("--get-yargs-completions") ? Object.values(COMMANDS) : [named]
+  return await Promise.all(needed.map((load) => load()))
+}
+
+/** Option types matter inside a command only; the table holds commands of any. */
+function erase(command: unknown): AnyCommand {
+  return command as AnyCommand
+}

@@ -1,0 +1,25 @@
+import { worstExit } from "../../core/exit-code.js"
+import { defineCommand } from "../command.js"
+import { KMS, TOKEN } from "../options.js"
+
+export const doctor = defineCommand({
+  name: "doctor",
+  describe: "check library, token, PIN, login, mechanisms by self-test, custody, AWS identity, KMS, clock and state",
+  examples: [
+    ["$0 doctor --region eu-west-3", "token from KEYFERRY_TOKEN; one line each: ok, warn or fail, with the fix"],
+  ],
+  options: { ...TOKEN, ...KMS },
+  async run(args, surroundings) {
+    const { openDoctor } = await import("../../doctor-wiring.js")
+    const { examine } = await import("../../app/doctor.js")
+    await using open = await openDoctor(args, surroundings)
+    const lines = await examine(open)
+    const checks = lines.map(({ id, status, message, hint }) => ({ id, status, message, hint }))
+    const width = Math.max(...checks.map(({ id }) => id.length))
+    const text = checks.flatMap(({ id, status, message, hint }) => [
+      `${status.padEnd(4)}  ${id.padEnd(width)}  ${message}`,
+      ...(hint === null ? [] : [`${" ".repeat(width + 8)}fix: ${hint}`]),
+    ])
+    return { result: { checks }, text: text.join("\n"), exit: worstExit(lines.map(({ exit }) => exit)) }
+  },
+})

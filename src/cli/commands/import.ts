@@ -1,0 +1,92 @@
+import { KeyferryError } from "../../core/error.js"
+import { WRAPPING_KEY_SPEC_NAMES } from "../../core/key-spec.js"
+import { WRAPPING_ALGORITHM_NAMES } from "../../core/wrapping-algorithm.js"
+import { checkedName, needed } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { keyText } from "../key-text.js"
+import { EXPIRES_IN, KMS, NAME, TOKEN } from "../options.js"
+import { PARAMETER_FILES, read, readParameters } from "../parameter-files.js"
+
+const BUNDLE_ENDING = ".json"
+
+export const importCommand = defineCommand({
+  name: "import",
+  describe: "step 3 of 3, online: import wrapped key material, prove it by the bundle of `wrap`, record it",
+  examples: [
+    [
+      "$0 import --name payments --key-id ID --parameters payments.params.json --wrapped EncryptedKeyMaterial.bin --expires-in 90d",
+      "what `keyferry wrap` wrote, with EncryptedKeyMaterial.bin.json beside it",
+    ],
+  ],
+  options: {
+    name: { ...NAME, demandOption: true },
+    "key-id": { type: "string", requiresArg: true, describe: "KMS key: ID, ARN or alias; the parameters may name it" },
+    ...PARAMETER_FILES,
+    wrapped: { type: "string", requiresArg: true, describe: "ciphertext of `wrap`" },
+    bundle: {
+      type: "string",
+      requiresArg: true,
+      describe: "what `wrap` wrote beside it; default: WRAPPED.json where that exists",
+    },
+    "wrapping-algorithm": { choices: WRAPPING_ALGORITHM_NAMES, describe: "algorithm given to GetParametersForImport" },
+    "wrapping-key-spec": { choices: WRAPPING_KEY_SPEC_NAMES, describe: "size asked of KMS" },
+    "expires-in": EXPIRES_IN,
+    ...TOKEN,
+    ...KMS,
+  },
+  async run(args, surroundings) {
+    const name = checkedName("name", args.name)
+    const { completeParameters } = await import("../../core/transfer.js")
+    const { validToFrom } = await import("../../core/expiry.js")
+    const now = new Date()
+    validToFrom(args.expiresIn, now)
+    const loose = await readParameters(args)
+    const { wrappingAlgorithm, wrappingKeySpec } = args
+    // an alias or a bare ID is resolved later, and then held against what the parameters say
+    const keyId = args.keyId ?? needed("key-id", loose.keyId ?? undefined)
+    const { encryptedKeyMaterial, bundle } = await readWrapped(args)
+    const parameters = completeParameters(
+      loose,
+      {
+        keyId: loose.keyId ?? keyId,
+        wrappingAlgorithm: wrappingAlgorithm ?? bundle?.wrappingAlgorithm,
+        wrappingKeySpec,
+      },
+      now,
+    )
+
+    const { openWork, OWNER } = await import("../../wiring.js")
+    const { importWrapped } = await import("../../app/import-wrapped.js")
+    await using work = await openWork(args, surroundings, { token: bundle === null ? "if given" : "none" })
+    const result = await importWrapped(work, {
+      ...{ owner: OWNER, name, target: work.kms.region, keyId, parameters, encryptedKeyMaterial, bundle },
+      expiresIn: args.expiresIn,
+    })
+    return { result, text: keyText(result) }
+  },
+})
+
+async function readWrapped(args: { readonly wrapped?: string | undefined; readonly bundle?: string | undefined }) {
+  const { decodeBundle } = await import("../../core/transfer.js")
+  const { bundle: bundlePath } = args
+  const wrapped =
+    args.wrapped ??
+    (bundlePath?.endsWith(BUNDLE_ENDING) === true ? bundlePath.slice(0, -BUNDLE_ENDING.length) : undefined)
+  const path = needed("wrapped", wrapped)
+  const encryptedKeyMaterial = Uint8Array.from(await read(path))
+  const text = bundlePath === undefined ? await readIfThere(`${path}${BUNDLE_ENDING}`) : await read(bundlePath)
+  const bundle =
+    text === null
+      ? null
+      : decodeBundle(text.toString("utf8"), bundlePath ?? `${path}${BUNDLE_ENDING}`, encryptedKeyMaterial)
+  return { encryptedKeyMaterial, bundle }
+}
+
+async function readIfThere(path: string): Promise<Buffer | null> {
+  try {
+    return await read(path)
+  } catch (error) {
+    if (error instanceof KeyferryError && error.causes[0]?.code === "ENOENT") return null
+    throw error
+  }
+}

@@ -1,0 +1,32 @@
+import { KeyferryError } from "../../core/error.js"
+import { checkedName } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { KMS, NAME, TOKEN } from "../options.js"
+
+export const keyDestroy = defineCommand({
+  name: "key destroy",
+  describe: "destroy a source key for good; refused while a KMS key depends on it",
+  examples: [["$0 key destroy --name payments --yes", "without asking"]],
+  options: {
+    name: { ...NAME, demandOption: true },
+    id: { type: "string", requiresArg: true, describe: "CKA_ID in hex, where several keys claim the name" },
+    yes: { type: "boolean", default: false, describe: "yes, destroy it" },
+    ...TOKEN,
+    ...KMS,
+  },
+  async run(args, surroundings) {
+    const { openRegion, openTokenAndState, OWNER } = await import("../../wiring.js")
+    const { destroyKey } = await import("../../app/destroy-key.js")
+    const name = checkedName("name", args.name)
+    if (!args.yes) {
+      throw new KeyferryError("ERR_CONFIRMATION_MISSING", `destroying the source key ${name} cannot be undone`, {
+        key: name,
+      })
+    }
+    await using work = await openTokenAndState(args, surroundings)
+    const result = await destroyKey(work, { owner: OWNER, name, id: args.id }, (region) =>
+      openRegion(args, surroundings, region),
+    )
+    return { result, text: `destroyed ${result.label} (ID ${result.id})` }
+  },
+})

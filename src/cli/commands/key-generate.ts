@@ -1,0 +1,34 @@
+import { checkedName } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { CUSTODY, KEY_SPEC, NAME, TOKEN, WRAPPING } from "../options.js"
+import { sourceKeyText } from "../source-key-text.js"
+
+export const keyGenerate = defineCommand({
+  name: "key generate",
+  describe: "generate a source key in the token, for the three-step flow or a later provision",
+  examples: [["$0 key generate --name payments --key-spec SYMMETRIC_DEFAULT --custody token", "an AES-256 source key"]],
+  options: {
+    name: { ...NAME, demandOption: true },
+    "key-spec": { ...KEY_SPEC, demandOption: true },
+    custody: { ...CUSTODY, demandOption: true },
+    ...WRAPPING,
+    ...TOKEN,
+  },
+  async run(args, surroundings) {
+    const { openTokenAndState, OWNER, POLICY } = await import("../../wiring.js")
+    const { generateKey, refuseGeneration } = await import("../../app/generate-key.js")
+    const { keySpec, custody, wrappingAlgorithm, wrappingKeySpec } = args
+    const request = {
+      owner: OWNER,
+      name: checkedName("name", args.name),
+      keySpec,
+      custody,
+      wrappingAlgorithm,
+      wrappingKeySpec,
+    }
+    refuseGeneration(request, POLICY)
+    await using work = await openTokenAndState(args, surroundings)
+    const key = await generateKey(work, request)
+    return { result: { name: request.name, ...key, token: work.token.info }, text: sourceKeyText(key) }
+  },
+})

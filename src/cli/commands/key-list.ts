@@ -1,0 +1,43 @@
+import { defineCommand } from "../command.js"
+import { TOKEN } from "../options.js"
+import { table } from "../table.js"
+
+export const keyList = defineCommand({
+  name: "key list",
+  describe: "source keys of the token, the KMS keys that hold their material, and what stopped runs left",
+  examples: [["$0 key list", "as a table"]],
+  options: TOKEN,
+  async run(args, surroundings) {
+    const { openTokenAndState } = await import("../../wiring.js")
+    const { listKeys } = await import("../../app/key-list.js")
+    await using work = await openTokenAndState(args, surroundings, { readOnly: true })
+    const list = await listKeys(work)
+    const parts = [
+      list.keys.length === 0
+        ? "the token has no source keys of keyferry"
+        : table(
+            ["NAME", "KEY SPEC", "CUSTODY", "ID", "KMS KEY", "STATUS", "EXPIRES"],
+            list.keys.flatMap((key) => {
+              const own = [key.name, key.keySpec, key.custody, key.id]
+              if (key.kms.length === 0) return [[...own, null, "not imported", null]]
+              return key.kms.map((side) => [
+                ...own,
+                side.keyArn,
+                side.status,
+                side.validTo ?? (side.status === "imported" ? "never" : null),
+              ])
+            }),
+          ),
+    ]
+    for (const key of list.keys) {
+      for (const { note, target } of key.kms) if (note !== null) parts.push(`${key.name} (${target}): ${note}`)
+    }
+    for (const left of list.leftovers) {
+      parts.push(
+        `${left.name} (${left.target}): no source key ${left.sourceKeyId} in this token; ${left.keyArn ?? "no KMS key"}; ${left.note ?? left.status}`,
+      )
+    }
+    for (const stray of list.strays) parts.push(`stray object ${stray.label} (${stray.id}): ${stray.reason}`)
+    return { result: list, text: parts.join("\n") }
+  },
+})

@@ -1,0 +1,28 @@
+import { KeyferryError } from "../../core/error.js"
+import { checkedName } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { NAME, TOKEN } from "../options.js"
+import { sourceKeyText } from "../source-key-text.js"
+
+export const keyShow = defineCommand({
+  name: "key show",
+  describe: "one source key: its attributes as the token reads them back, and its imports",
+  examples: [["$0 key show --name payments", "attributes and imports"]],
+  options: { name: { ...NAME, demandOption: true }, ...TOKEN },
+  async run(args, surroundings) {
+    const { openTokenAndState, OWNER } = await import("../../wiring.js")
+    const { listKeys } = await import("../../app/key-list.js")
+    const name = checkedName("name", args.name)
+    await using work = await openTokenAndState(args, surroundings, { readOnly: true })
+    const { keys } = await listKeys(work)
+    const mine = keys.filter((key) => key.owner === OWNER && key.name === name)
+    const [key] = mine
+    if (key === undefined)
+      throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key named ${name}`, { key: name })
+    const sides = key.kms.map(
+      (side) =>
+        `${side.target}: ${side.keyArn ?? "no KMS key"}, ${side.note ?? `${side.status}, expires ${side.validTo ?? "never"}`}`,
+    )
+    return { result: { ...key, token: work.token.info }, text: [sourceKeyText(key), ...sides].join("\n") }
+  },
+})

@@ -1,0 +1,88 @@
+import { KeyferryError } from "../../core/error.js"
+import { rfc3339 } from "../../core/expiry.js"
+import { checkedDescription, checkedName, checkedTags, checkedUsage } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { CUSTODY, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options.js"
+import { facts } from "../table.js"
+
+export const params = defineCommand({
+  name: "params",
+  describe: "step 1 of 3, online: fetch import parameters into a file; without --key-id the KMS key is created first",
+  examples: [
+    ["$0 params --key-id 1234abcd-12ab-34cd-56ef-1234567890ab --out payments.params.json", "for a KMS key that exists"],
+    ["$0 params --name payments --key-spec SYMMETRIC_DEFAULT --out payments.params.json", "create the KMS key first"],
+  ],
+  options: {
+    "key-id": { type: "string", requiresArg: true, describe: "existing EXTERNAL key: ID, ARN or alias" },
+    name: NAME,
+    "key-spec": KEY_SPEC,
+    custody: { ...CUSTODY, default: "token" },
+    ...KMS_KEY,
+    ...WRAPPING,
+    out: {
+      type: "string",
+      requiresArg: true,
+      demandOption: true,
+      describe: "parameters file to write; must not exist",
+    },
+    ...TOKEN,
+    ...KMS,
+  },
+  async run(args, surroundings) {
+    const { openWork, OWNER } = await import("../../wiring.js")
+    const { params: fetchParameters } = await import("../../app/params.js")
+    const { encodeParameters } = await import("../../core/transfer.js")
+    const { refuseExisting, writeOutput } = await import("../../store/output-file.js")
+    const create = args.keyId === undefined ? creation(args) : null
+    await refuseExisting(args.out)
+    await using work = await openWork(args, surroundings, { token: "if given" })
+    const { parameters, keySpec, why } = await fetchParameters(work, {
+      keyId: args.keyId ?? null,
+      wrappingAlgorithm: args.wrappingAlgorithm,
+      wrappingKeySpec: args.wrappingKeySpec,
+      create: create === null ? null : { ...create, owner: OWNER, target: work.kms.region },
+    })
+    await writeOutput(args.out, encodeParameters(parameters, keySpec, args.name ?? null))
+    const result = {
+      keyArn: parameters.keyArn,
+      keySpec,
+      wrappingAlgorithm: parameters.wrappingAlgorithm,
+      wrappingAlgorithmReason: why,
+      wrappingKeySpec: parameters.wrappingKeySpec,
+      wrappingKeyFingerprint: parameters.wrappingKey.fingerprint,
+      parametersValidTo: parameters.parametersValidTo === null ? null : rfc3339(parameters.parametersValidTo),
+      requestId: parameters.requestId,
+      out: args.out,
+    }
+    const text = facts([
+      ["key ARN", result.keyArn],
+      ["key spec", keySpec],
+      ["wrapping", `${result.wrappingAlgorithm} under ${result.wrappingKeySpec}`],
+      ["why this algorithm", why],
+      ["wrapping key", result.wrappingKeyFingerprint],
+      ["valid to", result.parametersValidTo],
+      ["written", args.out],
+    ])
+    return {
+      result,
+      text: `${text}\n\ncompare the fingerprint on the token's host: keyferry wrap --expect-fingerprint ${result.wrappingKeyFingerprint}`,
+    }
+  },
+})
+
+type Args = Parameters<typeof params.run>[0]
+
+function creation(args: Args) {
+  if (args.keySpec === undefined || args.name === undefined) {
+    throw new KeyferryError("ERR_USAGE", "give --key-id, or --name and --key-spec to have a KMS key made")
+  }
+  return {
+    name: checkedName("name", args.name),
+    keySpec: args.keySpec,
+    keyUsage: checkedUsage(args.keySpec, args.keyUsage),
+    custody: args.custody,
+    description: checkedDescription(args.description),
+    tags: checkedTags(args.tag),
+    multiRegion: args.multiRegion,
+  }
+}

@@ -1,0 +1,70 @@
+import { checkedAlias, checkedDescription, checkedName, checkedTags, checkedUsage } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { keyText } from "../key-text.js"
+import { CUSTODY, EXPIRES_IN, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options.js"
+
+export const provision = defineCommand({
+  name: "provision",
+  describe: "make a KMS key of key material born in the token: generate, wrap, import, prove, record",
+  examples: [
+    [
+      "$0 provision --name payments --key-spec SYMMETRIC_DEFAULT --custody token --alias alias/payments",
+      "a new AES-256 key in KMS, its material from the token",
+    ],
+    [
+      "$0 provision --name signer --key-spec ECC_NIST_P384 --key-usage SIGN_VERIFY --custody token --expires-in never --json",
+      "a signing key, the result as JSON",
+    ],
+  ],
+  options: {
+    name: { ...NAME, demandOption: true },
+    "key-spec": { ...KEY_SPEC, demandOption: true },
+    custody: { ...CUSTODY, demandOption: true },
+    "key-id": {
+      type: "string",
+      requiresArg: true,
+      describe: "existing EXTERNAL key in PendingImport: ID, ARN or alias",
+    },
+    alias: { type: "string", requiresArg: true, describe: "alias to give the KMS key" },
+    ...KMS_KEY,
+    ...WRAPPING,
+    "expires-in": EXPIRES_IN,
+    prove: {
+      choices: ["accept", "full"],
+      default: "accept",
+      describe: "symmetric keys: full imports once more, pinned, as the proof (one more GetParametersForImport)",
+    },
+    "accept-no-reimport": {
+      type: "boolean",
+      default: false,
+      describe: "understood: this custody can import only once",
+    },
+    ...TOKEN,
+    ...KMS,
+  },
+  async run(args, surroundings) {
+    const keySpec = args.keySpec
+    const request = {
+      name: checkedName("name", args.name),
+      keySpec,
+      keyUsage: checkedUsage(keySpec, args.keyUsage),
+      alias: checkedAlias(args.alias),
+      custody: args.custody,
+      wrappingAlgorithm: args.wrappingAlgorithm,
+      wrappingKeySpec: args.wrappingKeySpec,
+      expiresIn: args.expiresIn,
+      description: checkedDescription(args.description),
+      tags: checkedTags(args.tag),
+      multiRegion: args.multiRegion,
+      prove: args.prove,
+      keyId: args.keyId ?? null,
+      acceptNoReimport: args.acceptNoReimport,
+    }
+    const { refuseEarly, provision: provisionKey } = await import("../../app/provision.js")
+    const { openWork, OWNER, POLICY } = await import("../../wiring.js")
+    refuseEarly(request, new Date(), POLICY)
+    await using work = await openWork(args, surroundings)
+    const result = await provisionKey(work, { ...request, owner: OWNER, target: work.kms.region })
+    return { result, text: keyText(result) }
+  },
+})

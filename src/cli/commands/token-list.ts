@@ -1,0 +1,31 @@
+import { defineCommand } from "../command.js"
+import { TOKEN } from "../options.js"
+import { table } from "../table.js"
+
+export const tokenList = defineCommand({
+  name: "token list",
+  describe: "slots and tokens of a PKCS #11 module; needs no PIN",
+  examples: [["$0 token list --module /usr/lib/softhsm/libsofthsm2.so", "what the module offers"]],
+  options: {
+    module: { type: "string", requiresArg: true, describe: "path of the module; else module-path of the token URI" },
+    token: TOKEN.token,
+  },
+  async run(args, { env }) {
+    const { describeModule } = await import("../../doctor-wiring.js")
+    const { library, modulePath, slots } = await describeModule(args, env)
+    const rows = slots.map(({ slotId, token, flags, reason }) => [
+      slotId,
+      token?.label ?? null,
+      token?.serial ?? null,
+      token?.manufacturer ?? null,
+      token?.model ?? null,
+      token?.firmwareVersion ?? null,
+      token === null ? reason : flags.join(", "),
+    ])
+    const lines = [
+      `${modulePath}: ${library}`,
+      table(["SLOT", "TOKEN", "SERIAL", "MANUFACTURER", "MODEL", "FIRMWARE", "FLAGS"], rows),
+    ]
+    return { result: { modulePath, library, slots }, text: lines.join("\n") }
+  },
+})

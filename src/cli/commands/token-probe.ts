@@ -1,0 +1,72 @@
+import { KEY_SPEC_NAMES, WRAPPING_KEY_SPEC_NAMES } from "../../core/key-spec.js"
+import { WRAPPING_ALGORITHM_NAMES } from "../../core/wrapping-algorithm.js"
+import { defineCommand } from "../command.js"
+import { TOKEN } from "../options.js"
+import { table } from "../table.js"
+
+export const tokenProbe = defineCommand({
+  name: "token probe",
+  describe:
+    "what the token can carry to KMS, proven live with throw-away keys: every algorithm, key spec and wrapping key",
+  examples: [["$0 token probe --fresh", "test everything again, whatever the cache says"]],
+  options: {
+    fresh: { type: "boolean", default: false, describe: "do not answer from the cache" },
+    "draft-profile": { type: "boolean", default: false, describe: "add a draft profile of the token to the result" },
+    ...TOKEN,
+  },
+  async run(args, surroundings) {
+    const { openTokenOnly } = await import("../../wiring.js")
+    await using token = await openTokenOnly(args, surroundings)
+    const requests = KEY_SPEC_NAMES.flatMap((keySpec) =>
+      WRAPPING_ALGORITHM_NAMES.flatMap((wrappingAlgorithm) =>
+        WRAPPING_KEY_SPEC_NAMES.map((wrappingKeySpec) => ({ keySpec, wrappingAlgorithm, wrappingKeySpec })),
+      ),
+    )
+    const { fresh } = args
+    const capabilities = await token.selfTest(requests, { fresh })
+    const { facts, verdicts: custody } = await token.probeCustody({ fresh })
+    const rows = capabilities.map(({ keySpec, wrappingAlgorithm, wrappingKeySpec, usable, wrapPath, reason }) => [
+      keySpec,
+      wrappingAlgorithm,
+      wrappingKeySpec,
+      usable ? (wrapPath ?? "") : "no",
+      reason,
+    ])
+    const custodyRows = custody.map(({ custody: name, enforced, reason }) => [
+      name,
+      enforced ? "enforced" : "no",
+      reason,
+    ])
+    const usable = capabilities.filter((capability) => capability.usable)
+    const draft = args.draftProfile ? { draftProfile: draftProfile(token.info, usable) } : {}
+    const text = [
+      table(["KEY SPEC", "ALGORITHM", "UNDER", "PATH", "REASON"], rows),
+      "",
+      table(["CUSTODY", "", "REASON"], custodyRows),
+      ...(args.draftProfile ? ["", JSON.stringify(draft, null, 2)] : []),
+    ]
+    return {
+      result: { token: token.info, capabilities, custody, custodyFacts: facts, ...draft },
+      text: text.join("\n"),
+    }
+  },
+})
+
+/** What a profile of this token would say, from what was proven; for `src/pkcs11/profile/` and its review. */
+function draftProfile(
+  info: { readonly manufacturer: string; readonly model: string },
+  usable: readonly {
+    readonly wrapPath: string | null
+    readonly wrappingAlgorithm: string
+    readonly mechanisms: readonly string[]
+  }[],
+): object {
+  const kwp = usable.flatMap(({ wrapPath, mechanisms }) => (wrapPath === "composed" ? mechanisms.slice(0, 1) : []))
+  return {
+    match: { manufacturer: info.manufacturer, model: info.model },
+    oaepHashes: [
+      ...new Set(usable.map(({ wrappingAlgorithm }) => (wrappingAlgorithm.endsWith("SHA_1") ? "SHA-1" : "SHA-256"))),
+    ],
+    kwp: [...new Set(kwp)],
+  }
+}

@@ -1,0 +1,104 @@
+import { KeyferryError } from "../../core/error.js"
+import { WRAPPING_KEY_SPEC_NAMES } from "../../core/key-spec.js"
+import type { Token } from "../../core/ports.js"
+import { labelOf, type SourceKey } from "../../core/source-key.js"
+import { WRAPPING_ALGORITHM_NAMES } from "../../core/wrapping-algorithm.js"
+import { checkedName } from "../arguments.js"
+import { awsImportCommand } from "../aws-command.js"
+import { defineCommand } from "../command.js"
+import { NAME, TOKEN } from "../options.js"
+import { PARAMETER_FILES, readParameters } from "../parameter-files.js"
+import { facts } from "../table.js"
+
+export const wrap = defineCommand({
+  name: "wrap",
+  describe: "step 2 of 3, at the token: wrap a source key under parameters from a file; needs no network",
+  examples: [
+    [
+      "$0 wrap --name payments --parameters payments.params.json --out EncryptedKeyMaterial.bin",
+      "parameters of `keyferry params`",
+    ],
+    [
+      "$0 wrap --name payments --console-zip Import_Parameters.zip --wrapping-algorithm RSAES_OAEP_SHA_256 --key-id ID --out EncryptedKeyMaterial.bin",
+      "the zip of the AWS console",
+    ],
+  ],
+  options: {
+    name: { ...NAME, demandOption: true },
+    ...PARAMETER_FILES,
+    "wrapping-algorithm": {
+      choices: WRAPPING_ALGORITHM_NAMES,
+      describe: "algorithm given to GetParametersForImport; keyferry's own parameters file knows it",
+    },
+    "wrapping-key-spec": { choices: WRAPPING_KEY_SPEC_NAMES, describe: "size asked of KMS; checked against the key" },
+    "key-id": { type: "string", requiresArg: true, describe: "KMS key that the parameters are for: ID or ARN" },
+    "expect-fingerprint": {
+      type: "string",
+      requiresArg: true,
+      describe: "refuse any other wrapping key: sha256:HEX as `keyferry params` printed it",
+    },
+    "expires-in": { type: "string", requiresArg: true, describe: "expiry to put into the printed aws command" },
+    out: {
+      type: "string",
+      requiresArg: true,
+      demandOption: true,
+      describe: "ciphertext to write; OUT.json is written beside it",
+    },
+    ...TOKEN,
+  },
+  async run(args, surroundings) {
+    const name = checkedName("name", args.name)
+    const fingerprint = args.expectFingerprint ?? null
+    if (fingerprint !== null && !/^sha256:[0-9a-f]{64}$/i.test(fingerprint)) {
+      throw new KeyferryError("ERR_USAGE", `--expect-fingerprint '${fingerprint}' is not sha256: and 64 hex digits`)
+    }
+    const { completeParameters, encodeBundle } = await import("../../core/transfer.js")
+    const { validToFrom } = await import("../../core/expiry.js")
+    const { refuseExisting, writeOutput } = await import("../../store/output-file.js")
+    const now = new Date()
+    const loose = await readParameters(args)
+    const { keyId, wrappingAlgorithm, wrappingKeySpec } = args
+    const parameters = completeParameters(loose, { keyId, wrappingAlgorithm, wrappingKeySpec }, now)
+    const validTo = args.expiresIn === undefined ? undefined : validToFrom(args.expiresIn, now)
+    const sidecar = `${args.out}.json`
+    await refuseExisting(args.out)
+    await refuseExisting(sidecar)
+
+    const { openTokenOnly, OWNER, POLICY } = await import("../../wiring.js")
+    const { wrap: wrapKey } = await import("../../app/wrap.js")
+    await using token = await openTokenOnly(args, surroundings)
+    const source = await namedSource(token, OWNER, name)
+    const deps = { token, progress: surroundings.progress, policy: POLICY }
+    const { wrapped, bundle } = await wrapKey(deps, source, parameters, fingerprint)
+    await writeOutput(sidecar, encodeBundle(bundle))
+    await writeOutput(args.out, wrapped.bytes)
+
+    const awsCommand = awsImportCommand({
+      keyId: parameters.keyArn,
+      ciphertext: args.out,
+      parameterFiles: args,
+      validTo,
+    })
+    const result = { ...bundle, out: args.out, bundle: sidecar, bytes: wrapped.bytes.length, awsCommand }
+    const text = facts([
+      ["name", name],
+      ["source key", `${source.label}, ID ${source.id}`],
+      ["wrapping", `${bundle.wrappingAlgorithm} under ${bundle.wrappingKeySpec}, path ${wrapped.wrapPath}`],
+      ["mechanisms", wrapped.mechanisms.join(", ")],
+      ["wrapping key", bundle.wrappingKeyFingerprint],
+      ["written", `${args.out} (${wrapped.bytes.length} bytes), ${sidecar}`],
+    ])
+    return { result, text: `${text}\n\nimport it with keyferry, or with the AWS CLI:\n${awsCommand}` }
+  },
+})
+
+/** The newest generation of a name in the token. */
+async function namedSource(token: Token, owner: string, name: string): Promise<SourceKey> {
+  const label = labelOf({ owner, name, generation: 0 })
+  const [source, another] = await token.findSourceKeys({ label })
+  if (source === undefined)
+    throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key ${label}`, { key: name })
+  if (another !== undefined)
+    throw new KeyferryError("ERR_KEY_AMBIGUOUS", `several keys of the token have the label ${label}`, { key: name })
+  return source
+}

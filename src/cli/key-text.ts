@@ -1,0 +1,45 @@
+import type { KeyResult } from "../core/key-result.js"
+import { facts } from "./table.js"
+
+/** A key's result for people: the same facts as the JSON, the attributes on one line. */
+export function keyText(result: KeyResult): string {
+  const { sourceKey, token, proof } = result
+  const attributes = Object.entries(sourceKey.attributes ?? {})
+    .filter(([, value]) => value !== null && value !== false)
+    .map(([name, value]) => (value === true ? name : `${name} ${String(value)}`))
+  return facts([
+    ["name", result.name],
+    ["key ARN", result.keyArn],
+    ["alias", result.alias],
+    ["key spec", `${result.keySpec} for ${result.keyUsage}`],
+    ["key material ID", result.keyMaterialId],
+    ["wrapping", `${result.wrappingAlgorithm} under ${result.wrappingKeySpec}, path ${result.wrapPath ?? "not known"}`],
+    ["mechanisms", result.mechanisms.join(", ") || null],
+    ["why this algorithm", result.wrappingAlgorithmReason],
+    ["wrapping key", result.wrappingKeyFingerprint],
+    ["expires", result.validTo ?? "never"],
+    ["custody", `${result.custody}, generation ${result.generation}`],
+    [
+      "token",
+      token === null ? null : `${token.label} (serial ${token.serial}, ${token.manufacturer}, ${token.library})`,
+    ],
+    ["source key", `${sourceKey.label}, ID ${sourceKey.id}`],
+    ["attributes", attributes.join(", ") || null],
+    ["check value", sourceKey.kcv],
+    ["public key", sourceKey.publicKeyFingerprint],
+    ["proof", proofText(proof)],
+    ["imported", `${result.importedAt}, request ${result.requestId ?? "not known"}`],
+  ])
+}
+
+const PROOF_WORDS: Readonly<Record<string, string>> = {
+  "public-key proven": "proven by public key: KMS' GetPublicKey equals the token's",
+  "mac proven": "proven by MAC: KMS verified the token's MAC of a fresh nonce",
+  "key-material-id proven": "proven by key material ID: imported twice, KMS found the same material both times",
+  "none accepted":
+    "accepted by KMS; a symmetric key's first import has no stronger proof (--prove full imports once more)",
+}
+
+export function proofText({ kind, result }: KeyResult["proof"]): string {
+  return PROOF_WORDS[`${kind} ${result}`] ?? `${result} (${kind})`
+}

@@ -1,0 +1,107 @@
+import { CUSTODY_NAMES } from "../core/custody.js"
+import { KEY_SPEC_NAMES, WRAPPING_KEY_SPEC_NAMES } from "../core/key-spec.js"
+import { WRAPPING_ALGORITHM_NAMES } from "../core/wrapping-algorithm.js"
+import type { OptionTable } from "./command.js"
+
+/** Options that several commands take: one wording each. */
+
+export const GENERAL = {
+  output: { choices: ["text", "json"], default: "text", describe: "form of the result on stdout", group: "General:" },
+  json: { type: "boolean", default: false, describe: "short for --output json", group: "General:" },
+  "state-dir": {
+    type: "string",
+    requiresArg: true,
+    describe: "state directory [KEYFERRY_STATE_DIR, STATE_DIRECTORY, XDG state folder]",
+    group: "General:",
+  },
+  verbose: {
+    type: "boolean",
+    default: false,
+    describe: "log protocol steps to stderr, stack traces with errors",
+    group: "General:",
+  },
+  "log-format": {
+    choices: ["text", "json"],
+    default: "text",
+    describe: "form of the log on stderr",
+    group: "General:",
+  },
+} as const satisfies OptionTable
+
+export const TOKEN = {
+  token: {
+    type: "string",
+    requiresArg: true,
+    describe: "RFC 7512 URI of the token, with module-path and pin-source [KEYFERRY_TOKEN]",
+    group: "Token:",
+  },
+  "pin-source": {
+    type: "string",
+    requiresArg: true,
+    describe: "file:PATH, fd:N, env:NAME, exec:COMMAND or prompt [KEYFERRY_PIN_SOURCE]",
+    group: "Token:",
+  },
+  "retry-pin": {
+    type: "boolean",
+    default: false,
+    describe: "present a PIN once more that the token refused before",
+    group: "Token:",
+  },
+} as const satisfies OptionTable
+
+export const KMS = {
+  region: { type: "string", requiresArg: true, describe: "AWS Region [AWS_REGION, profile]", group: "AWS KMS:" },
+  profile: { type: "string", requiresArg: true, describe: "AWS profile [AWS_PROFILE]", group: "AWS KMS:" },
+  "role-arn": { type: "string", requiresArg: true, describe: "IAM role to assume", group: "AWS KMS:" },
+  "endpoint-url": {
+    type: "string",
+    requiresArg: true,
+    describe: "endpoint other than AWS' own of the Region; plain http to loopback only",
+    group: "AWS KMS:",
+  },
+  fips: { type: "boolean", default: false, describe: "use the FIPS endpoint", group: "AWS KMS:" },
+} as const satisfies OptionTable
+
+export const NAME = { type: "string", requiresArg: true, describe: "name of the key with keyferry" } as const
+
+export const KEY_SPEC = { choices: KEY_SPEC_NAMES, describe: "KMS key spec" } as const
+
+export const CUSTODY = {
+  choices: CUSTODY_NAMES,
+  describe: "how the source key lives between imports; this version offers token and session",
+} as const
+
+export const WRAPPING = {
+  "wrapping-algorithm": {
+    choices: ["auto", ...WRAPPING_ALGORITHM_NAMES],
+    default: "auto",
+    describe: "auto takes the strongest that KMS takes and the token has proven",
+  },
+  "wrapping-key-spec": {
+    choices: WRAPPING_KEY_SPEC_NAMES,
+    default: "RSA_4096",
+    describe: "wrapping key that KMS lends",
+  },
+} as const satisfies OptionTable
+
+export const KMS_KEY = {
+  "key-usage": {
+    choices: ["ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"],
+    describe: "KMS key usage; needed where the key spec allows several",
+  },
+  description: { type: "string", requiresArg: true, describe: "description of the KMS key" },
+  tag: {
+    type: "string",
+    array: true,
+    requiresArg: true,
+    describe: "tag of the KMS key, KEY=VALUE; may be given again",
+  },
+  "multi-region": { type: "boolean", default: false, describe: "make a multi-Region primary key" },
+} as const satisfies OptionTable
+
+export const EXPIRES_IN = {
+  type: "string",
+  requiresArg: true,
+  default: "90d",
+  describe: "how long KMS keeps the material: a duration under 365d, a time (RFC 3339), or never",
+} as const

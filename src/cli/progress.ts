@@ -1,0 +1,16 @@
+import { styleText } from "node:util"
+import type { Progress } from "../core/ports.js"
+
+/** Steps and warnings as lines on stderr; with JSON output only the warnings. */
+export function terminalProgress(stream: NodeJS.WriteStream, { quiet }: { quiet: boolean }): Progress {
+  const faint = (text: string): string =>
+    stream.isTTY && process.env["NO_COLOR"] === undefined ? styleText("dim", text) : text
+  return {
+    step: (text) => {
+      if (!quiet) stream.write(`${faint("keyferry:")} ${text}\n`)
+    },
+    warn: (text) => {
+      stream.write(`keyferry: warning: ${text}\n`)
+    },
+  }
+}

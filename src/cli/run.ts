@@ -1,0 +1,101 @@
+import { setMaxListeners } from "node:events"
+import yargs from "yargs"
+import { EXIT_CODES } from "../core/exit-code.js"
+import { KeyferryError } from "../core/error.js"
+import { type AnyCommand, type Args, type OptionTable, toYargs } from "./command.js"
+import { commandsFor, GROUPS, HELP_EPILOGUE } from "./commands.js"
+import { describeFailure } from "./fail.js"
+import { GENERAL } from "./options.js"
+import { terminalProgress } from "./progress.js"
+
+const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143 } as const
+
+/** Runs one command line and gives its exit status. Results go to stdout, everything else to stderr. */
+export async function run(words: readonly string[], version: string): Promise<number> {
+  // asked before parsing, since a command line that does not parse has to be answered in the right form too
+  const json =
+    words.includes("--json") || words.includes("--output=json") || words[words.indexOf("--output") + 1] === "json"
+  const verbose = words.includes("--verbose")
+  const fail = (error: unknown): number => {
+    const failure = describeFailure(error, verbose)
+    process.stderr.write(json ? `${JSON.stringify(failure.json)}\n` : `${failure.text}\n`)
+    return failure.exit
+  }
+  // a reader that went away, such as `| head`, ends the output, not with a stack trace
+  process.stdout.on("error", () => process.exit(EXIT_CODES.OK.status))
+
+  let status: number = EXIT_CODES.OK.status
+  try {
+    const parser = yargs([...words])
+    const handle = async (command: AnyCommand, args: Args<OptionTable>): Promise<void> => {
+      status = await runCommand(command, args, { json, version })
+    }
+    for (const [group, describe] of Object.entries(GROUPS)) {
+      const members = (await commandsFor(words)).filter(({ name }) => name.startsWith(`${group} `))
+      if (members.length === 0) continue
+      parser.command(group, describe, (inner) => {
+        for (const member of members) inner.command(toYargs(member, member.name.slice(group.length + 1), handle))
+        return inner.demandCommand(1, `give a command of ${group}`).strict()
+      })
+    }
+    for (const command of await commandsFor(words)) {
+      if (!command.name.includes(" ")) parser.command(toYargs(command, command.name, handle))
+    }
+    await parser
+      .scriptName("keyferry")
+      .usage("$0 <command>\n\nCarries keys born in an HSM to AWS KMS and keeps them alive there.")
+      .options(GENERAL)
+      .completion("completion", "print a completion script for bash or zsh")
+      .example("$0 completion >> ~/.bashrc", "complete commands and options in the shell")
+      .epilogue(HELP_EPILOGUE)
+      .demandCommand(1, "give a command")
+      .strict()
+      .recommendCommands()
+      .version(version)
+      .help()
+      .parserConfiguration({ "duplicate-arguments-array": false, "greedy-arrays": false, "parse-numbers": false })
+      .wrap(Math.min(100, process.stdout.columns || 100))
+      .exitProcess(false)
+      .fail((message: string | null, error: Error | undefined) => {
+        throw error ?? new KeyferryError("ERR_USAGE", message ?? "the command line is wrong")
+      })
+      .parseAsync()
+  } catch (error) {
+    return fail(error)
+  }
+  return status
+}
+
+async function runCommand(
+  command: AnyCommand,
+  args: Args<OptionTable>,
+  { json, version }: { json: boolean; version: string },
+): Promise<number> {
+  const stop = new AbortController()
+  setMaxListeners(0, stop.signal)
+  const stopped = new Promise<void>((resolve) => {
+    for (const [signal, status] of Object.entries(SIGNAL_EXITS)) {
+      process.on(signal, () => {
+        if (command.handlesSignals === true && !stop.signal.aborted) {
+          stop.abort()
+          resolve()
+          return
+        }
+        // every step is written so that a run killed here is taken up by the next
+        if (command.handlesSignals !== true)
+          process.stderr.write("keyferry: stopped; the same command takes it up again\n")
+        process.exit(status)
+      })
+    }
+  })
+  const { result, text, exit } = await command.run(args, {
+    env: process.env,
+    progress: terminalProgress(process.stderr, { quiet: json }),
+    version,
+    command: command.name,
+    stopped,
+  })
+  const printed = json ? JSON.stringify(result, null, 2) : text
+  if (printed !== "") process.stdout.write(`${printed}\n`)
+  return EXIT_CODES[exit ?? "OK"].status
+}

@@ -1,0 +1,17 @@
+import type { SourceKey } from "../core/source-key.js"
+import { facts } from "./table.js"
+
+/** One source key for people. */
+export function sourceKeyText(key: SourceKey): string {
+  return facts([
+    ["label", key.label],
+    ["ID", key.id],
+    ["key spec", key.keySpec],
+    ["custody", key.custody],
+    ["check value", key.kcv],
+    ["public key", key.publicKeyFingerprint],
+    ...Object.entries(key.attributes).map(
+      ([name, value]) => [name, value === null ? "not told by the token" : String(value)] as const,
+    ),
+  ])
+}

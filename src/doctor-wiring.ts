@@ -1,0 +1,142 @@
+import { accessSync, constants, readFileSync } from "node:fs"
+import type { CheckedLine, DoctorDeps, TokenDoor } from "./app/doctor.js"
+import { switchOffCoreDumps } from "./core-dump.js"
+import { KeyferryError } from "./core/error.js"
+import { parseTokenUri, type TokenUri } from "./core/token-uri.js"
+import {
+  type Around,
+  type CommonFlags,
+  givenToken,
+  type KmsFlags,
+  openKms,
+  pinProvider,
+  stateDirectory,
+  type TokenFlags,
+} from "./wiring.js"
+
+/** Wiring of `doctor` and `token list`, which look at a token step by step instead of opening it whole. */
+
+/** Slots and tokens of a module that is named by path or by the token URI. */
+export async function describeModule(
+  flags: { readonly module?: string | undefined; readonly token?: string | undefined },
+  env: Around["env"],
+) {
+  const uri = flags.module === undefined ? givenToken(flags, env) : moduleUri(flags.module)
+  if (uri?.modulePath == null)
+    throw new KeyferryError("ERR_USAGE", "no module is given", { hint: "give --module PATH" })
+  const { describeSlots, loadModule } = await import("./pkcs11/module.js")
+  using module = loadModule(uri.modulePath, uri.libraryParameters ?? undefined)
+  return { modulePath: uri.modulePath, library: module.library, slots: describeSlots(module) }
+}
+
+/** NSS needs its parameters even to be listed; they can come in a URI only. */
+function moduleUri(path: string): TokenUri {
+  return { ...parseTokenUri("pkcs11:token=any"), modulePath: path }
+}
+
+export async function openDoctor(
+  flags: TokenFlags & KmsFlags & CommonFlags,
+  around: Around,
+): Promise<DoctorDeps & AsyncDisposable> {
+  await switchOffCoreDumps()
+  const stateDir = await stateDirectory(flags, around.env)
+  const uri = givenToken(flags, around.env)
+  const { inventoryFiles } = await import("./store/inventory-files.js")
+  const door = uri === null ? null : await tokenDoor(uri, flags, around, stateDir)
+  const region = flags.region ?? around.env["AWS_REGION"] ?? around.env["AWS_DEFAULT_REGION"]
+  const named = region !== undefined || flags.profile !== undefined || around.env["AWS_PROFILE"] !== undefined
+  return {
+    door,
+    openKms: named ? () => openKms(flags, around) : null,
+    inventory: inventoryFiles(stateDir),
+    surroundings: () => Promise.resolve([coreDumpLine(), stateLine(stateDir)]),
+    [Symbol.asyncDispose]: async () => {
+      await door?.[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function tokenDoor(
+  uri: TokenUri,
+  flags: TokenFlags & CommonFlags,
+  around: Around,
+  stateDir: string,
+): Promise<TokenDoor> {
+  const { chooseToken, loadModule } = await import("./pkcs11/module.js")
+  const { openToken } = await import("./pkcs11/token.js")
+  const { pinState } = await import("./pkcs11/login.js")
+  const { verdictCache } = await import("./store/verdict-cache.js")
+  const { tokenFlags } = await import("./pkcs11/token-flag.js")
+  const open: (Disposable | AsyncDisposable)[] = []
+  const module = () => {
+    if (uri.modulePath === null) throw new KeyferryError("ERR_TOKEN_URI_INVALID", "the token URI has no module-path")
+    const loaded = loadModule(uri.modulePath, uri.libraryParameters ?? undefined)
+    open.push(loaded)
+    return loaded
+  }
+  return {
+    modulePath: uri.modulePath ?? "",
+    load: () => promised(() => module().library),
+    choose: () =>
+      promised(() => {
+        const { info, token } = chooseToken(module(), uri)
+        return { info, flags: tokenFlags(token.flags) }
+      }),
+    pinFlags: () => promised(() => pinState(chooseToken(module(), uri))),
+    logIn: async () => {
+      const warn = (text: string): void => around.progress.warn(text)
+      const pin = await pinProvider(flags, around, uri, stateDir)
+      const token = await openToken({ uri, pin, cache: verdictCache(stateDir, warn) })
+      open.push(token)
+      return token
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const one of open.reverse()) {
+        if (Symbol.asyncDispose in one) await one[Symbol.asyncDispose]()
+        else one[Symbol.dispose]()
+      }
+    },
+  }
+}
+
+/** Runs a synchronous step so that what it throws rejects. */
+function promised<T>(run: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(run())
+  })
+}
+
+/** RLIMIT_CORE and the dump filter as the kernel has them for this process (invariant I7). */
+function coreDumpLine(): CheckedLine {
+  const id = "core-dumps"
+  try {
+    const limit = /^Max core file size\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]
+    const filter = Number.parseInt(readFileSync("/proc/self/coredump_filter", "utf8"), 16)
+    if (limit === "0") return { id, status: "ok", message: "core dumps are switched off", hint: null, exit: "OK" }
+    if (filter === 0) {
+      const message = "a core file would hold no memory, but can be written"
+      return {
+        id,
+        status: "warn",
+        message,
+        hint: "install prlimit (util-linux), or start keyferry under `ulimit -c 0`",
+        exit: "OK",
+      }
+    }
+  } catch {
+    // not Linux
+  }
+  const message = "core dumps are not switched off: a core file could hold the PIN"
+  return { id, status: "warn", message, hint: "start keyferry under `ulimit -c 0`", exit: "OK" }
+}
+
+function stateLine(stateDir: string): CheckedLine {
+  const id = "state"
+  try {
+    accessSync(stateDir, constants.R_OK | constants.W_OK | constants.X_OK)
+    return { id, status: "ok", message: `state directory ${stateDir} is writable`, hint: null, exit: "OK" }
+  } catch {
+    const hint = "check --state-dir (KEYFERRY_STATE_DIR) and its permissions"
+    return { id, status: "fail", message: `state directory ${stateDir} is not writable`, hint, exit: "IOERR" }
+  }
+}

@@ -1,0 +1,57 @@
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+
+export const MAIN = fileURLToPath(new URL("../../../dist/main.js", import.meta.url))
+
+export interface CliResult {
+  readonly status: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+  /** stdout as JSON. */
+  json(): unknown
+  /** The error object that is the last line of stderr with `--json`. */
+  error(): {
+    code: string
+    message: string
+    hint: string
+    key: string | null
+    causes: { code: string; message: string }[]
+  }
+}
+
+export interface CliOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly cwd?: string
+  /** What the command starts with, such as openCryptoki's namespace. */
+  readonly prefix?: readonly string[]
+  readonly input?: string
+  /** Kills the process with SIGKILL as soon as it has written this to stderr. */
+  readonly killAt?: RegExp
+}
+
+/** Runs the built `keyferry` in a process of its own, with nothing of this environment but PATH and HOME. */
+export function keyferry(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const [command = "", ...rest] = [...(options.prefix ?? []), process.execPath, MAIN, ...args]
+  const env = { PATH: process.env["PATH"], HOME: process.env["HOME"], ...options.env }
+  const child = spawn(command, rest, { env, cwd: options.cwd, stdio: ["pipe", "pipe", "pipe"] })
+  let [stdout, stderr] = ["", ""]
+  child.stdout.setEncoding("utf8").on("data", (piece: string) => (stdout += piece))
+  child.stderr.setEncoding("utf8").on("data", (piece: string) => {
+    stderr += piece
+    if (options.killAt?.test(stderr) === true) child.kill("SIGKILL")
+  })
+  child.stdin.on("error", () => undefined)
+  child.stdin.end(options.input ?? "")
+  return new Promise((resolve, reject) => {
+    child.on("error", reject)
+    child.on("close", (status, signal) => {
+      resolve({
+        ...{ status, signal, stdout, stderr },
+        json: (): unknown => JSON.parse(stdout),
+        error: () =>
+          (JSON.parse(stderr.trim().split("\n").at(-1) ?? "") as { error: ReturnType<CliResult["error"]> }).error,
+      })
+    })
+  })
+}
