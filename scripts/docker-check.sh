@@ -147,14 +147,20 @@ check_compose() {
   "${storage[@]}" run --isolation chroot --network host "${options[@]}" "$container" -- "${entry[@]}" "${argv[@]}" \
     >"$work/kms.log" 2>&1 &
   children+=($!)
-  until in_image "$image" -- "${health[@]}" 2>/dev/null; do
+  # its own word first: on the host's network, the port could answer for somebody else
+  until grep -q 'listening on' "$work/kms.log" && in_image "$image" -- "${health[@]}" 2>/dev/null; do
     ((tries++ < 100)) && kill -0 "${children[-1]}" || { cat "$work/kms.log" >&2; die "compose's KMS is not healthy"; }
     sleep 0.2
   done
   eval "$(/usr/bin/python3 docker/compose-service.py job)"
   expect 'the job waits for the KMS and shares its network' "$target $network $after" 'ci service:kms kms:service_healthy'
   read_entry_unless_given
-  in_image "$image" "${options[@]}" -- "${entry[@]}" "${argv[@]}"
+  in_image "$image" "${options[@]}" -- "${entry[@]}" "${argv[@]}" >"$work/job.log" 2>&1 || {
+    cat "$work/job.log" >&2
+    die "compose's job failed"
+  }
+  expect 'the job provisioned a key for each of its commands' "$(grep '^key ARN' "$work/job.log" | sort -u | wc -l)" \
+    "$(grep -c 'keyferry provision' <<<"${argv[*]}")"
 }
 
 read_entry_unless_given() {
