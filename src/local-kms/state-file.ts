@@ -1,4 +1,13 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs"
 import type { ClockState } from "./clock.js"
 import { type Alias, emptyRegion, type Key, type Region, type State, type WrappingKey } from "./state.js"
 
@@ -31,6 +40,8 @@ export function writeState(file: string, state: State, clock: ClockState): void 
   const temporary = `${file}.tmp`
   const descriptor = openSync(temporary, "w", 0o600)
   try {
+    // a file left over from a crash keeps its mode when it is opened
+    fchmodSync(descriptor, 0o600)
     writeFileSync(descriptor, JSON.stringify(stored))
     fsyncSync(descriptor)
   } finally {

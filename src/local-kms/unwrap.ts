@@ -44,7 +44,7 @@ export function unwrap(wrappingKey: WrappingKey, algorithm: WrappingAlgorithm, w
 }
 
 function openOaep(wrappingKey: WrappingKey, oaepHash: string, wrapped: Buffer, size: number): Buffer {
-  // node:crypto would pad a short ciphertext
+  // node:crypto would take a ciphertext whose leading zeros were left out
   if (wrapped.length !== size) throw new Error("length")
   const padding = constants.RSA_PKCS1_OAEP_PADDING
   // MGF1 takes the same hash, the label is empty
@@ -52,7 +52,7 @@ function openOaep(wrappingKey: WrappingKey, oaepHash: string, wrapped: Buffer, s
 }
 
 function openKwp(aesKey: Buffer, wrapped: Buffer): Buffer {
-  if (aesKey.length !== 32) throw new Error("not an AES-256 key")
+  // throws for a key that is not 256 bits
   const decipher = createDecipheriv("id-aes256-wrap-pad", aesKey, KWP_IV)
   return Buffer.concat([decipher.update(wrapped), decipher.final()])
 }

@@ -101,6 +101,8 @@ describe("local KMS: keys, aliases, tags, policies", () => {
       ]) {
         expect(await nameOf(client.describeKey({ KeyId: wrong }))).to.equal("NotFoundException")
       }
+      const elsewhere = client.describeKey({ KeyId: arn.replace("us-east-1", "eu-west-3") })
+      expect((await refusalOf(elsewhere)).message).to.equal("Invalid arn eu-west-3")
       expect(await nameOf(client.describeKey({ KeyId: "arn:aws:kms:x" }))).to.equal("InvalidArnException")
       expect(await nameOf(kmsClient(kms, "eu-west-3").describeKey({ KeyId: arn.split("/")[1] }))).to.equal(
         "NotFoundException",

@@ -179,6 +179,7 @@ describe("local KMS: using imported keys", () => {
 
     it("binds the encryption context, in whatever order", async () => {
       const { CiphertextBlob } = await client.encrypt({ KeyId, Plaintext, EncryptionContext: { a: "1", b: "2" } })
+      expect(Buffer.from(CiphertextBlob!).subarray(5, 37).toString("hex")).to.equal(id)
       const answer = await client.decrypt({ CiphertextBlob, EncryptionContext: { b: "2", a: "1" } })
       expect(Buffer.from(answer.Plaintext!)).to.deep.equal(Plaintext)
       expect(answer).to.include({ KeyMaterialId: id, EncryptionAlgorithm: "SYMMETRIC_DEFAULT", KeyId })
