@@ -1,5 +1,6 @@
 /** Writes the pages of docs/ that are tables of the source; `--check` fails if one is out of date. */
 import { readFileSync, writeFileSync } from "node:fs"
+import { ERRORS } from "#src/core/error.js"
 import { EXIT_CODES } from "#src/core/exit-code.js"
 
 const page = (
@@ -25,6 +26,12 @@ const PAGES: Readonly<Record<string, string>> = {
     "Of several failures the worst counts: 70, 77, 76, 78, 65, 69, 74, 73, 75. A signal ends with 130 or 143.",
     ["Status", "Name", "Meaning"],
     Object.entries(EXIT_CODES).map(([name, { status, meaning }]) => [status, name, meaning]),
+  ),
+  "docs/errors.md": page(
+    "Errors",
+    "Codes are part of the command line's contract; messages are not. Retry says whether the same can help later, or with new import parameters.",
+    ["Code", "Exit status", "Retry", "Hint"],
+    Object.entries(ERRORS).map(([code, { exit, retry, hint }]) => [code, EXIT_CODES[exit].status, retry, hint]),
   ),
 }
 

@@ -1,5 +1,7 @@
 import { accessSync, constants, readFileSync } from "node:fs"
-import type { CheckedLine, DoctorDeps, TokenDoor } from "./app/doctor.js"
+import type { CheckedLine } from "./app/doctor/check.js"
+import type { DoctorDeps } from "./app/doctor/doctor.js"
+import type { TokenDoor } from "./app/doctor/token-checks.js"
 import { switchOffCoreDumps } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
 import { parseTokenUri, type TokenUri } from "./core/token-uri.js"
@@ -24,8 +26,9 @@ export async function describeModule(
   const uri = flags.module === undefined ? givenToken(flags, env) : moduleUri(flags.module)
   if (uri?.modulePath == null)
     throw new KeyferryError("ERR_USAGE", "no module is given", { hint: "give --module PATH" })
-  const { describeSlots, loadModule } = await import("./pkcs11/module.js")
-  using module = loadModule(uri.modulePath, uri.libraryParameters ?? undefined)
+  const { describeSlots } = await import("./pkcs11/module.js")
+  const { openModule } = await import("./pkcs11/inspect.js")
+  using module = openModule(uri)
   return { modulePath: uri.modulePath, library: module.library, slots: describeSlots(module) }
 }
 
@@ -62,27 +65,19 @@ async function tokenDoor(
   around: Around,
   stateDir: string,
 ): Promise<TokenDoor> {
-  const { chooseToken, loadModule } = await import("./pkcs11/module.js")
+  const { inspectToken, openModule } = await import("./pkcs11/inspect.js")
   const { openToken } = await import("./pkcs11/token.js")
-  const { pinState } = await import("./pkcs11/login.js")
   const { verdictCache } = await import("./store/verdict-cache.js")
-  const { tokenFlags } = await import("./pkcs11/token-flag.js")
   const open: (Disposable | AsyncDisposable)[] = []
-  const module = () => {
-    if (uri.modulePath === null) throw new KeyferryError("ERR_TOKEN_URI_INVALID", "the token URI has no module-path")
-    const loaded = loadModule(uri.modulePath, uri.libraryParameters ?? undefined)
-    open.push(loaded)
-    return loaded
-  }
   return {
     modulePath: uri.modulePath ?? "",
-    load: () => promised(() => module().library),
-    choose: () =>
+    load: () =>
       promised(() => {
-        const { info, token } = chooseToken(module(), uri)
-        return { info, flags: tokenFlags(token.flags) }
+        const module = openModule(uri)
+        open.push(module)
+        return module.library
       }),
-    pinFlags: () => promised(() => pinState(chooseToken(module(), uri))),
+    inspect: () => promised(() => inspectToken(uri)),
     logIn: async () => {
       const warn = (text: string): void => around.progress.warn(text)
       const pin = await pinProvider(flags, around, uri, stateDir)

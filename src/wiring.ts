@@ -1,4 +1,6 @@
 import type { Deps } from "./app/deps.js"
+import type { Log } from "./log/log.js"
+import { loggedInventory, loggedToken } from "./logged.js"
 import { switchOffCoreDumps } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
 import type { Clock, Kms, PinProvider, Progress, Token } from "./core/ports.js"
@@ -84,14 +86,25 @@ export async function stateDirectory(flags: CommonFlags, env: Env): Promise<stri
   return await openStateDir(stateDirPath(flags.stateDir, env))
 }
 
-async function loggedIn(flags: TokenFlags, around: Around, uri: TokenUri, stateDir: string): Promise<Token> {
+async function openLog({ verbose, logFormat }: CommonFlags): Promise<Log> {
+  const { createLog } = await import("./log/log.js")
+  return await createLog({ verbose: verbose ?? false, format: logFormat === "json" ? "json" : "text" })
+}
+
+async function loggedIn(
+  flags: TokenFlags & CommonFlags,
+  around: Around,
+  uri: TokenUri,
+  stateDir: string,
+): Promise<Token> {
   const hardened = switchOffCoreDumps()
   const { openToken } = await import("./pkcs11/token.js")
   const { verdictCache } = await import("./store/verdict-cache.js")
   const pin = await pinProvider(flags, around, uri, stateDir)
   await hardened
   const warn = (text: string): void => around.progress.warn(text)
-  return await openToken({ uri, pin, cache: verdictCache(stateDir, warn), warn })
+  const token = await openToken({ uri, pin, cache: verdictCache(stateDir, warn), warn })
+  return loggedToken(token, await openLog(flags))
 }
 
 /** The logged-in token alone, for a host that has nothing else. */
@@ -110,7 +123,7 @@ export async function openTokenAndState(
 ): Promise<TokenWork> {
   const uri = neededToken(flags, around.env)
   const stateDir = await stateDirectory(flags, around.env)
-  return await assemble(around, stateDir, {
+  return await assemble(around, stateDir, await openLog(flags), {
     lock: !readOnly,
     token: () => loggedIn(flags, around, uri, stateDir),
     kms: null,
@@ -135,7 +148,7 @@ export async function openWork(
   const given = needs.token === "none" ? null : givenToken(flags, around.env)
   const uri = needs.token === "needed" ? neededToken(flags, around.env) : given
   const stateDir = await stateDirectory(flags, around.env)
-  return await assemble(around, stateDir, {
+  return await assemble(around, stateDir, await openLog(flags), {
     lock: true,
     token: uri === null ? null : () => loggedIn(flags, around, uri, stateDir),
     kms: () => openKms(flags, around),
@@ -145,7 +158,8 @@ export async function openWork(
 /** KMS as flags and environment name it; an endpoint that the environment named is said aloud (invariant I3). */
 export async function openKms(flags: KmsFlags & CommonFlags, { env, progress }: Around): Promise<Kms & Disposable> {
   const { openKms: open } = await import("./kms/kms.js")
-  const kms = await open({ ...flags, env })
+  const log = await openLog(flags)
+  const kms = await open({ ...flags, env, onCall: (call) => log.event("kms.call", call) })
   if (kms.endpoint !== null) progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)
   return kms
 }
@@ -166,16 +180,19 @@ export async function openRegion(
 async function assemble(
   around: Around,
   stateDir: string,
+  log: Log,
   parts: { lock: boolean; token: () => Promise<Token>; kms: null },
 ): Promise<TokenWork>
 async function assemble(
   around: Around,
   stateDir: string,
+  log: Log,
   parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: () => Promise<Kms & Disposable> },
 ): Promise<WorkWithoutToken>
 async function assemble(
   around: Around,
   stateDir: string,
+  log: Log,
   parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: (() => Promise<Kms & Disposable>) | null },
 ): Promise<object> {
   const { inventoryFiles } = await import("./store/inventory-files.js")
@@ -191,7 +208,7 @@ async function assemble(
   return {
     token,
     kms,
-    inventory: inventoryFiles(stateDir),
+    inventory: loggedInventory(inventoryFiles(stateDir), log),
     clock,
     progress: around.progress,
     policy: POLICY,

@@ -12,10 +12,6 @@ export type Custody = keyof typeof CUSTODIES
 
 export const CUSTODY_NAMES = Object.keys(CUSTODIES) as readonly Custody[]
 
-export function isCustody(name: string): name is Custody {
-  return Object.hasOwn(CUSTODIES, name)
-}
-
 /**
  * What live probing with throw-away keys showed of the promises that custody stands on; null where the token could
  * not be asked. PKCS #11 v3.1 section 4.10 (secret keys) and 4.9 (private keys) say what ought to be true.
@@ -54,11 +50,6 @@ const FACT_BROKEN: Readonly<Record<keyof EnforcementFacts, string>> = {
   sensitiveOneWay: "does not keep CKA_SENSITIVE",
   wrapWithTrustedEnforced: "wraps a CKA_WRAP_WITH_TRUSTED key under an untrusted wrapping key",
   provenanceHonest: "does not tell where a key came from (CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE)",
-}
-
-/** In words, what a fact says when it does not hold. */
-export function brokenFact(fact: keyof EnforcementFacts): string {
-  return FACT_BROKEN[fact]
 }
 
 /** Judges every custody by what probing showed. */

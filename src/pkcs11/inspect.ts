@@ -4,7 +4,7 @@ import type { TokenUri } from "../core/token-uri.js"
 import { attempt } from "./error.js"
 import { type PinState, pinState } from "./login.js"
 import { mechanismName } from "./mechanism.js"
-import { chooseToken, describeSlots, loadModule, type Pkcs11Module, type SlotDescription } from "./module.js"
+import { chooseToken, loadModule, type Pkcs11Module } from "./module.js"
 import { profileOf } from "./profile/profiles.js"
 import { tokenFlags } from "./token-flag.js"
 
@@ -47,12 +47,6 @@ export function openModule(uri: TokenUri, libraryParameters?: string): Pkcs11Mod
     throw new KeyferryError("ERR_TOKEN_URI_INVALID", "the token URI has no module-path")
   }
   return loadModule(uri.modulePath, libraryParameters ?? uri.libraryParameters ?? undefined)
-}
-
-/** The slots of a module with their tokens, without login. Throws ERR_TOKEN_URI_INVALID, ERR_MODULE_UNUSABLE. */
-export function listSlots(uri: TokenUri, libraryParameters?: string): readonly SlotDescription[] {
-  using module = openModule(uri, libraryParameters)
-  return describeSlots(module)
 }
 
 /**

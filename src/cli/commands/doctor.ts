@@ -11,7 +11,7 @@ export const doctor = defineCommand({
   options: { ...TOKEN, ...KMS },
   async run(args, surroundings) {
     const { openDoctor } = await import("../../doctor-wiring.js")
-    const { examine } = await import("../../app/doctor.js")
+    const { examine } = await import("../../app/doctor/doctor.js")
     await using open = await openDoctor(args, surroundings)
     const lines = await examine(open)
     const checks = lines.map(({ id, status, message, hint }) => ({ id, status, message, hint }))

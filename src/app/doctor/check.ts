@@ -1,0 +1,38 @@
+import type { ExitName } from "../../core/exit-code.js"
+import { type ErrorCause, KeyferryError } from "../../core/error.js"
+
+export interface Check {
+  readonly id: string
+  readonly status: "ok" | "warn" | "fail"
+  readonly message: string
+  /** What to do about it; null where all is well. */
+  readonly hint: string | null
+}
+
+/** A check with the exit status that it asks for when it fails. */
+export interface CheckedLine extends Check {
+  readonly exit: ExitName
+}
+
+export const ok = (id: string, message: string): CheckedLine => ({ id, status: "ok", message, hint: null, exit: "OK" })
+export const warn = (id: string, message: string, hint: string): CheckedLine => ({
+  id,
+  status: "warn",
+  message,
+  hint,
+  exit: "OK",
+})
+
+export function fail(id: string, message: string, hint: string, exit: ExitName): CheckedLine {
+  return { id, status: "fail", message, hint, exit }
+}
+
+export function failed(id: string, error: unknown): CheckedLine {
+  if (!(error instanceof KeyferryError)) throw error
+  const causes = error.causes.map(causeText).join("; ")
+  return fail(id, causes === "" ? error.message : `${error.message} (${causes})`, error.hint, error.exit)
+}
+
+function causeText({ code, message }: ErrorCause): string {
+  return code.startsWith("CKR_") ? `${message}: ${code}` : `${code}: ${message}`
+}

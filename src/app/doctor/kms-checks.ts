@@ -1,0 +1,60 @@
+import { KeyferryError } from "../../core/error.js"
+import type { Kms } from "../../core/ports.js"
+import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
+
+/** Clocks further apart than this make AWS refuse signatures (SigV4 allows 15 minutes). */
+const SKEW_WARN_SECONDS = 60
+const SKEW_FAIL_SECONDS = 300
+
+/** Checks credentials, endpoint and clock; nothing is changed in KMS. */
+export async function examineKms(openKms: (() => Promise<Kms>) | null): Promise<readonly CheckedLine[]> {
+  if (openKms === null) {
+    return [warn("kms", "no AWS Region is given, so KMS was not checked", "give --region on a host that reaches AWS")]
+  }
+  const lines: CheckedLine[] = []
+  let kms: Kms
+  try {
+    kms = await openKms()
+  } catch (error) {
+    return [failed("kms", error)]
+  }
+  try {
+    const { account, arn } = await kms.callerIdentity()
+    lines.push(ok("aws-identity", `account ${account} as ${arn}`))
+  } catch (error) {
+    lines.push(failed("aws-identity", error))
+  }
+  const where =
+    kms.endpoint === null ? `AWS KMS in ${kms.region}` : `KMS at ${kms.endpoint.url} (named by ${kms.endpoint.origin})`
+  try {
+    // one page is enough to see that it answers
+    await kms.listKeys()[Symbol.asyncIterator]().next()
+    lines.push(ok("kms", `${where} answers`))
+  } catch (error) {
+    const denied = error instanceof KeyferryError && error.code === "ERR_KMS_ACCESS_DENIED"
+    lines.push(
+      denied
+        ? warn(
+            "kms",
+            `${where} answers, but does not allow kms:ListKeys`,
+            "allow it, so that a lost CreateKey answer can be reconciled",
+          )
+        : failed("kms", error),
+    )
+  }
+  const theirs = kms.serverTime()
+  if (theirs !== null) lines.push(clockLine(theirs.at, theirs.seen))
+  return lines
+}
+
+function clockLine(theirs: Date, ours: Date): CheckedLine {
+  const skew = Math.round((ours.getTime() - theirs.getTime()) / 1000)
+  const apart = Math.abs(skew)
+  const message =
+    apart <= 1
+      ? "this host's clock agrees with KMS'"
+      : `this host's clock is ${apart} s ${skew > 0 ? "ahead of" : "behind"} KMS'`
+  const hint = "synchronise the clock (NTP): signatures and expiry depend on it"
+  if (apart > SKEW_FAIL_SECONDS) return fail("clock", message, hint, "CONFIG")
+  return apart > SKEW_WARN_SECONDS ? warn("clock", message, hint) : ok("clock", message)
+}

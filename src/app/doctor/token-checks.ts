@@ -1,0 +1,175 @@
+import type { KeyferryError } from "../../core/error.js"
+import { KEY_SPEC_NAMES, type KeySpec } from "../../core/key-spec.js"
+import { wrapCandidates } from "../../core/negotiation.js"
+import type { Token, WrapCapability } from "../../core/ports.js"
+import type { TokenInfo } from "../../core/token-info.js"
+import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
+
+/** What a token says of itself before any login. */
+export interface Inspection {
+  readonly info: TokenInfo
+  /** CK_TOKEN_INFO's flags in words. */
+  readonly flags: readonly string[]
+  /** A login that must not be tried, or a warning. */
+  readonly pin: {
+    readonly refusal: KeyferryError | null
+    readonly warning: string | null
+    readonly loginRequired: boolean
+  }
+  readonly mechanisms: readonly { readonly name: string; readonly uses: readonly string[] }[]
+}
+
+/** A token seen from outside, one step after the other, each building on the one before. */
+export interface TokenDoor extends AsyncDisposable {
+  readonly modulePath: string
+  /** Loads the module; gives its description and version. */
+  load(): Promise<string>
+  /** Chooses the token; gives what it says of itself before any login. */
+  inspect(): Promise<Inspection>
+  /** Logs in, once. */
+  logIn(): Promise<Token>
+}
+
+/** Checks the token as far as it lets itself be looked at; gives it logged in where that worked. */
+export async function examineToken(
+  door: TokenDoor | null,
+): Promise<{ token: Token | null; lines: readonly CheckedLine[] }> {
+  if (door === null) {
+    return {
+      token: null,
+      lines: [warn("library", "no token is given, so no token was checked", "give --token, or set KEYFERRY_TOKEN")],
+    }
+  }
+  const lines: CheckedLine[] = []
+  const step = async <T>(
+    id: string,
+    run: () => Promise<T>,
+    say: (value: T) => CheckedLine | string,
+  ): Promise<T | undefined> => {
+    try {
+      const value = await run()
+      const said = say(value)
+      lines.push(typeof said === "string" ? ok(id, said) : said)
+      return value
+    } catch (error) {
+      lines.push(failed(id, error))
+      return undefined
+    }
+  }
+  const done = (token: Token | null) => ({ token, lines })
+
+  if (
+    (await step(
+      "library",
+      () => door.load(),
+      (library) => `${door.modulePath} loads: ${library}`,
+    )) === undefined
+  )
+    return done(null)
+  const chosen = await step(
+    "token",
+    () => door.inspect(),
+    ({ info, flags }) =>
+      `"${info.label}", serial ${info.serial}, ${info.manufacturer} ${info.model}: ${flags.join(", ") || "no flags"}`,
+  )
+  if (chosen === undefined) return done(null)
+  lines.push(claims(chosen.mechanisms), pinLine(chosen.pin))
+  if (chosen.pin.refusal !== null) return done(null)
+  const token = await step(
+    "login",
+    () => door.logIn(),
+    () => "logged in",
+  )
+  if (token === undefined) return done(null)
+  lines.push(...(await examineMechanisms(token)), ...(await examineCustody(token)))
+  return done(token)
+}
+
+/** What the token says it can wrap with. Only the self-test tells what comes out. */
+function claims(mechanisms: readonly { readonly name: string; readonly uses: readonly string[] }[]): CheckedLine {
+  const wrapping = mechanisms.filter(({ uses }) => uses.includes("wrap")).map(({ name }) => name)
+  if (wrapping.length > 0) return ok("claims", `claims to wrap with ${wrapping.join(", ")}`)
+  return warn("claims", "claims no mechanism that wraps", "another token, or another firmware, is needed to carry keys")
+}
+
+function pinLine({ refusal, warning, loginRequired }: Inspection["pin"]): CheckedLine {
+  if (refusal !== null) return failed("pin", refusal)
+  if (warning !== null) return warn("pin", warning, "make sure that the PIN source is right before the next login")
+  return ok("pin", loginRequired ? "the PIN flags allow a login" : "the token wants no login")
+}
+
+/** By live self-test: which key specs the token carries to KMS under the default wrapping key spec, and which not. */
+async function examineMechanisms(token: Token): Promise<readonly CheckedLine[]> {
+  const policy = { minimumHash: "SHA-1" } as const
+  try {
+    const requests = KEY_SPEC_NAMES.flatMap((keySpec) => wrapCandidates(keySpec, "RSA_4096", "auto", policy))
+    const verdicts = await token.selfTest(requests)
+    const usable = KEY_SPEC_NAMES.filter((keySpec) => best(verdicts, keySpec)?.usable === true)
+    const carried = usable.map((keySpec) => `${keySpec} by ${best(verdicts, keySpec)?.wrappingAlgorithm ?? ""}`)
+    const refused = KEY_SPEC_NAMES.filter((keySpec) => !usable.includes(keySpec))
+    const lines: CheckedLine[] = []
+    if (usable.length === 0)
+      lines.push(
+        fail(
+          "mechanisms",
+          "the token cannot carry any key to KMS",
+          "use another token, or a newer firmware",
+          "DATAERR",
+        ),
+      )
+    else lines.push(ok("mechanisms", `proven by self-test: ${carried.join(", ")}`))
+    if (refused.length > 0) {
+      lines.push(
+        warn(
+          "mechanisms-refused",
+          refusals(verdicts, refused),
+          "`keyferry token probe` shows every path; another token may do",
+        ),
+      )
+    }
+    return lines
+  } catch (error) {
+    return [failed("mechanisms", error)]
+  }
+}
+
+/** Key specs with the same reasons are said together; each reason once. */
+function refusals(verdicts: readonly WrapCapability[], refused: readonly KeySpec[]): string {
+  const byReasons = new Map<string, KeySpec[]>()
+  for (const keySpec of refused) {
+    const own = verdicts.filter((verdict) => verdict.keySpec === keySpec)
+    const reasons = [...new Set(own.map(({ reason }) => reason))].join(", ")
+    byReasons.set(reasons, [...(byReasons.get(reasons) ?? []), keySpec])
+  }
+  return [...byReasons].map(([reasons, keySpecs]) => `${keySpecs.join(", ")}: ${reasons}`).join("; ")
+}
+
+function best(verdicts: readonly WrapCapability[], keySpec: KeySpec): WrapCapability | undefined {
+  const own = verdicts.filter((verdict) => verdict.keySpec === keySpec)
+  return own.find(({ usable }) => usable) ?? own[0]
+}
+
+async function examineCustody(token: Token): Promise<readonly CheckedLine[]> {
+  try {
+    const { facts, verdicts } = await token.probeCustody()
+    const enforced = verdicts.filter((verdict) => verdict.enforced).map(({ custody }) => custody)
+    const rest = verdicts.filter((verdict) => !verdict.enforced)
+    const lines = [ok("custody", `enforced by the token: ${enforced.join(", ") || "none"}`)]
+    if (rest.length > 0) {
+      const words = rest.map(({ custody, reason }) => `${custody}: ${reason}`)
+      lines.push(warn("custody-refused", words.join("; "), "keep keys that need it in a token that enforces it"))
+    }
+    if (facts.wrapWithTrustedEnforced === false) {
+      lines.push(
+        warn(
+          "wrap-with-trusted",
+          "CKA_WRAP_WITH_TRUSTED is not enforced: whoever holds the PIN can wrap a key under his own",
+          "guard the PIN accordingly",
+        ),
+      )
+    }
+    return lines
+  } catch (error) {
+    return [failed("custody", error)]
+  }
+}
