@@ -16,7 +16,7 @@ import type { SourceKey, SourceKeyTemplate } from "../core/source-key.js"
 import type { TokenUri } from "../core/token-uri.js"
 import type { WrappingKey } from "../core/wrapping-key.js"
 import { AttributeReader } from "./attribute.js"
-import { destroyObject, sign } from "./cryptoki.js"
+import { destroyObject, type Session, sign } from "./cryptoki.js"
 import { ckrOf, restate } from "./error.js"
 import { generateSourceKey } from "./generation.js"
 import { HandleCache } from "./handle-cache.js"
@@ -28,7 +28,8 @@ import type { TokenProfile } from "./profile/profile.js"
 import { profileOf } from "./profile/profiles.js"
 import { publicKeyOf } from "./public-key.js"
 import { close, openSession, SessionPool } from "./session.js"
-import { findSourceKeys, objectsOf } from "./source-key.js"
+import { findSourceKeys, type FoundKey, objectsOf } from "./source-key.js"
+import { StoreGate } from "./store-gate.js"
 import { Verdicts } from "./verdicts.js"
 import { type WrapContext, wrapUnder } from "./wrap.js"
 
@@ -72,6 +73,7 @@ class Pkcs11Token implements Token {
   readonly #module: Pkcs11Module
   readonly #pool: SessionPool
   readonly #context: WrapContext
+  readonly #gate: StoreGate
   readonly #handles = new HandleCache()
   readonly #verdicts: Verdicts
 
@@ -80,12 +82,13 @@ class Pkcs11Token implements Token {
     this.info = chosen.info
     this.#module = module
     this.#pool = new SessionPool(chosen.slot, anchor, sessionLimit(chosen, options.sessions ?? profile.sessions))
+    this.#gate = new StoreGate(profile.serialStore)
     this.#context = { profile, reader: new AttributeReader() }
     this.#verdicts = new Verdicts(this.#pool, this.#context, options.cache, module.path, chosen)
   }
 
   findSourceKeys(by: { readonly id?: string; readonly label?: string } = {}): Promise<readonly SourceKey[]> {
-    return this.#pool.withSession((session) => {
+    return this.#search((session) => {
       const { keys } = findSourceKeys(session, this.#context.reader, by)
       for (const found of keys) this.#handles.put(found)
       return keys.map(({ key }) => key)
@@ -93,7 +96,7 @@ class Pkcs11Token implements Token {
   }
 
   strayObjects(): Promise<readonly StrayObject[]> {
-    return this.#pool.withSession((session) => findSourceKeys(session, this.#context.reader, {}).strays)
+    return this.#search((session) => findSourceKeys(session, this.#context.reader, {}).strays)
   }
 
   async generateSourceKey(template: SourceKeyTemplate): Promise<SourceKey> {
@@ -101,7 +104,9 @@ class Pkcs11Token implements Token {
       throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${template.custody} is not offered in this version`)
     }
     return this.#pool.withSession(async (session, loan) => {
-      const found = await generateSourceKey(session, template, this.#context)
+      const stored = template.custody !== "session"
+      const make = (): Promise<FoundKey> => generateSourceKey(session, template, this.#context)
+      const found = await (stored ? this.#gate.create(make) : this.#gate.search(make))
       // a session object dies with the session that made it
       if (template.custody === "session") loan.pin()
       this.#handles.put(found)
@@ -110,7 +115,7 @@ class Pkcs11Token implements Token {
   }
 
   destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
-    return this.#pool.withSession((session) => {
+    return this.#search((session) => {
       this.#handles.forget(key)
       try {
         for (const object of objectsOf(session, key)) destroyObject(session, object)
@@ -136,7 +141,7 @@ class Pkcs11Token implements Token {
   async wrap(key: SourceKey, under: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
     const plan = { algorithm: capability.wrappingAlgorithm, kwp: kwpOf(capability) }
     return this.#pool.withSession(async (session) => {
-      const { object } = this.#handles.locate(session, key)
+      const { object } = await this.#gate.search(() => this.#handles.locate(session, key))
       try {
         const bytes = await wrapUnder(session, object, under, plan, this.#context)
         return {
@@ -153,7 +158,7 @@ class Pkcs11Token implements Token {
   }
 
   publicKey(key: SourceKey): Promise<Uint8Array> {
-    return this.#pool.withSession((session) => {
+    return this.#search((session) => {
       const { publicHalf } = this.#handles.locate(session, key)
       if (!publicHalf) throw new KeyferryError("ERR_KEY_NOT_FOUND", "the key has no public half", { key: key.label })
       return publicKeyOf(session, publicHalf, key.keySpec)
@@ -163,11 +168,16 @@ class Pkcs11Token implements Token {
   async mac(key: SourceKey, message: Uint8Array): Promise<Uint8Array> {
     const { mac } = KEY_SPECS[key.keySpec]
     if (!mac) throw new KeyferryError("ERR_BUG", `a MAC was asked of a ${key.keySpec} key`, { key: key.label })
-    return this.#pool.withSession((session) => {
+    return this.#search((session) => {
       const { object } = this.#handles.locate(session, key)
       const mechanism = { mechanism: MECHANISMS[mac.mechanism] }
       return Uint8Array.from(sign(session, mechanism, object, Buffer.from(message)))
     })
+  }
+
+  /** Runs what may search the token's objects. */
+  #search<T>(use: (session: Session) => T): Promise<T> {
+    return this.#pool.withSession((session) => this.#gate.search(() => use(session)))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

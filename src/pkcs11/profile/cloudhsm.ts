@@ -8,6 +8,7 @@ export const cloudhsm = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "vendor documents",
   source: "AWS CloudHSM User Guide, supported mechanisms and known issues of the PKCS #11 library",
   notes: [

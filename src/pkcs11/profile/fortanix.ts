@@ -8,6 +8,7 @@ export const fortanix = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "unverified",
   source: "no measurement",
   notes: ["the PIN is an API key", "a group's quorum policy may hold a request back"],

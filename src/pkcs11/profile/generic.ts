@@ -8,6 +8,7 @@ export const generic = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "unverified",
   source: "PKCS #11 v3.1 section 6.13",
   notes: ["the self-test decides what it can carry"],

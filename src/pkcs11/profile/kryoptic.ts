@@ -8,6 +8,7 @@ export const kryoptic = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "source read",
   source: "src/aes.rs, src/rsa.rs, src/key.rs",
   notes: ["a CKA_WRAP_WITH_TRUSTED key can never be wrapped: CKA_TRUSTED cannot be set"],

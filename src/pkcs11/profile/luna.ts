@@ -8,6 +8,7 @@ export const luna = {
   wrappingKeyUsages: ["encrypt"],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "vendor documents",
   source: "Luna SDK reference CKM_AES_KWP; Luna and AWS KMS integration guide",
   notes: ["the partition policy must allow wrapping of private keys", "FIPS policy may forbid SHA-1 OAEP"],

@@ -8,6 +8,7 @@ export const nshield = {
   wrappingKeyUsages: ["encrypt"],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "vendor documents",
   source: "nShield PKCS #11 guide; Mastercard pkcs11-tools issues 77 and 90 (measured by others on hardware)",
   notes: [

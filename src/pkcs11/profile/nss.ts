@@ -8,6 +8,7 @@ export const nss = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "measured",
   source: "3.87 and 3.131; lib/softoken/pkcs11c.c",
   notes: [

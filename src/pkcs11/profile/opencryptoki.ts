@@ -8,6 +8,7 @@ export const opencryptoki = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "measured",
   source: "soft token of 3.8.1 and 3.27; mech_aes.c",
   notes: [

@@ -8,6 +8,7 @@ export const primus = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "unverified",
   source: "Securosys PKCS #11 provider documentation",
   notes: ["the partition policy must allow key export"],

@@ -28,6 +28,8 @@ export interface TokenProfile {
   readonly publicHalfUsages: readonly ("encrypt" | "verify" | "wrap")[]
   /** Sessions lent at one time, besides the one that keeps the login. */
   readonly sessions: number
+  /** Whether a search fails the creation of a token object that runs beside it. */
+  readonly serialStore: boolean
   readonly evidence: Evidence
   /** Where the claims are from. */
   readonly source: string

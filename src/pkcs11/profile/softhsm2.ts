@@ -8,7 +8,9 @@ export const softhsm2 = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: true,
   evidence: "measured",
+  // 2.6.1: C_FindObjectsInit beside C_GenerateKey of a token object, in another thread, fails it now and then (0x5)
   source: "2.6.1 and 2.7.0; SoftHSM.cpp MechParamCheckRSAPKCSOAEP and WrapKeySym",
   notes: [
     "OAEP with SHA-1 only",

@@ -8,6 +8,7 @@ export const tpm2 = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 2,
+  serialStore: false,
   evidence: "measured",
   source: "1.9: no C_GenerateKey, no C_WrapKey",
   notes: ["cannot wrap keys, so it cannot carry any to KMS"],

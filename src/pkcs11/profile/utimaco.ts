@@ -8,6 +8,7 @@ export const utimaco = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 8,
+  serialStore: false,
   evidence: "unverified",
   source: "no measurement; the vendor's simulator would allow one",
   notes: ["configuration file named by CS_PKCS11_R3_CFG"],

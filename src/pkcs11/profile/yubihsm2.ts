@@ -8,6 +8,7 @@ export const yubihsm2 = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   sessions: 4,
+  serialStore: false,
   evidence: "source read",
   source: "yubihsm-shell pkcs11/util_pkcs11.c check_wrap_mechanism",
   notes: [
