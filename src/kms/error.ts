@@ -9,6 +9,9 @@ const UNKNOWN_OUTCOME = row(
 )
 const OTHER = row("ERR_KMS_OTHER", "KMS answered an error that keyferry does not know")
 
+/** What the SDK throws on an answer that is not JSON. */
+const NO_JSON = "SyntaxError"
+
 /** What was asked when the error came. */
 export interface Call {
   /** `CreateKey`; with its service where that is not KMS: `sts:GetCallerIdentity`. */
@@ -23,15 +26,21 @@ export function translate(error: unknown, call: Call): KeyferryError {
   const native: NativeError = typeof error === "object" && error !== null ? error : { message: String(error) }
   const { code, says, hint } = rowFor(native, call)
   const { requestId } = native.$metadata ?? {}
-  const words = native.message === undefined || native.message === "" ? "no message" : native.message
+  const words = wordsOf(native)
   const message = requestId === undefined ? words : `${words} (request ID ${requestId})`
   const shown = code === "ERR_KMS_ACCESS_DENIED" ? deniedHint(native, call, hint) : hint
   return new KeyferryError(code, `${call.operation}: ${says}`, {
-    cause: error,
+    ...(native.name === NO_JSON ? {} : { cause: error }),
     causes: [{ code: nameOf(native), message }],
     ...(call.keyId === undefined ? {} : { key: call.keyId }),
     ...(shown === undefined ? {} : { hint: shown }),
   })
+}
+
+/** The parser's own words quote what it read, which may be part of an import token. */
+function wordsOf({ name, message, $metadata }: NativeError): string {
+  if (name === NO_JSON) return `HTTP status ${$metadata?.httpStatusCode ?? 0}, and what came is not JSON`
+  return message === undefined || message === "" ? "no message" : message
 }
 
 function rowFor(native: NativeError, { operation, input }: Call): ErrorRow {
@@ -45,8 +54,9 @@ function rowFor(native: NativeError, { operation, input }: Call): ErrorRow {
       (entry.message === undefined || entry.message.test(message)),
   )
   if (refined !== undefined) return refined.row
-  const found = ERRORS_BY_NAME[nameOf(native)] ?? ERRORS_BY_NAME[name]
-  return found ?? (fault === "fault" ? PASSING : OTHER)
+  // a gateway on the way answers its faults as a web page
+  if (fault === "fault" && name === NO_JSON) return PASSING
+  return ERRORS_BY_NAME[nameOf(native)] ?? ERRORS_BY_NAME[name] ?? (fault === "fault" ? PASSING : OTHER)
 }
 
 /** The AWS error name; for an error of the network Node's code, which says more than `Error` or `TimeoutError`. */
