@@ -7,7 +7,7 @@ import {
   type EnforcementFacts,
   judgeCustodies,
 } from "#src/core/custody.js"
-import type { KeyAttributes } from "#src/core/source-key.js"
+import type { KeyAttributes } from "#src/core/key-attributes.js"
 
 const HONEST: EnforcementFacts = {
   extractableFalseRefusesWrap: true,

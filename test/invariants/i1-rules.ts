@@ -1,0 +1,250 @@
+import { createHash, createPublicKey } from "node:crypto"
+import type { RecordedAttribute, RecordedCall } from "#test/support/spy-recording.js"
+
+/** What a client must not do (PRODUCT.md sections 3 and 4): each names what the recording broke. */
+export type Rule =
+  | "call that yields plaintext"
+  | "encryption by a key that is no throw-away"
+  | "secret attribute read"
+  | "key brought in from outside"
+  | "not CKA_SENSITIVE"
+  | "not CKA_PRIVATE"
+  | "usage not stated"
+  | "usage too wide"
+  | "attributes changed"
+  | "throw-away key kept"
+  | "wrapping key kept"
+  | "wrapped under a key of unknown origin"
+  | "ephemeral key used twice"
+  | "logins"
+  | "unreadable call"
+
+export interface Violation {
+  readonly rule: Rule
+  /** Place in the recording and function. */
+  readonly call: string
+  readonly detail: string
+}
+
+type Role = "source" | "ephemeral" | "throw-away" | "wrapping" | "public half"
+
+export interface Findings {
+  readonly violations: readonly Violation[]
+  /** `sha256:…` of the wrapping keys under which keys left that are neither throw-away nor ephemeral. */
+  readonly sourceKeysLeftUnder: readonly string[]
+  /** Objects that were made, by role: tells a run that made none from one that made all of them well. */
+  readonly made: Readonly<Record<Role, number>>
+}
+
+type Template = readonly RecordedAttribute[]
+
+const SECRET_ATTRIBUTES: ReadonlySet<string> = new Set([
+  "CKA_VALUE",
+  "CKA_PRIVATE_EXPONENT",
+  "CKA_PRIME_1",
+  "CKA_PRIME_2",
+  "CKA_EXPONENT_1",
+  "CKA_EXPONENT_2",
+  "CKA_COEFFICIENT",
+])
+
+/** Without exception: no part of keyferry decrypts, unwraps or derives. */
+const FORBIDDEN = /^C_(Decrypt\w*|SignRecover\w*|VerifyRecover\w*|UnwrapKey|DeriveKey|GetOperationState)$/
+
+const USAGES = {
+  secret: ["ENCRYPT", "DECRYPT", "SIGN", "VERIFY", "WRAP", "UNWRAP", "DERIVE"],
+  private: ["DECRYPT", "SIGN", "SIGN_RECOVER", "UNWRAP", "DERIVE"],
+  public: ["ENCRYPT", "VERIFY", "VERIFY_RECOVER", "WRAP", "DERIVE"],
+} as const
+
+/** What may be true: a MAC is the proof of HMAC keys, and the self-test compares AES keys by encrypting a block. */
+const ALLOWED: Readonly<Record<Role, Readonly<Record<string, readonly string[]>>>> = {
+  source: { CKK_GENERIC_SECRET: ["SIGN"] },
+  "throw-away": { CKK_AES: ["ENCRYPT"], CKK_GENERIC_SECRET: ["SIGN"] },
+  ephemeral: { CKK_AES: ["WRAP"] },
+  wrapping: { CKK_RSA: ["WRAP"] },
+  "public half": {},
+}
+
+interface MadeObject {
+  readonly role: Role
+  readonly template: Template
+  /** Of an ephemeral key: how many keys it wrapped, and under what it left itself. */
+  wrapped: number
+  under: string | null
+}
+
+/** What is known at one point of the recording. */
+interface State {
+  readonly objects: Map<string, MadeObject>
+  readonly made: Record<Role, number>
+  readonly sourceKeysLeftUnder: string[]
+  logins: number
+  sessions: number
+}
+
+type Flaw = readonly [Rule, detail: string]
+
+/** Judges one call and notes what it changed. */
+type Judge = (call: RecordedCall, state: State) => readonly Flaw[]
+
+const templateOf = (call: RecordedCall): Template => call.templates["pTemplate"] ?? []
+
+const JUDGES: Readonly<Record<string, Judge>> = {
+  C_Login: (_call, state) => {
+    state.logins++
+    return []
+  },
+  C_OpenSession: (_call, state) => {
+    state.sessions++
+    return []
+  },
+  C_EncryptInit: ({ given }, { objects }) =>
+    objects.get(given["hKey"] ?? "")?.role === "throw-away"
+      ? []
+      : [["encryption by a key that is no throw-away", given["hKey"] ?? ""]],
+  C_GenerateKey: (call, state) => create(call, state, roleOf(templateOf(call)), templateOf(call), call.got["hKey"]),
+  C_GenerateKeyPair: (call, state) => {
+    const { pPrivateKeyTemplate: own = [], pPublicKeyTemplate: publicHalf = [] } = call.templates
+    return [
+      ...create(call, state, roleOf(own), own, call.got["hPrivateKey"]),
+      ...create(call, state, "public half", publicHalf, call.got["hPublicKey"]),
+    ]
+  },
+  C_CreateObject: (call, state) => {
+    const template = templateOf(call)
+    if (word(template, "CKA_CLASS") === "CKO_PUBLIC_KEY") {
+      return create(call, state, "wrapping", template, call.got["phObject"])
+    }
+    const role = roleOf(template)
+    const flaws = create(call, state, role, template, call.got["phObject"])
+    // the custody probe makes keys of its own, to see whether the token tells them from generated ones
+    return role === "throw-away" ? flaws : [...flaws, ["key brought in from outside", role]]
+  },
+  C_CopyObject: changed,
+  C_SetAttributeValue: changed,
+  C_WrapKey: (call, state) => {
+    const wrapping = state.objects.get(call.given["hWrappingKey"] ?? "")
+    const key = state.objects.get(call.given["hKey"] ?? "")
+    if (wrapping?.role !== "wrapping" && wrapping?.role !== "ephemeral") {
+      return [["wrapped under a key of unknown origin", call.given["hWrappingKey"] ?? ""]]
+    }
+    const under = wrapping.role === "wrapping" ? fingerprintOf(wrapping.template) : wrapping.under
+    const again = wrapping.role === "ephemeral" && ++wrapping.wrapped > 1
+    if (key?.role === "ephemeral") key.under = under
+    else if (key?.role !== "throw-away" && call.result === "CKR_OK") state.sourceKeysLeftUnder.push(under ?? "unknown")
+    return again ? [["ephemeral key used twice", call.given["hWrappingKey"] ?? ""]] : []
+  },
+}
+
+/** Only the custody probe changes attributes, of its own throw-away keys, to see that the token refuses. */
+function changed(call: RecordedCall, { objects }: State): readonly Flaw[] {
+  const target = objects.get(call.given["hObject"] ?? "")
+  if (target?.role !== "throw-away") {
+    const names = templateOf(call).map(({ name, word: value }) => `${name} ${value ?? ""}`)
+    return [["attributes changed", names.join(", ")]]
+  }
+  const copy = call.got["phNewObject"]
+  if (copy !== undefined) objects.set(copy, target)
+  return []
+}
+
+function create(
+  call: RecordedCall,
+  state: State,
+  role: Role,
+  template: Template,
+  handle: string | undefined,
+): readonly Flaw[] {
+  if (call.result === "CKR_OK") {
+    state.made[role]++
+    state.objects.set(handle ?? "", { role, template, wrapped: 0, under: null })
+  }
+  return templateFlaws(role, template)
+}
+
+/** By the label that keyferry gives; a key that carries neither counts as a source key, the strictest. */
+function roleOf(template: Template): "source" | "ephemeral" | "throw-away" {
+  const label = bytes(template, "CKA_LABEL").toString("latin1")
+  if (label === "keyferry-self-test") return "throw-away"
+  return label === "keyferry-ephemeral" ? "ephemeral" : "source"
+}
+
+function templateFlaws(role: Role, template: Template): readonly Flaw[] {
+  const isPublic = role === "wrapping" || role === "public half"
+  const cls = word(template, "CKA_CLASS")
+  const usages: readonly string[] = isPublic
+    ? USAGES.public
+    : cls === "CKO_PRIVATE_KEY"
+      ? USAGES.private
+      : USAGES.secret
+  const allowed = ALLOWED[role][word(template, "CKA_KEY_TYPE") ?? ""] ?? []
+  const unstated = usages.filter((usage) => word(template, `CKA_${usage}`) === null)
+  const wide = [...new Set(Object.values(USAGES).flat())].filter(
+    (usage) => word(template, `CKA_${usage}`) === "True" && !allowed.includes(usage),
+  )
+  const kept = role !== "source" && role !== "public half" && word(template, "CKA_TOKEN") !== "False"
+  const found: readonly (readonly [broken: boolean, ...flaw: Flaw])[] = [
+    [!isPublic && word(template, "CKA_SENSITIVE") !== "True", "not CKA_SENSITIVE", role],
+    [!isPublic && word(template, "CKA_PRIVATE") !== "True", "not CKA_PRIVATE", role],
+    [unstated.length > 0, "usage not stated", `${role}: ${unstated.join(", ")}`],
+    [wide.length > 0, "usage too wide", `${role}: ${wide.join(", ")}`],
+    [kept, isPublic ? "wrapping key kept" : "throw-away key kept", role],
+  ]
+  return found.flatMap(([broken, ...flaw]) => (broken ? [flaw] : []))
+}
+
+/** Flaws that any call can have. */
+function commonFlaws(call: RecordedCall): readonly Flaw[] {
+  const secrets = templateOf(call).filter(({ name }) => SECRET_ATTRIBUTES.has(name))
+  const found: readonly (readonly [broken: boolean, ...flaw: Flaw])[] = [
+    [call.result === null, "unreadable call", "it has no answer"],
+    [FORBIDDEN.test(call.name), "call that yields plaintext", call.result ?? ""],
+    [
+      secrets.length > 0 && call.name !== "C_CreateObject",
+      "secret attribute read",
+      secrets.map(({ name }) => name).join(", "),
+    ],
+  ]
+  return found.flatMap(([broken, ...flaw]) => (broken ? [flaw] : []))
+}
+
+/** Reads the calls of one process and reports everything that breaks a rule. */
+export function examineCalls(calls: readonly RecordedCall[]): Findings {
+  const state: State = {
+    objects: new Map(),
+    made: { source: 0, ephemeral: 0, "throw-away": 0, wrapping: 0, "public half": 0 },
+    sourceKeysLeftUnder: [],
+    logins: 0,
+    sessions: 0,
+  }
+  const violations: Violation[] = calls.flatMap((call) =>
+    [...commonFlaws(call), ...(JUDGES[call.name]?.(call, state) ?? [])].map(([rule, detail]) => ({
+      rule,
+      call: `${call.number}: ${call.name}`,
+      detail,
+    })),
+  )
+  // a process that opens no session (token list) has nothing to log in for
+  const expected = state.sessions > 0 ? 1 : 0
+  if (state.logins !== expected) {
+    violations.push({ rule: "logins", call: "C_Login", detail: `${state.logins}, not ${expected}` })
+  }
+  return { violations, sourceKeysLeftUnder: state.sourceKeysLeftUnder, made: state.made }
+}
+
+function word(template: Template, name: string): string | null {
+  return template.find((attribute) => attribute.name === name)?.word ?? null
+}
+
+function bytes(template: Template, name: string): Buffer {
+  return template.find((attribute) => attribute.name === name)?.bytes ?? Buffer.alloc(0)
+}
+
+/** `sha256:…` of the SubjectPublicKeyInfo that the modulus and exponent of a template make. */
+function fingerprintOf(template: Template): string {
+  const n = bytes(template, "CKA_MODULUS").toString("base64url")
+  const e = bytes(template, "CKA_PUBLIC_EXPONENT").toString("base64url")
+  const spki = createPublicKey({ key: { kty: "RSA", n, e }, format: "jwk" }).export({ format: "der", type: "spki" })
+  return `sha256:${createHash("sha256").update(spki).digest("hex")}`
+}
