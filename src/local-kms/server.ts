@@ -152,7 +152,11 @@ function route(regions: ReadonlyMap<string, Region>, request: IncomingMessage, p
 function sts(service: Service, { request, body, requestId }: Received): Reply {
   try {
     readAuthorization(request.headers.authorization)
-    const xml = callSts(new URLSearchParams(body), service.state.account, requestId)
+    const header = request.headers["x-amz-security-token"]
+    const sessionToken = typeof header === "string" ? header : undefined
+    const { account } = service.state
+    const now = service.clock.now()
+    const xml = callSts({ form: new URLSearchParams(body), account, sessionToken, now }, requestId)
     return { status: 200, type: "text/xml", body: xml }
   } catch (error) {
     if (!(error instanceof KmsError)) throw error

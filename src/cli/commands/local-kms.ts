@@ -26,7 +26,7 @@ export const localKms = defineCommand({
       describe: "start of its clock: an ISO 8601 time, or an offset such as +90d",
     },
     regions: { type: "string", requiresArg: true, default: "us-east-1", describe: "Regions, separated by commas" },
-    account: { type: "string", requiresArg: true, default: "111122223333", describe: "account number" },
+    account: { type: "string", requiresArg: true, describe: "account number; 111122223333, or that of the state file" },
     quotas: { choices: ["off", "aws"], default: "off", describe: "request quotas: none, or those of AWS" },
     "rotation-seconds": {
       type: "string",
@@ -45,14 +45,14 @@ export const localKms = defineCommand({
       args.rotationSeconds === undefined
         ? {}
         : { rotationSeconds: wholeNumber("rotation-seconds", args.rotationSeconds) }
-    const { state, clock, listen } = args
+    const { account, state, clock, listen } = args
     const kms = await startLocalKms({
       port: wholeNumber("port", args.port),
       regions: args.regions.split(",").map((region) => region.trim()),
-      account: args.account,
       quotas: args.quotas,
       freshWrappingKeys: args.freshWrappingKeys,
       ...rotationSeconds,
+      ...(account === undefined ? {} : { account }),
       ...(state === undefined ? {} : { stateFile: state }),
       ...(clock === undefined ? {} : { clock }),
       ...(listen === undefined ? {} : { listen }),
