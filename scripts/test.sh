@@ -15,7 +15,7 @@ trap 'rm -rf -- "$work"' EXIT
 touch "$work/summary"
 
 status=0
-c8 --temp-directory "$work/v8" --reporter none mocha 2>&1 </dev/null |
+c8 --temp-directory "$work/v8" --reporter none mocha --no-color 2>&1 </dev/null |
   awk -v summary="$work/summary" '
     /^  [0-9]+ passing \(/ { held = 1 }
     { if (held) print >summary; else { print; fflush() } }
