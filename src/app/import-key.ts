@@ -32,9 +32,8 @@ export async function importKey(
   deps: ImportDeps,
   step: ImportStep,
 ): Promise<{ entry: ImportStep["entry"]; record: ImportRecord }> {
-  const first = await importOnce(deps, step, step.entry, {})
-  let proof: Proof = await proveAgainstToken(deps, step.source, step.entry.keyArn)
-  let { entry, record } = await recordProof(deps, first.entry, first.record, proof)
+  let { entry, record } = acceptedBefore(step) ?? (await importAndProve(deps, step))
+  let { proof } = record
 
   if (proof.kind === "none" && step.prove === "full") {
     if (record.keyMaterialId === null) {
@@ -66,6 +65,24 @@ export async function importKey(
     )
   }
   return { entry, record }
+}
+
+/** Whether a second, pinned import would turn KMS' acceptance into a proof. */
+export function provable({ proof, keyMaterialId }: ImportRecord): boolean {
+  return proof.kind === "none" && proof.result === "accepted" && keyMaterialId !== null
+}
+
+/** The import of an earlier run that only wants its proof. */
+function acceptedBefore({ entry, prove }: ImportStep): Imported | undefined {
+  const record = entry.imports.at(-1)
+  const wantsProof = prove === "full" && entry.importing === null && record !== undefined && provable(record)
+  return wantsProof ? { entry, record } : undefined
+}
+
+async function importAndProve(deps: ImportDeps, step: ImportStep): Promise<Imported> {
+  const first = await importOnce(deps, step, step.entry, {})
+  const proof = await proveAgainstToken(deps, step.source, step.entry.keyArn)
+  return await recordProof(deps, first.entry, first.record, proof)
 }
 
 interface Imported {

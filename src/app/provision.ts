@@ -1,42 +1,23 @@
 import { randomUUID } from "node:crypto"
-import { CUSTODIES, type Custody } from "../core/custody.js"
 import { errorOf, KeyferryError } from "../core/error.js"
-import { validToFrom } from "../core/expiry.js"
 import { beginEntry, type InventoryEntry } from "../core/inventory.js"
-import { parseKeyArn } from "../core/key-arn.js"
 import { type KeyResult, keyResult } from "../core/key-result.js"
-import type { KeySpec, KeyUsage, WrappingKeySpec } from "../core/key-spec.js"
-import { wrapCandidates, type WantedAlgorithm, type WrapPolicy } from "../core/negotiation.js"
-import type { WrapRequest } from "../core/ports.js"
-import type { TokenInfo } from "../core/token-info.js"
+import type { Choice } from "../core/negotiation.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "../core/source-key.js"
+import { pointAlias, refuseTakenAlias } from "./alias.js"
 import { createKeyOnce } from "./create-key.js"
 import type { Deps } from "./deps.js"
-import { importKey } from "./import-key.js"
+import { importKey, provable } from "./import-key.js"
 import { assertTakesImport, resolveKey } from "./kms-key.js"
-import { chooseTested, refuseCustody, refuseUnavailable, takeSourceKey } from "./source-keys.js"
+import {
+  type ProvisionRequest,
+  refuseConflict,
+  refuseEarly,
+  refuseOtherAccount,
+  refuseOtherToken,
+} from "./provision-request.js"
+import { chooseTested, refuseCustody, takeSourceKey } from "./source-keys.js"
 import { identityTags } from "./tags.js"
-
-export interface ProvisionRequest {
-  readonly owner: string
-  readonly name: string
-  readonly target: string
-  readonly keySpec: KeySpec
-  readonly keyUsage: KeyUsage
-  readonly alias: string | null
-  readonly custody: Custody
-  readonly wrappingAlgorithm: WantedAlgorithm
-  readonly wrappingKeySpec: WrappingKeySpec
-  readonly expiresIn: string
-  readonly description: string | null
-  readonly tags: Readonly<Record<string, string>>
-  readonly multiRegion: boolean
-  readonly prove: "full" | "accept"
-  /** An existing EXTERNAL key in PendingImport, by ID, ARN or alias; null to have one made. */
-  readonly keyId: string | null
-  /** `session` and `locked` custody can import only once; the operator has said that this is understood. */
-  readonly acceptNoReimport: boolean
-}
 
 /**
  * The main job, for one key: KMS key, source key, import, proof, record. Run again after a stop at any point it goes on
@@ -56,10 +37,12 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     refuseConflict(known, request)
     refuseOtherToken(known, deps.token.info)
   }
-  const done = known === undefined ? undefined : finished(known)
+  const done = known === undefined ? undefined : finished(known, request)
   if (done !== undefined) {
-    deps.progress.step(`${request.name} is provisioned already; nothing to do`)
-    return keyResult(done.entry, done.record, "nothing", null)
+    // the alias is given last: a run that died before it left only that to do
+    const aliased = request.alias !== null && (await giveAlias(deps, request.alias, done.entry.keyArn))
+    if (!aliased) deps.progress.step(`${request.name} is provisioned already; nothing to do`)
+    return keyResult(done.entry, done.record, aliased ? "done" : "nothing", null)
   }
 
   // from here to CreateKey everything that can be refused is refused, with nothing made (invariant I4)
@@ -72,7 +55,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   deps.progress.step(`algorithm ${capability.wrappingAlgorithm} (${capability.wrapPath ?? ""}): ${why}`)
   const keyId = request.keyId ?? known?.keyArn ?? null
   const chosen = keyId === null ? null : await chooseKey(deps, request, keyId, known)
-  if (request.alias !== null) await refuseTakenAlias(deps, request.alias, chosen ?? known?.keyArn ?? null)
+  if (request.alias !== null) await refuseTakenAlias(deps.kms, request.alias, chosen ?? known?.keyArn ?? null)
   await refuseOtherAccount(deps, request, chosen)
 
   let entry = known ?? newEntry(deps, request, existing)
@@ -84,7 +67,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   }
   const made = { ...entry, keyArn: entry.keyArn ?? "" }
   try {
-    return await fill(deps, request, made, { existing, capability, why })
+    return await fill(deps, request, made, { existing, capability, why, resumed: known !== undefined })
   } catch (error) {
     throw errorOf(error, `${request.name} (${made.keyArn})`)
   }
@@ -95,9 +78,9 @@ async function fill(
   deps: Deps,
   request: ProvisionRequest,
   entry: InventoryEntry & { readonly keyArn: string },
-  with_: { existing: SourceKey | undefined } & Pick<Parameters<typeof importKey>[1], "capability"> & { why: string },
+  with_: Choice & { readonly existing: SourceKey | undefined; readonly resumed: boolean },
 ): Promise<KeyResult> {
-  const { source, entry: sourced } = await ensureSource(deps, request, entry, with_.existing)
+  const { source, entry: sourced } = await ensureSource(deps, request, entry, with_)
   const { capability } = with_
   const imported = await importKey(deps, {
     entry: sourced,
@@ -106,20 +89,26 @@ async function fill(
     expiresIn: request.expiresIn,
     prove: request.prove,
   })
-  if (request.alias !== null) {
-    await pointAlias(deps, request.alias, entry.keyArn)
-    deps.progress.step(`alias ${request.alias}`)
-  }
+  if (request.alias !== null) await giveAlias(deps, request.alias, entry.keyArn)
   return keyResult(imported.entry, imported.record, "done", with_.why)
+}
+
+async function giveAlias(deps: Deps, alias: string, keyArn: string): Promise<boolean> {
+  const given = await pointAlias(deps.kms, alias, keyArn)
+  if (given) deps.progress.step(`alias ${alias}`)
+  return given
 }
 
 async function ensureSource(
   deps: Deps,
   request: ProvisionRequest,
   entry: InventoryEntry & { readonly keyArn: string },
-  existing: SourceKey | undefined,
+  { existing, resumed }: { readonly existing: SourceKey | undefined; readonly resumed: boolean },
 ): Promise<{ source: SourceKey; entry: InventoryEntry & { readonly keyArn: string } }> {
-  if (existing === undefined) await refuseLostSource(deps, entry)
+  if (existing === undefined) {
+    await refuseLostSource(deps, entry)
+    if (resumed) await clearHalfMade(deps, entry.source)
+  }
   const source =
     existing ??
     (await deps.token.generateSourceKey({
@@ -157,63 +146,25 @@ async function refuseLostSource(deps: Deps, entry: InventoryEntry & { readonly k
   )
 }
 
+/** What a run left that died while the token made a pair, whose two objects are not made in one step. */
+async function clearHalfMade(
+  deps: Deps,
+  { id, label }: { readonly id: string; readonly label: string },
+): Promise<void> {
+  if ((await deps.token.strayObjects({ id, label })).length === 0) return
+  deps.progress.warn(`an earlier run died while the token generated ${label}; what that left is destroyed`)
+  await deps.token.destroySourceKey({ id, label })
+}
+
 function finished(
   entry: InventoryEntry,
+  request: ProvisionRequest,
 ): { entry: InventoryEntry & { keyArn: string }; record: InventoryEntry["imports"][number] } | undefined {
   const record = entry.imports.at(-1)
   if (entry.keyArn === null || record === undefined || entry.importing !== null || record.proof.result === "failed")
     return undefined
+  if (request.prove === "full" && provable(record)) return undefined
   return { entry: { ...entry, keyArn: entry.keyArn }, record }
-}
-
-/** A name stands for one key: what was begun under it cannot be changed by other flags. */
-function refuseConflict(known: InventoryEntry, request: ProvisionRequest): void {
-  const differing = (["owner", "keySpec", "keyUsage", "custody", "alias", "multiRegion"] as const).filter(
-    (field) => known[field] !== request[field],
-  )
-  if (differing.length === 0) return
-  const said = differing.map((field) => `${field} ${String(known[field])}`).join(", ")
-  throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} is taken by a key with ${said}`, {
-    hint: "give the same flags to take it up, or choose another --name",
-  })
-}
-
-/** A source key lives in one token: a name that stands for a key of another token is not that name's key here. */
-function refuseOtherToken({ name, token }: InventoryEntry, here: TokenInfo): void {
-  if (
-    token === null ||
-    (token.serial === here.serial && token.label === here.label && token.manufacturer === here.manufacturer)
-  )
-    return
-  throw new KeyferryError(
-    "ERR_NAME_TAKEN",
-    `the source key of ${name} is in token "${token.label}" (serial ${token.serial}), not in "${here.label}"`,
-    {
-      hint: "name that token with --token, or choose another --name",
-    },
-  )
-}
-
-/**
- * Refuses what flags alone show to be wrong, without token or KMS; gives what is left to ask the token's self-test.
- *
- * @throws ERR_EXPIRY_INVALID, ERR_CUSTODY_REFUSED, ERR_NOT_ACKNOWLEDGED, ERR_ALGORITHM_NOT_ALLOWED, ERR_POLICY_REFUSED
- */
-export function refuseEarly(
-  request: Omit<ProvisionRequest, "owner" | "target">,
-  now: Date,
-  policy: WrapPolicy,
-): readonly WrapRequest[] {
-  const { custody, expiresIn, keySpec, wrappingKeySpec, wrappingAlgorithm } = request
-  validToFrom(expiresIn, now)
-  refuseUnavailable(custody)
-  if (!CUSTODIES[custody].reimport && !(request.acceptNoReimport && expiresIn === "never")) {
-    throw new KeyferryError(
-      "ERR_NOT_ACKNOWLEDGED",
-      `with custody ${custody} the material of ${request.name} can never be imported again`,
-    )
-  }
-  return wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, policy)
 }
 
 async function chooseKey(
@@ -228,7 +179,18 @@ async function chooseKey(
     throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for ${recorded}, not for ${key.keyArn}`)
   }
   assertTakesImport(key, { keySpec: request.keySpec, keyUsage: request.keyUsage, pendingOnly: recorded === null })
+  if (recorded === null) await refuseHeld(deps, key.keyArn)
   return key.keyArn
+}
+
+/** A KMS key that waits for the material of one name is not there for another. */
+async function refuseHeld(deps: Deps, keyArn: string): Promise<void> {
+  const holder = (await deps.inventory.list()).find((entry) => entry.keyArn === keyArn)
+  if (holder === undefined) return
+  throw new KeyferryError("ERR_NAME_TAKEN", `${keyArn} is the KMS key of ${holder.name}`, {
+    key: keyArn,
+    hint: `give --name ${holder.name} to take that up, or another --key-id`,
+  })
 }
 
 function newEntry(deps: Deps, request: ProvisionRequest, existing: SourceKey | undefined): InventoryEntry {
@@ -246,48 +208,9 @@ async function adoptKey(
   request: ProvisionRequest,
 ): Promise<InventoryEntry> {
   const adopted: InventoryEntry = { ...entry, keyArn }
-  await deps.inventory.put(adopted)
+  // tags first: were they refused after the entry was written, a later run would not know that they are missing
   await deps.kms.tagResource(keyArn, { ...request.tags, ...identityTags(entry) })
+  await deps.inventory.put(adopted)
   deps.progress.step(`KMS key ${keyArn} taken`)
   return adopted
-}
-
-async function refuseTakenAlias(deps: Deps, alias: string, ours: string | null): Promise<void> {
-  const holder = await aliasHolder(deps, alias)
-  if (holder === null || holder === ours) return
-  throw new KeyferryError("ERR_KMS_ALIAS_TAKEN", `${alias} names another KMS key`, { key: holder })
-}
-
-async function aliasHolder(deps: Deps, alias: string): Promise<string | null> {
-  try {
-    return (await deps.kms.describeKey(alias)).keyArn
-  } catch (error) {
-    if (error instanceof KeyferryError && error.code === "ERR_KMS_KEY_NOT_FOUND") return null
-    throw error
-  }
-}
-
-async function pointAlias(deps: Deps, alias: string, keyArn: string): Promise<void> {
-  if ((await aliasHolder(deps, alias)) === keyArn) return
-  await deps.kms.createAlias(alias, keyArn)
-}
-
-/** Account and partition of a source key are fixed at its first import (invariant I3). */
-async function refuseOtherAccount(deps: Deps, request: ProvisionRequest, chosen: string | null): Promise<void> {
-  const first = (await deps.inventory.list(request.name)).find(
-    ({ keyArn, owner, target }) => keyArn !== null && owner === request.owner && target !== request.target,
-  )
-  const fixed = parseKeyArn(first?.keyArn ?? "")
-  if (fixed === undefined) return
-  const { account, arn } =
-    chosen === null ? await deps.kms.callerIdentity() : { account: parseKeyArn(chosen)?.account, arn: chosen }
-  const partition = arn.split(":")[1]
-  if (account === fixed.account && partition === fixed.partition) return
-  throw new KeyferryError(
-    "ERR_POLICY_REFUSED",
-    `the source key of ${request.name} belongs to account ${fixed.account} in ${fixed.partition}; this is ${account ?? "?"} in ${partition ?? "?"}`,
-    {
-      hint: "account and partition of a source key are fixed at its first import: use another --name, or the right credentials",
-    },
-  )
 }

@@ -1,6 +1,6 @@
-import { CUSTODIES, type Custody } from "../core/custody.js"
+import { assessAttributes, CUSTODIES, type Custody, findingsText } from "../core/custody.js"
 import { KeyferryError } from "../core/error.js"
-import type { KeySpec } from "../core/key-spec.js"
+import { KEY_SPECS, type KeySpec } from "../core/key-spec.js"
 import { chooseAlgorithm, type Choice } from "../core/negotiation.js"
 import type { Token, WrapCapability, WrapRequest } from "../core/ports.js"
 import type { SourceKey } from "../core/source-key.js"
@@ -11,7 +11,7 @@ import type { SourceKey } from "../core/source-key.js"
  * @throws ERR_KEY_AMBIGUOUS, ERR_NAME_TAKEN
  */
 export async function takeSourceKey(
-  token: Pick<Token, "findSourceKeys">,
+  token: Pick<Token, "findSourceKeys" | "strayObjects">,
   wanted: {
     readonly label: string
     readonly keySpec: KeySpec
@@ -20,19 +20,45 @@ export async function takeSourceKey(
   },
 ): Promise<SourceKey | undefined> {
   const [found, another] = await token.findSourceKeys({ label: wanted.label })
-  if (found === undefined) return undefined
+  if (found === undefined) {
+    await refuseStray(token, wanted)
+    return undefined
+  }
   if (another !== undefined) {
     throw new KeyferryError("ERR_KEY_AMBIGUOUS", `several keys of the token have the label ${wanted.label}`)
+  }
+  if (found.attributes.extractable !== true) {
+    throw new KeyferryError("ERR_KEY_NOT_EXTRACTABLE", `the token's key ${wanted.label} is not extractable`)
   }
   const differs =
     (wanted.id !== undefined && found.id !== wanted.id && `the ID ${found.id}, not ${wanted.id}`) ||
     (found.keySpec !== wanted.keySpec && `the key spec ${found.keySpec}`) ||
     (found.custody !== wanted.custody && `the custody ${found.custody}`)
   if (differs !== false) throw new KeyferryError("ERR_NAME_TAKEN", `the token's key ${wanted.label} has ${differs}`)
-  if (found.attributes.extractable !== true) {
-    throw new KeyferryError("ERR_KEY_NOT_EXTRACTABLE", `the token's key ${wanted.label} is not extractable`)
-  }
+  refuseAttributes(found, wanted.custody)
   return found
+}
+
+/** The token would refuse a second object of this label, but only once a KMS key was made for it. */
+async function refuseStray(
+  token: Pick<Token, "strayObjects">,
+  { label, id }: { readonly label: string; readonly id: string | undefined },
+): Promise<void> {
+  // with the ID that an earlier run chose it is the half of a pair which that run left
+  const stray = (await token.strayObjects({ label })).find((object) => object.id !== id)
+  if (stray === undefined) return
+  throw new KeyferryError("ERR_NAME_TAKEN", `the token holds ${label} (ID ${stray.id || "none"}): ${stray.reason}`, {
+    hint: "destroy it (`keyferry key destroy`), or choose another --name",
+  })
+}
+
+/** A key that keyferry would not have made so is not imported under its label either (invariant I1). */
+function refuseAttributes({ label, keySpec, attributes }: SourceKey, custody: Custody): void {
+  const findings = assessAttributes(attributes, custody, KEY_SPECS[keySpec].mac !== undefined)
+  if (findings.length === 0) return
+  throw new KeyferryError("ERR_KEY_ATTRIBUTES", `the token's key ${label} is not as asked: ${findingsText(findings)}`, {
+    hint: "destroy it (`keyferry key destroy`), or choose another --name",
+  })
 }
 
 /**

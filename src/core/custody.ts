@@ -101,3 +101,13 @@ export function assessAttributes(
     return passes ? [] : [{ attribute, expected: value, actual }]
   })
 }
+
+/** `CKA_SENSITIVE is false, not true` for each finding, separated by commas. */
+export function findingsText(findings: readonly AttributeFinding[]): string {
+  return findings
+    .map(({ attribute, expected, actual }) => {
+      const name = `CKA_${attribute.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+      return `${name} is ${actual ?? "unknown"}, not ${String(expected)}`
+    })
+    .join(", ")
+}

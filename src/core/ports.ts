@@ -49,7 +49,8 @@ export interface Token extends AsyncDisposable {
   readonly info: TokenInfo
   /** Source keys (objects with a keyferry label) by CKA_ID, by label, or all; as read back from the token now. */
   findSourceKeys(by?: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]>
-  strayObjects(): Promise<readonly StrayObject[]>
+  /** What carries a keyferry label without being a source key: of one CKA_ID or label, or all. */
+  strayObjects(by?: { readonly id?: string; readonly label?: string }): Promise<readonly StrayObject[]>
   /**
    * Generates key material in the token and reads its attributes back. A key whose attributes are not as its custody
    * asks is destroyed again. With custody `session` the key lives until the token is disposed.

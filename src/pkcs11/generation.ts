@@ -1,4 +1,4 @@
-import { assessAttributes, type AttributeFinding } from "../core/custody.js"
+import { assessAttributes, findingsText } from "../core/custody.js"
 import { KeyferryError } from "../core/error.js"
 import { KEY_SPECS, type KeySpec } from "../core/key-spec.js"
 import type { SourceKeyTemplate } from "../core/source-key.js"
@@ -100,8 +100,9 @@ function readBack(
   const facts = reader.read(session, object, kind)
   const key = describeKey(facts, publicHalf && publicKeyOf(session, publicHalf, wanted.keySpec))
   const signs = KEY_SPECS[wanted.keySpec].mac !== undefined
+  const deviations = assessAttributes(facts.attributes, wanted.custody, signs)
   const findings = [
-    ...assessAttributes(facts.attributes, wanted.custody, signs).map(findingText),
+    deviations.length === 0 ? [] : findingsText(deviations),
     wanted.wrapWithTrusted && facts.attributes.wrapWithTrusted !== true ? "CKA_WRAP_WITH_TRUSTED is not kept" : [],
     key?.id === wanted.id ? [] : "CKA_ID is not the one asked for",
     key?.label === wanted.label ? [] : "CKA_LABEL is not the one asked for",
@@ -114,9 +115,6 @@ function readBack(
   }
   return { key, object, publicHalf }
 }
-
-const findingText = ({ attribute, expected, actual }: AttributeFinding): string =>
-  `CKA_${attribute.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()} is ${actual ?? "unknown"}, not ${String(expected)}`
 
 /** Destroys what was made of a key that failed; returns how many of its objects stayed. */
 function removeLeftovers(session: Session, wanted: SourceKeyTemplate, made: KeyHandles | undefined): number {

@@ -95,8 +95,8 @@ class Pkcs11Token implements Token {
     })
   }
 
-  strayObjects(): Promise<readonly StrayObject[]> {
-    return this.#search((session) => findSourceKeys(session, this.#context.reader, {}).strays)
+  strayObjects(by: { readonly id?: string; readonly label?: string } = {}): Promise<readonly StrayObject[]> {
+    return this.#search((session) => findSourceKeys(session, this.#context.reader, by).strays)
   }
 
   async generateSourceKey(template: SourceKeyTemplate): Promise<SourceKey> {

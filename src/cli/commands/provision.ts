@@ -60,7 +60,8 @@ export const provision = defineCommand({
       keyId: args.keyId ?? null,
       acceptNoReimport: args.acceptNoReimport,
     }
-    const { refuseEarly, provision: provisionKey } = await import("../../app/provision.js")
+    const { provision: provisionKey } = await import("../../app/provision.js")
+    const { refuseEarly } = await import("../../app/provision-request.js")
     const { openWork, OWNER, POLICY } = await import("../../wiring.js")
     refuseEarly(request, new Date(), POLICY)
     await using work = await openWork(args, surroundings)

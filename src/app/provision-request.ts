@@ -1,0 +1,115 @@
+import { CUSTODIES, type Custody } from "../core/custody.js"
+import { KeyferryError } from "../core/error.js"
+import { validToFrom } from "../core/expiry.js"
+import type { InventoryEntry } from "../core/inventory.js"
+import { parseKeyArn } from "../core/key-arn.js"
+import type { KeySpec, KeyUsage, WrappingKeySpec } from "../core/key-spec.js"
+import { wrapCandidates, type WantedAlgorithm, type WrapPolicy } from "../core/negotiation.js"
+import type { WrapRequest } from "../core/ports.js"
+import type { TokenInfo } from "../core/token-info.js"
+import type { Deps } from "./deps.js"
+import { refuseUnavailable } from "./source-keys.js"
+
+export interface ProvisionRequest {
+  readonly owner: string
+  readonly name: string
+  readonly target: string
+  readonly keySpec: KeySpec
+  readonly keyUsage: KeyUsage
+  readonly alias: string | null
+  readonly custody: Custody
+  readonly wrappingAlgorithm: WantedAlgorithm
+  readonly wrappingKeySpec: WrappingKeySpec
+  readonly expiresIn: string
+  readonly description: string | null
+  readonly tags: Readonly<Record<string, string>>
+  readonly multiRegion: boolean
+  readonly prove: "full" | "accept"
+  /** An existing EXTERNAL key in PendingImport, by ID, ARN or alias; null to have one made. */
+  readonly keyId: string | null
+  /** `session` and `locked` custody can import only once; the operator has said that this is understood. */
+  readonly acceptNoReimport: boolean
+}
+
+/** What a name stands for, and the words for it. */
+const IDENTITY = [
+  ["owner", "owner"],
+  ["keySpec", "key spec"],
+  ["keyUsage", "key usage"],
+  ["custody", "custody"],
+  ["alias", "alias"],
+  ["multiRegion", "multi-Region"],
+] as const
+
+/** A name stands for one key: what was begun under it cannot be changed by other flags. */
+export function refuseConflict(known: InventoryEntry, request: ProvisionRequest): void {
+  const differing = IDENTITY.filter(([field]) => known[field] !== request[field])
+  if (differing.length === 0) return
+  const say = (value: string | boolean | null): string => (value === null ? "none" : String(value))
+  const said = differing.map(([field, words]) => `${words} ${say(known[field])}, not ${say(request[field])}`).join("; ")
+  throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for another key: ${said}`, {
+    hint: "give the same flags to take it up, or choose another --name",
+  })
+}
+
+/** A source key lives in one token: a name that stands for a key of another token is not that name's key here. */
+export function refuseOtherToken({ name, token }: InventoryEntry, here: TokenInfo): void {
+  if (
+    token === null ||
+    (token.serial === here.serial && token.label === here.label && token.manufacturer === here.manufacturer)
+  )
+    return
+  throw new KeyferryError(
+    "ERR_NAME_TAKEN",
+    `the source key of ${name} is in token "${token.label}" (serial ${token.serial}), not in "${here.label}"`,
+    {
+      hint: "name that token with --token, or choose another --name",
+    },
+  )
+}
+
+/**
+ * Refuses what flags alone show to be wrong, without token or KMS; gives what is left to ask the token's self-test.
+ *
+ * @throws ERR_EXPIRY_INVALID, ERR_CUSTODY_REFUSED, ERR_NOT_ACKNOWLEDGED, ERR_ALGORITHM_NOT_ALLOWED, ERR_POLICY_REFUSED
+ */
+export function refuseEarly(
+  request: Omit<ProvisionRequest, "owner" | "target">,
+  now: Date,
+  policy: WrapPolicy,
+): readonly WrapRequest[] {
+  const { custody, expiresIn, keySpec, wrappingKeySpec, wrappingAlgorithm } = request
+  validToFrom(expiresIn, now)
+  refuseUnavailable(custody)
+  if (!CUSTODIES[custody].reimport && !(request.acceptNoReimport && expiresIn === "never")) {
+    throw new KeyferryError(
+      "ERR_NOT_ACKNOWLEDGED",
+      `with custody ${custody} the material of ${request.name} can never be imported again`,
+    )
+  }
+  return wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, policy)
+}
+
+/** Account and partition of a source key are fixed at its first import (invariant I3). */
+export async function refuseOtherAccount(
+  deps: Pick<Deps, "inventory" | "kms">,
+  request: ProvisionRequest,
+  chosen: string | null,
+): Promise<void> {
+  const first = (await deps.inventory.list(request.name)).find(
+    ({ keyArn, owner, target }) => keyArn !== null && owner === request.owner && target !== request.target,
+  )
+  const fixed = parseKeyArn(first?.keyArn ?? "")
+  if (fixed === undefined) return
+  const { account, arn } =
+    chosen === null ? await deps.kms.callerIdentity() : { account: parseKeyArn(chosen)?.account, arn: chosen }
+  const partition = arn.split(":")[1]
+  if (account === fixed.account && partition === fixed.partition) return
+  throw new KeyferryError(
+    "ERR_POLICY_REFUSED",
+    `the source key of ${request.name} belongs to account ${fixed.account} in ${fixed.partition}; this is ${account ?? "?"} in ${partition ?? "?"}`,
+    {
+      hint: "account and partition of a source key are fixed at its first import: use another --name, or the right credentials",
+    },
+  )
+}
