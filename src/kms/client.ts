@@ -45,12 +45,10 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   const stsEndpoint = endpoint !== null && followsKms(endpoint) ? endpoint : namedEndpoint("STS", sources)
 
   const ca = await certificateAuthorities(env["AWS_CA_BUNDLE"] ?? settings["ca_bundle"])
-  const handlerFor = (named: NamedEndpoint | null, service: string) =>
-    requestHandler(named?.url ?? `https://${service}.${region}.amazonaws.com`, { env, timeouts, ca })
   const common = {
     region,
+    requestHandler: requestHandler({ env, timeouts, ca }),
     ...(profileName === undefined ? {} : { profile: profileName }),
-    useFipsEndpoint: fips,
     logger: SILENT,
     maxAttempts: 3,
     retryMode: "standard",
@@ -59,7 +57,8 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   } as const
   const stsConfig = {
     ...common,
-    requestHandler: await handlerFor(stsEndpoint, "sts"),
+    // STS has FIPS endpoints in the United States only
+    useFipsEndpoint: fips && stsEndpoint === null && region.startsWith("us-"),
     ...(stsEndpoint === null ? {} : { endpoint: stsEndpoint.url }),
   }
   const credentials = await roleCredentials(options.roleArn, stsConfig)
@@ -67,7 +66,7 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true"
   const kms = new KMSClient({
     ...common,
-    requestHandler: await handlerFor(endpoint, "kms"),
+    useFipsEndpoint: fips,
     ...(endpoint === null ? {} : { endpoint: endpoint.url }),
     ...(credentials === undefined ? {} : { credentials }),
   })

@@ -106,7 +106,6 @@ export const ERRORS_BY_NAME: Readonly<Record<string, ErrorRow>> = {
   UnknownOperationException: UNKNOWN_OPERATION,
   UnknownOperation: UNKNOWN_OPERATION,
   InvalidAction: UNKNOWN_OPERATION,
-  SyntaxError: row("ERR_KMS_ANSWER", "what came back is not an answer of KMS"),
   EndpointError: row("ERR_KMS_ENDPOINT_REFUSED", "no endpoint fits these settings"),
 
   // who asks

@@ -3,14 +3,18 @@ import { ERRORS_BY_NAME, type ErrorRow, PASSING, REFINEMENTS, row } from "./erro
 import { faultOf, type NativeError } from "./fault.js"
 import { leavesOpen } from "./retry.js"
 
+const UNREADABLE = row("ERR_KMS_ANSWER", "what came back is not an answer of AWS")
 const UNKNOWN_OUTCOME = row(
   "ERR_KMS_OUTCOME_UNKNOWN",
   "the answer of KMS was lost, so whether it did that is not known",
 )
 const OTHER = row("ERR_KMS_OTHER", "KMS answered an error that keyferry does not know")
 
-/** What the SDK throws on an answer that is not JSON. */
-const NO_JSON = "SyntaxError"
+/** Whether the SDK could not read the answer: no JSON, or an error although the status says that all went well. */
+function isUnreadable({ name, $metadata }: NativeError): boolean {
+  const status = $metadata?.httpStatusCode
+  return name === "SyntaxError" || (status !== undefined && status < 300)
+}
 
 /** What was asked when the error came. */
 export interface Call {
@@ -30,7 +34,7 @@ export function translate(error: unknown, call: Call): KeyferryError {
   const message = requestId === undefined ? words : `${words} (request ID ${requestId})`
   const shown = code === "ERR_KMS_ACCESS_DENIED" ? deniedHint(native, call, hint) : hint
   return new KeyferryError(code, `${call.operation}: ${says}`, {
-    ...(native.name === NO_JSON ? {} : { cause: error }),
+    ...(isUnreadable(native) ? {} : { cause: error }),
     causes: [{ code: nameOf(native), message }],
     ...(call.keyId === undefined ? {} : { key: call.keyId }),
     ...(shown === undefined ? {} : { hint: shown }),
@@ -38,8 +42,9 @@ export function translate(error: unknown, call: Call): KeyferryError {
 }
 
 /** The parser's own words quote what it read, which may be part of an import token. */
-function wordsOf({ name, message, $metadata }: NativeError): string {
-  if (name === NO_JSON) return `HTTP status ${$metadata?.httpStatusCode ?? 0}, and what came is not JSON`
+function wordsOf(native: NativeError): string {
+  const { message, $metadata } = native
+  if (isUnreadable(native)) return `HTTP status ${$metadata?.httpStatusCode ?? 0}, and what came is no answer of AWS`
   return message === undefined || message === "" ? "no message" : message
 }
 
@@ -55,7 +60,7 @@ function rowFor(native: NativeError, { operation, input }: Call): ErrorRow {
   )
   if (refined !== undefined) return refined.row
   // a gateway on the way answers its faults as a web page
-  if (fault === "fault" && name === NO_JSON) return PASSING
+  if (isUnreadable(native)) return fault === "fault" ? PASSING : UNREADABLE
   return ERRORS_BY_NAME[nameOf(native)] ?? ERRORS_BY_NAME[name] ?? (fault === "fault" ? PASSING : OTHER)
 }
 

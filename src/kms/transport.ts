@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises"
 import { Agent as HttpAgent } from "node:http"
 import { Agent as HttpsAgent } from "node:https"
+import type { HttpHandler } from "@smithy/core/protocols"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
 import { KeyferryError } from "../core/error.js"
 import { proxyFor } from "./proxy.js"
@@ -39,14 +40,44 @@ export async function certificateAuthorities(path: string | undefined): Promise<
   }
 }
 
-/** A request handler for one endpoint, by way of its proxy where the environment names one. */
-export async function requestHandler(
-  url: string,
-  options: { readonly env: NodeJS.ProcessEnv; readonly timeouts: Timeouts; readonly ca: string | undefined },
+/**
+ * One request handler for all clients: each request goes by way of the proxy that the environment names for its host,
+ * those of STS and of single sign-on on the way to credentials included.
+ */
+export function requestHandler(options: {
+  readonly env: NodeJS.ProcessEnv
+  readonly timeouts: Timeouts
+  readonly ca: string | undefined
+}): HttpHandler {
+  const routes = new Map<string, Promise<NodeHttpHandler>>()
+  const route = (origin: string): Promise<NodeHttpHandler> => {
+    const made = routes.get(origin) ?? makeRoute(origin, options)
+    routes.set(origin, made)
+    return made
+  }
+  return {
+    metadata: { handlerProtocol: "http/1.1" },
+    async handle(request, handlerOptions) {
+      const { protocol, hostname, port } = request
+      const handler = await route(`${protocol}//${hostname}${port === undefined ? "" : `:${port}`}`)
+      return handler.handle(request, handlerOptions)
+    },
+    destroy() {
+      for (const made of routes.values()) void made.then((handler) => handler.destroy())
+      routes.clear()
+    },
+    // the SDK's own settings of a handler: ours are fixed
+    updateHttpClientConfig: () => undefined,
+    httpHandlerConfigs: () => ({}),
+  }
+}
+
+async function makeRoute(
+  origin: string,
+  { env, timeouts, ca }: Parameters<typeof requestHandler>[0],
 ): Promise<NodeHttpHandler> {
-  const { env, timeouts, ca } = options
   const tls = ca === undefined ? {} : { ca }
-  const proxy = proxyFor(url, env)
+  const proxy = proxyFor(origin, env)
   const agents =
     proxy === null
       ? { httpAgent: new HttpAgent(SOCKETS), httpsAgent: new HttpsAgent({ ...SOCKETS, ...tls }) }

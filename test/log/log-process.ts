@@ -1,3 +1,4 @@
+import { createRequire } from "node:module"
 import { createLog } from "#src/log/log.js"
 import { EVENTS, type EventName } from "#src/log/event.js"
 import { KeyferryError } from "#src/core/error.js"
@@ -50,3 +51,8 @@ log.event("key.imported", {
   generation: 0,
   requestId: null,
 })
+
+// said on standard output, where the log never writes
+const modules = Object.keys(createRequire(import.meta.url).cache)
+if (process.argv[4] === "modules")
+  process.stdout.write(`winston ${modules.some((path) => path.includes("/winston/"))}\n`)

@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { expect } from "chai"
 import { EVENTS } from "#src/log/event.js"
-import { createLog } from "#src/log/log.js"
 
 const PROGRAM = fileURLToPath(new URL("./log-process.js", import.meta.url))
 
@@ -66,10 +65,11 @@ describe("createLog", () => {
     expect(lines.at(-1)).to.include(String.raw`name="a name\nkeyferry: error: forged"`)
   })
 
-  it("says nothing, and does not load winston, unless asked", async () => {
-    const { lines } = logged("text", "quiet")
-    expect(lines).to.deep.equal([])
-    const silent = await createLog({ verbose: false, format: "text" })
-    silent.event("warning", { text: "unseen" })
+  it("says nothing, and does not load winston, unless asked", () => {
+    const run = (format: string) =>
+      spawnSync(process.execPath, [PROGRAM, format, "quiet", "modules"], { encoding: "utf8" })
+    expect(run("json").stdout).to.equal("winston true\n")
+    const { stdout, stderr } = run("text")
+    expect({ stdout, stderr }).to.deep.equal({ stdout: "winston false\n", stderr: "" })
   })
 })
