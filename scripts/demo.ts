@@ -86,7 +86,7 @@ async function provision(keySpec: KeySpec, token: TestToken, env: Record<string,
 }
 
 const state = mkdtempSync(join(tmpdir(), "keyferry-demo-"))
-const tokens = { "SoftHSM 2.6.1": softhsmToken("demo"), "NSS softokn": nssToken() }
+const tokens = { SoftHSM: softhsmToken("demo"), "NSS softokn": nssToken() }
 const kms = await startLocalKms()
 const client = kmsClient(kms)
 const rows: (string | null)[][] = []

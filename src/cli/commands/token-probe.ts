@@ -1,4 +1,5 @@
 import { KEY_SPEC_NAMES, WRAPPING_KEY_SPEC_NAMES } from "../../core/key-spec.js"
+import type { WrapCapability } from "../../core/ports.js"
 import { WRAPPING_ALGORITHM_NAMES } from "../../core/wrapping-algorithm.js"
 import { defineCommand } from "../command.js"
 import { TOKEN } from "../options.js"
@@ -25,11 +26,11 @@ export const tokenProbe = defineCommand({
     const { fresh } = args
     const capabilities = await token.selfTest(requests, { fresh })
     const { facts, verdicts: custody } = await token.probeCustody({ fresh })
-    const rows = capabilities.map(({ keySpec, wrappingAlgorithm, wrappingKeySpec, usable, wrapPath, reason }) => [
+    const rows = merged(capabilities).map(({ keySpec, wrappingAlgorithm, under, usable, wrapPath, reason }) => [
       keySpec,
       wrappingAlgorithm,
-      wrappingKeySpec,
-      usable ? (wrapPath ?? "") : "no",
+      under.join(" "),
+      usable ? wrapPath : "no",
       reason,
     ])
     const custodyRows = custody.map(({ custody: name, enforced, reason }) => [
@@ -51,6 +52,20 @@ export const tokenProbe = defineCommand({
     }
   },
 })
+
+/** Wrapping key specs with the same verdict share a row, for people; JSON has every one. */
+function merged(capabilities: readonly WrapCapability[]) {
+  const rows: (Omit<WrapCapability, "wrappingKeySpec"> & { under: string[] })[] = []
+  for (const { wrappingKeySpec, ...verdict } of capabilities) {
+    const last = rows.at(-1)
+    const same = (["keySpec", "wrappingAlgorithm", "wrapPath", "reason"] as const).every(
+      (name) => last?.[name] === verdict[name],
+    )
+    if (last !== undefined && same) last.under.push(wrappingKeySpec)
+    else rows.push({ ...verdict, under: [wrappingKeySpec] })
+  }
+  return rows
+}
 
 /** What a profile of this token would say, from what was proven; for `src/pkcs11/profile/` and its review. */
 function draftProfile(
