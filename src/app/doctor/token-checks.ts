@@ -88,7 +88,10 @@ export async function examineToken(
 /** What the token says it can wrap with. Only the self-test tells what comes out. */
 function claims(mechanisms: readonly { readonly name: string; readonly uses: readonly string[] }[]): CheckedLine {
   const wrapping = mechanisms.filter(({ uses }) => uses.includes("wrap")).map(({ name }) => name)
-  if (wrapping.length > 0) return ok("claims", `claims to wrap with ${wrapping.join(", ")}`)
+  // mechanisms without a name here are none that KMS could unwrap
+  const named = wrapping.filter((name) => !name.startsWith("CKM_0x"))
+  const others = wrapping.length > named.length ? `, and ${wrapping.length - named.length} others` : ""
+  if (wrapping.length > 0) return ok("claims", `claims to wrap with ${named.join(", ")}${others}`)
   return warn("claims", "claims no mechanism that wraps", "another token, or another firmware, is needed to carry keys")
 }
 
