@@ -32,7 +32,7 @@ export function createPinProvider(options: PinProviderOptions): PinProvider {
   const refusedBefore = (serial: string): KeyferryError =>
     new KeyferryError(
       "ERR_TOKEN_PIN_REFUSED_BEFORE",
-      `token ${serial} refused the PIN from ${describePinSource(source)}`,
+      `the PIN from ${describePinSource(source)} was refused by token ${serial} before and is not presented again`,
       {
         key: serial,
       },

@@ -44,6 +44,11 @@ const NEEDS: Readonly<Record<Custody, readonly (keyof EnforcementFacts)[]>> = {
   session: ["sensitiveOneWay"],
 }
 
+/** What a custody needs besides and this version does not probe, as it does not offer it either. */
+const UNPROBED: Readonly<Partial<Record<Custody, string>>> = {
+  sealed: "whether the token seals and unseals every length exactly and keeps CKA_SENSITIVE then",
+}
+
 const FACT_BROKEN: Readonly<Record<keyof EnforcementFacts, string>> = {
   extractableFalseRefusesWrap: "wraps a key whose CKA_EXTRACTABLE is false",
   extractableOneWay: "lets CKA_EXTRACTABLE go from false to true",
@@ -52,19 +57,29 @@ const FACT_BROKEN: Readonly<Record<keyof EnforcementFacts, string>> = {
   provenanceHonest: "does not tell where a key came from (CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE)",
 }
 
+/** In words, to follow "the token": each fact that does not hold, or that the token could not be asked about. */
+export function shortcomings(
+  facts: EnforcementFacts,
+  of: readonly (keyof EnforcementFacts)[] = Object.keys(FACT_BROKEN) as (keyof EnforcementFacts)[],
+): readonly string[] {
+  return of
+    .filter((fact) => facts[fact] !== true)
+    .map((fact) => (facts[fact] === null ? `could not be asked whether it ${FACT_BROKEN[fact]}` : FACT_BROKEN[fact]))
+}
+
 /** Judges every custody by what probing showed. */
 export function judgeCustodies(facts: EnforcementFacts): readonly CustodyVerdict[] {
   return CUSTODY_NAMES.map((custody) => {
-    const broken = NEEDS[custody].filter((fact) => facts[fact] !== true)
-    if (broken.length > 0) {
-      const words = broken.map((fact) =>
-        facts[fact] === null ? `could not be asked whether it ${FACT_BROKEN[fact]}` : FACT_BROKEN[fact],
-      )
-      return { custody, enforced: false, reason: `the token ${words.join(", ")}` }
+    const broken = shortcomings(facts, NEEDS[custody])
+    if (broken.length > 0) return { custody, enforced: false, reason: `the token ${broken.join(", ")}` }
+    const unprobed = UNPROBED[custody]
+    if (unprobed !== undefined) {
+      return { custody, enforced: false, reason: `not offered in this version, which does not probe ${unprobed}` }
     }
-    if (!CUSTODIES[custody].available)
-      return { custody, enforced: true, reason: "the token keeps what it needs; not offered in this version" }
-    return { custody, enforced: true, reason: "probed with throw-away keys" }
+    const reason = CUSTODIES[custody].available
+      ? "probed with throw-away keys"
+      : "the token keeps what it needs; not offered in this version"
+    return { custody, enforced: true, reason }
   })
 }
 

@@ -20,9 +20,9 @@ export function hasFlag(flags: number, flag: TokenFlag): boolean {
   return (flags & TOKEN_FLAGS[flag].bit) !== 0
 }
 
-/** The flags that are set, in words. */
+/** The flags that are set, in words; and that the token is not initialised, which alone makes it useless. */
 export function tokenFlags(flags: number): readonly string[] {
-  return Object.values(TOKEN_FLAGS)
-    .filter(({ bit }) => (flags & bit) !== 0)
-    .map(({ words }) => words)
+  const set = Object.values(TOKEN_FLAGS).filter(({ bit }) => (flags & bit) !== 0)
+  const words = set.map((flag) => flag.words)
+  return hasFlag(flags, "CKF_TOKEN_INITIALIZED") ? words : ["not initialised", ...words]
 }

@@ -6,6 +6,7 @@ import {
   type CustodyVerdict,
   type EnforcementFacts,
   judgeCustodies,
+  shortcomings,
 } from "#src/core/custody.js"
 import type { KeyAttributes } from "#src/core/key-attributes.js"
 
@@ -28,14 +29,14 @@ describe("core/custody: judgeCustodies", () => {
 
   // PRODUCT.md section 4: `token` and `session` keep an extractable key and promise its secrecy only
   const enforcedUnder: [what: string, facts: Partial<EnforcementFacts>, enforced: readonly Custody[]][] = [
-    ["a token that keeps everything", {}, ["sealed", "token", "locked", "session"]],
+    ["a token that keeps everything", {}, ["token", "locked", "session"]],
     ["NSS, which wraps what is not extractable", { extractableFalseRefusesWrap: false }, ["token", "session"]],
     ["one that makes keys extractable again", { extractableOneWay: false }, ["token", "session"]],
     ["one that lets keys be read", { sensitiveOneWay: false }, []],
     ["one that cannot be asked about the wrap", { extractableFalseRefusesWrap: null }, ["token", "session"]],
     ["one that cannot be asked about secrecy", { sensitiveOneWay: null }, []],
-    ["one without CKA_WRAP_WITH_TRUSTED", { wrapWithTrustedEnforced: null }, ["sealed", "token", "locked", "session"]],
-    ["one that tells lies of provenance", { provenanceHonest: false }, ["sealed", "token", "locked", "session"]],
+    ["one without CKA_WRAP_WITH_TRUSTED", { wrapWithTrustedEnforced: null }, ["token", "locked", "session"]],
+    ["one that tells lies of provenance", { provenanceHonest: false }, ["token", "locked", "session"]],
   ]
   for (const [what, facts, enforced] of enforcedUnder) {
     it(`of ${what}: ${enforced.join(", ") || "none"}`, () => {
@@ -45,18 +46,42 @@ describe("core/custody: judgeCustodies", () => {
   }
 
   it("names every broken promise, and tells one that was not seen from one that was broken", () => {
-    const wraps = verdictOn("sealed", { extractableFalseRefusesWrap: false }).reason
-    const changes = verdictOn("sealed", { extractableOneWay: false }).reason
-    const both = verdictOn("sealed", { extractableFalseRefusesWrap: false, extractableOneWay: false }).reason
+    const wraps = verdictOn("locked", { extractableFalseRefusesWrap: false }).reason
+    const changes = verdictOn("locked", { extractableOneWay: false }).reason
+    const both = verdictOn("locked", { extractableFalseRefusesWrap: false, extractableOneWay: false }).reason
     expect(new Set([wraps, changes, both])).to.have.property("size", 3)
     expect(both.startsWith(wraps)).to.equal(true)
     expect(both.length).to.be.greaterThan(Math.max(wraps.length, changes.length))
-    expect(verdictOn("sealed", { extractableOneWay: null }).reason).not.to.equal(changes)
+    expect(verdictOn("locked", { extractableOneWay: null }).reason).not.to.equal(changes)
   })
 
   it("says of a custody that is kept for later that it is not offered", () => {
-    expect(verdictOn("sealed", {}).reason).not.to.equal(verdictOn("token", {}).reason)
-    expect(verdictOn("locked", {}).reason).to.equal(verdictOn("sealed", {}).reason)
+    expect(verdictOn("locked", {}).reason).not.to.equal(verdictOn("token", {}).reason)
+  })
+
+  it("does not call sealed custody enforced while nothing probes the sealing", () => {
+    const { enforced, reason } = verdictOn("sealed", {})
+    expect(enforced).to.equal(false)
+    // where the token breaks a promise, that is the reason to give
+    const facts = { extractableOneWay: false }
+    expect(verdictOn("sealed", facts).reason).to.equal(verdictOn("locked", facts).reason).and.not.equal(reason)
+  })
+})
+
+describe("core/custody: shortcomings", () => {
+  it("has nothing to say of a token that keeps everything", () => {
+    expect(shortcomings(HONEST)).to.deep.equal([])
+  })
+
+  it("names each promise that is broken or could not be tried, and no other", () => {
+    for (const fact of Object.keys(HONEST) as (keyof EnforcementFacts)[]) {
+      const [broken, ...more] = shortcomings({ ...HONEST, [fact]: false })
+      expect(more).to.deep.equal([])
+      expect(shortcomings({ ...HONEST, [fact]: null })).to.deep.equal([`could not be asked whether it ${broken ?? ""}`])
+    }
+    expect(
+      new Set(shortcomings(Object.fromEntries(Object.keys(HONEST).map((fact) => [fact, false])) as never)).size,
+    ).to.equal(5)
   })
 })
 

@@ -1,3 +1,4 @@
+import { CUSTODIES, type EnforcementFacts, shortcomings } from "../../core/custody.js"
 import type { KeyferryError } from "../../core/error.js"
 import { KEY_SPEC_NAMES, type KeySpec } from "../../core/key-spec.js"
 import { wrapCandidates } from "../../core/negotiation.js"
@@ -121,30 +122,22 @@ async function examineMechanisms(token: Token): Promise<readonly CheckedLine[]> 
         ),
       )
     else lines.push(ok("mechanisms", `proven by self-test: ${carried.join(", ")}`))
-    if (refused.length > 0) {
-      lines.push(
-        warn(
-          "mechanisms-refused",
-          refusals(verdicts, refused),
-          "`keyferry token probe` shows every path; another token may do",
-        ),
-      )
-    }
-    return lines
+    const hint = "carry these from another token; `keyferry token probe` shows every path that was tried"
+    return [...lines, ...refusals(verdicts, refused).map((message) => warn("mechanisms-refused", message, hint))]
   } catch (error) {
     return [failed("mechanisms", error)]
   }
 }
 
 /** Key specs with the same reasons are said together; each reason once. */
-function refusals(verdicts: readonly WrapCapability[], refused: readonly KeySpec[]): string {
+function refusals(verdicts: readonly WrapCapability[], refused: readonly KeySpec[]): readonly string[] {
   const byReasons = new Map<string, KeySpec[]>()
   for (const keySpec of refused) {
     const own = verdicts.filter((verdict) => verdict.keySpec === keySpec)
-    const reasons = [...new Set(own.map(({ reason }) => reason))].join(", ")
+    const reasons = [...new Set(own.flatMap(({ reason }) => reason.split("; ")))].join("; ")
     byReasons.set(reasons, [...(byReasons.get(reasons) ?? []), keySpec])
   }
-  return [...byReasons].map(([reasons, keySpecs]) => `${keySpecs.join(", ")}: ${reasons}`).join("; ")
+  return [...byReasons].map(([reasons, keySpecs]) => `${keySpecs.join(", ")}: ${reasons}`)
 }
 
 function best(verdicts: readonly WrapCapability[], keySpec: KeySpec): WrapCapability | undefined {
@@ -152,27 +145,33 @@ function best(verdicts: readonly WrapCapability[], keySpec: KeySpec): WrapCapabi
   return own.find(({ usable }) => usable) ?? own[0]
 }
 
+/** The custodies that can be asked for, then what the token enforces of PKCS #11's promises. */
 async function examineCustody(token: Token): Promise<readonly CheckedLine[]> {
   try {
     const { facts, verdicts } = await token.probeCustody()
-    const enforced = verdicts.filter((verdict) => verdict.enforced).map(({ custody }) => custody)
-    const rest = verdicts.filter((verdict) => !verdict.enforced)
-    const lines = [ok("custody", `enforced by the token: ${enforced.join(", ") || "none"}`)]
-    if (rest.length > 0) {
-      const words = rest.map(({ custody, reason }) => `${custody}: ${reason}`)
-      lines.push(warn("custody-refused", words.join("; "), "keep keys that need it in a token that enforces it"))
-    }
-    if (facts.wrapWithTrustedEnforced === false) {
-      lines.push(
-        warn(
-          "wrap-with-trusted",
-          "CKA_WRAP_WITH_TRUSTED is not enforced: whoever holds the PIN can wrap a key under his own",
-          "guard the PIN accordingly",
-        ),
-      )
-    }
-    return lines
+    const offered = verdicts.filter(({ custody }) => CUSTODIES[custody].available)
+    const kept = offered.filter(({ enforced }) => enforced).map(({ custody }) => custody)
+    const refused = offered.filter(({ enforced }) => !enforced)
+    return [
+      ...(kept.length > 0 ? [ok("custody", `the token keeps what ${kept.join(" and ")} custody promises`)] : []),
+      ...refused.map(({ custody, reason }) =>
+        warn("custody-refused", `${custody} custody: ${reason}`, "keep keys in a token that enforces it"),
+      ),
+      enforcementLine(facts),
+    ]
   } catch (error) {
     return [failed("custody", error)]
   }
+}
+
+function enforcementLine(facts: EnforcementFacts): CheckedLine {
+  const missing = shortcomings(facts)
+  if (missing.length > 0) {
+    const hint = "guard the PIN accordingly: these attributes do not stop who holds it"
+    return warn("enforcement", `the token ${missing.join("; ")}`, hint)
+  }
+  return ok(
+    "enforcement",
+    "the token enforces CKA_SENSITIVE, CKA_EXTRACTABLE and CKA_WRAP_WITH_TRUSTED, and tells where a key came from",
+  )
 }
