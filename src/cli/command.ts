@@ -57,8 +57,15 @@ export function toYargs(
     describe: command.describe,
     builder: (yargs) => {
       for (const [example, what] of command.examples) yargs.example(example, what)
-      return yargs.options(command.options)
+      return yargs.options(grouped(command.options))
     },
     handler: (args) => handle(command, args),
   }
+}
+
+/** Options of a command's own come first in its help; those that it shares have groups already. */
+function grouped(options: OptionTable): OptionTable {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, option]) => [name, { group: "This command:", ...option }]),
+  )
 }
