@@ -6,7 +6,7 @@ import { template } from "./attribute.js"
 import { destroyObject, findObjects, generateKey, generateKeyPair, type Handle, type Session } from "./cryptoki.js"
 import { ckrOf, restate } from "./error.js"
 import { publicKeyOf } from "./public-key.js"
-import { describeKey, type FoundKey, objectsOf } from "./source-key.js"
+import { describeKey, type FoundKey, identify, objectsOf } from "./source-key.js"
 import { generationOf, type NewKey } from "./template.js"
 import type { WrapContext } from "./wrap.js"
 
@@ -116,15 +116,27 @@ function readBack(
   return { key, object, publicHalf }
 }
 
-/** Destroys what was made of a key that failed; returns how many of its objects stayed. */
+/**
+ * Destroys what was made of a key that failed; returns how many of its objects stayed. An object that carries neither
+ * the ID nor the label asked for is left alone: a token that confuses its handles would have another key destroyed.
+ */
 function removeLeftovers(session: Session, wanted: SourceKeyTemplate, made: KeyHandles | undefined): number {
   const handles = made ? [made.object, ...(made.publicHalf ? [made.publicHalf] : [])] : []
-  const left = handles.filter((object) => !destroyed(session, object)).length
+  const left = handles.filter((object) => !(isOurs(session, object, wanted) && destroyed(session, object))).length
   try {
     // a token may fail and leave a half behind
     return left + objectsOf(session, wanted).filter((object) => !destroyed(session, object)).length
   } catch {
     return left
+  }
+}
+
+function isOurs(session: Session, object: Handle, wanted: SourceKeyTemplate): boolean {
+  try {
+    const { id, label } = identify(session, object)
+    return id === wanted.id || label === wanted.label || (id === "" && label === "")
+  } catch {
+    return false
   }
 }
 

@@ -9,8 +9,8 @@ import type { Outcome, Script } from "./token-process.js"
 
 function inProcess(token: TestToken, script: Omit<Script, "uri">): readonly Outcome[] {
   const file = fileURLToPath(new URL("token-process.js", import.meta.url))
-  const [command = "", ...args] = [...token.prefix, process.execPath, file]
-  const { stdout, stderr, status } = spawnSync(command, args, {
+  // env(1) passes on to what follows it, be it a prefix or node
+  const { stdout, stderr, status } = spawnSync("env", [...token.prefix, process.execPath, file], {
     input: JSON.stringify({ uri: token.uri, ...script }),
     encoding: "utf8",
     env: { ...process.env, ...token.env },

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A PKCS #11 module that passes every call on to the real one named by LIAR_MODULE, and lies as LIAR says: a token
+ * that misbehaves in ways that no Debian package does. Built by liar.test.ts. */
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#define CK_PTR *
+#define CK_DEFINE_FUNCTION(returns, name) returns name
+#define CK_DECLARE_FUNCTION(returns, name) returns name
+#define CK_DECLARE_FUNCTION_POINTER(returns, name) returns(*name)
+#define CK_CALLBACK_FUNCTION(returns, name) returns(*name)
+#define NULL_PTR 0
+#include "pkcs11.h"
+
+static CK_FUNCTION_LIST_PTR real;
+static CK_FUNCTION_LIST lying;
+static CK_OBJECT_HANDLE last, last_but_one;
+static CK_ULONG sessions;
+
+static int lie(const char *name) {
+  const char *told = getenv("LIAR");
+  return told != NULL && strcmp(told, name) == 0;
+}
+
+static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR template,
+                          CK_ULONG count, CK_OBJECT_HANDLE_PTR key) {
+  CK_RV result = real->C_GenerateKey(session, mechanism, template, count, key);
+  if (result != CKR_OK) return result;
+  last_but_one = last;
+  last = *key;
+  if (lie("the handle of the key before")) *key = last_but_one;
+  return CKR_OK;
+}
+
+static CK_RV wrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE wrapping,
+                      CK_OBJECT_HANDLE key, CK_BYTE_PTR wrapped, CK_ULONG_PTR length) {
+  CK_RSA_PKCS_OAEP_PARAMS sha1 = {CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0};
+  CK_MECHANISM oaep = {CKM_RSA_PKCS_OAEP, &sha1, sizeof sha1};
+  CK_MECHANISM pkcs1 = {CKM_RSA_PKCS, NULL, 0};
+  if (lie("device removed")) return CKR_DEVICE_REMOVED;
+  if (lie("another key") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) key = last_but_one;
+  if (lie("one hash for all") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) mechanism = &oaep;
+  if (lie("old padding") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) mechanism = &pkcs1;
+  CK_RV result = real->C_WrapKey(session, mechanism, wrapping, key, wrapped, length);
+  if (result == CKR_OK && lie("nothing at all")) *length = 0;
+  if (result == CKR_OK && lie("a short result")) *length -= 8;
+  if (result == CKR_OK && lie("a flipped bit")) wrapped[*length - 1] ^= 1;
+  return result;
+}
+
+static CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template,
+                                 CK_ULONG count) {
+  CK_RV result = real->C_GetAttributeValue(session, object, template, count);
+  for (CK_ULONG at = 0; result == CKR_OK && at < count; at++) {
+    CK_ATTRIBUTE_PTR attribute = &template[at];
+    if (attribute->pValue == NULL || attribute->ulValueLen != 1) continue;
+    CK_BBOOL *value = attribute->pValue;
+    if (attribute->type == CKA_SENSITIVE && lie("not sensitive")) *value = CK_FALSE;
+    if (attribute->type == CKA_EXTRACTABLE && lie("not extractable")) *value = CK_FALSE;
+    if (attribute->type == CKA_DECRYPT && lie("decrypts")) *value = CK_TRUE;
+  }
+  return result;
+}
+
+static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
+                          CK_SESSION_HANDLE_PTR session) {
+  if (lie("few sessions") && sessions >= 2) return CKR_SESSION_COUNT;
+  if (lie("one session") && sessions >= 1) return CKR_SESSION_COUNT;
+  CK_RV result = real->C_OpenSession(slot, flags, application, notify, session);
+  if (result == CKR_OK) sessions++;
+  return result;
+}
+
+static CK_RV close_session(CK_SESSION_HANDLE session) {
+  CK_RV result = real->C_CloseSession(session);
+  if (result == CKR_OK) sessions--;
+  return result;
+}
+
+CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
+  void *module = dlopen(getenv("LIAR_MODULE"), RTLD_NOW | RTLD_LOCAL);
+  if (module == NULL) return CKR_LIBRARY_LOAD_FAILED;
+  CK_C_GetFunctionList get = (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList");
+  if (get == NULL || get(&real) != CKR_OK) return CKR_LIBRARY_LOAD_FAILED;
+  lying = *real;
+  lying.C_GenerateKey = generate_key;
+  lying.C_WrapKey = wrap_key;
+  lying.C_GetAttributeValue = get_attribute_value;
+  lying.C_OpenSession = open_session;
+  lying.C_CloseSession = close_session;
+  *list = &lying;
+  return CKR_OK;
+}
