@@ -11,25 +11,41 @@ export interface LocatedKey {
   readonly publicHalf: Handle | null
 }
 
+interface Remembered extends LocatedKey {
+  /** A session object made here: nobody else can destroy it and have its handle given to another. */
+  readonly ours: boolean
+}
+
 /**
- * Remembers the handles of keys that were made or found, since a search reads every object of the token. A handle is
- * believed only after its object has told its class, CKA_ID and label again: tokens reuse handles.
+ * Remembers the handles of keys that were made or found, since a search reads every object of the token. The handle of
+ * a token object is believed only after the object has told its class, CKA_ID and label again: tokens reuse handles.
  */
 export class HandleCache {
-  readonly #byIdentity = new Map<string, LocatedKey>()
+  readonly #byIdentity = new Map<string, Remembered>()
 
+  /** Remembers a key that was found. */
   put({ key, object, publicHalf }: FoundKey): void {
-    this.#byIdentity.set(identityText(key), { object, publicHalf })
+    const ours = this.#byIdentity.get(identityText(key))?.ours ?? false
+    this.#byIdentity.set(identityText(key), { object, publicHalf, ours })
   }
 
-  forget(key: Pick<SourceKey, "id" | "label">): void {
+  /** Remembers a key that was made here. */
+  putOwn({ key, object, publicHalf }: FoundKey): void {
+    this.#byIdentity.set(identityText(key), { object, publicHalf, ours: key.custody === "session" })
+  }
+
+  /** Forgets a key; returns its objects where they are all that can carry its identity, so that none need be searched. */
+  take(key: Pick<SourceKey, "id" | "label">): readonly Handle[] | undefined {
+    const remembered = this.#byIdentity.get(identityText(key))
     this.#byIdentity.delete(identityText(key))
+    if (!remembered?.ours) return undefined
+    return remembered.publicHalf ? [remembered.object, remembered.publicHalf] : [remembered.object]
   }
 
   /** The key's objects now. Throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS. */
   locate(session: Session, key: SourceKey): LocatedKey {
     const remembered = this.#byIdentity.get(identityText(key))
-    if (remembered && isStill(session, remembered, key)) return remembered
+    if (remembered && (remembered.ours || isStill(session, remembered, key))) return remembered
     const objects = objectsOf(session, key).map((object) => ({ object, class: identify(session, object).class }))
     const own = objects.filter((candidate) => candidate.class === classOf(key))
     const [main, another] = own
@@ -40,7 +56,7 @@ export class HandleCache {
       throw new KeyferryError("ERR_KEY_AMBIGUOUS", "several keys carry its ID and label", { key: key.label })
     }
     const publicHalf = objects.find((candidate) => candidate.class === pkcs11js.CKO_PUBLIC_KEY)?.object ?? null
-    const located = { object: main.object, publicHalf }
+    const located = { object: main.object, publicHalf, ours: false }
     this.#byIdentity.set(identityText(key), located)
     return located
   }

@@ -1,6 +1,6 @@
 import type { Session as GrapheneSession } from "graphene-pk11"
 import { CUSTODIES, type CustodyVerdict, type EnforcementFacts } from "../core/custody.js"
-import { KeyferryError } from "../core/error.js"
+import { type ErrorCode, KeyferryError } from "../core/error.js"
 import { KEY_SPECS } from "../core/key-spec.js"
 import type {
   PinProvider,
@@ -109,16 +109,16 @@ class Pkcs11Token implements Token {
       const found = await (stored ? this.#gate.create(make) : this.#gate.search(make))
       // a session object dies with the session that made it
       if (template.custody === "session") loan.pin()
-      this.#handles.put(found)
+      this.#handles.putOwn(found)
       return found.key
     })
   }
 
   destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
     return this.#search((session) => {
-      this.#handles.forget(key)
       try {
-        for (const object of objectsOf(session, key)) destroyObject(session, object)
+        const objects = this.#handles.take(key) ?? objectsOf(session, key)
+        for (const object of objects) destroyObject(session, object)
       } catch (error) {
         throw error instanceof KeyferryError ? restate(error, error.code, error.message, key.label) : error
       }
@@ -196,9 +196,15 @@ function kwpOf({ usable, wrapPath, mechanisms, keySpec, wrappingAlgorithm }: Wra
 
 function wrapFailure(error: unknown, key: SourceKey): unknown {
   if (!(error instanceof KeyferryError)) return error
-  const unextractable = ckrOf(error) === "CKR_KEY_UNEXTRACTABLE"
-  const message = unextractable ? "the source key's CKA_EXTRACTABLE is false" : error.message
-  return restate(error, error.code, message, key.label)
+  const [code, message] = WRAP_FAILURES[ckrOf(error) ?? ""] ?? [error.code, error.message]
+  return restate(error, code, message, key.label)
+}
+
+/** What an answer to C_WrapKey says of the source key. */
+const WRAP_FAILURES: Readonly<Record<string, readonly [code: ErrorCode, message: string]>> = {
+  CKR_KEY_UNEXTRACTABLE: ["ERR_KEY_NOT_EXTRACTABLE", "the source key's CKA_EXTRACTABLE is false"],
+  CKR_KEY_HANDLE_INVALID: ["ERR_KEY_NOT_FOUND", "the source key is in the token no longer"],
+  CKR_OBJECT_HANDLE_INVALID: ["ERR_KEY_NOT_FOUND", "the source key is in the token no longer"],
 }
 
 /** Sessions to lend besides the anchor: what is wanted, or what CK_TOKEN_INFO leaves. */

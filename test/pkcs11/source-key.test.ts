@@ -126,11 +126,22 @@ describe("source keys", () => {
 
   it("does not take another object for the key, though its handle is remembered", async () => {
     await using token = await open(softhsm())
-    const key = await token.generateSourceKey(newKey())
+    const key = await token.generateSourceKey(newKey({ custody: "token" }))
     using other = client()
     const object = other.objectOf(key, pkcs11js.CKO_SECRET_KEY)
     other.lib.C_SetAttributeValue(other.session, object, other.template({ LABEL: "keyferry/test/renamed/0" }))
     await expectCode("ERR_KEY_NOT_FOUND", () => token.wrap(key, wrappingKey, oaep))
+    other.lib.C_DestroyObject(other.session, object)
+  })
+
+  it("says that a key is gone which another destroyed", async () => {
+    await using token = await open(softhsm())
+    using other = client()
+    for (const custody of ["token", "session"] as const) {
+      const key = await token.generateSourceKey(newKey({ custody }))
+      other.lib.C_DestroyObject(other.session, other.objectOf(key, pkcs11js.CKO_SECRET_KEY))
+      await expectCode("ERR_KEY_NOT_FOUND", () => token.wrap(key, wrappingKey, oaep))
+    }
   })
 
   it("lists what carries a keyferry label and is no whole key, with the reason", async () => {
