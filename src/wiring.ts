@@ -26,14 +26,13 @@ export interface KmsFlags {
 
 export interface CommonFlags {
   readonly stateDir?: string | undefined
-  readonly verbose?: boolean | undefined
-  readonly logFormat?: string | undefined
 }
 
 /** What a command knows of the process (cli/command.ts). */
 export interface Around {
   readonly env: Env
   readonly progress: Progress
+  readonly log: Log
   readonly command: string
 }
 
@@ -86,11 +85,6 @@ export async function stateDirectory(flags: CommonFlags, env: Env): Promise<stri
   return await openStateDir(stateDirPath(flags.stateDir, env))
 }
 
-async function openLog({ verbose, logFormat }: CommonFlags): Promise<Log> {
-  const { createLog } = await import("./log/log.js")
-  return await createLog({ verbose: verbose ?? false, format: logFormat === "json" ? "json" : "text" })
-}
-
 async function loggedIn(
   flags: TokenFlags & CommonFlags,
   around: Around,
@@ -104,7 +98,7 @@ async function loggedIn(
   await hardened
   const warn = (text: string): void => around.progress.warn(text)
   const token = await openToken({ uri, pin, cache: verdictCache(stateDir, warn), warn })
-  return loggedToken(token, await openLog(flags))
+  return loggedToken(token, around.log)
 }
 
 /** The logged-in token alone, for a host that has nothing else. */
@@ -123,7 +117,7 @@ export async function openTokenAndState(
 ): Promise<TokenWork> {
   const uri = neededToken(flags, around.env)
   const stateDir = await stateDirectory(flags, around.env)
-  return await assemble(around, stateDir, await openLog(flags), {
+  return await assemble(around, stateDir, {
     lock: !readOnly,
     token: () => loggedIn(flags, around, uri, stateDir),
     kms: null,
@@ -148,7 +142,7 @@ export async function openWork(
   const given = needs.token === "none" ? null : givenToken(flags, around.env)
   const uri = needs.token === "needed" ? neededToken(flags, around.env) : given
   const stateDir = await stateDirectory(flags, around.env)
-  return await assemble(around, stateDir, await openLog(flags), {
+  return await assemble(around, stateDir, {
     lock: true,
     token: uri === null ? null : () => loggedIn(flags, around, uri, stateDir),
     kms: () => openKms(flags, around),
@@ -156,9 +150,11 @@ export async function openWork(
 }
 
 /** KMS as flags and environment name it; an endpoint that the environment named is said aloud (invariant I3). */
-export async function openKms(flags: KmsFlags & CommonFlags, { env, progress }: Around): Promise<Kms & Disposable> {
+export async function openKms(
+  flags: KmsFlags & CommonFlags,
+  { env, progress, log }: Around,
+): Promise<Kms & Disposable> {
   const { openKms: open } = await import("./kms/kms.js")
-  const log = await openLog(flags)
   const kms = await open({ ...flags, env, onCall: (call) => log.event("kms.call", call) })
   if (kms.endpoint !== null) progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)
   return kms
@@ -180,19 +176,16 @@ export async function openRegion(
 async function assemble(
   around: Around,
   stateDir: string,
-  log: Log,
   parts: { lock: boolean; token: () => Promise<Token>; kms: null },
 ): Promise<TokenWork>
 async function assemble(
   around: Around,
   stateDir: string,
-  log: Log,
   parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: () => Promise<Kms & Disposable> },
 ): Promise<WorkWithoutToken>
 async function assemble(
   around: Around,
   stateDir: string,
-  log: Log,
   parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: (() => Promise<Kms & Disposable>) | null },
 ): Promise<object> {
   const { inventoryFiles } = await import("./store/inventory-files.js")
@@ -208,7 +201,7 @@ async function assemble(
   return {
     token,
     kms,
-    inventory: loggedInventory(inventoryFiles(stateDir), log),
+    inventory: loggedInventory(inventoryFiles(stateDir), around.log),
     clock,
     progress: around.progress,
     policy: POLICY,

@@ -1,6 +1,7 @@
 import type { ArgumentsCamelCase, CommandModule, InferredOptionTypes, Options } from "yargs"
 import type { ExitName } from "../core/exit-code.js"
 import type { Progress } from "../core/ports.js"
+import type { Log } from "../log/log.js"
 
 export type OptionTable = Record<string, Options>
 
@@ -19,6 +20,7 @@ export interface Output {
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly progress: Progress
+  readonly log: Log
   readonly version: string
   /** Words of the command, for the state directory's lock. */
   readonly command: string

@@ -1,5 +1,14 @@
 import { styleText } from "node:util"
 import type { Progress } from "../core/ports.js"
+import type { Log } from "../log/log.js"
+
+/** Warnings as events, for a log that machines read; the steps are events already. */
+export function loggedProgress(log: Log): Progress {
+  return {
+    step: () => undefined,
+    warn: (text) => log.event("warning", { text }),
+  }
+}
 
 /** Steps and warnings as lines on stderr; with JSON output only the warnings. */
 export function terminalProgress(stream: NodeJS.WriteStream, { quiet }: { quiet: boolean }): Progress {

@@ -1,20 +1,19 @@
-import { setMaxListeners } from "node:events"
 import yargs from "yargs"
 import { EXIT_CODES } from "../core/exit-code.js"
 import { KeyferryError } from "../core/error.js"
+import { createLog } from "../log/log.js"
 import { type AnyCommand, type Args, type OptionTable, toYargs } from "./command.js"
 import { commandsFor, GROUPS, HELP_EPILOGUE } from "./commands.js"
 import { describeFailure } from "./fail.js"
 import { GENERAL } from "./options.js"
-import { terminalProgress } from "./progress.js"
-
-const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143 } as const
+import { loggedProgress, terminalProgress } from "./progress.js"
+import { endOnSignals } from "./signals.js"
 
 /** Runs one command line and gives its exit status. Results go to stdout, everything else to stderr. */
 export async function run(words: readonly string[], version: string): Promise<number> {
   // asked before parsing, since a command line that does not parse has to be answered in the right form too
   const json =
-    words.includes("--json") || words.includes("--output=json") || words[words.indexOf("--output") + 1] === "json"
+    ["--json", "--output=json"].some((word) => words.includes(word)) || /--output json\b/.test(words.join(" "))
   const verbose = words.includes("--verbose")
   const fail = (error: unknown): number => {
     const failure = describeFailure(error, verbose)
@@ -71,31 +70,26 @@ async function runCommand(
   args: Args<OptionTable>,
   { json, version }: { json: boolean; version: string },
 ): Promise<number> {
-  const stop = new AbortController()
-  setMaxListeners(0, stop.signal)
-  const stopped = new Promise<void>((resolve) => {
-    for (const [signal, status] of Object.entries(SIGNAL_EXITS)) {
-      process.on(signal, () => {
-        if (command.handlesSignals === true && !stop.signal.aborted) {
-          stop.abort()
-          resolve()
-          return
-        }
-        // every step is written so that a run killed here is taken up by the next
-        if (command.handlesSignals !== true)
-          process.stderr.write("keyferry: stopped; the same command takes it up again\n")
-        process.exit(status)
-      })
-    }
-  })
-  const { result, text, exit } = await command.run(args, {
-    env: process.env,
-    progress: terminalProgress(process.stderr, { quiet: json }),
-    version,
-    command: command.name,
-    stopped,
-  })
-  const printed = json ? JSON.stringify(result, null, 2) : text
-  if (printed !== "") process.stdout.write(`${printed}\n`)
-  return EXIT_CODES[exit ?? "OK"].status
+  const { verbose, logFormat } = args as { verbose?: boolean; logFormat?: string }
+  const format = logFormat === "json" ? "json" : "text"
+  const log = await createLog({ verbose: verbose ?? false, format })
+  const progress = format === "json" ? loggedProgress(log) : terminalProgress(process.stderr, { quiet: json })
+  const stopped = endOnSignals({ graceful: command.handlesSignals === true })
+  log.event("run.started", { command: command.name, version })
+  try {
+    const { result, text, exit } = await command.run(args, {
+      env: process.env,
+      progress,
+      log,
+      version,
+      command: command.name,
+      stopped,
+    })
+    const printed = json ? JSON.stringify(result, null, 2) : text
+    if (printed !== "") process.stdout.write(`${printed}\n`)
+    return EXIT_CODES[exit ?? "OK"].status
+  } catch (error) {
+    log.event("run.failed", { command: command.name, error })
+    throw error
+  }
 }

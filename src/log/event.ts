@@ -12,7 +12,7 @@ interface EventRow {
 
 /** Every event that is logged. */
 export const EVENTS = {
-  "run.started": { level: "debug", fields: ["command", "version", "stateDir"] },
+  "run.started": { level: "debug", fields: ["command", "version"] },
   "run.failed": { level: "debug", fields: ["command", "error"] },
   "token.opened": {
     level: "debug",
@@ -35,19 +35,6 @@ export const EVENTS = {
   "key.generated": { level: "info", fields: ["name", "sourceKeyId", "label", "keySpec", "custody", "durationMs"] },
   "key.destroyed": { level: "info", fields: ["name", "sourceKeyId", "label"] },
   "key.created": { level: "info", fields: ["name", "target", "keyArn", "keySpec", "keyUsage", "requestId"] },
-  "alias.created": { level: "info", fields: ["name", "target", "alias", "keyArn"] },
-  "parameters.received": {
-    level: "debug",
-    fields: [
-      "name",
-      "keyArn",
-      "wrappingAlgorithm",
-      "wrappingKeySpec",
-      "wrappingKeyFingerprint",
-      "parametersValidTo",
-      "requestId",
-    ],
-  },
   "key.wrapped": {
     level: "debug",
     fields: [
@@ -77,7 +64,6 @@ export const EVENTS = {
   },
   "key.proven": { level: "info", fields: ["name", "target", "keyArn", "kind", "result"] },
   "kms.call": { level: "debug", fields: ["operation", "durationMs", "requestId", "attempts", "error"] },
-  "file.written": { level: "info", fields: ["path", "bytes"] },
   warning: { level: "warn", fields: ["text"] },
 } as const satisfies Record<string, EventRow>
 

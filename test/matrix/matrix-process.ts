@@ -57,7 +57,7 @@ export async function runMatrix(
 async function main(folder: string): Promise<void> {
   const localKeys = JSON.parse(readFileSync(`${folder}/keys.json`, "utf8")) as LocalKeys
   const silent = { step: () => undefined, warn: () => undefined }
-  const around = { env: process.env, progress: silent, command: "matrix" }
+  const around = { env: process.env, progress: silent, log: { event: () => undefined }, command: "matrix" }
   await using work = await openWork({ stateDir: `${folder}/state` }, around)
   // all at once, so that throw-away keys serve several paths; provision answers from the cache then
   await work.token.selfTest(CELLS.filter(isTaken))
