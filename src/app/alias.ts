@@ -17,7 +17,13 @@ export async function refuseTakenAlias(kms: AliasKms, alias: string, ours: strin
 /** Gives the KMS key its alias; true if that was still to be done. Throws ERR_KMS_ALIAS_TAKEN. */
 export async function pointAlias(kms: AliasKms, alias: string, keyArn: string): Promise<boolean> {
   if ((await aliasHolder(kms, alias)) === keyArn) return false
-  await kms.createAlias(alias, keyArn)
+  try {
+    await kms.createAlias(alias, keyArn)
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error
+    const { code, message, hint, causes, cause } = error
+    throw new KeyferryError(code, `${message}: ${alias}`, { key: keyArn, hint, causes, cause })
+  }
   return true
 }
 
