@@ -63,10 +63,11 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     entry =
       chosen === null
         ? await createKeyOnce(deps, entry, { description: request.description, tags: request.tags })
-        : await adoptKey(deps, entry, chosen, request)
+        : await adoptKey(deps, entry, chosen)
   }
   const made = { ...entry, keyArn: entry.keyArn ?? "" }
   try {
+    await tagTaken(deps, made, request)
     return await fill(deps, request, made, { existing, capability, why, resumed: known !== undefined })
   } catch (error) {
     throw errorOf(error, `${request.name} (${made.keyArn})`)
@@ -200,17 +201,16 @@ function newEntry(deps: Deps, request: ProvisionRequest, existing: SourceKey | u
   return beginEntry(identity, source, randomUUID(), deps.clock.now())
 }
 
-/** Takes a KMS key that the operator made: its tags say from now on whose it is. */
-async function adoptKey(
-  deps: Deps,
-  entry: InventoryEntry,
-  keyArn: string,
-  request: ProvisionRequest,
-): Promise<InventoryEntry> {
+/** Takes a KMS key that the operator made. */
+async function adoptKey(deps: Deps, entry: InventoryEntry, keyArn: string): Promise<InventoryEntry> {
   const adopted: InventoryEntry = { ...entry, keyArn }
-  // tags first: were they refused after the entry was written, a later run would not know that they are missing
-  await deps.kms.tagResource(keyArn, { ...request.tags, ...identityTags(entry) })
   await deps.inventory.put(adopted)
   deps.progress.step(`KMS key ${keyArn} taken`)
   return adopted
+}
+
+/** A key that was taken says by its tags whose it is; until something is imported an earlier run may not have come so far. */
+async function tagTaken(deps: Deps, entry: InventoryEntry & { readonly keyArn: string }, request: ProvisionRequest) {
+  if (request.keyId === null || entry.importing !== null || entry.imports.length > 0) return
+  await deps.kms.tagResource(entry.keyArn, { ...request.tags, ...identityTags(entry) })
 }

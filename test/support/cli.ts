@@ -26,8 +26,12 @@ export interface CliOptions {
   /** What the command starts with, such as openCryptoki's namespace. */
   readonly prefix?: readonly string[]
   readonly input?: string
-  /** Kills the process with SIGKILL as soon as it has written this to stderr. */
+  /** Kills the process as soon as it has written this to stderr. */
   readonly killAt?: RegExp
+  /** Kills the process when this resolves. */
+  readonly killWhen?: Promise<unknown>
+  /** What it is killed by; SIGKILL unless said otherwise. */
+  readonly signal?: NodeJS.Signals
 }
 
 /** Runs the built `keyferry` in a process of its own, with nothing of this environment but PATH and HOME. */
@@ -35,12 +39,14 @@ export function keyferry(args: readonly string[], options: CliOptions = {}): Pro
   const [command = "", ...rest] = [...(options.prefix ?? []), process.execPath, MAIN, ...args]
   const env = { PATH: process.env["PATH"], HOME: process.env["HOME"], ...options.env }
   const child = spawn(command, rest, { env, cwd: options.cwd, stdio: ["pipe", "pipe", "pipe"] })
+  const kill = (): boolean => child.kill(options.signal ?? "SIGKILL")
   let [stdout, stderr] = ["", ""]
   child.stdout.setEncoding("utf8").on("data", (piece: string) => (stdout += piece))
   child.stderr.setEncoding("utf8").on("data", (piece: string) => {
     stderr += piece
-    if (options.killAt?.test(stderr) === true) child.kill("SIGKILL")
+    if (options.killAt?.test(stderr) === true) kill()
   })
+  void options.killWhen?.then(kill)
   child.stdin.on("error", () => undefined)
   child.stdin.end(options.input ?? "")
   return new Promise((resolve, reject) => {
