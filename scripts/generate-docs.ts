@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { ERRORS } from "#src/core/error.js"
 import { EXIT_CODES } from "#src/core/exit-code.js"
+import { TOKEN_PROFILES } from "#src/pkcs11/profile/profiles.js"
 
 const page = (
   title: string,
@@ -32,6 +33,18 @@ const PAGES: Readonly<Record<string, string>> = {
     "Codes are part of the command line's contract; messages are not. Retry says whether the same can help later, or with new import parameters.",
     ["Code", "Exit status", "Retry", "Hint"],
     Object.entries(ERRORS).map(([code, { exit, retry, hint }]) => [code, EXIT_CODES[exit].status, retry, hint]),
+  ),
+  "docs/tokens.md": page(
+    "Tokens",
+    "What is known of each token family, which only says what is tried and in which order: `keyferry token probe` shows what the token at hand really does.",
+    ["Token", "Evidence", "RFC 5649 candidates", "Good to know", "Source"],
+    TOKEN_PROFILES.map(({ title, evidence, kwp, notes, source }) => [
+      title,
+      evidence,
+      kwp.map((name) => `\`${name}\``).join(", "),
+      notes.join("; "),
+      source,
+    ]),
   ),
 }
 
