@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto"
 import { accessSync, constants, readFileSync, statSync } from "node:fs"
 import { Module, type Slot, SlotFlag, type Token as GrapheneToken } from "graphene-pk11"
+import type { ModuleInfo } from "pkcs11js"
 import { KeyferryError } from "../core/error.js"
 import type { TokenInfo } from "../core/token-info.js"
 import { selectorText, type TokenSelector, type TokenUri } from "../core/token-uri.js"
-import { attempt, failureText, tokenError } from "./error.js"
+import { attempt, ckrOf, failureText, tokenError } from "./error.js"
 import { hasFlag, tokenFlags } from "./token-flag.js"
 
 /** CKF_OS_LOCKING_OK: sessions are used from several threads (PKCS #11 v3.1 section 5.4). */
@@ -14,6 +15,7 @@ const OS_LOCKING = 2
 export interface Pkcs11Module extends Disposable {
   readonly path: string
   readonly module: Module
+  readonly info: ModuleInfo
   /** `SoftHSM 2.6`: CK_INFO's description and version. */
   readonly library: string
 }
@@ -38,7 +40,7 @@ export interface TokenSlot {
   readonly info: TokenInfo
 }
 
-const loaded = new Map<string, { module: Module; holders: number; finalize: boolean }>()
+const loaded = new Map<string, Loaded & { holders: number }>()
 
 /**
  * Loads the library and calls C_Initialize with OS locking. PKCS #11 is initialised once for a process, so a module
@@ -47,15 +49,16 @@ const loaded = new Map<string, { module: Module; holders: number; finalize: bool
  * @throws ERR_MODULE_UNUSABLE with what the loader said
  */
 export function loadModule(path: string, libraryParameters?: string): Pkcs11Module {
-  const entry = loaded.get(path) ?? { ...initialise(path, libraryParameters), holders: 0 }
+  const entry = loaded.get(path) ?? { ...load(path, libraryParameters), holders: 0 }
   entry.holders++
   loaded.set(path, entry)
-  const { module } = entry
+  const { module, info } = entry
   let held = true
   return {
     path,
     module,
-    library: `${trim(module.libraryDescription)} ${version(module.libraryVersion)}`.trim(),
+    info,
+    library: `${trim(info.libraryDescription)} ${version(info.libraryVersion)}`.trim(),
     [Symbol.dispose]() {
       if (!held) return
       held = false
@@ -66,12 +69,14 @@ export function loadModule(path: string, libraryParameters?: string): Pkcs11Modu
   }
 }
 
-function initialise(path: string, libraryParameters: string | undefined): { module: Module; finalize: boolean } {
-  const unusable = (reason: string, cause: unknown): KeyferryError =>
-    new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} ${reason}`, {
-      cause,
-      causes: [{ code: "dlopen", message: cause instanceof Error ? cause.message : String(cause) }],
-    })
+interface Loaded {
+  readonly module: Module
+  readonly info: ModuleInfo
+  /** Whether it was initialised here, and so is to be finalised here. */
+  readonly finalize: boolean
+}
+
+function load(path: string, libraryParameters: string | undefined): Loaded {
   let module: Module
   try {
     // the loader would search the system's folders for a bare name, and says little of a folder
@@ -79,29 +84,35 @@ function initialise(path: string, libraryParameters: string | undefined): { modu
     accessSync(path, constants.R_OK)
     module = Module.load(path)
   } catch (cause) {
-    throw unusable("cannot be loaded", cause)
+    const error = tokenError("C_GetFunctionList", cause)
+    const message = cause instanceof Error ? cause.message : String(cause)
+    const causes = error instanceof KeyferryError ? error.causes : [{ code: "dlopen", message }]
+    throw new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} cannot be loaded`, { cause, causes })
   }
-  let finalize = true
   try {
-    // pkcs11js drops the last byte of the parameters (2.1.7)
-    const parameters = libraryParameters === undefined ? {} : { libraryParameters: `${libraryParameters} ` }
-    module.lib.C_Initialize({ flags: OS_LOCKING, ...parameters })
+    const finalize = initialise(module, libraryParameters)
+    return { module, info: attempt("C_GetInfo", () => module.lib.C_GetInfo()), finalize }
   } catch (cause) {
-    const error = tokenError("C_Initialize", cause)
-    const reason = error instanceof KeyferryError ? failureText(error) : String(error)
-    if (!reason.endsWith("CKR_CRYPTOKI_ALREADY_INITIALIZED")) {
-      const causes = error instanceof KeyferryError ? error.causes : []
-      throw new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} cannot be initialised`, {
-        cause,
-        causes,
-        hint: "check the module's own configuration (its files and environment), and for NSS x-library-parameters",
-      })
-    }
-    finalize = false
+    if (!(cause instanceof KeyferryError)) throw cause
+    throw new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} cannot be initialised`, {
+      cause,
+      causes: cause.causes,
+      hint: "check the module's own configuration (its files and environment), and for NSS x-library-parameters",
+    })
   }
-  // graphene reads C_GetInfo here, and takes the second C_Initialize for what it is
-  attempt("C_GetInfo", () => module.initialize({ flags: OS_LOCKING }))
-  return { module, finalize }
+}
+
+/** Whether the module was initialised by this call; false where other code had done it. */
+function initialise({ lib }: Module, libraryParameters: string | undefined): boolean {
+  // pkcs11js drops the last byte of the parameters (2.1.7)
+  const parameters = libraryParameters === undefined ? {} : { libraryParameters: `${libraryParameters} ` }
+  try {
+    attempt("C_Initialize", () => lib.C_Initialize({ flags: OS_LOCKING, ...parameters }))
+    return true
+  } catch (error) {
+    if (ckrOf(error) !== "CKR_CRYPTOKI_ALREADY_INITIALIZED") throw error
+    return false
+  }
 }
 
 /** Every slot of the module, with and without token. */
@@ -165,7 +176,7 @@ function presentToken(holder: Pkcs11Module, slot: Slot): readonly TokenSlot[] {
   }
 }
 
-function fits({ module }: Pkcs11Module, { slot, info }: TokenSlot, uri: TokenUri): boolean {
+function fits({ info: library }: Pkcs11Module, { slot, info }: TokenSlot, uri: TokenUri): boolean {
   const said: Readonly<Record<TokenSelector, string>> = {
     token: info.label,
     serial: info.serial,
@@ -174,9 +185,9 @@ function fits({ module }: Pkcs11Module, { slot, info }: TokenSlot, uri: TokenUri
     "slot-id": slotId(slot),
     "slot-description": trim(slot.slotDescription),
     "slot-manufacturer": trim(slot.manufacturerID),
-    "library-description": trim(module.libraryDescription),
-    "library-manufacturer": trim(module.manufacturerID),
-    "library-version": version(module.libraryVersion),
+    "library-description": trim(library.libraryDescription),
+    "library-manufacturer": trim(library.manufacturerID),
+    "library-version": version(library.libraryVersion),
   }
   return (Object.entries(uri.selectors) as [TokenSelector, string][]).every(([name, value]) => said[name] === value)
 }

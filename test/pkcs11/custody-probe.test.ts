@@ -37,7 +37,8 @@ describe("the custody probe", () => {
       expect(facts).to.deep.equal(expected)
       const enforced = Object.fromEntries(verdicts.map((verdict) => [verdict.custody, verdict.enforced]))
       expect(enforced).to.deep.equal({
-        sealed: expected.extractableFalseRefusesWrap,
+        // what sealing needs besides is not probed yet
+        sealed: false,
         token: true,
         locked: expected.extractableFalseRefusesWrap,
         session: true,
