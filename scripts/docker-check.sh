@@ -25,12 +25,15 @@ die() {
 source docker/bases.sh
 
 work=$(mktemp -d)
-mkdir -p "$KEYFERRY_CACHE/containers"
+mkdir -p "$KEYFERRY_CACHE"
 storage=(buildah --root "$KEYFERRY_CACHE/containers/storage" --runroot "$KEYFERRY_CACHE/containers/run")
 children=()
 # one run at a time: the end of a run clears the containers of the storage
 exec 9>"$KEYFERRY_CACHE/lock"
 flock 9
+# layers of builds gone by stay as a cache: past 6 GB it is begun anew
+(($(du -sm "$KEYFERRY_CACHE/containers" | cut -f1) < 6000)) || rm -rf -- "$KEYFERRY_CACHE/containers"
+mkdir -p "$KEYFERRY_CACHE/containers"
 # shellcheck disable=SC2329 # called by the trap
 finish() {
   ((${#children[@]} == 0)) || kill "${children[@]}" 2>/dev/null || true
