@@ -73,10 +73,10 @@ export async function login(chosen: TokenSlot, session: GrapheneSession, pin: Pi
   } catch (error) {
     if (ckrOf(error) === "CKR_USER_ALREADY_LOGGED_IN" && loggedIn(session)) return
     if (!(error instanceof KeyferryError) || error.code !== "ERR_TOKEN_PIN_INCORRECT") throw error
-    await pin.refused(serial)
+    if (secret) await pin.refused(serial)
     throw restate(error, error.code, `token "${label}" refused the PIN`)
   }
-  await pin.accepted(serial)
+  if (secret) await pin.accepted(serial)
 }
 
 function loggedIn(session: GrapheneSession): boolean {

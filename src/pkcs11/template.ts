@@ -1,6 +1,6 @@
 import pkcs11js from "pkcs11js"
 import { KEY_SPECS, type KeySpec } from "../core/key-spec.js"
-import { KEY_TYPES, template } from "./attribute.js"
+import { type AttributeName, KEY_TYPES, template } from "./attribute.js"
 import type { Template } from "./cryptoki.js"
 import { MECHANISMS } from "./mechanism.js"
 import type { TokenProfile } from "./profile/profile.js"
@@ -32,9 +32,15 @@ export const SECRET_USAGES = ["encrypt", "decrypt", "sign", "verify", "wrap", "u
 const PRIVATE_USAGES = ["decrypt", "sign", "signRecover", "unwrap", "derive"] as const
 const PUBLIC_USAGES = ["encrypt", "verify", "verifyRecover", "wrap", "derive"] as const
 
-/** Every one of the usages, true where allowed. */
-export const stated = <N extends string>(usages: readonly N[], allowed: readonly string[]): Record<N, boolean> =>
-  Object.fromEntries(usages.map((usage) => [usage, allowed.includes(usage)])) as Record<N, boolean>
+/** Every one of the usages but those that the token does not know, true where allowed. */
+export function stated(
+  usages: readonly string[],
+  allowed: readonly string[],
+  unknown: TokenProfile["unknownUsages"] = [],
+): Readonly<Partial<Record<AttributeName, boolean>>> {
+  const known = usages.filter((usage) => !(unknown as readonly string[]).includes(usage))
+  return Object.fromEntries(known.map((usage) => [usage, allowed.includes(usage)]))
+}
 
 /** Mechanism and templates that generate a key of the spec (PKCS #11 v3.1 section 6): sensitive, and private. */
 export function generationOf(key: NewKey, profile: TokenProfile): KeyGeneration {
@@ -60,12 +66,12 @@ export function generationOf(key: NewKey, profile: TokenProfile): KeyGeneration 
       : { ecParams: Buffer.from(row.ecParams) }
   return {
     mechanism,
-    key: template({ ...secret, ...stated(PRIVATE_USAGES, key.usages) }),
+    key: template({ ...secret, ...stated(PRIVATE_USAGES, key.usages, profile.unknownUsages) }),
     publicHalf: template({
       ...common,
       class: pkcs11js.CKO_PUBLIC_KEY,
       private: false,
-      ...stated(PUBLIC_USAGES, profile.publicHalfUsages),
+      ...stated(PUBLIC_USAGES, profile.publicHalfUsages, profile.unknownUsages),
       ...parameters,
     }),
   }
@@ -78,7 +84,7 @@ export function wrappingKeyTemplate(modulus: Uint8Array, exponent: Uint8Array, p
     keyType: KEY_TYPES.CKK_RSA,
     token: false,
     private: false,
-    ...stated(PUBLIC_USAGES, ["wrap", ...profile.wrappingKeyUsages]),
+    ...stated(PUBLIC_USAGES, ["wrap", ...profile.wrappingKeyUsages], profile.unknownUsages),
     modulus: Buffer.from(modulus),
     publicExponent: Buffer.from(exponent),
   })

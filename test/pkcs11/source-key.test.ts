@@ -4,6 +4,7 @@ import pkcs11js from "pkcs11js"
 import type { SourceKey } from "#src/core/source-key.js"
 import type { WrapCapability } from "#src/core/ports.js"
 import { parseWrappingKey } from "#src/core/wrapping-key.js"
+import { softhsm2 } from "#src/pkcs11/profile/softhsm2.js"
 import { loadModule, chooseToken } from "#src/pkcs11/module.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { newKey, open, softhsm, uriOf } from "./fixture.js"
@@ -182,6 +183,44 @@ describe("source keys", () => {
         [label, "a key of no KMS key spec (CKK_AES)"],
       ]),
     )
+  })
+
+  it("does not choose between two keys of one identity", async () => {
+    await using token = await open(softhsm())
+    using other = client()
+    const key = await token.generateSourceKey(newKey())
+    const twins = { ...key, id: "7a", label: "keyferry/test/twins/0" }
+    for (let made = 0; made < 2; made++) {
+      other.lib.C_GenerateKey(
+        other.session,
+        { mechanism: pkcs11js.CKM_AES_KEY_GEN },
+        other.template({
+          CLASS: pkcs11js.CKO_SECRET_KEY,
+          KEY_TYPE: pkcs11js.CKK_AES,
+          VALUE_LEN: 32,
+          TOKEN: false,
+          SENSITIVE: true,
+          ID: Buffer.from(twins.id, "hex"),
+          LABEL: twins.label,
+        }),
+      )
+    }
+    await expectCode("ERR_KEY_AMBIGUOUS", () => token.wrap(twins, wrappingKey, oaep))
+    expect(await token.strayObjects()).to.deep.equal([
+      { id: twins.id, label: twins.label, reason: "several keys carry one ID and label" },
+    ])
+  })
+
+  it("states no usage that a profile says is unknown, in pairs and wrapping keys", async () => {
+    await using token = await open(softhsm(), {
+      profile: { ...softhsm2, unknownUsages: ["signRecover", "verifyRecover"] },
+    })
+    using other = client()
+    const key = await token.generateSourceKey(newKey({ keySpec: "ECC_NIST_P384" }))
+    const object = other.objectOf(key, pkcs11js.CKO_PRIVATE_KEY)
+    const [read] = other.lib.C_GetAttributeValue(other.session, object, other.template({ SIGN_RECOVER: false }))
+    // SoftHSM's own default for what a template leaves out
+    expect(read!.value[0]).to.equal(1)
   })
 
   it("reports the call and the answer when the token is gone", async () => {

@@ -7,6 +7,7 @@ export const cloudhsm = {
   kwp: ["CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD", "CKM_AES_KEY_WRAP_KWP"],
   wrappingKeyUsages: [],
   publicHalfUsages: [],
+  unknownUsages: ["signRecover", "verifyRecover"],
   sessions: 8,
   serialStore: false,
   evidence: "vendor documents",

@@ -7,6 +7,7 @@ export const fortanix = {
   kwp: STANDARD_KWP,
   wrappingKeyUsages: [],
   publicHalfUsages: [],
+  unknownUsages: [],
   sessions: 8,
   serialStore: false,
   evidence: "unverified",

@@ -7,6 +7,7 @@ export const kryoptic = {
   kwp: ["CKM_AES_KEY_WRAP_KWP"],
   wrappingKeyUsages: [],
   publicHalfUsages: [],
+  unknownUsages: [],
   sessions: 8,
   serialStore: false,
   evidence: "source read",

@@ -7,6 +7,7 @@ export const luna = {
   kwp: ["CKM_LUNA_AES_KWP", "CKM_AES_KEY_WRAP_KWP"],
   wrappingKeyUsages: ["encrypt"],
   publicHalfUsages: [],
+  unknownUsages: [],
   sessions: 8,
   serialStore: false,
   evidence: "vendor documents",

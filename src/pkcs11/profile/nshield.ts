@@ -7,6 +7,7 @@ export const nshield = {
   kwp: STANDARD_KWP,
   wrappingKeyUsages: ["encrypt"],
   publicHalfUsages: [],
+  unknownUsages: [],
   sessions: 8,
   serialStore: false,
   evidence: "vendor documents",

@@ -26,6 +26,8 @@ export interface TokenProfile {
   readonly wrappingKeyUsages: readonly ("encrypt" | "verify")[]
   /** Usages that the token wants true on the public half when it generates a pair with all others false. */
   readonly publicHalfUsages: readonly ("encrypt" | "verify" | "wrap")[]
+  /** Usage attributes that the token does not know, so that a template must not state them. */
+  readonly unknownUsages: readonly ("signRecover" | "verifyRecover")[]
   /** Sessions lent at one time, besides the one that keeps the login. */
   readonly sessions: number
   /** Whether a search fails the creation of a token object that runs beside it. */

@@ -7,6 +7,7 @@ export const softhsm2 = {
   kwp: ["CKM_AES_KEY_WRAP_PAD", "CKM_AES_KEY_WRAP_KWP"],
   wrappingKeyUsages: [],
   publicHalfUsages: [],
+  unknownUsages: [],
   sessions: 8,
   serialStore: true,
   evidence: "measured",

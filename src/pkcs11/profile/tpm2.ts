@@ -7,6 +7,7 @@ export const tpm2 = {
   kwp: STANDARD_KWP,
   wrappingKeyUsages: [],
   publicHalfUsages: [],
+  unknownUsages: [],
   sessions: 2,
   serialStore: false,
   evidence: "measured",

@@ -7,6 +7,7 @@ export const yubihsm2 = {
   kwp: STANDARD_KWP,
   wrappingKeyUsages: [],
   publicHalfUsages: [],
+  unknownUsages: [],
   sessions: 4,
   serialStore: false,
   evidence: "source read",
