@@ -30,8 +30,12 @@ export function fail(id: string, message: string, hint: string, exit: ExitName):
 export function failed(id: string, error: unknown): CheckedLine {
   if (!(error instanceof KeyferryError)) throw error
   const causes = error.causes.map(causeText).join("; ")
-  return fail(id, causes === "" ? error.message : `${error.message} (${causes})`, error.hint, error.exit)
+  const hint = error.hint.replace(SENT_HERE, "")
+  return fail(id, causes === "" ? error.message : `${error.message} (${causes})`, hint, error.exit)
 }
+
+/** The end of a hint that sends the operator to the command that he is running. */
+const SENT_HERE = /(:|;| and run) `keyferry doctor`( checks them)?$/
 
 function causeText({ code, message }: ErrorCause): string {
   return code.startsWith("CKR_") ? `${message}: ${code}` : `${code}: ${message}`

@@ -109,7 +109,6 @@ async function examineMechanisms(token: Token): Promise<readonly CheckedLine[]> 
     const requests = KEY_SPEC_NAMES.flatMap((keySpec) => wrapCandidates(keySpec, "RSA_4096", "auto", policy))
     const verdicts = await token.selfTest(requests)
     const usable = KEY_SPEC_NAMES.filter((keySpec) => best(verdicts, keySpec)?.usable === true)
-    const carried = usable.map((keySpec) => `${keySpec} by ${best(verdicts, keySpec)?.wrappingAlgorithm ?? ""}`)
     const refused = KEY_SPEC_NAMES.filter((keySpec) => !usable.includes(keySpec))
     const lines: CheckedLine[] = []
     if (usable.length === 0)
@@ -121,12 +120,22 @@ async function examineMechanisms(token: Token): Promise<readonly CheckedLine[]> 
           "DATAERR",
         ),
       )
-    else lines.push(ok("mechanisms", `proven by self-test: ${carried.join(", ")}`))
+    else lines.push(ok("mechanisms", `proven by self-test: ${carried(verdicts, usable)}`))
     const hint = "carry these from another token; `keyferry token probe` shows every path that was tried"
     return [...lines, ...refusals(verdicts, refused).map((message) => warn("mechanisms-refused", message, hint))]
   } catch (error) {
     return [failed("mechanisms", error)]
   }
+}
+
+/** Key specs by the algorithm that `auto` takes for them. */
+function carried(verdicts: readonly WrapCapability[], usable: readonly KeySpec[]): string {
+  const byAlgorithm = new Map<string, KeySpec[]>()
+  for (const keySpec of usable) {
+    const algorithm = best(verdicts, keySpec)?.wrappingAlgorithm ?? ""
+    byAlgorithm.set(algorithm, [...(byAlgorithm.get(algorithm) ?? []), keySpec])
+  }
+  return [...byAlgorithm].map(([algorithm, keySpecs]) => `${algorithm} for ${keySpecs.join(", ")}`).join("; ")
 }
 
 /** Key specs with the same reasons are said together; each reason once. */
@@ -153,7 +162,7 @@ async function examineCustody(token: Token): Promise<readonly CheckedLine[]> {
     const kept = offered.filter(({ enforced }) => enforced).map(({ custody }) => custody)
     const refused = offered.filter(({ enforced }) => !enforced)
     return [
-      ...(kept.length > 0 ? [ok("custody", `the token keeps what ${kept.join(" and ")} custody promises`)] : []),
+      ...(kept.length > 0 ? [ok("custody", `${kept.join(" and ")} custody can be used: CKA_SENSITIVE is kept`)] : []),
       ...refused.map(({ custody, reason }) =>
         warn("custody-refused", `${custody} custody: ${reason}`, "keep keys in a token that enforces it"),
       ),
