@@ -25,7 +25,7 @@ die() {
 source docker/bases.sh
 
 work=$(mktemp -d)
-mkdir -p "$KEYFERRY_CACHE"
+mkdir -p "$KEYFERRY_CACHE/containers"
 storage=(buildah --root "$KEYFERRY_CACHE/containers/storage" --runroot "$KEYFERRY_CACHE/containers/run")
 children=()
 # one run at a time: the end of a run clears the containers of the storage
