@@ -80,7 +80,7 @@ export function wrapUnder(
 }
 
 function oaep(session: Session, hash: OaepHash, under: Handle, key: Handle): Promise<Buffer> {
-  return named(`CKM_RSA_PKCS_OAEP and ${hash}`, wrapKey(session, OAEP[hash], under, key))
+  return named(`CKM_RSA_PKCS_OAEP with ${hash}`, wrapKey(session, OAEP[hash], under, key))
 }
 
 /** Says in a failure with which mechanism C_WrapKey was called. */
@@ -90,8 +90,21 @@ async function named(mechanism: string, wrapped: Promise<Buffer>): Promise<Buffe
   } catch (error) {
     const code = ckrOf(error)
     if (code === undefined || !(error instanceof KeyferryError)) throw error
-    throw restate(error, error.code, `C_WrapKey with ${mechanism}: ${code}`)
+    throw restate(error, error.code, `${refusal(code, mechanism)} (C_WrapKey: ${code})`)
   }
+}
+
+/** What tokens mean by the answers that are about the mechanism or the kind of key (PKCS #11 v3.1 section 5.1). */
+const REFUSALS: Readonly<Record<string, (mechanism: string) => string>> = {
+  CKR_MECHANISM_INVALID: (mechanism) => `the token has no ${mechanism}`,
+  // SoftHSM answers so to a hash that it does not have
+  CKR_ARGUMENTS_BAD: (mechanism) => `the token refuses ${mechanism}`,
+  CKR_MECHANISM_PARAM_INVALID: (mechanism) => `the token refuses ${mechanism}`,
+  CKR_KEY_NOT_WRAPPABLE: (mechanism) => `the token does not wrap this kind of key by ${mechanism}`,
+}
+
+function refusal(code: string, mechanism: string): string {
+  return REFUSALS[code]?.(mechanism) ?? `wrapping by ${mechanism} failed`
 }
 
 /** An ephemeral key that could be read would give the material away: its attributes are not believed but read. */

@@ -42,7 +42,7 @@ describe("bad input: what the key is to be", () => {
         ],
         [{ "key-spec": "RSA_4096", "key-usage": "ENCRYPT_DECRYPT" }, UNCLEAN],
         [{ "key-spec": "ECC_NIST_EDWARDS25519" }, UNCLEAN],
-        [{ "wrapping-algorithm": "RSAES_OAEP_SHA_256" }, { ...UNCLEAN, tells: /SHA-256: CKR_ARGUMENTS_BAD/ }],
+        [{ "wrapping-algorithm": "RSAES_OAEP_SHA_256" }, { ...UNCLEAN, tells: /refuses .*SHA-256.*CKR_ARGUMENTS_BAD/ }],
       ],
     ],
     [

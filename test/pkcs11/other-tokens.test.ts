@@ -40,7 +40,7 @@ describe("openCryptoki 3.8.1", () => {
       const { family } = KEY_SPECS[keySpec]
       expect(usable, `${keySpec} ${wrappingAlgorithm}: ${reason}`).to.equal(family === "aes" || family === "hmac")
       if (family === "ec" || family === "edwards") expect(reason).to.equal("cannot generate: CKR_MECHANISM_INVALID")
-      if (family === "rsa") expect(reason).to.include("C_WrapKey with CKM_AES_KEY_WRAP_KWP: CKR_MECHANISM_INVALID")
+      if (family === "rsa") expect(reason).to.include("the token has no CKM_AES_KEY_WRAP_KWP")
     }
     expect(outcome!.facts).to.include({ extractableFalseRefusesWrap: true, sensitiveOneWay: true })
     // CKA_WRAP_WITH_TRUSTED is unknown, and an imported key claims to have been sensitive always

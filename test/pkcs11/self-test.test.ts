@@ -9,10 +9,11 @@ import { ALL_REQUESTS, memoryCache, newKey, nss, open, softhsm } from "./fixture
 const name = ({ keySpec, wrappingAlgorithm, wrappingKeySpec }: WrapRequest): string =>
   `${keySpec} ${wrappingAlgorithm} ${wrappingKeySpec}`
 
-const NO_HASH = "C_WrapKey with CKM_RSA_PKCS_OAEP and SHA-256: CKR_ARGUMENTS_BAD"
-const NO_KWP = "C_WrapKey with CKM_AES_KEY_WRAP_KWP: CKR_MECHANISM_INVALID"
+const NO_HASH = "the token refuses CKM_RSA_PKCS_OAEP with SHA-256 (C_WrapKey: CKR_ARGUMENTS_BAD)"
+const NO_KWP = "the token has no CKM_AES_KEY_WRAP_KWP (C_WrapKey: CKR_MECHANISM_INVALID)"
 const PADS = `CKM_AES_KEY_WRAP_PAD pads the value with zero bytes before wrapping; ${NO_KWP}`
-const NOT_WRAPPABLE = "C_WrapKey with CKM_RSA_PKCS_OAEP and SHA-1: CKR_KEY_NOT_WRAPPABLE"
+const NOT_WRAPPABLE =
+  "the token does not wrap this kind of key by CKM_RSA_PKCS_OAEP with SHA-1 (C_WrapKey: CKR_KEY_NOT_WRAPPABLE)"
 
 /** SoftHSM 2.6.1: null where the path is usable, else the reason (TOKENS.md sections 2 and 3). */
 function onSofthsm({ keySpec, wrappingAlgorithm }: WrapRequest): string | null {
@@ -20,7 +21,7 @@ function onSofthsm({ keySpec, wrappingAlgorithm }: WrapRequest): string | null {
   if (hash === "SHA-256") return NO_HASH
   if (scheme === "oaep") return ["aes", "hmac"].includes(KEY_SPECS[keySpec].family) ? null : NOT_WRAPPABLE
   if (keySpec === "ECC_NIST_EDWARDS25519")
-    return `C_WrapKey with CKM_AES_KEY_WRAP_PAD: CKR_KEY_NOT_WRAPPABLE; ${NO_KWP}`
+    return `the token does not wrap this kind of key by CKM_AES_KEY_WRAP_PAD (C_WrapKey: CKR_KEY_NOT_WRAPPABLE); ${NO_KWP}`
   return keySpec === "ECC_NIST_P384" || keySpec === "ECC_SECG_P256K1" ? null : PADS
 }
 
@@ -89,7 +90,7 @@ describe("the self-test's words for what is not RFC 5649", () => {
   })
   const cases: [kwp: "CKM_AES_KEY_WRAP_PAD" | "CKM_AES_KEY_WRAP", keySpec: KeySpec, reason: string][] = [
     ["CKM_AES_KEY_WRAP_PAD", "ECC_NIST_P384", "CKM_AES_KEY_WRAP_PAD is RFC 3394 with PKCS #7 padding, not RFC 5649"],
-    ["CKM_AES_KEY_WRAP", "ECC_NIST_P256", "C_WrapKey with CKM_AES_KEY_WRAP: CKR_DATA_LEN_RANGE"],
+    ["CKM_AES_KEY_WRAP", "ECC_NIST_P256", "wrapping by CKM_AES_KEY_WRAP failed (C_WrapKey: CKR_DATA_LEN_RANGE)"],
   ]
   for (const [kwp, keySpec, reason] of cases) {
     it(`${kwp} of NSS with ${keySpec}`, async () => {
