@@ -14,8 +14,10 @@ const ACTIONS: Readonly<Record<string, (path: string) => Promise<void>>> = {
 
   /** Replaces the file over and over until it is killed. */
   async "replace-forever"(path) {
-    process.stdout.write("ready\n")
-    for (let round = 0; ; round += 1) await replaceFile(path, `${String(round).repeat(50_000)}end`)
+    for (let round = 0; ; round += 1) {
+      await replaceFile(path, `${String(round).repeat(50_000)}end`)
+      if (round === 0) process.stdout.write("ready\n")
+    }
   },
 
   /** Dies by SIGKILL holding the lock. */
