@@ -1,0 +1,95 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { expect } from "chai"
+import { provisionArgs } from "./refusal.js"
+import { keysNamed, setStage, type Stage, tokenObjects } from "./stage.js"
+
+describe("provision that is not alone, not welcome, or out of space", () => {
+  let stage: Stage
+  before(async () => {
+    stage = await setStage()
+  })
+  beforeEach(() => stage.kms.reset())
+  after(() => stage[Symbol.asyncDispose]())
+
+  /** The command once more, and exactly one of everything. */
+  async function converges(args: readonly string[], state: string, name: string, objects: number): Promise<void> {
+    const again = await stage.run([...args, "--json"], { state })
+    expect(again.json()).to.include({ outcome: "done" })
+    expect((await keysNamed(stage.sdk, name)).map((key) => key.state)).to.deep.equal(["Enabled"])
+    expect(tokenObjects(stage.token) - objects).to.equal(1)
+  }
+
+  it("keeps a second one out of its state directory, which is told who holds it", async () => {
+    const state = stage.state()
+    await stage.kms.fault({ kind: "delay", operation: "CreateKey", milliseconds: 2500 })
+    const first = stage.run(provisionArgs({ name: "first" }), { state })
+    while ((await stage.kms.counts()).requests["CreateKey"] === undefined) await sleep(20)
+    const second = await stage.run([...provisionArgs({ name: "second" }), "--json"], { state })
+    const reading = await stage.run(["key", "list", "--json"], { state })
+    expect(second.status).to.equal(75)
+    expect(second.error().code).to.equal("ERR_STATE_LOCKED")
+    expect(second.error().message).to.match(/keyferry provision`, process \d+ on \S+, since \d{4}-/)
+    expect(second.stdout).to.equal("")
+    expect(await keysNamed(stage.sdk, "second")).to.deep.equal([])
+    expect(reading.status, "reading needs no lock").to.equal(0)
+    expect((await first).status).to.equal(0)
+    expect((await stage.run(provisionArgs({ name: "second" }), { state })).status).to.equal(0)
+  })
+
+  for (const [signal, status] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const) {
+    it(`ends with ${status} on ${signal}, and is taken up`, async () => {
+      const state = stage.state()
+      const name = signal.toLowerCase()
+      const objects = tokenObjects(stage.token)
+      await stage.kms.fault({ kind: "delay", operation: "GetParametersForImport", milliseconds: 1500 })
+      const args = provisionArgs({ name })
+      const result = await stage.run(args, { state, killAt: /source key/, signal })
+      expect(result.status).to.equal(status)
+      expect(result.signal).to.equal(null)
+      expect(result.stdout).to.equal("")
+      expect(result.stderr).to.match(/keyferry: stopped.*again\n$/)
+      await converges(args, state, name, objects)
+    })
+  }
+
+  describe("where files cannot grow", () => {
+    /** RLIMIT_FSIZE stands in for a full disk: writes beyond it fail. */
+    const limited = (bytes: number): readonly string[] => ["prlimit", `--fsize=${bytes}`]
+
+    it("refuses before anything is made", async () => {
+      const state = stage.state()
+      const objects = tokenObjects(stage.token)
+      const result = await stage.run([...provisionArgs({ name: "full" }), "--json"], { state, prefix: limited(0) })
+      expect(result.status, result.stderr).to.equal(74)
+      expect(result.error().code).to.equal("ERR_STATE_WRITE")
+      expect((await stage.kms.counts()).requests["CreateKey"]).to.equal(undefined)
+      expect(tokenObjects(stage.token)).to.equal(objects)
+      await converges(provisionArgs({ name: "full" }), state, "full", objects)
+    })
+
+    it("says what was made when the space ends half-way, and is taken up", async () => {
+      const state = stage.state()
+      const objects = tokenObjects(stage.token)
+      const args = provisionArgs({ name: "filling" })
+      const result = await stage.run([...args, "--json"], { state, prefix: limited(1024) })
+      const [made] = await keysNamed(stage.sdk, "filling")
+      expect(result.status, result.stderr).to.be.oneOf([69, 74])
+      expect(result.error().key).to.include(made?.arn)
+      await converges(args, state, "filling", objects)
+    })
+  })
+
+  it("finds a lock file that is none", async () => {
+    const state = stage.state()
+    expect((await stage.run(provisionArgs({ name: "locked" }), { state })).status).to.equal(0)
+    writeFileSync(join(state, "lock", "9.json"), "{}")
+    const result = await stage.run([...provisionArgs({ name: "locked" }), "--json"], { state })
+    expect(result.error().code).to.equal("ERR_STATE_INVALID")
+    expect(result.status).to.equal(65)
+  })
+})
