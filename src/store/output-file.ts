@@ -1,4 +1,4 @@
-import { link, lstat, open, rm } from "node:fs/promises"
+import { access, constants, link, lstat, open, rm } from "node:fs/promises"
 import { basename, dirname } from "node:path"
 import { KeyferryError } from "../core/error.js"
 import { removeLeftovers, syncFolder, writeTemporary } from "./atomic-file.js"
@@ -8,19 +8,27 @@ import { causesOf, type FileError, isMissing } from "./file-error.js"
 const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"])
 
 /**
- * Refuses a path that is taken, before the work is done whose result it is to hold.
+ * Refuses a path that is taken or cannot be made, before the work is done whose result it is to hold.
  *
- * @throws ERR_OUTPUT_EXISTS, ERR_OUTPUT_WRITE if its folder cannot be looked into
+ * @throws ERR_OUTPUT_EXISTS, ERR_OUTPUT_WRITE if its folder is not there or not writable
  */
 export async function refuseExisting(path: string): Promise<void> {
   try {
     // lstat: a dangling link is there as well
     await lstat(path)
   } catch (error) {
-    if (isMissing(error)) return
-    throw writeError(path, error)
+    if (!isMissing(error)) throw writeError(path, error)
+    return await assertWritable(path)
   }
   throw existsError(path)
+}
+
+async function assertWritable(path: string): Promise<void> {
+  try {
+    await access(dirname(path), constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw writeError(path, error)
+  }
 }
 
 /**
