@@ -11,6 +11,9 @@ interface ImportFacts {
   readonly validTo: ValidTo | undefined
 }
 
+/** Takes the import token out of a parameters file, whose base64 stands on one line, be the JSON indented or not. */
+const TOKEN_OF_JSON = String.raw`s/.*"ImportToken": *"\([^"]*\)".*/\1/p`
+
 /** The `aws kms import-key-material` command that does the last step, quoted for a shell. */
 export function awsImportCommand({ keyId, ciphertext, parameterFiles, validTo }: ImportFacts): string {
   const region = keyId.startsWith("arn:") ? ` --region ${keyId.split(":")[3] ?? ""}` : ""
@@ -29,7 +32,8 @@ export function awsImportCommand({ keyId, ciphertext, parameterFiles, validTo }:
 /** The import token never stands on a command line: it is read from its file, by bash where it lies inside another. */
 function importTokenWord({ importToken, parameters, consoleZip }: ParameterPaths): string {
   if (importToken !== undefined) return quoted(`fileb://${importToken}`)
-  if (parameters !== undefined) return `fileb://<(jq -r .ImportToken ${quoted(parameters)} | base64 -d)`
+  // what every host with bash has; jq is not there by default
+  if (parameters !== undefined) return `fileb://<(sed -n '${TOKEN_OF_JSON}' ${quoted(parameters)} | base64 -d)`
   return `fileb://<(unzip -p ${quoted(consoleZip ?? "")} '*mportToken*')`
 }
 
