@@ -18,7 +18,8 @@ export async function refuseExisting(path: string): Promise<void> {
     await lstat(path)
   } catch (error) {
     if (!isMissing(error)) throw writeError(path, error)
-    return await assertWritable(path)
+    await assertWritable(path)
+    return
   }
   throw existsError(path)
 }
