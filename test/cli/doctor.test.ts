@@ -366,6 +366,8 @@ describe("doctor", function () {
       })
       expect(refused.status).to.equal(77)
       expect(refused.error().code).to.equal("ERR_TOKEN_PIN_FINAL_TRY")
+      // neither of the two presented it: the token is not locked
+      expect(checkOf(await look(), "pin").message).to.include("CKF_USER_PIN_FINAL_TRY")
 
       elsewhere("wrong3")
       const locked = await look("--retry-pin")
