@@ -1,7 +1,7 @@
 import { KeyferryError } from "../core/error.js"
 import type { ImportParameters } from "../core/import-parameters.js"
 import { wrapCandidates } from "../core/negotiation.js"
-import type { WrappedKeyMaterial } from "../core/ports.js"
+import type { Token, WrapCapability, WrappedKeyMaterial, WrapRequest } from "../core/ports.js"
 import { identityOf, type SourceKey } from "../core/source-key.js"
 import { base64, type Bundle } from "../core/transfer.js"
 import { sha256 } from "../core/wrapping-key.js"
@@ -41,7 +41,7 @@ export async function wrap(
     })
   }
   const candidates = wrapCandidates(source.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
-  const { capability } = await chooseTested(deps.token, candidates)
+  const capability = await proven(deps.token, candidates, source)
   const wrapped = await deps.token.wrap(source, wrappingKey, capability)
   const { id, label, custody, kcv, publicKeyFingerprint, attributes } = source
   const identity = identityOf(label)
@@ -65,6 +65,23 @@ export async function wrap(
       sourceKey: { id, label, custody, kcv, publicKeyFingerprint, attributes },
       proof: await bundleProof(deps, source),
     },
+  }
+}
+
+/** The algorithm was chosen with the parameters, maybe by a host that cannot ask the token: it can be chosen again there. */
+async function proven(
+  token: Pick<Token, "selfTest">,
+  candidates: readonly WrapRequest[],
+  source: SourceKey,
+): Promise<WrapCapability> {
+  try {
+    return (await chooseTested(token, candidates)).capability
+  } catch (error) {
+    if (!(error instanceof KeyferryError && error.code === "ERR_NO_USABLE_ALGORITHM")) throw error
+    const hint =
+      "`keyferry token probe` shows what this token can carry: fetch parameters again by `keyferry params` with " +
+      "--key-id and that --wrapping-algorithm"
+    throw new KeyferryError(error.code, error.message, { hint, key: source.label, causes: error.causes, cause: error })
   }
 }
 

@@ -36,7 +36,9 @@ export function describeFailure(thrown: unknown, verbose: boolean): Failure {
 
 /** `C_WrapKey: CKR_KEY_UNEXTRACTABLE`, and `AccessDeniedException: its words (request ID …)`. */
 function causeLine({ code, message }: { code: string; message: string }): string {
-  return code.startsWith("CKR_") ? `${message}: ${code}` : `${code}: ${message}`
+  if (code.startsWith("CKR_")) return `${message}: ${code}`
+  // a system call's own message begins with its code
+  return message.startsWith(`${code}: `) ? message : `${code}: ${message}`
 }
 
 function bug(thrown: unknown): KeyferryError {

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs"
+import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPEC_NAMES } from "#src/core/key-spec.js"
@@ -11,6 +11,7 @@ import { type Cell, CELLS, isDemanded, isTaken, nameOf, TAKEN_BY_KMS } from "./c
 import { type Carried, type LocalKeys, type Outcome, runMatrix } from "./matrix-process.js"
 import { assertKey, localKey, openWithOpenSsl } from "./opened.js"
 
+const KEY_ID = "11111111-2222-3333-4444-555555555555"
 const PROOFS = { aes: "key-material-id", hmac: "mac", rsa: "public-key", ec: "public-key", edwards: "public-key" }
 
 describe("matrix: every algorithm, key spec and wrapping key", function () {
@@ -104,6 +105,22 @@ describe("matrix: every algorithm, key spec and wrapping key", function () {
     expect(values.size).to.be.greaterThan(0)
   })
 
+  it("refuses by the command what the parameters ask and the token does not have, and says how to go on", async () => {
+    const token = tokens["SoftHSM"]!
+    tool.write("import-token.bin", Buffer.from("nobody's"))
+    const files = ["--public-key", "RSA_2048.der", "--import-token", "import-token.bin", "--out", "refused.wrapped"]
+    const what = ["--name", "HMAC_224", "--wrapping-algorithm", "RSAES_OAEP_SHA_256", "--json"]
+    const result = await keyferry(["wrap", ...what, "--key-id", KEY_ID, ...files], {
+      cwd: tool.folder,
+      env: { ...token.env, KEYFERRY_TOKEN: token.uri, KEYFERRY_STATE_DIR: join(tool.folder, "SoftHSM", "state") },
+    })
+    expect(result.status).to.equal(65)
+    expect(result.error().code).to.equal("ERR_NO_USABLE_ALGORITHM")
+    expect(result.error().hint).to.include("--wrapping-algorithm")
+    expect(result.error().causes.map(({ code }) => code)).to.deep.equal(["RSAES_OAEP_SHA_256"])
+    expect(existsSync(join(tool.folder, "refused.wrapped"))).to.equal(false)
+  })
+
   const commands: readonly (readonly [token: string, cell: Cell])[] = [
     ["SoftHSM", { keySpec: "ECC_NIST_P384", wrappingAlgorithm: "RSA_AES_KEY_WRAP_SHA_1", wrappingKeySpec: "RSA_3072" }],
     ["NSS", { keySpec: "HMAC_224", wrappingAlgorithm: "RSAES_OAEP_SHA_256", wrappingKeySpec: "RSA_2048" }],
@@ -116,8 +133,7 @@ describe("matrix: every algorithm, key spec and wrapping key", function () {
       const out = `${name}.wrapped`
       const files = ["--public-key", `${cell.wrappingKeySpec}.der`, "--import-token", "import-token.bin", "--out", out]
       const what = ["--name", cell.keySpec, "--wrapping-algorithm", cell.wrappingAlgorithm]
-      const keyId = ["--key-id", "11111111-2222-3333-4444-555555555555"]
-      const { status, stderr } = await keyferry(["wrap", ...what, ...keyId, ...files], {
+      const { status, stderr } = await keyferry(["wrap", ...what, "--key-id", KEY_ID, ...files], {
         cwd: tool.folder,
         env: { ...token.env, KEYFERRY_TOKEN: token.uri, KEYFERRY_STATE_DIR: join(tool.folder, name, "state") },
       })

@@ -38,5 +38,6 @@ export function failed(id: string, error: unknown): CheckedLine {
 const SENT_HERE = /(:|;| and run) `keyferry doctor`( checks them)?$/
 
 function causeText({ code, message }: ErrorCause): string {
-  return code.startsWith("CKR_") ? `${message}: ${code}` : `${code}: ${message}`
+  if (code.startsWith("CKR_")) return `${message}: ${code}`
+  return message.startsWith(`${code}: `) ? message : `${code}: ${message}`
 }
