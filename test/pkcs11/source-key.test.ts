@@ -5,6 +5,8 @@ import type { SourceKey } from "#src/core/source-key.js"
 import type { WrapCapability } from "#src/core/ports.js"
 import { parseWrappingKey } from "#src/core/wrapping-key.js"
 import { softhsm2 } from "#src/pkcs11/profile/softhsm2.js"
+import { createLog } from "#src/log/log.js"
+import { loggedToken } from "#src/logged.js"
 import { loadModule, chooseToken } from "#src/pkcs11/module.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { newKey, open, softhsm, uriOf } from "./fixture.js"
@@ -183,6 +185,10 @@ describe("source keys", () => {
         [label, "a key of no KMS key spec (CKK_AES)"],
       ]),
     )
+    const logged = loggedToken(token, await createLog({ verbose: false, format: "text" }))
+    for (const searching of [token, logged]) {
+      expect((await searching.strayObjects({ label })).map((stray) => stray.label)).to.deep.equal([label])
+    }
   })
 
   it("does not choose between two keys of one identity", async () => {
