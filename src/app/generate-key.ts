@@ -3,7 +3,7 @@ import { KeyferryError } from "../core/error.js"
 import type { InventoryEntry } from "../core/inventory.js"
 import type { KeySpec, WrappingKeySpec } from "../core/key-spec.js"
 import { wrapCandidates, type WantedAlgorithm, type WrapPolicy } from "../core/negotiation.js"
-import type { WrapRequest } from "../core/ports.js"
+import type { WrapCapability, WrapRequest } from "../core/ports.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "../core/source-key.js"
 import type { Deps } from "./deps.js"
 import { chooseTested, refuseCustody, refuseUnavailable } from "./source-keys.js"
@@ -32,6 +32,12 @@ export function refuseGeneration(request: GenerateRequest, policy: WrapPolicy): 
   return wrapCandidates(request.keySpec, request.wrappingKeySpec, request.wrappingAlgorithm, policy)
 }
 
+/** A source key, and the way by which its token can carry it: what `params` on another host wants to be told. */
+export interface GeneratedKey {
+  readonly key: SourceKey
+  readonly capability: WrapCapability
+}
+
 /**
  * Generates a source key, once it is proven that the token can carry such a key to KMS.
  *
@@ -40,7 +46,7 @@ export function refuseGeneration(request: GenerateRequest, policy: WrapPolicy): 
 export async function generateKey(
   deps: Pick<Deps, "token" | "inventory" | "policy" | "progress">,
   request: GenerateRequest,
-): Promise<SourceKey> {
+): Promise<GeneratedKey> {
   const { owner, name, keySpec, custody } = request
   const candidates = refuseGeneration(request, deps.policy)
   const label = labelOf({ owner, name, generation: 0 })
@@ -52,13 +58,14 @@ export async function generateKey(
   await refuseCustody(deps.token, custody)
   const { capability, why } = await chooseTested(deps.token, candidates)
   deps.progress.step(`can be carried to KMS by ${capability.wrappingAlgorithm}: ${why}`)
-  return await deps.token.generateSourceKey({
+  const key = await deps.token.generateSourceKey({
     keySpec,
     id: begun?.source.id ?? newSourceKeyId(),
     label,
     custody,
     wrapWithTrusted: false,
   })
+  return { key, capability }
 }
 
 /** A name that `params` or a stopped `provision` began has its source key's ID already; any other use of it is refused. */

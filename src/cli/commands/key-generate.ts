@@ -28,7 +28,9 @@ export const keyGenerate = defineCommand({
     }
     refuseGeneration(request, POLICY)
     await using work = await openTokenAndState(args, surroundings)
-    const key = await generateKey(work, request)
-    return { result: { name: request.name, ...key, token: work.token.info }, text: sourceKeyText(key) }
+    const { key, capability } = await generateKey(work, request)
+    const carried = { wrappingAlgorithm: capability.wrappingAlgorithm, wrappingKeySpec, wrapPath: capability.wrapPath }
+    const text = `${sourceKeyText(key)}\n\nfor params on a host without the token: --wrapping-algorithm ${carried.wrappingAlgorithm} --wrapping-key-spec ${wrappingKeySpec}`
+    return { result: { name: request.name, ...key, ...carried, token: work.token.info }, text }
   },
 })
