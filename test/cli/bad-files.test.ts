@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { expect } from "chai"
 import type { InventoryEntry } from "#src/core/inventory.js"
 import { createKey, importedKey, makeMaterial, makePkcs8, spkiOf } from "../local-kms/fixture.js"
+import { inParallel, sharedLane } from "./in-parallel.js"
 import { refused, type Refusal } from "./refusal.js"
 import { setStage, type Stage } from "./stage.js"
 import {
@@ -154,13 +155,16 @@ describe("bad input: files of the three steps", () => {
         { ...TRANSFER, tells: /wrapping public key/ },
       ],
     ]
-    for (const [what, words, refusal] of rows) {
-      it(what, async () => {
+    inParallel(rows, {
+      width: 2,
+      name: ([what]) => what,
+      lane: sharedLane,
+      run: async ([, words, refusal]) => {
         const out = freshPath(stage, "e.bin")
         await refused(stage, ["wrap", "--name", "source", ...words(), "--out", out], refusal, { state })
         expect([existsSync(out), existsSync(`${out}.json`)]).to.deep.equal([false, false])
-      })
-    }
+      },
+    })
 
     it("a name that no source key has", async () => {
       const args = ["wrap", "--name", "nobody", "--parameters", parametersFile(), ...ALGORITHM]

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { expect } from "chai"
 import { nssToken, softhsmToken, type TestToken } from "#test/support/tokens.js"
 import { makePkcs8, spkiOf } from "../local-kms/fixture.js"
+import { inParallel, sharedLane } from "./in-parallel.js"
 import { provisionArgs, refused, type Refusal } from "./refusal.js"
 import { setStage, type Stage } from "./stage.js"
 
@@ -103,12 +104,17 @@ describe("bad input: what the key is to be", () => {
   ]
   for (const [theme, rows] of refusals) {
     describe(theme, () => {
-      for (const [options, refusal] of rows) {
-        const words = Object.entries(options).map(([name, value]) => `--${name}${value === true ? "" : ` ${value}`}`)
-        it(words.join(" "), async () => {
+      inParallel(rows, {
+        width: 2,
+        name: ([options]) =>
+          Object.entries(options)
+            .map(([name, value]) => `--${name}${value === true ? "" : ` ${value}`}`)
+            .join(" "),
+        lane: sharedLane,
+        run: async ([options, refusal]) => {
           await refused(stage, provisionArgs(options), refusal)
-        })
-      }
+        },
+      })
     })
   }
 

@@ -3,6 +3,7 @@ import { expect } from "chai"
 import type { KeySpec } from "#src/core/key-spec.js"
 import { type KmsProxy, startKmsProxy } from "#test/support/kms-proxy.js"
 import { createKey, importedKey, makeMaterial } from "../local-kms/fixture.js"
+import { inParallel, sharedLane } from "./in-parallel.js"
 import { provisionArgs, refused, type Refusal } from "./refusal.js"
 import { keysNamed, setStage, type Stage, tokenObjects } from "./stage.js"
 
@@ -18,7 +19,6 @@ describe("bad input: AWS KMS", () => {
   before(async () => {
     stage = await setStage()
   })
-  beforeEach(() => stage.kms.reset())
   after(() => stage[Symbol.asyncDispose]())
 
   describe("the way there", () => {
@@ -46,11 +46,14 @@ describe("bad input: AWS KMS", () => {
       ["no credentials", { AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "" }, CREDENTIALS],
       ["a profile that is not there", { AWS_PROFILE: "nobody" }, CREDENTIALS],
     ]
-    for (const [what, env, refusal] of rows) {
-      it(what, async () => {
+    inParallel(rows, {
+      width: 2,
+      name: ([what]) => what,
+      lane: sharedLane,
+      run: async ([, env, refusal]) => {
         await refused(stage, provisionArgs(), refusal, { env })
-      })
-    }
+      },
+    })
 
     it("a FIPS endpoint beside a named one", async () => {
       await refused(stage, provisionArgs({ fips: true }), { ...ENDPOINT, tells: /--fips/ })
@@ -162,6 +165,7 @@ describe("bad input: AWS KMS", () => {
   })
 
   describe("AccessDenied at each operation names it and what was made, and is made good by the same command", () => {
+    beforeEach(() => stage.kms.reset())
     interface Row {
       readonly operation: string
       readonly keySpec?: KeySpec

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { addSofthsmToken } from "#test/support/tokens.js"
+import { inParallel, sharedLane } from "./in-parallel.js"
 import { provisionArgs, refused, type Refusal } from "./refusal.js"
 import { filesUnder, setStage, type Stage } from "./stage.js"
 
@@ -49,11 +50,14 @@ describe("bad input: module, token and PIN", () => {
       ],
     ]
     before(() => writeFileSync(inFolder("text.so"), "this is no library\n"))
-    for (const [what, uri, refusal] of rows) {
-      it(what, async () => {
+    inParallel(rows, {
+      width: 2,
+      name: ([what]) => what,
+      lane: sharedLane,
+      run: async ([, uri, refusal]) => {
         await refused(stage, provisionArgs({ token: uri() }), refusal)
-      })
-    }
+      },
+    })
 
     it("no token at all", async () => {
       await refused(
@@ -90,13 +94,16 @@ describe("bad input: module, token and PIN", () => {
       ["a prompt without a terminal", () => "prompt", { ...source, tells: /terminal/ }],
       ["a source of no kind", () => "vault:secret", source],
     ]
-    for (const [what, pinSource, refusal] of rows) {
-      it(what, async () => {
+    inParallel(rows, {
+      width: 2,
+      name: ([what]) => what,
+      lane: sharedLane,
+      run: async ([, pinSource, refusal]) => {
         const state = stage.state()
         await refused(stage, provisionArgs({ "pin-source": pinSource() }), refusal, { state })
         expect(existsSync(join(state, "pin-refused"))).to.equal(false)
-      })
-    }
+      },
+    })
 
     it("a PIN given as the source is not repeated", async () => {
       await refused(stage, provisionArgs({ "pin-source": stage.token.pin }), source)

@@ -7,6 +7,7 @@ import type { KeyResult } from "#src/core/key-result.js"
 import type { KeyList } from "#src/app/key-list.js"
 import type { CliOptions } from "#test/support/cli.js"
 import { createKey } from "../local-kms/fixture.js"
+import { inParallel } from "./in-parallel.js"
 import { provisionArgs } from "./refusal.js"
 import { filesUnder, keysNamed, setStage, type Stage, tokenObjects } from "./stage.js"
 
@@ -80,39 +81,16 @@ const nameOf = (point: Point): string =>
     ? `after the line ${String(point.after)}`
     : `in ${point.operation}${point.nth ? " again" : ""}, ${point.effect ? "which took effect" : "which took no effect"}`
 
-const LANES = 3
-
 describe("killed at any moment and run again, provision converges", () => {
   const cases = (Object.keys(POINTS) as KindName[]).flatMap((kind) => POINTS[kind].map((point) => ({ kind, point })))
-  const outcomes = new Map<Case, Promise<void>>()
-  const lanes: Promise<void>[] = []
-  let stop = false
-
-  before(() => {
-    // a CreateKey that took no effect is looked for until a lagging listing would show it: begun first, it delays nobody
-    const waits = ({ point }: Case): boolean => "operation" in point && point.operation === "CreateKey" && !point.effect
-    const queue = [...cases.filter(waits), ...cases.filter((one) => !waits(one))]
-    const settle = new Map(queue.map((one) => [one, deferred()]))
-    for (const [one, { promise }] of settle) outcomes.set(one, promise)
-    const work = async (): Promise<void> => {
-      await using stage = await setStage()
-      for (let next = queue.shift(); next !== undefined && !stop; next = queue.shift()) {
-        await killAndResume(stage, next).then(settle.get(next)?.resolve, settle.get(next)?.reject)
-      }
-    }
-    for (let lane = 0; lane < LANES; lane += 1) lanes.push(work())
+  inParallel(cases, {
+    width: 3,
+    name: ({ kind, point }) => `${kind}: ${nameOf(point)}`,
+    lane: setStage,
+    run: (one, stage) => killAndResume(stage, one),
+    // a CreateKey that took no effect is looked for until a lagging listing would show it
+    first: ({ point }) => "operation" in point && point.operation === "CreateKey" && !point.effect,
   })
-  after(async () => {
-    stop = true
-    await Promise.all(lanes)
-  })
-
-  for (const one of cases) {
-    it(`${one.kind}: ${nameOf(one.point)}`, async function () {
-      this.timeout(180_000)
-      await outcomes.get(one)
-    })
-  }
 })
 
 let killed = 0
@@ -193,15 +171,4 @@ async function settled(stage: Stage, { operation, nth = 0 }: { readonly operatio
     if ((succeeded[operation] ?? 0) + failed > nth) return
     await sleep(20)
   }
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void; reject: (reason: unknown) => void } {
-  let [resolve, reject]: [() => void, (reason: unknown) => void] = [() => undefined, () => undefined]
-  const promise = new Promise<void>((done, failed) => {
-    resolve = done
-    reject = failed
-  })
-  // looked at by its test, which may come later
-  promise.catch(() => undefined)
-  return { promise, resolve, reject }
 }
