@@ -2,7 +2,7 @@ import { accessSync, constants, readFileSync } from "node:fs"
 import type { CheckedLine } from "./app/doctor/check.js"
 import type { DoctorDeps } from "./app/doctor/doctor.js"
 import type { TokenDoor } from "./app/doctor/token-checks.js"
-import { switchOffCoreDumps } from "./core-dump.js"
+import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
 import { parseTokenUri, type TokenUri } from "./core/token-uri.js"
 import {
@@ -41,16 +41,14 @@ export async function openDoctor(
   flags: TokenFlags & KmsFlags & CommonFlags,
   around: Around,
 ): Promise<DoctorDeps & AsyncDisposable> {
-  await switchOffCoreDumps()
+  await coreDumpsOff()
   const stateDir = await stateDirectory(flags, around.env)
   const uri = givenToken(flags, around.env)
   const { inventoryFiles } = await import("./store/inventory-files.js")
   const door = uri === null ? null : await tokenDoor(uri, flags, around, stateDir)
-  const region = flags.region ?? around.env["AWS_REGION"] ?? around.env["AWS_DEFAULT_REGION"]
-  const named = region !== undefined || flags.profile !== undefined || around.env["AWS_PROFILE"] !== undefined
   return {
     door,
-    openKms: named ? () => openKms(flags, around) : null,
+    openKms: () => openKms(flags, around),
     inventory: inventoryFiles(stateDir),
     surroundings: () => Promise.resolve([coreDumpLine(), stateLine(stateDir)]),
     [Symbol.asyncDispose]: async () => {

@@ -1,7 +1,7 @@
 import type { Deps } from "./app/deps.js"
 import type { Log } from "./log/log.js"
 import { loggedInventory, loggedToken } from "./logged.js"
-import { switchOffCoreDumps } from "./core-dump.js"
+import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
 import type { Clock, Kms, PinProvider, Progress, Token } from "./core/ports.js"
 import { parseTokenUri, type TokenUri } from "./core/token-uri.js"
@@ -91,11 +91,10 @@ async function loggedIn(
   uri: TokenUri,
   stateDir: string,
 ): Promise<Token> {
-  const hardened = switchOffCoreDumps()
   const { openToken } = await import("./pkcs11/token.js")
   const { verdictCache } = await import("./store/verdict-cache.js")
   const pin = await pinProvider(flags, around, uri, stateDir)
-  await hardened
+  await coreDumpsOff()
   const warn = (text: string): void => around.progress.warn(text)
   const token = await openToken({ uri, pin, cache: verdictCache(stateDir, warn), warn })
   return loggedToken(token, around.log)

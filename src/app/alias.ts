@@ -21,6 +21,9 @@ export async function pointAlias(kms: AliasKms, alias: string, keyArn: string): 
     await kms.createAlias(alias, keyArn)
   } catch (error) {
     if (!(error instanceof KeyferryError)) throw error
+    // its answer was lost, now or in a run before: where the alias points tells what became of it
+    const open = error.code === "ERR_KMS_OUTCOME_UNKNOWN" || error.code === "ERR_KMS_ALIAS_TAKEN"
+    if (open && (await aliasHolder(kms, alias)) === keyArn) return true
     const { code, message, hint, causes, cause } = error
     throw new KeyferryError(code, `${message}: ${alias}`, { key: keyArn, hint, causes, cause })
   }

@@ -7,8 +7,6 @@ import { identityTags, TAGS } from "./tags.js"
 /** A listing may lag behind CreateKey: only when it still shows nothing after this long was nothing made. */
 const LISTING_LAG_MS = 30_000
 const POLL_MS = 3000
-/** The clocks of KMS and of this host may differ. */
-const CLOCK_TOLERANCE_MS = 24 * 3_600_000
 const LOOKUPS_AT_ONCE = 16
 
 interface CreateTerms {
@@ -71,12 +69,13 @@ async function recordCreated(deps: CreateDeps, entry: InventoryEntry, key: KeyDe
 
 /** Looks for the KMS key with the entry's request id, until a lagging listing would show it. */
 async function findCreated(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
-  const listedBy = new Date(entry.intendedAt).getTime() + LISTING_LAG_MS
+  // a clock that was set back must not make it wait for longer
+  const since = Math.min(new Date(entry.intendedAt).getTime(), deps.clock.now().getTime())
   let said = false
   for (;;) {
     const found = await findByRequest(deps, entry)
     if (found !== undefined) return found
-    const left = listedBy - deps.clock.now().getTime()
+    const left = since + LISTING_LAG_MS - deps.clock.now().getTime()
     if (left <= 0) return undefined
     if (!said) deps.progress.step("waiting until KMS' listing of keys would show a key that was made a moment ago")
     said = true
@@ -84,14 +83,25 @@ async function findCreated(deps: CreateDeps, entry: InventoryEntry): Promise<Key
   }
 }
 
+/**
+ * The key with the entry's request id among its tags. The id is random, so it is proof by itself; how old a key is is not
+ * asked, since the clocks of KMS and of this host may differ.
+ *
+ * @throws ERR_KMS_ACCESS_DENIED where it was not found and a key that it might be does not show its tags
+ */
 async function findByRequest(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
-  const oldest = new Date(entry.intendedAt).getTime() - CLOCK_TOLERANCE_MS
+  let hidden: KeyferryError | undefined
   const look = async ({ keyId }: { keyId: string }): Promise<KeyDescription | undefined> => {
     const key = await deps.kms.describeKey(keyId).catch(unlessHidden)
     if (key?.origin !== "EXTERNAL" || key.keyState !== "PendingImport") return undefined
-    if (key.creationDate !== null && key.creationDate.getTime() < oldest) return undefined
-    const tags = await deps.kms.listResourceTags(keyId)
-    return tags[TAGS.request] === entry.requestId ? key : undefined
+    try {
+      const tags = await deps.kms.listResourceTags(keyId)
+      return tags[TAGS.request] === entry.requestId ? key : undefined
+    } catch (error) {
+      unlessHidden(error)
+      if (error instanceof KeyferryError && error.code === "ERR_KMS_ACCESS_DENIED") hidden ??= error
+      return undefined
+    }
   }
   let batch: { keyId: string }[] = []
   const lookAll = async (): Promise<KeyDescription | undefined> =>
@@ -103,10 +113,12 @@ async function findByRequest(deps: CreateDeps, entry: InventoryEntry): Promise<K
     if (found !== undefined) return found
     batch = []
   }
-  return await lookAll()
+  const found = await lookAll()
+  if (found === undefined && hidden !== undefined) throw hidden
+  return found
 }
 
-/** Keys of others that may not be described, or went away since they were listed, are not the one looked for. */
+/** Keys of others that may not be seen, or went away since they were listed, are not the one looked for. */
 function unlessHidden(error: unknown): undefined {
   if (error instanceof KeyferryError && ["ERR_KMS_ACCESS_DENIED", "ERR_KMS_KEY_NOT_FOUND"].includes(error.code))
     return undefined

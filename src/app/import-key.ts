@@ -112,7 +112,7 @@ async function importUnderNewParameters(
   pin: Pick<ImportTerms, "importType" | "keyMaterialId">,
 ): Promise<Imported> {
   const { wrappingAlgorithm, wrappingKeySpec } = step.capability
-  const parameters: ImportParameters = await settled(deps, () =>
+  const parameters: ImportParameters = await settled(deps, entry.keyArn, () =>
     deps.kms.getParametersForImport(entry.keyArn, wrappingAlgorithm, wrappingKeySpec),
   )
   deps.progress.step(`wrapping key ${parameters.wrappingKey.fingerprint} (${wrappingKeySpec})`)
@@ -145,7 +145,7 @@ export async function sendImport(
     validTo: terms.validTo === null ? null : rfc3339(terms.validTo),
   }
   await deps.inventory.put({ ...entry, importing })
-  const answer = await settled(deps, () =>
+  const answer = await settled(deps, entry.keyArn, () =>
     deps.kms.importKeyMaterial(entry.keyArn, parameters.importToken, wrapped.bytes, terms),
   )
   deps.progress.step(

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import type { Custody } from "../core/custody.js"
-import { errorOf, KeyferryError } from "../core/error.js"
+import { errorAfter, KeyferryError } from "../core/error.js"
 import { validToFrom } from "../core/expiry.js"
 import type { ImportParameters } from "../core/import-parameters.js"
 import { beginEntry, type ImportRecord, type InventoryEntry } from "../core/inventory.js"
@@ -11,6 +11,7 @@ import { labelOf } from "../core/source-key.js"
 import { type Bundle, sameKey } from "../core/transfer.js"
 import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "../core/wrapping-algorithm.js"
 import { sha256 } from "../core/wrapping-key.js"
+import { accountOf, refuseOtherAccount } from "./account.js"
 import type { Deps } from "./deps.js"
 import { recordProof, sendImport } from "./import-key.js"
 import { assertTakesImport, resolveKey } from "./kms-key.js"
@@ -46,6 +47,7 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
   if (!isKeySpec(key.keySpec))
     throw new KeyferryError("ERR_KMS_KEY_MISMATCH", `key material of ${key.keySpec} cannot be imported`)
   assertTakesImport(key, { keySpec: request.bundle?.keySpec ?? key.keySpec, pendingOnly: false })
+  await refuseOtherAccount(deps, request, () => Promise.resolve(accountOf(key.keyArn)))
   const validTo = validToFrom(request.expiresIn, deps.clock.now())
   const { entry, evidence } = await gather(deps, request, key, key.keySpec)
   try {
@@ -66,7 +68,7 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
     }
     return keyResult(done, record, "done", null)
   } catch (error) {
-    throw errorOf(error, `${request.name} (${key.keyArn})`)
+    throw errorAfter(error, `${request.name} (${key.keyArn})`)
   }
 }
 

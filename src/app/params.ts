@@ -8,6 +8,7 @@ import { wrapCandidates, type WantedAlgorithm } from "../core/negotiation.js"
 import type { Token } from "../core/ports.js"
 import { labelOf, newSourceKeyId } from "../core/source-key.js"
 import type { WrappingAlgorithm } from "../core/wrapping-algorithm.js"
+import { callersAccount, refuseOtherAccount } from "./account.js"
 import { createKeyOnce } from "./create-key.js"
 import type { Deps } from "./deps.js"
 import { assertTakesImport, resolveKey } from "./kms-key.js"
@@ -56,9 +57,12 @@ export async function params(deps: ParamsDeps, request: ParamsRequest): Promise<
   if (described !== null) assertTakesImport(described, { keySpec, pendingOnly: false })
   const { algorithm, why } = await choose(deps, keySpec, request)
   deps.progress.step(`algorithm ${algorithm}: ${why}`)
+  if (described === null && request.create !== null) {
+    await refuseOtherAccount(deps, request.create, () => callersAccount(deps))
+  }
   const keyArn = described?.keyArn ?? (await ensureKey(deps, request))
   try {
-    const parameters = await settled(deps, () =>
+    const parameters = await settled(deps, keyArn, () =>
       deps.kms.getParametersForImport(keyArn, algorithm, request.wrappingKeySpec),
     )
     return { parameters, keySpec, why }

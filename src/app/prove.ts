@@ -32,11 +32,11 @@ export async function proveBy(
 ): Promise<Proof> {
   if (evidence.kind === "none") return { kind: "none", result: "accepted" }
   if (evidence.kind === "public-key") {
-    const theirs = await settled(deps, () => deps.kms.getPublicKey(keyArn))
+    const theirs = await settled(deps, keyArn, () => deps.kms.getPublicKey(keyArn))
     return { kind: "public-key", result: sha256(theirs) === sha256(evidence.publicKey) ? "proven" : "failed" }
   }
   const algorithm = KEY_SPECS[keySpec].mac?.algorithm ?? ""
-  const same = await settled(deps, () => deps.kms.verifyMac(keyArn, evidence.nonce, evidence.mac, algorithm))
+  const same = await settled(deps, keyArn, () => deps.kms.verifyMac(keyArn, evidence.nonce, evidence.mac, algorithm))
   return { kind: "mac", result: same ? "proven" : "failed" }
 }
 

@@ -2,12 +2,10 @@ import { CUSTODIES, type Custody } from "../core/custody.js"
 import { KeyferryError } from "../core/error.js"
 import { validToFrom } from "../core/expiry.js"
 import type { InventoryEntry } from "../core/inventory.js"
-import { parseKeyArn } from "../core/key-arn.js"
 import type { KeySpec, KeyUsage, WrappingKeySpec } from "../core/key-spec.js"
 import { wrapCandidates, type WantedAlgorithm, type WrapPolicy } from "../core/negotiation.js"
 import type { WrapRequest } from "../core/ports.js"
 import type { TokenInfo } from "../core/token-info.js"
-import type { Deps } from "./deps.js"
 import { refuseUnavailable } from "./source-keys.js"
 
 export interface ProvisionRequest {
@@ -88,28 +86,4 @@ export function refuseEarly(
     )
   }
   return wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, policy)
-}
-
-/** Account and partition of a source key are fixed at its first import (invariant I3). */
-export async function refuseOtherAccount(
-  deps: Pick<Deps, "inventory" | "kms">,
-  request: ProvisionRequest,
-  chosen: string | null,
-): Promise<void> {
-  const first = (await deps.inventory.list(request.name)).find(
-    ({ keyArn, owner, target }) => keyArn !== null && owner === request.owner && target !== request.target,
-  )
-  const fixed = parseKeyArn(first?.keyArn ?? "")
-  if (fixed === undefined) return
-  const { account, arn } =
-    chosen === null ? await deps.kms.callerIdentity() : { account: parseKeyArn(chosen)?.account, arn: chosen }
-  const partition = arn.split(":")[1]
-  if (account === fixed.account && partition === fixed.partition) return
-  throw new KeyferryError(
-    "ERR_POLICY_REFUSED",
-    `the source key of ${request.name} belongs to account ${fixed.account} in ${fixed.partition}; this is ${account ?? "?"} in ${partition ?? "?"}`,
-    {
-      hint: "account and partition of a source key are fixed at its first import: use another --name, or the right credentials",
-    },
-  )
 }

@@ -1,21 +1,16 @@
 import { randomUUID } from "node:crypto"
-import { errorOf, KeyferryError } from "../core/error.js"
+import { errorAfter, errorOf, KeyferryError } from "../core/error.js"
 import { beginEntry, type InventoryEntry } from "../core/inventory.js"
 import { type KeyResult, keyResult } from "../core/key-result.js"
 import type { Choice } from "../core/negotiation.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "../core/source-key.js"
 import { pointAlias, refuseTakenAlias } from "./alias.js"
+import { accountOf, callersAccount, refuseOtherAccount } from "./account.js"
 import { createKeyOnce } from "./create-key.js"
 import type { Deps } from "./deps.js"
 import { importKey, provable } from "./import-key.js"
 import { assertTakesImport, resolveKey } from "./kms-key.js"
-import {
-  type ProvisionRequest,
-  refuseConflict,
-  refuseEarly,
-  refuseOtherAccount,
-  refuseOtherToken,
-} from "./provision-request.js"
+import { type ProvisionRequest, refuseConflict, refuseEarly, refuseOtherToken } from "./provision-request.js"
 import { chooseTested, refuseCustody, takeSourceKey } from "./source-keys.js"
 import { identityTags } from "./tags.js"
 
@@ -56,7 +51,9 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   const keyId = request.keyId ?? known?.keyArn ?? null
   const chosen = keyId === null ? null : await chooseKey(deps, request, keyId, known)
   if (request.alias !== null) await refuseTakenAlias(deps.kms, request.alias, chosen ?? known?.keyArn ?? null)
-  await refuseOtherAccount(deps, request, chosen)
+  await refuseOtherAccount(deps, request, async () =>
+    chosen === null ? await callersAccount(deps) : accountOf(chosen),
+  )
 
   let entry = known ?? newEntry(deps, request, existing)
   if (entry.keyArn === null) {
@@ -70,7 +67,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     await tagTaken(deps, made, request)
     return await fill(deps, request, made, { existing, capability, why, resumed: known !== undefined })
   } catch (error) {
-    throw errorOf(error, `${request.name} (${made.keyArn})`)
+    throw errorAfter(error, `${request.name} (${made.keyArn})`)
   }
 }
 

@@ -5,6 +5,7 @@ import type { Token, WrapCapability, WrappedKeyMaterial, WrapRequest } from "../
 import { identityOf, type SourceKey } from "../core/source-key.js"
 import { base64, type Bundle } from "../core/transfer.js"
 import { sha256 } from "../core/wrapping-key.js"
+import { accountOf, refuseOtherAccount } from "./account.js"
 import type { Deps } from "./deps.js"
 import { evidenceOf } from "./prove.js"
 import { chooseTested } from "./source-keys.js"
@@ -22,7 +23,7 @@ export interface WrapResult {
  * @throws ERR_FINGERPRINT_MISMATCH before anything is wrapped; ERR_KEY_NOT_EXTRACTABLE, ERR_NO_USABLE_ALGORITHM
  */
 export async function wrap(
-  deps: Pick<Deps, "token" | "progress" | "policy">,
+  deps: Pick<Deps, "token" | "inventory" | "policy">,
   source: SourceKey,
   parameters: ImportParameters,
   expectFingerprint: string | null,
@@ -40,11 +41,14 @@ export async function wrap(
       key: source.label,
     })
   }
+  const identity = identityOf(source.label)
+  if (identity !== undefined) {
+    await refuseOtherAccount(deps, { ...identity, target: null }, () => Promise.resolve(accountOf(parameters.keyArn)))
+  }
   const candidates = wrapCandidates(source.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
   const capability = await proven(deps.token, candidates, source)
   const wrapped = await deps.token.wrap(source, wrappingKey, capability)
   const { id, label, custody, kcv, publicKeyFingerprint, attributes } = source
-  const identity = identityOf(label)
   return {
     wrapped,
     source,

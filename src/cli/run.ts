@@ -1,4 +1,5 @@
 import yargs from "yargs"
+import { coreDumpsOff } from "../core-dump.js"
 import { EXIT_CODES } from "../core/exit-code.js"
 import { KeyferryError } from "../core/error.js"
 import { createLog } from "../log/log.js"
@@ -74,6 +75,8 @@ async function runCommand(
   const format = logFormat === "json" ? "json" : "text"
   const log = await createLog({ verbose: verbose ?? false, format })
   const progress = format === "json" ? loggedProgress(log) : terminalProgress(process.stderr, { quiet: json })
+  // whoever reads a secret waits for it
+  void coreDumpsOff()
   const stopped = endOnSignals({ graceful: command.handlesSignals === true })
   log.event("run.started", { command: command.name, version })
   try {

@@ -22,7 +22,6 @@ const ERROR_ROWS = {
     retry: "never",
     hint: "give --expires-in as a duration under 365 days such as 90d or 12h, or `never`",
   },
-  ERR_CONFIG_INVALID: { exit: "CONFIG", retry: "never", hint: "correct the setting that the message names" },
   ERR_POLICY_REFUSED: { exit: "CONFIG", retry: "never", hint: "ask whoever answers for the policy before changing it" },
   ERR_CUSTODY_REFUSED: {
     exit: "CONFIG",
@@ -295,11 +294,6 @@ const ERROR_ROWS = {
   },
 
   // everything else
-  ERR_INTERRUPTED: {
-    exit: "TEMPFAIL",
-    retry: "later",
-    hint: "run the same command again: it goes on where it stopped",
-  },
   ERR_BUG: {
     exit: "SOFTWARE",
     retry: "never",
@@ -353,11 +347,13 @@ export class KeyferryError extends Error {
 
 /** The same failure, said of a key; an error that already names one is returned as it is. */
 export function errorOf(error: unknown, key: string): unknown {
-  if (!(error instanceof KeyferryError) || error.key !== null) return error
-  return new KeyferryError(error.code, error.message, {
-    cause: error.cause,
-    key,
-    hint: error.hint,
-    causes: error.causes,
-  })
+  return error instanceof KeyferryError && error.key !== null ? error : errorAfter(error, key)
+}
+
+/** The same failure, said of what was made before it, whatever key it named itself: that must not be forgotten. */
+export function errorAfter(error: unknown, made: string): unknown {
+  if (!(error instanceof KeyferryError)) return error
+  const { code, message, cause, hint, causes, key } = error
+  const about = key === null || made.includes(key) || message.includes(key) ? message : `${message} (${key})`
+  return new KeyferryError(code, about, { cause, key: made, hint, causes })
 }

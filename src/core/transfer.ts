@@ -228,8 +228,9 @@ function jsonObject(json: string, path: string): Fields {
   let value: unknown
   try {
     value = JSON.parse(json)
-  } catch (cause) {
-    throw new KeyferryError("ERR_TRANSFER_INVALID", `${path} is not JSON`, { cause })
+  } catch {
+    // the parser's own words would quote what it read, which may be an import token
+    throw new KeyferryError("ERR_TRANSFER_INVALID", `${path} is not JSON`)
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new KeyferryError("ERR_TRANSFER_INVALID", `${path} is not a JSON object`)

@@ -47,3 +47,17 @@ export function keyDescription(metadata: KeyMetadata | undefined, operation: str
     currentKeyMaterialId: key.CurrentKeyMaterialId ?? null,
   }
 }
+
+/**
+ * The answer of CreateKey. One that lacks something is an answer all the same: a key was made, so it must be looked for.
+ *
+ * @throws ERR_KMS_OUTCOME_UNKNOWN
+ */
+export function createdKey(metadata: KeyMetadata | undefined): KeyDescription {
+  try {
+    return keyDescription(metadata, "CreateKey")
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new KeyferryError("ERR_KMS_OUTCOME_UNKNOWN", message, { cause })
+  }
+}

@@ -2,7 +2,7 @@ import { KMSClient, type KMSClientConfig } from "@aws-sdk/client-kms"
 import type { STSClient } from "@aws-sdk/client-sts"
 import { loadSharedConfigFiles } from "@smithy/core/config"
 import { KeyferryError } from "../core/error.js"
-import { followsKms, type NamedEndpoint, namedEndpoint, type ProfileSettings, refuseUnsafe } from "./endpoint.js"
+import { endpointOfSts, type NamedEndpoint, namedEndpoint, type ProfileSettings, refuseUnsafe } from "./endpoint.js"
 import { retryMiddleware, RETRY_PLACE } from "./retry.js"
 import { certificateAuthorities, DEFAULT_TIMEOUTS, requestHandler, SILENT, type Timeouts } from "./transport.js"
 
@@ -42,7 +42,7 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   const endpoint = namedEndpoint("KMS", sources)
   const fips = options.fips ?? (env["AWS_USE_FIPS_ENDPOINT"] ?? settings["use_fips_endpoint"]) === "true"
   refuseUnsafe(endpoint, fips, env)
-  const stsEndpoint = endpoint !== null && followsKms(endpoint) ? endpoint : namedEndpoint("STS", sources)
+  const stsEndpoint = endpointOfSts(endpoint, namedEndpoint("STS", sources))
 
   const ca = await certificateAuthorities(env["AWS_CA_BUNDLE"] ?? settings["ca_bundle"])
   const common = {

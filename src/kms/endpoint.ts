@@ -21,7 +21,7 @@ interface EndpointSources {
 /**
  * The endpoint that was named for a service (`KMS`, `STS`), or null for AWS' own: flag, AWS_ENDPOINT_URL_<SERVICE>,
  * AWS_ENDPOINT_URL, then the profile (AWS SDKs and Tools Reference Guide, "Service-specific endpoints"). The flag names
- * the endpoint of KMS; STS follows by {@link followsKms}.
+ * the endpoint of KMS; STS follows by {@link endpointOfSts}.
  *
  * @throws ERR_KMS_ENDPOINT_REFUSED (invariant I3)
  */
@@ -83,9 +83,13 @@ function isAwsHost(hostname: string): boolean {
   return AWS_DOMAINS.some((domain) => hostname.endsWith(`.${domain}`))
 }
 
-/** Whether STS is asked at the endpoint named for KMS: so it is for a local double, which is never mixed with AWS. */
-export function followsKms(endpoint: NamedEndpoint): boolean {
-  return !isAwsHost(new URL(endpoint.url).hostname)
+/**
+ * Where STS is asked: where it was named for STS by itself; else with KMS, unless that is AWS' own name, since a local
+ * double is never mixed with AWS; else where all services were named.
+ */
+export function endpointOfSts(kms: NamedEndpoint | null, sts: NamedEndpoint | null): NamedEndpoint | null {
+  if (sts !== null && /\bsts\b/i.test(sts.origin.replaceAll("_", " "))) return sts
+  return kms !== null && !isAwsHost(new URL(kms.url).hostname) ? kms : sts
 }
 
 /**

@@ -2,7 +2,7 @@
  * What is known of a request that failed:
  * - `throttled`: KMS turned it away unread
  * - `unsent`: no connection came about, so KMS never saw it
- * - `lost`: it was sent, and no answer came: it may have taken effect
+ * - `lost`: it was sent, and no answer came that can be read: it may have taken effect
  * - `fault`: KMS answered with a passing fault (5xx): it may have taken effect
  * - `skewed`: refused for this machine's clock, which the SDK has set right since
  * - `refused`: KMS answered, and another attempt would be answered alike
@@ -47,7 +47,9 @@ export function faultOf(error: NativeError): Fault {
   const { httpStatusCode: status } = $metadata
   if (THROTTLED.has(name) || status === 429) return "throttled"
   if ($metadata.clockSkewCorrected === true) return "skewed"
-  if (status !== undefined) return status >= 500 ? "fault" : "refused"
+  if (status !== undefined && status >= 300) return status >= 500 ? "fault" : "refused"
+  // all went well by its status, and what followed broke off or is no answer of AWS
+  if (status !== undefined || name === "SyntaxError") return "lost"
   if (UNSENT.has(code) || syscall === "connect" || UNSENT_MESSAGE.test(message)) return "unsent"
   if (LOST.has(code) || name === "TimeoutError") return "lost"
   return "refused"

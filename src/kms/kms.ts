@@ -16,7 +16,7 @@ import { errorOf, KeyferryError } from "../core/error.js"
 import type { KeyRotation, Kms } from "../core/ports.js"
 import { Secret } from "../core/secret.js"
 import { parseWrappingKey } from "../core/wrapping-key.js"
-import { keyDescription, required, requiredBytes, sameKey } from "./answer.js"
+import { createdKey, keyDescription, required, requiredBytes, sameKey } from "./answer.js"
 import { caller, type KmsCall, paged } from "./call.js"
 import { type KmsOptions, openClients } from "./client.js"
 import { watchServerTime } from "./server-time.js"
@@ -66,7 +66,7 @@ export async function openKms(
         Tags: tagList(tags),
       } as const
       const output = await call({ operation: "CreateKey", input }, () => client.send(new CreateKeyCommand(input)))
-      return { key: keyDescription(output.KeyMetadata, "CreateKey"), requestId: output.$metadata.requestId ?? null }
+      return { key: createdKey(output.KeyMetadata), requestId: output.$metadata.requestId ?? null }
     },
 
     async describeKey(keyId) {

@@ -8,8 +8,6 @@ import { type Fault, faultOf, type NativeError } from "./fault.js"
 interface RetryRow {
   /** What is tried again. */
   readonly on: readonly Fault[]
-  /** Refusals that pass once a key just made is known everywhere (Developer Guide, "Eventual consistency"). */
-  readonly settling?: readonly string[]
 }
 
 const READ: RetryRow = { on: ["throttled", "unsent", "lost", "fault", "skewed"] }
@@ -18,16 +16,15 @@ const ONCE: RetryRow = { on: ["throttled"] }
 
 /**
  * What each operation does about a request that failed: the only retry there is, in place of the SDK's, which also
- * repeats a CreateKey whose answer was lost (and so leaves a second KMS key) and a LimitExceededException.
+ * repeats a CreateKey whose answer was lost (and so leaves a second KMS key) and a LimitExceededException. A refusal
+ * that passes, of a key made a moment ago, is for who made it to wait for (`app/settle.ts`).
  */
 const RETRIES: Readonly<Record<string, RetryRow>> = {
   CreateKey: ONCE,
   // a lost answer would come back as AlreadyExistsException: whoever asked looks where the alias points
   CreateAlias: ONCE,
-  TagResource: { ...READ, settling: ["NotFoundException"] },
-  GetParametersForImport: { ...READ, settling: ["NotFoundException"] },
   // the same token and material again: KMS answers as it did the first time (KMS.md A3)
-  ImportKeyMaterial: { ...READ, settling: ["NotFoundException"] },
+  ImportKeyMaterial: READ,
 }
 
 /** NEW_KEY_MATERIAL a second time is refused as already associated, which must not be taken for a refusal of the first. */
@@ -39,7 +36,6 @@ const PACES: Readonly<Record<"throttled" | "other", { readonly attempts: number;
   other: { attempts: 3, baseMs: 100 },
 }
 const CAP_MS = 8_000
-const SETTLING_BASE_MS = 500
 
 function rowOf(operation: string, input: object): RetryRow {
   if (operation === "ImportKeyMaterial" && "ImportType" in input && input.ImportType === "NEW_KEY_MATERIAL") {
@@ -57,11 +53,10 @@ export function leavesOpen(operation: string, input: object, fault: Fault): bool
 function waitBefore(next: { row: RetryRow; attempt: number; error: NativeError; maxAttempts: number }): number | null {
   const { row, attempt, error, maxAttempts } = next
   const fault = faultOf(error)
-  const settles = fault === "refused" && row.settling?.includes(error.name ?? "") === true
-  if (!settles && !row.on.includes(fault)) return null
+  if (!row.on.includes(fault)) return null
   const pace = PACES[fault === "throttled" ? "throttled" : "other"]
   if (attempt >= Math.min(pace.attempts, maxAttempts)) return null
-  const full = Math.min((settles ? SETTLING_BASE_MS : pace.baseMs) * 2 ** (attempt - 1), CAP_MS)
+  const full = Math.min(pace.baseMs * 2 ** (attempt - 1), CAP_MS)
   return full / 2 + randomInt(full / 2 + 1)
 }
 

@@ -7,7 +7,7 @@ import { KeyferryError } from "#src/core/error.js"
 import { KEY_SPECS, type WrappingKeySpec } from "#src/core/key-spec.js"
 import { Secret } from "#src/core/secret.js"
 import { parseWrappingKey } from "#src/core/wrapping-key.js"
-import { openWork, OWNER, POLICY, type Work } from "#src/wiring.js"
+import { openWork, OWNER, type Work } from "#src/wiring.js"
 import { type Cell, CELLS, isTaken } from "./cells.js"
 
 const THIS_FILE = fileURLToPath(import.meta.url)
@@ -102,8 +102,7 @@ async function carried(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Ca
     ...{ keyArn: result.keyArn, wrappingAlgorithm, wrappingKeySpec, wrappingKey },
     ...{ importToken: new Secret(Uint8Array.of(1)), parametersValidTo: null, requestId: null },
   }
-  const deps = { token: work.token, progress: work.progress, policy: POLICY }
-  const { wrapped } = await wrap(deps, source, parameters, null)
+  const { wrapped } = await wrap(work, source, parameters, null)
   const { proof, mac } = KEY_SPECS[keySpec]
   return {
     wrapPath: result.wrapPath,

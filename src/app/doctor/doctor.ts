@@ -7,8 +7,8 @@ import { examineToken, type TokenDoor } from "./token-checks.js"
 export interface DoctorDeps {
   /** Null where no token was named. */
   readonly door: TokenDoor | null
-  /** Opens KMS; null where no Region was named. */
-  readonly openKms: (() => Promise<Kms>) | null
+  /** Opens KMS; throws ERR_KMS_REGION_MISSING where no Region was named. */
+  readonly openKms: () => Promise<Kms>
   readonly inventory: Inventory
   /** What the process and its folders show: settled at the edge, reported here. */
   readonly surroundings: () => Promise<readonly CheckedLine[]>

@@ -7,16 +7,16 @@ const SKEW_WARN_SECONDS = 60
 const SKEW_FAIL_SECONDS = 300
 
 /** Checks credentials, endpoint and clock; nothing is changed in KMS. */
-export async function examineKms(openKms: (() => Promise<Kms>) | null): Promise<readonly CheckedLine[]> {
-  if (openKms === null) {
-    return [warn("kms", "no AWS Region is given, so KMS was not checked", "give --region on a host that reaches AWS")]
-  }
+export async function examineKms(openKms: () => Promise<Kms>): Promise<readonly CheckedLine[]> {
   const lines: CheckedLine[] = []
   let kms: Kms
   try {
     kms = await openKms()
   } catch (error) {
-    return [failed("kms", error)]
+    // a host with the token alone has no Region, and needs none
+    const without = error instanceof KeyferryError && error.code === "ERR_KMS_REGION_MISSING"
+    const hint = "give --region on a host that reaches AWS"
+    return [without ? warn("kms", "no AWS Region is given, so KMS was not checked", hint) : failed("kms", error)]
   }
   try {
     const { account, arn } = await kms.callerIdentity()

@@ -64,12 +64,11 @@ export const wrap = defineCommand({
     await refuseExisting(args.out)
     await refuseExisting(sidecar)
 
-    const { openTokenOnly, OWNER, POLICY } = await import("../../wiring.js")
+    const { openTokenAndState, OWNER } = await import("../../wiring.js")
     const { wrap: wrapKey } = await import("../../app/wrap.js")
-    await using token = await openTokenOnly(args, surroundings)
-    const source = await namedSource(token, OWNER, name)
-    const deps = { token, progress: surroundings.progress, policy: POLICY }
-    const { wrapped, bundle } = await wrapKey(deps, source, parameters, fingerprint)
+    await using work = await openTokenAndState(args, surroundings, { readOnly: true })
+    const source = await namedSource(work.token, OWNER, name)
+    const { wrapped, bundle } = await wrapKey(work, source, parameters, fingerprint)
     await writeOutput(sidecar, encodeBundle(bundle))
     await writeOutput(args.out, wrapped.bytes)
 
