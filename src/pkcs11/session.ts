@@ -97,7 +97,11 @@ export class SessionPool implements Disposable {
         return open
       } catch (error) {
         // the token has fewer than it says; go on with those that it gave
-        if (ckrOf(error) !== "CKR_SESSION_COUNT") throw error
+        if (ckrOf(error) !== "CKR_SESSION_COUNT") {
+          // the room is still there, and nobody else would tell the one who waits for it
+          this.#waiting.shift()?.(null)
+          throw error
+        }
         this.#limit = Math.max(this.#lent, 1)
         if (this.#lent === 0) {
           this.#lent++

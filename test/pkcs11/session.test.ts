@@ -142,6 +142,30 @@ describe("SessionPool", () => {
     }
   })
 
+  it("settles every waiter once no session opens any more", async () => {
+    const { module, pool: sessions } = pool(2)
+    const { lib } = module.module
+    try {
+      const jobs = Array.from({ length: 8 }, (_, index) =>
+        sessions.withSession(async () => {
+          await new Promise((resolve) => setImmediate(resolve))
+          if (index === 1) lib.C_Finalize()
+          if (index > 0) await failing("CKR_CRYPTOKI_NOT_INITIALIZED")()
+        }),
+      )
+      const codes = jobs.map((job) =>
+        job.then(
+          () => "ok",
+          (error: unknown) => (error instanceof KeyferryError ? error.code : String(error)),
+        ),
+      )
+      expect(await Promise.all(codes)).to.deep.equal(["ok", ...Array<string>(7).fill("ERR_TOKEN_UNAVAILABLE")])
+    } finally {
+      await sessions.drain()
+      module[Symbol.dispose]()
+    }
+  })
+
   it("lends the anchor where the token allows a single session", async () => {
     const { module, pool: sessions, count } = pool(0)
     try {
