@@ -113,9 +113,10 @@ export function template(
  * a whole when one attribute is unknown; those that the token answered are asked for together from then on.
  */
 export class AttributeReader {
-  /** By class and key type: the attributes that the token has for it. */
+  /** By kind: the attributes that the token has for it. */
   readonly #known = new Map<string, readonly (typeof READ_BACK)[number][]>()
 
+  /** `kind` names the class and key type, or a use whose objects are all of one. */
   read(session: Session, object: Handle, kind: string): KeyObjectFacts {
     const known = this.#known.get(kind)
     const together = known && readTogether(session, object, known)

@@ -7,7 +7,7 @@ import { identityOf, type SourceKey } from "../core/source-key.js"
 import type { KeyAttributes } from "../core/key-attributes.js"
 import { sha256 } from "../core/wrapping-key.js"
 import { type AttributeReader, CKA, type KeyObjectFacts, template, ulongOf } from "./attribute.js"
-import { findObjects, getSome, type Handle, type Session, type Template } from "./cryptoki.js"
+import { findObjects, getAttribute, getSome, type Handle, type Session, type Template } from "./cryptoki.js"
 import { ckrOf } from "./error.js"
 import { publicKeyOf, withoutZeros } from "./public-key.js"
 
@@ -103,7 +103,9 @@ function assemble(session: Session, reader: AttributeReader, group: readonly Can
   if (another) return stray("several keys carry one ID and label")
   if (id === "") return stray("a key without CKA_ID")
 
-  const facts = reader.read(session, main.object, String(main.class))
+  // an RSA key has attributes that an EC key lacks, though both are private keys
+  const keyType = ulongOf(getAttribute(session, main.object, CKA.keyType))
+  const facts = reader.read(session, main.object, `${main.class} ${keyType ?? "unknown"}`)
   const keySpec = keySpecOf(facts)
   if (keySpec === undefined) return stray(`a key of no KMS key spec (${facts.attributes.keyType})`)
   if (!isAsymmetric(keySpec)) {

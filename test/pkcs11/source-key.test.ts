@@ -191,6 +191,14 @@ describe("source keys", () => {
     }
   })
 
+  it("finds an RSA key after an EC key, which has other attributes", async () => {
+    await using token = await open(softhsm())
+    for (const keySpec of ["ECC_NIST_P256", "RSA_2048", "ECC_NIST_P384", "HMAC_256", "SYMMETRIC_DEFAULT"] as const) {
+      const key = await token.generateSourceKey(newKey({ keySpec }))
+      expect(await token.findSourceKeys({ id: key.id })).to.deep.equal([key])
+    }
+  })
+
   it("does not choose between two keys of one identity", async () => {
     await using token = await open(softhsm())
     using other = client()
