@@ -80,9 +80,15 @@ function acceptedBefore({ entry, prove }: ImportStep): Imported | undefined {
 }
 
 async function importAndProve(deps: ImportDeps, step: ImportStep): Promise<Imported> {
-  const first = await importOnce(deps, step, step.entry, {})
-  const proof = await proveAgainstToken(deps, step.source, step.entry.keyArn)
-  return await recordProof(deps, first.entry, first.record, proof)
+  // material that expired is imported again as what the KMS key is bound to, and KMS itself compares
+  const bound = step.entry.imports.findLast(({ proof }) => proof.result !== "failed")?.keyMaterialId ?? null
+  const pin = bound === null ? {} : ({ importType: "EXISTING_KEY_MATERIAL", keyMaterialId: bound } as const)
+  const { entry, record } = await importOnce(deps, step, step.entry, pin)
+  const proof: Proof =
+    bound === null
+      ? await proveAgainstToken(deps, step.source, step.entry.keyArn)
+      : { kind: "key-material-id", result: "proven" }
+  return await recordProof(deps, entry, record, proof)
 }
 
 interface Imported {

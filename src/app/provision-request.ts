@@ -79,6 +79,12 @@ export function refuseEarly(
   const { custody, expiresIn, keySpec, wrappingKeySpec, wrappingAlgorithm } = request
   validToFrom(expiresIn, now)
   refuseUnavailable(custody)
+  if (request.keyId !== null && (request.description !== null || request.multiRegion)) {
+    throw new KeyferryError(
+      "ERR_USAGE",
+      "--description and --multi-region are for a KMS key that is made, not for --key-id",
+    )
+  }
   if (!CUSTODIES[custody].reimport && !(request.acceptNoReimport && expiresIn === "never")) {
     throw new KeyferryError(
       "ERR_NOT_ACKNOWLEDGED",

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { errorAfter, errorOf, KeyferryError } from "../core/error.js"
-import { beginEntry, type InventoryEntry } from "../core/inventory.js"
+import { beginEntry, type ImportRecord, type InventoryEntry } from "../core/inventory.js"
 import { type KeyResult, keyResult } from "../core/key-result.js"
 import type { Choice } from "../core/negotiation.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "../core/source-key.js"
@@ -32,10 +32,12 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     refuseConflict(known, request)
     refuseOtherToken(known, deps.token.info)
   }
-  const done = known === undefined ? undefined : finished(known, request)
+  if (known !== undefined && request.keyId !== null) await refuseOtherKey(deps, known, request.keyId)
+  const done = known === undefined ? undefined : finished(known, request, deps.clock.now())
   if (done !== undefined) {
+    sayUnchanged(deps, done.record, request)
     // the alias is given last: a run that died before it left only that to do
-    const aliased = request.alias !== null && (await giveAlias(deps, request.alias, done.entry.keyArn))
+    const aliased = await giveAlias(deps, done.entry)
     if (!aliased) deps.progress.step(`${request.name} is provisioned already; nothing to do`)
     return keyResult(done.entry, done.record, aliased ? "done" : "nothing", null)
   }
@@ -87,14 +89,41 @@ async function fill(
     expiresIn: request.expiresIn,
     prove: request.prove,
   })
-  if (request.alias !== null) await giveAlias(deps, request.alias, entry.keyArn)
+  await giveAlias(deps, imported.entry)
   return keyResult(imported.entry, imported.record, "done", with_.why)
 }
 
-async function giveAlias(deps: Deps, alias: string, keyArn: string): Promise<boolean> {
+/** Gives the KMS key the alias of its entry, and writes down that it has it; true if that was still to be done. */
+async function giveAlias(deps: Deps, entry: InventoryEntry & { readonly keyArn: string }): Promise<boolean> {
+  const { alias, aliasGiven, keyArn } = entry
+  if (alias === null || aliasGiven) return false
   const given = await pointAlias(deps.kms, alias, keyArn)
+  await deps.inventory.put({ ...entry, aliasGiven: true })
   if (given) deps.progress.step(`alias ${alias}`)
   return given
+}
+
+/** A finished import stays as it is: flags that ask for another one are named, since they change nothing here. */
+function sayUnchanged(deps: Deps, record: ImportRecord, request: ProvisionRequest): void {
+  const never = request.expiresIn === "never"
+  const asked = [
+    never !== (record.validTo === null) &&
+      `--expires-in ${request.expiresIn} (it expires ${record.validTo ?? "never"})`,
+    request.wrappingAlgorithm !== "auto" &&
+      request.wrappingAlgorithm !== record.wrappingAlgorithm &&
+      `--wrapping-algorithm ${request.wrappingAlgorithm} (it was ${record.wrappingAlgorithm})`,
+    request.wrappingKeySpec !== record.wrappingKeySpec &&
+      `--wrapping-key-spec ${request.wrappingKeySpec} (it was ${record.wrappingKeySpec})`,
+  ].filter((text) => text !== false)
+  if (asked.length > 0)
+    deps.progress.warn(`${request.name} is imported already, and stays as it is: not ${asked.join(", not ")}`)
+}
+
+/** `--key-id` on a name that stands for a KMS key already must be that key. */
+async function refuseOtherKey(deps: Deps, known: InventoryEntry, keyId: string): Promise<void> {
+  const { keyArn } = await resolveKey(deps.kms, keyId)
+  if (known.keyArn === null || known.keyArn === keyArn) return
+  throw new KeyferryError("ERR_NAME_TAKEN", `the name ${known.name} stands for ${known.keyArn}, not for ${keyArn}`)
 }
 
 async function ensureSource(
@@ -157,11 +186,14 @@ async function clearHalfMade(
 function finished(
   entry: InventoryEntry,
   request: ProvisionRequest,
+  now: Date,
 ): { entry: InventoryEntry & { keyArn: string }; record: InventoryEntry["imports"][number] } | undefined {
   const record = entry.imports.at(-1)
   if (entry.keyArn === null || record === undefined || entry.importing !== null || record.proof.result === "failed")
     return undefined
   if (request.prove === "full" && provable(record)) return undefined
+  // KMS forgot the material by then: the same is imported again
+  if (record.validTo !== null && new Date(record.validTo) <= now) return undefined
   return { entry: { ...entry, keyArn: entry.keyArn }, record }
 }
 
@@ -173,9 +205,6 @@ async function chooseKey(
 ): Promise<string> {
   const key = await resolveKey(deps.kms, keyId)
   const recorded = known?.keyArn ?? null
-  if (recorded !== null && recorded !== key.keyArn) {
-    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for ${recorded}, not for ${key.keyArn}`)
-  }
   assertTakesImport(key, { keySpec: request.keySpec, keyUsage: request.keyUsage, pendingOnly: recorded === null })
   if (recorded === null) await refuseHeld(deps, key.keyArn)
   return key.keyArn

@@ -51,6 +51,8 @@ export interface InventoryEntry {
   readonly keyUsage: KeyUsage
   readonly custody: Custody
   readonly alias: string | null
+  /** Whether the alias was seen to name the KMS key; it is given last. */
+  readonly aliasGiven: boolean
   readonly multiRegion: boolean
   /** When this entry was begun: a KMS key made for it is no older. */
   readonly intendedAt: string
@@ -84,6 +86,7 @@ export function beginEntry(
     ...identity,
     intendedAt: now.toISOString(),
     requestId,
+    aliasGiven: false,
     creating: false,
     keyArn: null,
     token: null,

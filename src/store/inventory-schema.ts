@@ -87,6 +87,7 @@ export const inventorySchema = z.strictObject({
   keyUsage: z.enum(KEY_USAGES),
   custody: z.enum(CUSTODY_NAMES),
   alias: z.string().nullable(),
+  aliasGiven: z.boolean().default(false),
   multiRegion: z.boolean(),
   intendedAt: time,
   requestId: z.string(),

@@ -35,6 +35,7 @@ const ENTRY: InventoryEntry = {
   keyUsage: "ENCRYPT_DECRYPT",
   custody: "token",
   alias: null,
+  aliasGiven: false,
   multiRegion: false,
   intendedAt: "2026-11-01T00:00:00.000Z",
   requestId: "5b3c",
