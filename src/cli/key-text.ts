@@ -37,7 +37,7 @@ const PROOF_WORDS: Readonly<Record<string, string>> = {
   "mac proven": "proven by MAC: KMS verified the token's MAC of a fresh nonce",
   "key-material-id proven": "proven by key material ID: imported twice, KMS found the same material both times",
   "none accepted":
-    "accepted by KMS; a symmetric key's first import has no stronger proof (--prove full imports once more)",
+    "accepted by KMS; a symmetric key has no stronger proof than to be imported twice (provision --prove full)",
 }
 
 export function proofText({ kind, result }: KeyResult["proof"]): string {
