@@ -68,7 +68,7 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
     }
     return keyResult(done, record, "done", null)
   } catch (error) {
-    throw errorAfter(error, `${request.name} (${key.keyArn})`)
+    throw errorAfter(error, `${request.name}, ${key.keyArn}`)
   }
 }
 

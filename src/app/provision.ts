@@ -69,7 +69,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     await tagTaken(deps, made, request)
     return await fill(deps, request, made, { existing, capability, why, resumed: known !== undefined })
   } catch (error) {
-    throw errorAfter(error, `${request.name} (${made.keyArn})`)
+    throw errorAfter(error, `${request.name}, ${made.keyArn}`)
   }
 }
 
