@@ -48,12 +48,20 @@ export function defineCommand<const O extends OptionTable>(command: Command<O>):
 /** A command whose option types no longer matter, as the table of commands holds it. */
 export type AnyCommand = Command<OptionTable>
 
+/** What a command line turned out to mean; thrown out of yargs, which would render the whole help after a handler. */
+export class Chosen extends Error {
+  readonly command: AnyCommand
+  readonly args: Args<OptionTable>
+
+  constructor(command: AnyCommand, args: Args<OptionTable>) {
+    super(command.name)
+    this.command = command
+    this.args = args
+  }
+}
+
 /** Adapts a command to yargs; with `run.ts` the only place that knows yargs' shape. */
-export function toYargs(
-  command: AnyCommand,
-  last: string,
-  handle: (command: AnyCommand, args: Args<OptionTable>) => Promise<void>,
-): CommandModule<object, InferredOptionTypes<OptionTable>> {
+export function toYargs(command: AnyCommand, last: string): CommandModule<object, InferredOptionTypes<OptionTable>> {
   return {
     command: last,
     describe: command.describe,
@@ -61,7 +69,9 @@ export function toYargs(
       for (const [example, what] of command.examples) yargs.example(example, what)
       return yargs.options(grouped(command.options))
     },
-    handler: (args) => handle(command, args),
+    handler: (args) => {
+      throw new Chosen(command, args)
+    },
   }
 }
 

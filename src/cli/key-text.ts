@@ -1,5 +1,5 @@
 import type { KeyResult } from "../core/key-result.js"
-import { facts } from "./table.js"
+import { facts } from "./facts.js"
 
 /** A key's result for people: the same facts as the JSON, the attributes on one line. */
 export function keyText(result: KeyResult): string {

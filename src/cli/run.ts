@@ -3,7 +3,7 @@ import { coreDumpsOff } from "../core-dump.js"
 import { EXIT_CODES } from "../core/exit-code.js"
 import { KeyferryError } from "../core/error.js"
 import { createLog } from "../log/log.js"
-import { type AnyCommand, type Args, type OptionTable, toYargs } from "./command.js"
+import { Chosen, toYargs } from "./command.js"
 import { commandsFor, GROUPS, HELP_EPILOGUE } from "./commands.js"
 import { describeFailure } from "./fail.js"
 import { GENERAL } from "./options.js"
@@ -24,23 +24,30 @@ export async function run(words: readonly string[], version: string): Promise<nu
   // a reader that went away, such as `| head`, ends the output, not with a stack trace
   process.stdout.on("error", () => process.exit(EXIT_CODES.OK.status))
 
-  let status: number = EXIT_CODES.OK.status
   try {
-    const parser = yargs([...words])
-    const handle = async (command: AnyCommand, args: Args<OptionTable>): Promise<void> => {
-      status = await runCommand(command, args, { json, version })
-    }
-    for (const [group, describe] of Object.entries(GROUPS)) {
-      const members = (await commandsFor(words)).filter(({ name }) => name.startsWith(`${group} `))
-      if (members.length === 0) continue
-      parser.command(group, describe, (inner) => {
-        for (const member of members) inner.command(toYargs(member, member.name.slice(group.length + 1), handle))
-        return inner.demandCommand(1, `give a command of ${group}`).strict()
-      })
-    }
-    for (const command of await commandsFor(words)) {
-      if (!command.name.includes(" ")) parser.command(toYargs(command, command.name, handle))
-    }
+    const chosen = await choose(words, version)
+    return chosen === undefined ? EXIT_CODES.OK.status : await runCommand(chosen, { json, version })
+  } catch (error) {
+    return fail(error)
+  }
+}
+
+/** The command that the words mean; undefined where yargs answered itself: help, version, completion. */
+async function choose(words: readonly string[], version: string): Promise<Chosen | undefined> {
+  const parser = yargs([...words])
+  const commands = await commandsFor(words)
+  for (const [group, describe] of Object.entries(GROUPS)) {
+    const members = commands.filter(({ name }) => name.startsWith(`${group} `))
+    if (members.length === 0) continue
+    parser.command(group, describe, (inner) => {
+      for (const member of members) inner.command(toYargs(member, member.name.slice(group.length + 1)))
+      return inner.demandCommand(1, `give a command of ${group}`).strict()
+    })
+  }
+  for (const command of commands) {
+    if (!command.name.includes(" ")) parser.command(toYargs(command, command.name))
+  }
+  try {
     await parser
       .scriptName("keyferry")
       .usage("$0 <command>\n\nCarries keys born in an HSM to AWS KMS and keeps them alive there.")
@@ -60,15 +67,15 @@ export async function run(words: readonly string[], version: string): Promise<nu
         throw error ?? new KeyferryError("ERR_USAGE", message ?? "the command line is wrong")
       })
       .parseAsync()
+    return undefined
   } catch (error) {
-    return fail(error)
+    if (error instanceof Chosen) return error
+    throw error
   }
-  return status
 }
 
 async function runCommand(
-  command: AnyCommand,
-  args: Args<OptionTable>,
+  { command, args }: Chosen,
   { json, version }: { json: boolean; version: string },
 ): Promise<number> {
   const { verbose, logFormat } = args as { verbose?: boolean; logFormat?: string }

@@ -1,5 +1,5 @@
 import type { SourceKey } from "../core/source-key.js"
-import { facts } from "./table.js"
+import { facts } from "./facts.js"
 
 /** One source key for people. */
 export function sourceKeyText(key: SourceKey): string {

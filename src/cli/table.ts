@@ -17,12 +17,6 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
   return trimLines(laidOut.toString())
 }
 
-/** Lays out `name  value` lines; null shows as a dash. */
-export function facts(rows: readonly (readonly [string, string | number | null])[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value ?? "-"}`).join("\n")
-}
-
 function trimLines(text: string): string {
   return text
     .split("\n")

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto"
 import { accessSync, constants, readFileSync, statSync } from "node:fs"
-import { Module, type Slot, SlotFlag, type Token as GrapheneToken } from "graphene-pk11"
+import type { Module, Slot, Token as GrapheneToken } from "graphene-pk11"
 import type { ModuleInfo } from "pkcs11js"
 import { KeyferryError } from "../core/error.js"
 import type { TokenInfo } from "../core/token-info.js"
 import { selectorText, type TokenSelector, type TokenUri } from "../core/token-uri.js"
 import { attempt, ckrOf, failureText, tokenError } from "./error.js"
+import { Module as GrapheneModule, SlotFlag } from "./graphene.js"
 import { hasFlag, tokenFlags } from "./token-flag.js"
 
 /** CKF_OS_LOCKING_OK: sessions are used from several threads (PKCS #11 v3.1 section 5.4). */
@@ -82,7 +83,7 @@ function load(path: string, libraryParameters: string | undefined): Loaded {
     // the loader would search the system's folders for a bare name, and says little of a folder
     if (!statSync(path).isFile()) throw new Error(`${path}: not a file`)
     accessSync(path, constants.R_OK)
-    module = Module.load(path)
+    module = GrapheneModule.load(path)
   } catch (cause) {
     const error = tokenError("C_GetFunctionList", cause)
     const message = cause instanceof Error ? cause.message : String(cause)

@@ -1,7 +1,7 @@
 import type { Session as GrapheneSession, Slot } from "graphene-pk11"
-import { SessionFlag } from "graphene-pk11"
 import { RESULT_BYTES, type Session } from "./cryptoki.js"
 import { attempt, ckrOf } from "./error.js"
+import { SessionFlag } from "./graphene.js"
 
 /** Answers after which a session is not lent again: it is gone, or holds an operation that nobody will finish. */
 const SPOILED: ReadonlySet<string> = new Set([

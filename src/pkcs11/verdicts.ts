@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto"
 import { type CustodyVerdict, type EnforcementFacts, judgeCustodies } from "../core/custody.js"
 import type { VerdictCache, WrapCapability, WrapRequest } from "../core/ports.js"
-import { probeCustody } from "./custody-probe.js"
 import { attempt } from "./error.js"
 import { isMechanismName } from "./mechanism.js"
 import { moduleDigest, type TokenSlot } from "./module.js"
 import { profileDigest } from "./profile/profiles.js"
-import { selfTest, type Verdict } from "./self-test/self-test.js"
+import type { Verdict } from "./self-test/self-test.js"
 import type { SessionPool } from "./session.js"
 import type { WrapContext } from "./wrap.js"
 
@@ -55,7 +54,7 @@ export class Verdicts {
 
   async probeCustody(fresh: boolean): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }> {
     const remembered = fresh ? null : (await this.#recall()).custody
-    const facts = remembered ?? (await probeCustody(this.#pool, this.#context))
+    const facts = remembered ?? (await this.#probe())
     if (!remembered) await this.#remember({ custody: facts })
     return { facts, verdicts: judgeCustodies(facts) }
   }
@@ -63,12 +62,19 @@ export class Verdicts {
   async #test(requests: readonly WrapRequest[]): Promise<readonly Verdict[]> {
     const { slot } = this.#chosen
     const listed = new Set(attempt("C_GetMechanismList", () => slot.lib.C_GetMechanismList(slot.handle)))
+    const { selfTest } = await import("./self-test/self-test.js")
     const verdicts = await selfTest(this.#pool, requests, this.#context, listed)
     const lasting = verdicts.filter(({ conclusive }) => conclusive).map(({ capability }) => capability)
     await this.#remember({
       wraps: Object.fromEntries(lasting.map((capability) => [nameOf(capability), fieldsOf(capability)])),
     })
     return verdicts
+  }
+
+  /** Loaded when there is no verdict yet, like the self-test. */
+  async #probe(): Promise<EnforcementFacts> {
+    const { probeCustody } = await import("./custody-probe.js")
+    return await probeCustody(this.#pool, this.#context)
   }
 
   async #recall(): Promise<Memory> {

@@ -3,7 +3,7 @@ import { rfc3339 } from "../../core/expiry.js"
 import { checkedDescription, checkedName, checkedTags, checkedUsage } from "../arguments.js"
 import { defineCommand } from "../command.js"
 import { CUSTODY, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options.js"
-import { facts } from "../table.js"
+import { facts } from "../facts.js"
 
 export const params = defineCommand({
   name: "params",

@@ -8,7 +8,7 @@ import { awsImportCommand } from "../aws-command.js"
 import { defineCommand } from "../command.js"
 import { NAME, TOKEN } from "../options.js"
 import { PARAMETER_FILES, readParameters } from "../parameter-files.js"
-import { facts } from "../table.js"
+import { facts } from "../facts.js"
 
 export const wrap = defineCommand({
   name: "wrap",
