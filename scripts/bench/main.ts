@@ -1,0 +1,38 @@
+/** `npm run bench [-- --strict] [-- --only a,b,c]`: ratios measured side by side in one run; see docs/performance.md. */
+import { parseArgs } from "node:util"
+import { table } from "#src/cli/table.js"
+import type { Job } from "./child.js"
+import { coldStart } from "./cold-start.js"
+import { type Measure, met, row } from "./measure.js"
+import { provisioning, provisionKeys } from "./provision.js"
+import { recordedKeys, tokenCalls } from "./token-calls.js"
+
+const PARTS = { a: tokenCalls, b: provisioning, c: coldStart } as const
+
+const JOBS: Readonly<Record<string, Job<never, unknown>>> = {
+  "recorded-keys": recordedKeys,
+  provision: provisionKeys,
+}
+
+async function bench(): Promise<void> {
+  const { values } = parseArgs({ options: { strict: { type: "boolean" }, only: { type: "string" } } })
+  const wanted = values.only?.split(",") ?? Object.keys(PARTS)
+  const measures: Measure[] = []
+  for (const [name, part] of Object.entries(PARTS)) {
+    if (!wanted.includes(name)) continue
+    measures.push(...(await part((text) => console.error(`(${name}) ${text}`))))
+  }
+  console.log(table(["part", "measured", "value", "target", ""], measures.map(row)))
+  const missed = measures.filter((measure) => !met(measure))
+  console.log(missed.length === 0 ? "every target is met" : `${missed.length} targets are missed`)
+  if (values.strict === true && missed.length > 0) process.exitCode = 1
+}
+
+const [word, name = "", input = "null"] = process.argv.slice(2)
+if (word === "job") {
+  const job = JOBS[name]
+  if (job === undefined) throw new Error(`no job ${name}`)
+  process.stdout.write(JSON.stringify(await job(JSON.parse(input) as never)))
+} else {
+  await bench()
+}

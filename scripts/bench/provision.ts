@@ -1,0 +1,88 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { provision } from "#src/app/provision.js"
+import { createLog } from "#src/log/log.js"
+import { openWork, OWNER } from "#src/wiring.js"
+import { startLocalKms } from "#test/support/local-kms.js"
+import { softhsmToken } from "#test/support/tokens.js"
+import { inChild, type Job } from "./child.js"
+import type { Measure } from "./measure.js"
+import { todaysKeys } from "./today.js"
+
+const KEYS = 500
+const AT_ONCE = 8
+const TODAYS_KEYS = 20
+
+interface Batch {
+  readonly keys: number
+  readonly stateDir: string
+}
+
+interface Cost {
+  readonly seconds: number
+  /** User and system time of the process from its start, the token's code in it included. */
+  readonly cpuMs: number
+  readonly peakMb: number
+}
+
+/** Provisions keys by the use case that the command calls, with the dependencies that it gets. */
+export const provisionKeys: Job<Batch, Cost> = async ({ keys, stateDir }) => {
+  const quiet = { step: () => undefined, warn: (text: string) => void process.stderr.write(`${text}\n`) }
+  const start = performance.now()
+  {
+    const log = await createLog({ verbose: false, format: "text" })
+    await using work = await openWork({ stateDir }, { env: process.env, progress: quiet, log, command: "bench" })
+    const names = Array.from({ length: keys }, (_, index) => `bench-${index}`)
+    const worker = async (): Promise<void> => {
+      for (let name = names.shift(); name !== undefined; name = names.shift()) {
+        const { proof } = await provision(work, {
+          ...{ owner: OWNER, name, target: work.kms.region, keyId: null, acceptNoReimport: false },
+          ...{ keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", custody: "token" },
+          ...{ wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096", expiresIn: "90d", prove: "accept" },
+          ...{ alias: null, description: null, tags: {}, multiRegion: false },
+        })
+        if (proof.result !== "accepted") throw new Error(`${name}: ${proof.result}`)
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  }
+  const seconds = (performance.now() - start) / 1000
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+  return { seconds, cpuMs: (userCPUTime + systemCPUTime) / 1000, peakMb: maxRSS / 1024 }
+}
+
+/**
+ * (b) Symmetric keys provisioned by one process against the local KMS in another, between two halves of the same work
+ * done with the commands of OpenSSL and the AWS CLI.
+ */
+export async function provisioning(say: (text: string) => void): Promise<readonly Measure[]> {
+  const folder = mkdtempSync(join(tmpdir(), "keyferry-bench-"))
+  const token = softhsmToken("bench")
+  await using kms = await startLocalKms()
+  try {
+    const first = await todaysKeys(kms, folder, TODAYS_KEYS / 2)
+    say(`${TODAYS_KEYS / 2} keys by openssl and aws in ${first.toFixed(1)} s`)
+    const env = { ...kms.env, ...token.env, KEYFERRY_TOKEN: token.uri }
+    const batch: Batch = { keys: KEYS, stateDir: join(folder, "state") }
+    const cost = await inChild<Cost>("provision", batch, env)
+    say(`${KEYS} keys by keyferry in ${cost.seconds.toFixed(1)} s`)
+    const today = TODAYS_KEYS / (first + (await todaysKeys(kms, folder, TODAYS_KEYS / 2)))
+    return [
+      { part: "b", what: `keyferry, ${AT_ONCE} keys at once`, value: KEYS / cost.seconds, unit: "/s" },
+      { part: "b", what: "openssl and aws", value: today, unit: "/s" },
+      { part: "b", what: "keyferry against openssl and aws", value: KEYS / cost.seconds / today, unit: "times" },
+      {
+        part: "b",
+        what: "CPU time a key",
+        value: cost.cpuMs / KEYS,
+        unit: "ms",
+        target: { bound: "at most", value: 10 },
+      },
+      { part: "b", what: "peak memory", value: cost.peakMb, unit: "MB", target: { bound: "at most", value: 200 } },
+    ]
+  } finally {
+    token.remove()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
