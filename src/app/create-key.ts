@@ -2,12 +2,12 @@ import { errorOf, KeyferryError } from "../core/error.js"
 import type { InventoryEntry } from "../core/inventory.js"
 import type { KeyDescription } from "../core/ports.js"
 import type { Deps } from "./deps.js"
+import { taggedKeys } from "./tagged-keys.js"
 import { identityTags, TAGS } from "./tags.js"
 
 /** A listing may lag behind CreateKey: only when it still shows nothing after this long was nothing made. */
 const LISTING_LAG_MS = 30_000
 const POLL_MS = 3000
-const LOOKUPS_AT_ONCE = 16
 
 interface CreateTerms {
   readonly description: string | null
@@ -91,36 +91,13 @@ async function findCreated(deps: CreateDeps, entry: InventoryEntry): Promise<Key
  */
 async function findByRequest(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
   let hidden: KeyferryError | undefined
-  const look = async ({ keyId }: { keyId: string }): Promise<KeyDescription | undefined> => {
-    const key = await deps.kms.describeKey(keyId).catch(unlessHidden)
-    if (key?.origin !== "EXTERNAL" || key.keyState !== "PendingImport") return undefined
-    try {
-      const tags = await deps.kms.listResourceTags(keyId)
-      return tags[TAGS.request] === entry.requestId ? key : undefined
-    } catch (error) {
-      unlessHidden(error)
-      if (error instanceof KeyferryError && error.code === "ERR_KMS_ACCESS_DENIED") hidden ??= error
-      return undefined
+  for await (const one of taggedKeys(deps.kms, ({ keyState }) => keyState === "PendingImport")) {
+    if ("tags" in one) {
+      if (one.tags[TAGS.request] === entry.requestId) return one.key
+    } else if (one.key !== null) {
+      hidden ??= one.denied
     }
   }
-  let batch: { keyId: string }[] = []
-  const lookAll = async (): Promise<KeyDescription | undefined> =>
-    (await Promise.all(batch.map(look))).find((key) => key !== undefined)
-  for await (const listed of deps.kms.listKeys()) {
-    batch.push(listed)
-    if (batch.length < LOOKUPS_AT_ONCE) continue
-    const found = await lookAll()
-    if (found !== undefined) return found
-    batch = []
-  }
-  const found = await lookAll()
-  if (found === undefined && hidden !== undefined) throw hidden
-  return found
-}
-
-/** Keys of others that may not be seen, or went away since they were listed, are not the one looked for. */
-function unlessHidden(error: unknown): undefined {
-  if (error instanceof KeyferryError && ["ERR_KMS_ACCESS_DENIED", "ERR_KMS_KEY_NOT_FOUND"].includes(error.code))
-    return undefined
-  throw error
+  if (hidden !== undefined) throw hidden
+  return undefined
 }

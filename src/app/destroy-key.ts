@@ -1,8 +1,11 @@
 import { KeyferryError } from "../core/error.js"
 import { parseKeyArn } from "../core/key-arn.js"
+import type { InventoryEntry } from "../core/inventory.js"
 import type { KeyDescription, Kms } from "../core/ports.js"
 import { labelOf, type SourceKey } from "../core/source-key.js"
 import type { Deps } from "./deps.js"
+import { taggedKeys } from "./tagged-keys.js"
+import { TAGS } from "./tags.js"
 
 export interface DestroyResult {
   readonly name: string
@@ -11,52 +14,122 @@ export interface DestroyResult {
   readonly destroyed: boolean
 }
 
-/** Opens KMS in the Region of a key; null where it cannot be asked. */
-export type OpenRegion = (region: string) => Promise<Pick<Kms, "describeKey"> | null>
+/** How KMS is reached. */
+export interface DestroyDoors {
+  /** KMS in the Region of a key; null where it cannot be asked. */
+  readonly openRegion: (region: string) => Promise<Pick<Kms, "describeKey"> | null>
+  /** KMS as the flags name it. @throws where it cannot be opened, as without a Region */
+  readonly openKms: () => Promise<SearchedKms>
+}
+
+type SearchedKms = Pick<Kms, "region" | "listKeys" | "describeKey" | "listResourceTags">
+
+export interface DestroyRequest {
+  readonly owner: string
+  readonly name: string
+  readonly id: string | undefined
+  /** The operator knows that no KMS key depends on it, where neither the inventory nor KMS can tell. */
+  readonly unrecorded: boolean
+}
 
 /**
  * Destroys a source key for good, unless a KMS key depends on it: then the material could not be imported again, and
- * that KMS key would die when its material expires.
+ * that KMS key would die when its material expires. Where the inventory names no KMS key, KMS is searched.
  *
  * @throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS, ERR_KEY_IN_USE
  */
 export async function destroyKey(
   deps: Pick<Deps, "token" | "inventory" | "progress">,
-  request: { readonly owner: string; readonly name: string; readonly id: string | undefined },
-  openRegion: OpenRegion,
+  request: DestroyRequest,
+  doors: DestroyDoors,
 ): Promise<DestroyResult> {
   const { owner, name } = request
   const source = await findOne(deps, labelOf({ owner, name, generation: 0 }), request)
   const entries = (await deps.inventory.list(name)).filter(
-    (entry) => entry.owner === owner && entry.source.id === source.id,
+    // an import of loose files knows the name of its source key alone
+    (entry) => entry.owner === owner && (entry.source.id === source.id || entry.source.attributes === null),
   )
-  for (const entry of entries) {
-    if (entry.keyArn === null) continue
-    const key = await ask(entry.keyArn, openRegion)
-    if (
-      key === "gone" ||
-      (key !== "unknown" && key.keyState === "PendingImport" && entry.imports.length === 0 && entry.importing === null)
-    )
-      continue
-    const validTo = entry.imports.at(-1)?.validTo ?? entry.importing?.validTo ?? null
-    const state = key === "unknown" ? "KMS could not be asked for its state" : `now ${key.keyState}`
-    const dies =
-      validTo === null
-        ? "its material could never be imported again after a loss"
-        : `it dies when its material expires at ${validTo}`
-    throw new KeyferryError(
-      "ERR_KEY_IN_USE",
-      `the KMS key ${entry.keyArn} (${state}) depends on the source key ${name}: without it ${dies}`,
-      {
-        key: name,
-      },
-    )
-  }
+  const gone: InventoryEntry[] = []
+  for (const entry of entries) if ((await lookRecorded(entry, doors.openRegion)) === "gone") gone.push(entry)
+  const named = entries.flatMap(({ keyArn }) => keyArn ?? [])
+  const spoken = entries.some(({ keyArn, source: { attributes } }) => keyArn !== null && attributes !== null)
+  if (!spoken) await refuseFound(deps, { ...request, sourceId: source.id, named }, doors.openKms)
   await deps.token.destroySourceKey(source)
   deps.progress.step(`source key ${source.label} (${source.id}) destroyed`)
-  // entries without a KMS key, or of a KMS key that is gone, have nothing left to say
-  for (const entry of entries) await deps.inventory.remove(entry.name, entry.target)
+  // an entry whose KMS key waits for material stays, so that the KMS key stays named
+  for (const entry of gone) await deps.inventory.remove(entry.name, entry.target)
   return { name, id: source.id, label: source.label, destroyed: true }
+}
+
+/** @throws ERR_KEY_IN_USE where the entry's KMS key has material, or may have */
+async function lookRecorded(entry: InventoryEntry, openRegion: DestroyDoors["openRegion"]): Promise<"gone" | "empty"> {
+  if (entry.keyArn === null) return "empty"
+  const key = await ask(entry.keyArn, openRegion)
+  if (key === "gone") return "gone"
+  const empty = entry.imports.length === 0 && entry.importing === null
+  if (key !== "unknown" && key.keyState === "PendingImport" && empty) return "empty"
+  const validTo = entry.imports.at(-1)?.validTo ?? entry.importing?.validTo ?? null
+  throw inUse(entry.name, entry.keyArn, key === "unknown" ? null : key.keyState, validTo)
+}
+
+/** Asks KMS for a key that says by its tags that it has its material from this source key. */
+async function refuseFound(
+  deps: Pick<Deps, "progress">,
+  { owner, name, unrecorded, sourceId, named }: DestroyRequest & { sourceId: string; named: readonly string[] },
+  openKms: DestroyDoors["openKms"],
+): Promise<void> {
+  const silent = `this state directory has no record of a KMS key of the source key ${name}`
+  try {
+    const kms = await openKms()
+    let denied: KeyferryError | null = null
+    let namesake: KeyDescription | null = null
+    for await (const one of taggedKeys(kms, ({ keyArn }) => !named.includes(keyArn))) {
+      if (!("tags" in one)) denied ??= one.denied
+      else if (one.tags[TAGS.source] === sourceId) throw inUse(name, one.key.keyArn, one.key.keyState, deathOf(one.key))
+      else if (one.tags[TAGS.owner] === owner && one.tags[TAGS.name] === name) namesake = one.key
+    }
+    if (unrecorded) return
+    if (namesake !== null) {
+      // what loose files were imported from is not known, so its tag may name another source key
+      throw new KeyferryError(
+        "ERR_KEY_IN_USE",
+        `${silent}, and the KMS key ${namesake.keyArn} (now ${namesake.keyState}) has its name`,
+        { key: name, hint: UNRECORDED },
+      )
+    }
+    if (denied !== null) throw denied
+    deps.progress.step(`no KMS key in ${kms.region} has its material from the source key ${name}`)
+  } catch (error) {
+    if (!(error instanceof KeyferryError) || error.code === "ERR_KEY_IN_USE") throw error
+    if (unrecorded) {
+      deps.progress.warn(`KMS could not be asked whether a KMS key depends on the source key: ${error.message}`)
+      return
+    }
+    throw new KeyferryError(
+      "ERR_KEY_IN_USE",
+      `${silent}, and KMS could not be asked whether one depends on it: ${error.message}`,
+      { key: name, cause: error, causes: error.causes, hint: ASK_OR_UNRECORDED },
+    )
+  }
+}
+
+const UNRECORDED = "give --unrecorded if you know that no KMS key, in any Region or account, depends on it"
+const ASK_OR_UNRECORDED = `run it where KMS answers (--region, credentials that may list, describe and read tags), or ${UNRECORDED}`
+
+/** When a KMS key ends as things stand: its deletion, or the end of its material. */
+function deathOf({ validTo, deletionDate }: KeyDescription): string | null {
+  return (deletionDate ?? validTo)?.toISOString() ?? null
+}
+
+/** `state` is null where KMS could not be asked. */
+function inUse(name: string, keyArn: string, state: string | null, dies: string | null): KeyferryError {
+  const now = state === null ? "KMS could not be asked for its state" : `now ${state}`
+  const loss = dies === null ? "its material could never be imported again after a loss" : `it dies for good at ${dies}`
+  return new KeyferryError(
+    "ERR_KEY_IN_USE",
+    `the KMS key ${keyArn} (${now}) depends on the source key ${name}: without it ${loss}`,
+    { key: name },
+  )
 }
 
 async function findOne(
@@ -80,7 +153,10 @@ async function findOne(
   return first
 }
 
-async function ask(keyArn: string, openRegion: OpenRegion): Promise<KeyDescription | "gone" | "unknown"> {
+async function ask(
+  keyArn: string,
+  openRegion: DestroyDoors["openRegion"],
+): Promise<KeyDescription | "gone" | "unknown"> {
   try {
     const kms = await openRegion(parseKeyArn(keyArn)?.region ?? "")
     return kms === null ? "unknown" : await kms.describeKey(keyArn)

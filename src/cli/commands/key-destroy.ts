@@ -5,17 +5,23 @@ import { KMS, NAME, TOKEN } from "../options.js"
 
 export const keyDestroy = defineCommand({
   name: "key destroy",
-  describe: "destroy a source key for good; refused while a KMS key depends on it",
+  describe:
+    "destroy a source key for good; refused while a KMS key depends on it, by the state directory or by KMS in --region",
   examples: [["$0 key destroy --name payments --yes", "without asking"]],
   options: {
     name: { ...NAME, demandOption: true },
     id: { type: "string", requiresArg: true, describe: "CKA_ID in hex, where several keys claim the name" },
+    unrecorded: {
+      type: "boolean",
+      default: false,
+      describe: "no KMS key depends on it, as you know where neither the state directory nor KMS can tell",
+    },
     yes: { type: "boolean", default: false, describe: "yes, destroy it" },
     ...TOKEN,
     ...KMS,
   },
   async run(args, surroundings) {
-    const { openRegion, openTokenAndState, OWNER } = await import("../../wiring.js")
+    const { openKms, openRegion, openTokenAndState, OWNER } = await import("../../wiring.js")
     const { destroyKey } = await import("../../app/destroy-key.js")
     const name = checkedName("name", args.name)
     if (!args.yes) {
@@ -24,9 +30,11 @@ export const keyDestroy = defineCommand({
       })
     }
     await using work = await openTokenAndState(args, surroundings)
-    const result = await destroyKey(work, { owner: OWNER, name, id: args.id }, (region) =>
-      openRegion(args, surroundings, region),
-    )
+    const request = { owner: OWNER, name, id: args.id, unrecorded: args.unrecorded }
+    const result = await destroyKey(work, request, {
+      openRegion: (region) => openRegion(args, surroundings, region),
+      openKms: () => openKms(args, surroundings),
+    })
     return { result, text: `destroyed ${result.label} (ID ${result.id})` }
   },
 })
