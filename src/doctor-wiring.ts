@@ -50,6 +50,7 @@ export async function openDoctor(
     door,
     openKms: () => openKms(flags, around),
     inventory: inventoryFiles(stateDir),
+    clock: { now: () => new Date() },
     surroundings: () => Promise.resolve([coreDumpLine(), stateLine(stateDir)]),
     [Symbol.asyncDispose]: async () => {
       await door?.[Symbol.asyncDispose]()

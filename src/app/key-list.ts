@@ -1,13 +1,14 @@
-import type { InventoryEntry } from "../core/inventory.js"
+import type { ImportRecord, InventoryEntry } from "../core/inventory.js"
 import type { StrayObject } from "../core/ports.js"
 import { identityOf, type SourceKey } from "../core/source-key.js"
+import type { TokenInfo } from "../core/token-info.js"
 import type { Deps } from "./deps.js"
 
 /** A KMS key that was made or chosen for a source key, and how far its import came. */
 export interface KmsSide {
   readonly target: string
   readonly keyArn: string | null
-  readonly status: "imported" | "unproven" | "unfinished"
+  readonly status: "imported" | "expired" | "unproven" | "unfinished"
   readonly validTo: string | null
   /** In words: what is left to do. */
   readonly note: string | null
@@ -24,40 +25,69 @@ export interface ListedKey extends SourceKey {
 export interface Leftover extends KmsSide {
   readonly name: string
   readonly sourceKeyId: string
+  /** The token that the source key was generated in; null where that is not known. */
+  readonly token: Pick<TokenInfo, "label" | "serial"> | null
 }
 
 export interface KeyList {
   readonly keys: readonly ListedKey[]
+  /** Whose source key is missing in this token, although it is this token's or may be. */
   readonly leftovers: readonly Leftover[]
+  /** Whose source key is in another token. */
+  readonly elsewhere: readonly Leftover[]
   readonly strays: readonly StrayObject[]
 }
 
 /** Source keys of the token with what the inventory knows of them, and everything that a stopped run left. */
-export async function listKeys(deps: Pick<Deps, "token" | "inventory">): Promise<KeyList> {
+export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">): Promise<KeyList> {
+  const now = deps.clock.now()
   const entries = await deps.inventory.list()
   const sources = await deps.token.findSourceKeys()
   const known = new Set(sources.map(({ id }) => id))
+  const missing = entries.filter(({ source }) => !known.has(source.id))
+  const isHere = ({ token }: InventoryEntry): boolean => token === null || sameToken(token, deps.token.info)
   return {
-    keys: sources.map((source) => ({
-      ...source,
-      ...(identityOf(source.label) ?? { owner: "", name: source.label, generation: 0 }),
-      kms: entries.filter((entry) => entry.source.id === source.id).map(kmsSide),
-    })),
-    leftovers: leftovers(entries).filter(({ sourceKeyId }) => !known.has(sourceKeyId)),
+    keys: sources
+      .map((source) => ({
+        ...source,
+        ...(identityOf(source.label) ?? { owner: "", name: source.label, generation: 0 }),
+        kms: entries.filter((entry) => entry.source.id === source.id).map((entry) => kmsSide(entry, now)),
+      }))
+      .sort((a, b) => compare(a.name, b.name) || a.generation - b.generation),
+    leftovers: missing.filter((entry) => isHere(entry) && !endedByDesign(entry)).map((entry) => leftover(entry, now)),
+    elsewhere: missing.filter((entry) => !isHere(entry)).map((entry) => leftover(entry, now)),
     strays: await deps.token.strayObjects(),
   }
 }
 
-/** Entries that are not finished, or whose source key lives in no token any more. */
-function leftovers(entries: readonly InventoryEntry[]): readonly Leftover[] {
-  return entries.map((entry) => ({ name: entry.name, sourceKeyId: entry.source.id, ...kmsSide(entry) }))
+type Which = Pick<TokenInfo, "label" | "serial">
+
+export const sameToken = (one: Which, other: Which): boolean => one.label === other.label && one.serial === other.serial
+
+/** By code units, the same under every locale. */
+const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
+
+/** A session key is gone with its session: once its import is done, nothing is amiss. */
+function endedByDesign(entry: InventoryEntry): boolean {
+  return entry.custody === "session" && entry.importing === null && isProven(entry.imports.at(-1))
+}
+
+function isProven(record: ImportRecord | undefined): boolean {
+  return record !== undefined && record.proof.result !== "failed"
+}
+
+function leftover(entry: InventoryEntry, now: Date): Leftover {
+  const token = entry.token === null ? null : { label: entry.token.label, serial: entry.token.serial }
+  return { name: entry.name, sourceKeyId: entry.source.id, token, ...kmsSide(entry, now) }
 }
 
 /** How far an entry came, in words. */
-export function kmsSide(entry: InventoryEntry): KmsSide {
+export function kmsSide(entry: InventoryEntry, now: Date): KmsSide {
   const record = entry.imports.at(-1)
   const { target, keyArn } = entry
-  const again = "run the same provision again"
+  // `params` makes an entry without having seen a source key, perhaps on a host that has no token
+  const again =
+    entry.source.attributes === null ? "run `wrap` and `import`, or provision" : "run the same provision again"
   if (entry.creating)
     return { target, keyArn, status: "unfinished", validTo: null, note: `a KMS key may have been created: ${again}` }
   if (entry.importing !== null) {
@@ -79,6 +109,9 @@ export function kmsSide(entry: InventoryEntry): KmsSide {
       validTo: record.validTo,
       note: "the proof failed: do not use this KMS key",
     }
+  }
+  if (record.validTo !== null && new Date(record.validTo) <= now) {
+    return { target, keyArn, status: "expired", validTo: record.validTo, note: `its material has expired: ${again}` }
   }
   return { target, keyArn, status: "imported", validTo: record.validTo, note: null }
 }

@@ -28,6 +28,8 @@ const STATE_WORDS: Readonly<Record<string, string>> = {
   Enabled: "holds key material already",
 }
 
+const HELD_HINT = "name a key in PendingImport, or leave --key-id out to have one made"
+
 interface Wanted {
   readonly keySpec: string
   readonly keyUsage?: string
@@ -41,12 +43,19 @@ interface Wanted {
  * @throws ERR_KMS_KEY_ORIGIN, ERR_KMS_KEY_STATE, ERR_KMS_KEY_MISMATCH
  */
 export function assertTakesImport(key: KeyDescription, wanted: Wanted): void {
-  const refuse = (code: "ERR_KMS_KEY_ORIGIN" | "ERR_KMS_KEY_STATE" | "ERR_KMS_KEY_MISMATCH", why: string): never => {
-    throw new KeyferryError(code, `${key.keyArn} ${why}`, { key: key.keyArn })
+  const refuse = (
+    code: "ERR_KMS_KEY_ORIGIN" | "ERR_KMS_KEY_STATE" | "ERR_KMS_KEY_MISMATCH",
+    why: string,
+    more: { readonly hint?: string } = {},
+  ): never => {
+    throw new KeyferryError(code, `${key.keyArn} ${why}`, { key: key.keyArn, ...more })
   }
   if (key.origin !== "EXTERNAL") refuse("ERR_KMS_KEY_ORIGIN", `has the origin ${key.origin}, not EXTERNAL`)
   const passes = key.keyState === "PendingImport" || (key.keyState === "Enabled" && !wanted.pendingOnly)
-  if (!passes) refuse("ERR_KMS_KEY_STATE", STATE_WORDS[key.keyState] ?? `is in state ${key.keyState}`)
+  if (!passes) {
+    const more = key.keyState === "Enabled" ? { hint: HELD_HINT } : {}
+    refuse("ERR_KMS_KEY_STATE", STATE_WORDS[key.keyState] ?? `is in state ${key.keyState}`, more)
+  }
   if (key.keySpec !== wanted.keySpec) refuse("ERR_KMS_KEY_MISMATCH", `is a ${key.keySpec} key, not ${wanted.keySpec}`)
   if (wanted.keyUsage !== undefined && key.keyUsage !== wanted.keyUsage) {
     refuse("ERR_KMS_KEY_MISMATCH", `is for ${key.keyUsage}, not ${wanted.keyUsage}`)

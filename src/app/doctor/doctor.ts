@@ -1,6 +1,6 @@
-import type { Inventory, Kms, Token } from "../../core/ports.js"
-import { kmsSide, listKeys } from "../key-list.js"
-import { type CheckedLine, failed, ok, warn } from "./check.js"
+import type { Clock, Inventory, Kms, Token } from "../../core/ports.js"
+import { kmsSide, type Leftover, listKeys } from "../key-list.js"
+import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
 import { examineKms } from "./kms-checks.js"
 import { examineToken, type TokenDoor } from "./token-checks.js"
 
@@ -10,6 +10,7 @@ export interface DoctorDeps {
   /** Opens KMS; throws ERR_KMS_REGION_MISSING where no Region was named. */
   readonly openKms: () => Promise<Kms>
   readonly inventory: Inventory
+  readonly clock: Clock
   /** What the process and its folders show: settled at the edge, reported here. */
   readonly surroundings: () => Promise<readonly CheckedLine[]>
 }
@@ -25,27 +26,50 @@ export async function examine(deps: DoctorDeps): Promise<readonly CheckedLine[]>
   ]
 }
 
-/** What stopped runs left, in the inventory and in the token. */
-async function examineLeftovers({ inventory }: DoctorDeps, token: Token | null): Promise<readonly CheckedLine[]> {
+/** What stopped runs left, in the inventory and in the token, and source keys that KMS keys miss. */
+async function examineLeftovers(deps: DoctorDeps, token: Token | null): Promise<readonly CheckedLine[]> {
   try {
-    const notes =
-      token === null
-        ? (await inventory.list()).flatMap((entry) => noteOf(entry.name, kmsSide(entry).note))
-        : await leftoverNotes(inventory, token)
-    if (notes.length === 0) return [ok("leftovers", "no run left anything unfinished")]
-    return [warn("leftovers", notes.join("; "), "run the same provision again, or see `keyferry key list`")]
+    if (token === null) {
+      const now = deps.clock.now()
+      return [
+        leftoverLine((await deps.inventory.list()).flatMap((entry) => noteOf(entry.name, kmsSide(entry, now).note))),
+      ]
+    }
+    const list = await listKeys({ ...deps, token })
+    const [missing, left] = [list.leftovers.filter(isMissed), list.leftovers.filter((one) => !isMissed(one))]
+    const notes = [
+      ...list.keys.flatMap((key) => key.kms.flatMap(({ note }) => noteOf(key.name, note))),
+      ...left.flatMap(({ name, note }) => noteOf(name, note)),
+      ...list.strays.map(({ label, id, reason }) => `${label} (${id}): ${reason}`),
+    ]
+    return [leftoverLine(notes), ...missing.map(missingLine)]
   } catch (error) {
     return [failed("leftovers", error)]
   }
 }
 
-async function leftoverNotes(inventory: Inventory, token: Token): Promise<readonly string[]> {
-  const list = await listKeys({ inventory, token })
-  return [
-    ...list.keys.flatMap((key) => key.kms.flatMap(({ note }) => noteOf(key.name, note))),
-    ...list.leftovers.flatMap(({ name, note }) => noteOf(name, note)),
-    ...list.strays.map(({ label, id, reason }) => `${label} (${id}): ${reason}`),
-  ]
+function leftoverLine(notes: readonly string[]): CheckedLine {
+  if (notes.length === 0) return ok("leftovers", "no run left anything unfinished")
+  return warn("leftovers", notes.join("; "), "`keyferry key list` shows each with its KMS key")
+}
+
+/** A KMS key has material, or had, from a source key that is not in the token where it was generated. */
+const isMissed = ({ token, status }: Leftover): boolean =>
+  token !== null && (status === "imported" || status === "expired")
+
+function missingLine({ name, sourceKeyId, keyArn, validTo, status }: Leftover): CheckedLine {
+  const end =
+    status === "expired"
+      ? `whose material expired at ${validTo ?? ""} and cannot be imported again`
+      : validTo === null
+        ? "which cannot be filled again after a loss"
+        : `which dies when its material expires at ${validTo}`
+  return fail(
+    "source-key-missing",
+    `the source key ${name} (${sourceKeyId}) is missing in the token; it is that of the KMS key ${keyArn ?? ""}, ${end}`,
+    "restore the token from its backup, or move what uses the KMS key to another one before it dies",
+    "DATAERR",
+  )
 }
 
 const noteOf = (name: string, note: string | null): readonly string[] => (note === null ? [] : [`${name}: ${note}`])

@@ -19,7 +19,7 @@ export const keyList = defineCommand({
             ["NAME", "KEY SPEC", "CUSTODY", "ID", "KMS KEY", "STATUS", "EXPIRES"],
             list.keys.flatMap((key) => {
               const own = [key.name, key.keySpec, key.custody, key.id]
-              if (key.kms.length === 0) return [[...own, null, "not imported", null]]
+              if (key.kms.length === 0) return [[...own, null, "no record here", null]]
               return key.kms.map((side) => [
                 ...own,
                 side.keyArn,
@@ -36,6 +36,9 @@ export const keyList = defineCommand({
       parts.push(
         `${left.name} (${left.target}): no source key ${left.sourceKeyId} in this token; ${left.keyArn ?? "no KMS key"}; ${left.note ?? left.status}`,
       )
+    }
+    for (const { name, target, token, keyArn, note, status } of list.elsewhere) {
+      parts.push(`${name} (${target}): in token "${token?.label ?? ""}"; ${keyArn ?? "no KMS key"}; ${note ?? status}`)
     }
     for (const stray of list.strays) parts.push(`stray object ${stray.label} (${stray.id}): ${stray.reason}`)
     return { result: list, text: parts.join("\n") }
