@@ -1,10 +1,10 @@
 import { KeyferryError } from "../core/error.js"
 import type { TokenInfo } from "../core/token-info.js"
 import type { TokenUri } from "../core/token-uri.js"
-import { attempt } from "./error.js"
+import { attempt, refusalOf } from "./error.js"
 import { type PinState, pinState } from "./login.js"
 import { mechanismName } from "./mechanism.js"
-import { chooseToken, loadModule, type Pkcs11Module } from "./module.js"
+import { chooseToken, loadModule, type Pkcs11Module, type TokenSlot } from "./module.js"
 import { profileOf } from "./profile/profiles.js"
 import { tokenFlags } from "./token-flag.js"
 
@@ -63,12 +63,18 @@ export function inspectToken(uri: TokenUri, libraryParameters?: string): TokenDe
     flags: tokenFlags(chosen.token.flags),
     pin: pinState(chosen),
     profile: profileOf(chosen.info).family,
-    mechanisms: types.map((type) => {
-      const { flags, minKeySize, maxKeySize } = attempt("C_GetMechanismInfo", () =>
-        lib.C_GetMechanismInfo(handle, type),
-      )
-      const uses = Object.entries(USES).filter(([, bit]) => (flags & bit) !== 0)
-      return { name: mechanismName(type), minKeySize, maxKeySize, uses: uses.map(([use]) => use) }
-    }),
+    mechanisms: types.flatMap((type) => describeMechanism(chosen, type)),
+  }
+}
+
+/** Empty where the token lists a mechanism that it then does not know. */
+function describeMechanism({ slot: { lib, handle } }: TokenSlot, type: number): readonly MechanismDescription[] {
+  try {
+    const { flags, minKeySize, maxKeySize } = attempt("C_GetMechanismInfo", () => lib.C_GetMechanismInfo(handle, type))
+    const uses = Object.entries(USES).filter(([, bit]) => (flags & bit) !== 0)
+    return [{ name: mechanismName(type), minKeySize, maxKeySize, uses: uses.map(([use]) => use) }]
+  } catch (error) {
+    refusalOf(error)
+    return []
   }
 }

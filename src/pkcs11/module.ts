@@ -6,7 +6,7 @@ import { KeyferryError } from "../core/error.js"
 import type { TokenInfo } from "../core/token-info.js"
 import { selectorText, type TokenSelector, type TokenUri } from "../core/token-uri.js"
 import { attempt, ckrOf, failureText, tokenError } from "./error.js"
-import { Module as GrapheneModule, SlotFlag } from "./graphene.js"
+import { Module as GrapheneModule, Slot as GrapheneSlot, SlotFlag } from "./graphene.js"
 import { hasFlag, tokenFlags } from "./token-flag.js"
 
 /** CKF_OS_LOCKING_OK: sessions are used from several threads (PKCS #11 v3.1 section 5.4). */
@@ -41,16 +41,25 @@ export interface TokenSlot {
   readonly info: TokenInfo
 }
 
-const loaded = new Map<string, Loaded & { holders: number }>()
+const loaded = new Map<string, Loaded & { holders: number; readonly libraryParameters: string | undefined }>()
 
 /**
  * Loads the library and calls C_Initialize with OS locking. PKCS #11 is initialised once for a process, so a module
  * that is loaded already is shared; one that other code initialised is used and not finalised.
  *
- * @throws ERR_MODULE_UNUSABLE with what the loader said
+ * @throws ERR_MODULE_UNUSABLE with what the loader said, or where it is in use with other library parameters
  */
 export function loadModule(path: string, libraryParameters?: string): Pkcs11Module {
-  const entry = loaded.get(path) ?? { ...load(path, libraryParameters), holders: 0 }
+  const entry = loaded.get(path) ?? { ...load(path, libraryParameters), libraryParameters, holders: 0 }
+  if (entry.libraryParameters !== libraryParameters) {
+    throw new KeyferryError(
+      "ERR_MODULE_UNUSABLE",
+      `the PKCS #11 module ${path} is in use with other library parameters`,
+      {
+        hint: "give every token URI of the module the same x-library-parameters: a process initialises it once",
+      },
+    )
+  }
   entry.holders++
   loaded.set(path, entry)
   const { module, info } = entry
@@ -90,10 +99,12 @@ function load(path: string, libraryParameters: string | undefined): Loaded {
     const causes = error instanceof KeyferryError ? error.causes : [{ code: "dlopen", message }]
     throw new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} cannot be loaded`, { cause, causes })
   }
+  let finalize = false
   try {
-    const finalize = initialise(module, libraryParameters)
+    finalize = initialise(module, libraryParameters)
     return { module, info: attempt("C_GetInfo", () => module.lib.C_GetInfo()), finalize }
   } catch (cause) {
+    if (finalize) quietly(() => module.finalize())
     if (!(cause instanceof KeyferryError)) throw cause
     throw new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} cannot be initialised`, {
       cause,
@@ -116,18 +127,18 @@ function initialise({ lib }: Module, libraryParameters: string | undefined): boo
   }
 }
 
-/** Every slot of the module, with and without token. */
+/** Every slot of the module, with and without token, and those that do not answer. */
 export function describeSlots(holder: Pkcs11Module): readonly SlotDescription[] {
-  return slotsOf(holder).map((slot) => {
-    const common = { slotId: slotId(slot), slotDescription: trim(slot.slotDescription) }
-    if ((slot.flags & SlotFlag.TOKEN_PRESENT) === 0) {
-      return { ...common, token: null, flags: [], reason: "no token present" }
-    }
+  return slotsOf(holder).map(({ id, slot, reason }) => {
+    const common = { slotId: id, slotDescription: slot ? trim(slot.slotDescription) : "" }
+    const without = { ...common, token: null, flags: [] }
+    if (!slot) return { ...without, reason }
+    if ((slot.flags & SlotFlag.TOKEN_PRESENT) === 0) return { ...without, reason: "no token present" }
     try {
       const token = attempt("C_GetTokenInfo", () => slot.getToken())
       return { ...common, token: tokenInfo(holder, token), flags: tokenFlags(token.flags), reason: null }
     } catch (error) {
-      return { ...common, token: null, flags: [], reason: failureText(error) }
+      return { ...without, reason: failureText(error) }
     }
   })
 }
@@ -138,7 +149,8 @@ export function describeSlots(holder: Pkcs11Module): readonly SlotDescription[] 
  * @throws ERR_TOKEN_NOT_FOUND, ERR_TOKEN_AMBIGUOUS (both list what is there), ERR_TOKEN_UNINITIALIZED
  */
 export function chooseToken(holder: Pkcs11Module, uri: TokenUri): TokenSlot {
-  const present = slotsOf(holder).flatMap((slot) => presentToken(holder, slot))
+  const slots = slotsOf(holder)
+  const present = slots.flatMap((slot) => presentToken(holder, slot))
   const fitting = present.filter((candidate) => fits(holder, candidate, uri))
   const ready = fitting.filter(({ token }) => hasFlag(token.flags, "CKF_TOKEN_INITIALIZED"))
   const wanted = selectorText(uri) || "any token"
@@ -151,7 +163,13 @@ export function chooseToken(holder: Pkcs11Module, uri: TokenUri): TokenSlot {
     throw new KeyferryError("ERR_TOKEN_UNINITIALIZED", `the token that fits ${wanted} is not initialised`)
   }
   const there = present.length === 0 ? "no slot has a token" : `there is ${listed(present)}`
-  throw new KeyferryError("ERR_TOKEN_NOT_FOUND", `no token fits ${wanted} in ${holder.path}: ${there}`)
+  const silent = slots.flatMap(({ id, reason }) =>
+    reason === null ? [] : [`; slot ${id} does not answer (${reason})`],
+  )
+  throw new KeyferryError(
+    "ERR_TOKEN_NOT_FOUND",
+    `no token fits ${wanted} in ${holder.path}: ${there}${silent.join("")}`,
+  )
 }
 
 /** SHA-256 of the module's file, hex: part of what self-test verdicts depend on. */
@@ -159,15 +177,29 @@ export function moduleDigest(path: string): string {
   return createHash("sha256").update(readFileSync(path)).digest("hex")
 }
 
-function slotsOf({ module }: Pkcs11Module): readonly Slot[] {
-  return attempt("C_GetSlotList", () => {
-    const slots = module.getSlots(false)
-    return Array.from({ length: slots.length }, (_, index) => slots.items(index))
+interface ListedSlot {
+  readonly id: string
+  /** Null where it does not answer. */
+  readonly slot: Slot | null
+  /** Why not. */
+  readonly reason: string | null
+}
+
+/** One reader that is broken does not hide the others. */
+function slotsOf({ module }: Pkcs11Module): readonly ListedSlot[] {
+  const handles = attempt("C_GetSlotList", () => module.lib.C_GetSlotList(false))
+  return handles.map((handle) => {
+    const id = idOf(handle)
+    try {
+      return { id, slot: attempt("C_GetSlotInfo", () => new GrapheneSlot(handle, module, module.lib)), reason: null }
+    } catch (error) {
+      return { id, slot: null, reason: failureText(error) }
+    }
   })
 }
 
-function presentToken(holder: Pkcs11Module, slot: Slot): readonly TokenSlot[] {
-  if ((slot.flags & SlotFlag.TOKEN_PRESENT) === 0) return []
+function presentToken(holder: Pkcs11Module, { slot }: ListedSlot): readonly TokenSlot[] {
+  if (!slot || (slot.flags & SlotFlag.TOKEN_PRESENT) === 0) return []
   try {
     const token = slot.getToken()
     return [{ slot, token, info: tokenInfo(holder, token) }]
@@ -183,7 +215,7 @@ function fits({ info: library }: Pkcs11Module, { slot, info }: TokenSlot, uri: T
     serial: info.serial,
     manufacturer: info.manufacturer,
     model: info.model,
-    "slot-id": slotId(slot),
+    "slot-id": idOf(slot.handle),
     "slot-description": trim(slot.slotDescription),
     "slot-manufacturer": trim(slot.manufacturerID),
     "library-description": trim(library.libraryDescription),
@@ -213,8 +245,9 @@ function tokenInfo({ library }: Pkcs11Module, token: GrapheneToken): TokenInfo {
   }
 }
 
-function slotId(slot: Slot): string {
-  return slot.handle.readBigUInt64LE().toString()
+/** CK_SLOT_ID, decimal. */
+function idOf(handle: Buffer): string {
+  return handle.readBigUInt64LE().toString()
 }
 
 function version({ major, minor }: { readonly major: number; readonly minor: number }): string {

@@ -74,6 +74,16 @@ describe("loading a module", () => {
     }
   })
 
+  it("refuses other library parameters than those that it was initialised with", async () => {
+    const { module, libraryParameters } = nss()
+    using holder = loadModule(module, libraryParameters)
+    loadModule(module, libraryParameters)[Symbol.dispose]()
+    for (const others of [undefined, `${libraryParameters ?? ""} flags=readOnly`]) {
+      await expectCode("ERR_MODULE_UNUSABLE", () => loadModule(module, others))
+    }
+    expect(describeSlots(holder)).not.to.deep.equal([])
+  })
+
   it("shares one pkcs11js with graphene, so that its errors are recognised", () => {
     using holder = loadModule(softhsm().module)
     expect(holder.module.lib).to.be.instanceOf(pkcs11js.PKCS11)
