@@ -90,6 +90,8 @@ export function wrappingKeyTemplate(modulus: Uint8Array, exponent: Uint8Array, p
   })
 }
 
+export const EPHEMERAL_LABEL = "keyferry-ephemeral"
+
 /** The AES-256 session key between the two halves of the composed form. Extractable, as it is wrapped itself. */
 export function ephemeralKeyTemplate(): Template {
   return template({
@@ -104,5 +106,3 @@ export function ephemeralKeyTemplate(): Template {
     ...stated(SECRET_USAGES, ["wrap"]),
   })
 }
-
-const EPHEMERAL_LABEL = "keyferry-ephemeral"

@@ -1,5 +1,6 @@
 import pkcs11js, { type RsaOAEP } from "pkcs11js"
 import { KeyferryError } from "../core/error.js"
+import type { KeyAttributes } from "../core/key-attributes.js"
 import { WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../core/key-spec.js"
 import {
   type OaepHash,
@@ -20,7 +21,7 @@ import {
 import { ckrOf, restate } from "./error.js"
 import { type MechanismName, MECHANISMS } from "./mechanism.js"
 import type { TokenProfile } from "./profile/profile.js"
-import { ephemeralKeyTemplate, wrappingKeyTemplate } from "./template.js"
+import { EPHEMERAL_LABEL, ephemeralKeyTemplate, wrappingKeyTemplate } from "./template.js"
 
 const CKZ_DATA_SPECIFIED = 1
 
@@ -69,8 +70,14 @@ export function wrapUnder(
     if (plan.kwp === null) {
       return checked(await oaep(session, hash, wrappingKey, key), plan.algorithm, under.spec)
     }
-    const ephemeral = own(await generateKey(session, MECHANISMS.CKM_AES_KEY_GEN, ephemeralKeyTemplate()))
-    assertEphemeral(session, ephemeral, key, context.reader)
+    const ephemeral = await generateKey(session, MECHANISMS.CKM_AES_KEY_GEN, ephemeralKeyTemplate())
+    const { attributes, label } = context.reader.read(session, ephemeral, "ephemeral")
+    // what is owned is destroyed: not another key, should the token confuse its handles
+    if (label !== EPHEMERAL_LABEL) {
+      throw new KeyferryError("ERR_TOKEN_OTHER", "the token gave another object's handle for the ephemeral key")
+    }
+    own(ephemeral)
+    assertEphemeral(attributes)
     // the OAEP part first: it fails early where the hash is refused
     const head = await oaep(session, hash, wrappingKey, ephemeral)
     const tail = await named(plan.kwp, wrapKey(session, { mechanism: MECHANISMS[plan.kwp] }, ephemeral, key))
@@ -108,11 +115,7 @@ function refusal(code: string, mechanism: string): string {
 }
 
 /** An ephemeral key that could be read would give the material away: its attributes are not believed but read. */
-function assertEphemeral(session: Session, ephemeral: Handle, source: Handle, reader: AttributeReader): void {
-  if (ephemeral.equals(source)) {
-    throw new KeyferryError("ERR_TOKEN_OTHER", "the token gave the ephemeral key the handle of the source key")
-  }
-  const { attributes } = reader.read(session, ephemeral, "ephemeral")
+function assertEphemeral(attributes: KeyAttributes): void {
   const wrong = [
     attributes.sensitive === true ? [] : ["CKA_SENSITIVE"],
     attributes.token === false ? [] : ["CKA_TOKEN"],

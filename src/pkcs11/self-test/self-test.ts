@@ -3,7 +3,7 @@ import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS } from "../../core/key-spec
 import type { WrapCapability, WrapRequest } from "../../core/ports.js"
 import { kmsAllows, WRAPPING_ALGORITHMS } from "../../core/wrapping-algorithm.js"
 import { type Session, withObjects } from "../cryptoki.js"
-import { ckrOf, failureText, refusalOf } from "../error.js"
+import { failureText, refusalOf } from "../error.js"
 import { MECHANISMS, type MechanismName } from "../mechanism.js"
 import type { SessionPool } from "../session.js"
 import { type WrapContext, type WrapPlan, wrapUnder } from "../wrap.js"
@@ -101,8 +101,9 @@ async function judge(
   try {
     await samples.at(0)
   } catch (error) {
-    const code = ckrOf(refusalOf(error))
-    return refusal(request, code === undefined ? failure(error) : `cannot generate: ${code}`, isConclusive(error))
+    const [cause] = refusalOf(error).causes
+    const words = cause?.message.startsWith("C_GenerateKey") ? `cannot generate: ${cause.code}` : failure(error)
+    return refusal(request, words, isConclusive(error))
   }
   const pair = await localPair(request.wrappingKeySpec)
   const algorithm = request.wrappingAlgorithm

@@ -3,10 +3,12 @@ import { promisify } from "node:util"
 import { KeyferryError } from "../../core/error.js"
 import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../../core/key-spec.js"
 import { encrypt, type Handle, type Session, sign } from "../cryptoki.js"
-import { ckrOf } from "../error.js"
+import { ckrOf, failureText, refusalOf } from "../error.js"
 import { generate, type KeyHandles } from "../generation.js"
 import { MECHANISMS } from "../mechanism.js"
 import { publicKeyOf } from "../public-key.js"
+import { identify } from "../source-key.js"
+import type { NewKey } from "../template.js"
 import type { RsaPublicKey, WrapContext } from "../wrap.js"
 import { privateKeyFlaw, secretLengthFlaw } from "./material.js"
 
@@ -54,9 +56,7 @@ export async function makeSample(
   const { family, keyType } = KEY_SPECS[keySpec]
   const usages = { aes: ["encrypt"], hmac: ["sign"], rsa: [], ec: [], edwards: [] } as const
   const key = { ...THROW_AWAY, keySpec, id: randomBytes(16), usages: usages[family] }
-  const handles = await generate(session, key, context)
-  own(handles.object)
-  if (handles.publicHalf) own(handles.publicHalf)
+  const handles = await generateThrowAway(session, key, context, own)
   const { attributes } = context.reader.read(session, handles.object, `throw-away ${keyType}`)
   const wrong = [
     attributes.sensitive === true ? [] : "CKA_SENSITIVE=true",
@@ -67,7 +67,29 @@ export async function makeSample(
   return { object: handles.object, flaw: comparison(session, keySpec, handles) }
 }
 
-const THROW_AWAY = { label: THROW_AWAY_LABEL, token: false, extractable: true, wrapWithTrusted: false } as const
+/** Generates a key labelled as one to throw away; its objects go to `own`, which will have them destroyed. */
+export async function generateThrowAway(
+  session: Session,
+  key: Omit<NewKey, "label">,
+  context: WrapContext,
+  own: (object: Handle) => Handle,
+): Promise<KeyHandles> {
+  const handles = await generate(session, { ...key, label: THROW_AWAY_LABEL }, context)
+  const objects = [handles.object, ...(handles.publicHalf ? [handles.publicHalf] : [])]
+  for (const object of objects) {
+    // a token that confuses its handles would have another key destroyed
+    const { id, label } = identify(session, object)
+    if (label !== THROW_AWAY_LABEL || id !== key.id.toString("hex")) throw confused()
+    own(object)
+  }
+  return handles
+}
+
+function confused(): KeyferryError {
+  return new KeyferryError("ERR_TOKEN_OTHER", "the token gave another object's handle for a new key")
+}
+
+const THROW_AWAY = { token: false, extractable: true, wrapWithTrusted: false } as const
 
 function comparison(session: Session, keySpec: KeySpec, { object, publicHalf }: KeyHandles): Sample["flaw"] {
   if (publicHalf) {
@@ -98,19 +120,22 @@ function blockOf(session: Session, object: Handle): Use {
   return { result, repeat }
 }
 
-/** The HMAC that KMS computes with the key; any other serves the comparison as well. */
+/** The HMAC that KMS computes with the key: the proof of the import will want this one, so no other serves. */
 function macOf(session: Session, object: Handle, keySpec: KeySpec): Use {
   const message = randomBytes(32)
   const { mac } = KEY_SPECS[keySpec]
   if (!mac) throw new KeyferryError("ERR_BUG", `${keySpec} has no MAC`)
-  const use = (hash: string, mechanism: number): Use => ({
-    result: sign(session, { mechanism }, object, message),
-    repeat: (value) => createHmac(hash, value).update(message).digest(),
-  })
-  return first(
-    () => use(mac.hash, MECHANISMS[mac.mechanism]),
-    () => use("sha256", MECHANISMS.CKM_SHA256_HMAC),
-  )
+  try {
+    return {
+      result: sign(session, { mechanism: MECHANISMS[mac.mechanism] }, object, message),
+      repeat: (value) => createHmac(mac.hash, value).update(message).digest(),
+    }
+  } catch (error) {
+    const refusal = refusalOf(error)
+    if (refusal.retry === "later") throw refusal
+    const words = `the token cannot compute ${mac.algorithm}, so the import could not be proven (${failureText(refusal)})`
+    throw new KeyferryError("ERR_TOKEN_OTHER", words, { cause: refusal })
+  }
 }
 
 /** The first that the token has the mechanism for. */
