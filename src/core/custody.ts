@@ -27,7 +27,13 @@ export interface EnforcementFacts {
   readonly wrapWithTrustedEnforced: boolean | null
   /** CKA_LOCAL, CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE tell a generated key from a created one. */
   readonly provenanceHonest: boolean | null
+  /** A token object has the attributes that custody `token` asks for. */
+  readonly tokenObjectsKept: boolean | null
+  /** In words: what is wrong with token objects, or why none could be made; null where they are kept. */
+  readonly tokenObjectFlaw: string | null
 }
+
+export type EnforcementFact = Exclude<keyof EnforcementFacts, "tokenObjectFlaw">
 
 /** Whether the token keeps what a custody promises, and what it does not keep. */
 export interface CustodyVerdict {
@@ -37,10 +43,10 @@ export interface CustodyVerdict {
 }
 
 /** The facts each custody needs; `token` and `session` keep an extractable key and so promise only its secrecy. */
-const NEEDS: Readonly<Record<Custody, readonly (keyof EnforcementFacts)[]>> = {
+const NEEDS: Readonly<Record<Custody, readonly EnforcementFact[]>> = {
   sealed: ["sensitiveOneWay", "extractableFalseRefusesWrap", "extractableOneWay"],
-  token: ["sensitiveOneWay"],
-  locked: ["sensitiveOneWay", "extractableFalseRefusesWrap", "extractableOneWay"],
+  token: ["sensitiveOneWay", "tokenObjectsKept"],
+  locked: ["sensitiveOneWay", "tokenObjectsKept", "extractableFalseRefusesWrap", "extractableOneWay"],
   session: ["sensitiveOneWay"],
 }
 
@@ -49,22 +55,49 @@ const UNPROBED: Readonly<Partial<Record<Custody, string>>> = {
   sealed: "whether the token seals and unseals every length exactly and keeps CKA_SENSITIVE then",
 }
 
-const FACT_BROKEN: Readonly<Record<keyof EnforcementFacts, string>> = {
-  extractableFalseRefusesWrap: "wraps a key whose CKA_EXTRACTABLE is false",
-  extractableOneWay: "lets CKA_EXTRACTABLE go from false to true",
-  sensitiveOneWay: "does not keep CKA_SENSITIVE",
-  wrapWithTrustedEnforced: "wraps a CKA_WRAP_WITH_TRUSTED key under an untrusted wrapping key",
-  provenanceHonest: "does not tell where a key came from (CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE)",
+/** In words, to follow "the token": what it does instead, and what it could not be asked about. */
+const WORDS: Readonly<Record<EnforcementFact, { readonly broken: string; readonly unasked: string }>> = {
+  extractableFalseRefusesWrap: {
+    broken: "wraps a key whose CKA_EXTRACTABLE is false",
+    unasked: "could not be asked whether it refuses to wrap a key whose CKA_EXTRACTABLE is false",
+  },
+  extractableOneWay: {
+    broken: "lets CKA_EXTRACTABLE go from false to true",
+    unasked: "could not be asked whether it keeps CKA_EXTRACTABLE=false",
+  },
+  sensitiveOneWay: {
+    broken: "does not keep CKA_SENSITIVE",
+    unasked: "could not be asked whether it keeps CKA_SENSITIVE",
+  },
+  wrapWithTrustedEnforced: {
+    broken: "wraps a CKA_WRAP_WITH_TRUSTED key under an untrusted wrapping key",
+    unasked: "could not be asked whether it keeps a CKA_WRAP_WITH_TRUSTED key from an untrusted wrapping key",
+  },
+  provenanceHonest: {
+    broken: "does not tell where a key came from (CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE)",
+    unasked:
+      "could not be asked whether it tells where a key came from (CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE)",
+  },
+  tokenObjectsKept: {
+    broken: "does not keep the attributes of a token object",
+    unasked: "did not make a token object to be tested",
+  },
 }
+
+export const ENFORCEMENT_FACTS = Object.keys(WORDS) as readonly EnforcementFact[]
 
 /** In words, to follow "the token": each fact that does not hold, or that the token could not be asked about. */
 export function shortcomings(
   facts: EnforcementFacts,
-  of: readonly (keyof EnforcementFacts)[] = Object.keys(FACT_BROKEN) as (keyof EnforcementFacts)[],
+  of: readonly EnforcementFact[] = ENFORCEMENT_FACTS,
 ): readonly string[] {
   return of
     .filter((fact) => facts[fact] !== true)
-    .map((fact) => (facts[fact] === null ? `could not be asked whether it ${FACT_BROKEN[fact]}` : FACT_BROKEN[fact]))
+    .map((fact) => {
+      const words = facts[fact] === null ? WORDS[fact].unasked : WORDS[fact].broken
+      const flaw = fact === "tokenObjectsKept" ? facts.tokenObjectFlaw : null
+      return flaw === null ? words : `${words} (${flaw})`
+    })
 }
 
 /** Judges every custody by what probing showed. */

@@ -13,11 +13,12 @@ import {
   setAttribute,
   withObjects,
 } from "./cryptoki.js"
-import { refusalOf } from "./error.js"
-import { generate } from "./generation.js"
-import { localPair, THROW_AWAY_LABEL } from "./self-test/throw-away.js"
+import { ckrOf, refusalOf } from "./error.js"
+import { generateThrowAway, localPair, THROW_AWAY_LABEL } from "./self-test/throw-away.js"
 import type { SessionPool } from "./session.js"
+import type { StoreGate } from "./store-gate.js"
 import { SECRET_USAGES, stated } from "./template.js"
+import { PROBED_SPECS, probeTokenObject } from "./token-object-probe.js"
 import { type WrapContext, type WrapPlan, wrapUnder } from "./wrap.js"
 
 type Own = (object: Handle) => Handle
@@ -31,10 +32,10 @@ interface Probe {
 }
 
 /**
- * Finds out with throw-away session keys what the token enforces (PRODUCT.md section 4). A refusal counts only where the
- * same call on a key that allows it goes through; where that fails the fact stays null.
+ * Finds out with throw-away keys what the token enforces (PRODUCT.md section 4): session keys, and one token object. A
+ * refusal counts only where the same call on a key that allows it goes through; where that fails the fact stays null.
  */
-export function probeCustody(pool: SessionPool, context: WrapContext): Promise<EnforcementFacts> {
+export function probeCustody(pool: SessionPool, gate: StoreGate, context: WrapContext): Promise<EnforcementFacts> {
   return pool.withSession(async (session, loan) => {
     loan.spoil()
     return withObjects(session, async (own) => {
@@ -45,6 +46,7 @@ export function probeCustody(pool: SessionPool, context: WrapContext): Promise<E
         sensitiveOneWay: await isOneWay(probe, "sensitive", true),
         wrapWithTrustedEnforced: await refusesWrap(probe, { wrapWithTrusted: true }),
         provenanceHonest: await provenance(probe),
+        ...(await probeTokenObject(session, gate, context)),
       }
     })
   })
@@ -99,7 +101,7 @@ async function wraps({ session, context }: Probe, key: Handle, plan: WrapPlan): 
 /** Whether the attribute keeps `value` against C_SetAttributeValue and C_CopyObject. */
 async function isOneWay(probe: Probe, attribute: "extractable" | "sensitive", value: boolean): Promise<Fact> {
   const { session, own } = probe
-  const key = await throwAway(probe, "SYMMETRIC_DEFAULT", attribute === "extractable" ? { extractable: false } : {})
+  const key = await firstOf(probe, attribute === "extractable" ? { extractable: false } : {})
   if (!key) return null
   const read = (object: Handle): Fact => booleanOf(getAttribute(session, object, CKA[attribute]))
   if (read(key) !== value) return false
@@ -117,6 +119,15 @@ async function isOneWay(probe: Probe, attribute: "extractable" | "sensitive", va
     return key
   })
   return copied && set
+}
+
+/** A throw-away key of the first kind that the token generates. */
+async function firstOf(probe: Probe, more: { readonly extractable?: false }): Promise<Handle | undefined> {
+  for (const keySpec of PROBED_SPECS) {
+    const key = await throwAway(probe, keySpec, more)
+    if (key) return key
+  }
+  return undefined
 }
 
 /** Whether LOCAL, ALWAYS_SENSITIVE and NEVER_EXTRACTABLE tell a generated key from one that was brought in. */
@@ -159,13 +170,11 @@ async function throwAway(
   keySpec: KeySpec,
   more: { readonly extractable?: false; readonly wrapWithTrusted?: true },
 ): Promise<Handle | undefined> {
-  const key = { keySpec, id: randomBytes(16), label: THROW_AWAY_LABEL, token: false, usages: [] }
+  const key = { keySpec, id: randomBytes(16), token: false, extractable: true, wrapWithTrusted: false, usages: [] }
   try {
-    const made = await generate(session, { ...key, extractable: true, wrapWithTrusted: false, ...more }, context)
-    if (made.publicHalf) own(made.publicHalf)
-    return own(made.object)
+    return (await generateThrowAway(session, { ...key, ...more }, context, own)).object
   } catch (error) {
-    refusalOf(error)
+    if (ckrOf(refusalOf(error)) === undefined) throw error
     return undefined
   }
 }

@@ -65,10 +65,15 @@ export async function generateSourceKey(
 export function restateGeneration(error: unknown, keySpec: KeySpec, label: string, left = 0): unknown {
   if (!(error instanceof KeyferryError)) return error
   const remains = left === 0 ? "" : `; ${left} objects of it could not be destroyed`
-  if (UNSUPPORTED.has(ckrOf(error) ?? "")) {
+  if (isUnsupported(error)) {
     return restate(error, "ERR_KEY_SPEC_UNSUPPORTED", `the token cannot generate ${keySpec}${remains}`, label)
   }
   return restate(error, error.code, `${error.message}${remains}`, label)
+}
+
+/** Whether the token has no such key, rather than a fault. */
+export function isUnsupported(error: unknown): boolean {
+  return UNSUPPORTED.has(ckrOf(error) ?? "")
 }
 
 function newKeyOf(wanted: SourceKeyTemplate): NewKey {

@@ -84,7 +84,7 @@ class Pkcs11Token implements Token {
     this.#pool = new SessionPool(chosen.slot, anchor, sessionLimit(chosen, options.sessions ?? profile.sessions))
     this.#gate = new StoreGate(profile.serialStore)
     this.#context = { profile, reader: new AttributeReader() }
-    this.#verdicts = new Verdicts(this.#pool, this.#context, options.cache, module.path, chosen)
+    this.#verdicts = new Verdicts(this.#pool, this.#gate, this.#context, options.cache, module.path, chosen)
   }
 
   findSourceKeys(by: { readonly id?: string; readonly label?: string } = {}): Promise<readonly SourceKey[]> {

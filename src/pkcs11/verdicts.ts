@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { type CustodyVerdict, type EnforcementFacts, judgeCustodies } from "../core/custody.js"
+import { type CustodyVerdict, ENFORCEMENT_FACTS, type EnforcementFacts, judgeCustodies } from "../core/custody.js"
 import type { VerdictCache, WrapCapability, WrapRequest } from "../core/ports.js"
 import { attempt } from "./error.js"
 import { isMechanismName } from "./mechanism.js"
@@ -7,10 +7,11 @@ import { moduleDigest, type TokenSlot } from "./module.js"
 import { profileDigest } from "./profile/profiles.js"
 import type { Verdict } from "./self-test/self-test.js"
 import type { SessionPool } from "./session.js"
+import type { StoreGate } from "./store-gate.js"
 import type { WrapContext } from "./wrap.js"
 
 /** Raised when the self-test or the custody probe tests something new, so that what was cached before is void. */
-const SELF_TEST_VERSION = 1
+const SELF_TEST_VERSION = 2
 
 type Remembered = Pick<WrapCapability, "wrapPath" | "mechanisms" | "usable" | "reason">
 
@@ -25,14 +26,23 @@ const NOTHING: Memory = { wraps: {}, custody: null }
 /** Verdicts of the self-test and the custody probe: remembered ones, and new ones where there are none. */
 export class Verdicts {
   readonly #pool: SessionPool
+  readonly #gate: StoreGate
   readonly #context: WrapContext
   readonly #cache: VerdictCache
   readonly #modulePath: string
   readonly #chosen: TokenSlot
   #key: string | undefined
 
-  constructor(pool: SessionPool, context: WrapContext, cache: VerdictCache, modulePath: string, chosen: TokenSlot) {
+  constructor(
+    pool: SessionPool,
+    gate: StoreGate,
+    context: WrapContext,
+    cache: VerdictCache,
+    modulePath: string,
+    chosen: TokenSlot,
+  ) {
     this.#pool = pool
+    this.#gate = gate
     this.#context = context
     this.#cache = cache
     this.#modulePath = modulePath
@@ -55,7 +65,8 @@ export class Verdicts {
   async probeCustody(fresh: boolean): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }> {
     const remembered = fresh ? null : (await this.#recall()).custody
     const facts = remembered ?? (await this.#probe())
-    if (!remembered) await this.#remember({ custody: facts })
+    // a token that is full or write-protected today may take objects tomorrow
+    if (!remembered && facts.tokenObjectsKept !== null) await this.#remember({ custody: facts })
     return { facts, verdicts: judgeCustodies(facts) }
   }
 
@@ -74,7 +85,7 @@ export class Verdicts {
   /** Loaded when there is no verdict yet, like the self-test. */
   async #probe(): Promise<EnforcementFacts> {
     const { probeCustody } = await import("./custody-probe.js")
-    return await probeCustody(this.#pool, this.#context)
+    return await probeCustody(this.#pool, this.#gate, this.#context)
   }
 
   async #recall(): Promise<Memory> {
@@ -134,16 +145,11 @@ function isRemembered(value: unknown): value is Remembered {
   return (wrapPath === "oaep" && names.length === 1) || (wrapPath === "composed" && names.length === 2)
 }
 
-const FACT_NAMES: readonly (keyof EnforcementFacts)[] = [
-  "extractableFalseRefusesWrap",
-  "extractableOneWay",
-  "sensitiveOneWay",
-  "wrapWithTrustedEnforced",
-  "provenanceHonest",
-]
-
 function isFacts(value: unknown): value is EnforcementFacts {
-  return isRecord(value) && FACT_NAMES.every((name) => value[name] === null || typeof value[name] === "boolean")
+  if (!isRecord(value)) return false
+  const flaw = value["tokenObjectFlaw"]
+  const facts = ENFORCEMENT_FACTS.every((name) => value[name] === null || typeof value[name] === "boolean")
+  return facts && (flaw === null || typeof flaw === "string")
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

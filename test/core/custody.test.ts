@@ -4,6 +4,7 @@ import {
   type Custody,
   CUSTODY_NAMES,
   type CustodyVerdict,
+  ENFORCEMENT_FACTS,
   type EnforcementFacts,
   judgeCustodies,
   shortcomings,
@@ -16,6 +17,8 @@ const HONEST: EnforcementFacts = {
   sensitiveOneWay: true,
   wrapWithTrustedEnforced: true,
   provenanceHonest: true,
+  tokenObjectsKept: true,
+  tokenObjectFlaw: null,
 }
 
 const verdictOn = (custody: Custody, facts: Partial<EnforcementFacts>): CustodyVerdict =>
@@ -36,6 +39,8 @@ describe("core/custody: judgeCustodies", () => {
     ["one that cannot be asked about the wrap", { extractableFalseRefusesWrap: null }, ["token", "session"]],
     ["one that cannot be asked about secrecy", { sensitiveOneWay: null }, []],
     ["one without CKA_WRAP_WITH_TRUSTED", { wrapWithTrustedEnforced: null }, ["token", "locked", "session"]],
+    ["one that keeps session objects only", { tokenObjectsKept: false }, ["session"]],
+    ["one that takes no token object", { tokenObjectsKept: null }, ["session"]],
     ["one that tells lies of provenance", { provenanceHonest: false }, ["token", "locked", "session"]],
   ]
   for (const [what, facts, enforced] of enforcedUnder) {
@@ -74,14 +79,21 @@ describe("core/custody: shortcomings", () => {
   })
 
   it("names each promise that is broken or could not be tried, and no other", () => {
-    for (const fact of Object.keys(HONEST) as (keyof EnforcementFacts)[]) {
-      const [broken, ...more] = shortcomings({ ...HONEST, [fact]: false })
-      expect(more).to.deep.equal([])
-      expect(shortcomings({ ...HONEST, [fact]: null })).to.deep.equal([`could not be asked whether it ${broken ?? ""}`])
+    const said = ENFORCEMENT_FACTS.flatMap((fact) => {
+      const words = [false, null].flatMap((value) => shortcomings({ ...HONEST, [fact]: value }))
+      expect(words, fact).to.have.lengthOf(2)
+      return words
+    })
+    expect(new Set(said).size).to.equal(2 * ENFORCEMENT_FACTS.length)
+    expect(said.join()).not.to.include("whether it does not")
+  })
+
+  it("says what is wrong with a token object, or why there was none", () => {
+    for (const value of [false, null]) {
+      const facts = { ...HONEST, tokenObjectsKept: value, tokenObjectFlaw: "C_GenerateKey: CKR_X" }
+      expect(shortcomings(facts).join()).to.include("C_GenerateKey: CKR_X")
+      expect(verdictOn("token", facts).reason).to.include("C_GenerateKey: CKR_X")
     }
-    expect(
-      new Set(shortcomings(Object.fromEntries(Object.keys(HONEST).map((fact) => [fact, false])) as never)).size,
-    ).to.equal(5)
   })
 })
 

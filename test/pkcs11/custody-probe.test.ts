@@ -14,6 +14,8 @@ const MEASURED: readonly [name: string, make: () => TestToken, facts: Enforcemen
       sensitiveOneWay: true,
       wrapWithTrustedEnforced: true,
       provenanceHonest: true,
+      tokenObjectsKept: true,
+      tokenObjectFlaw: null,
     },
   ],
   [
@@ -25,6 +27,8 @@ const MEASURED: readonly [name: string, make: () => TestToken, facts: Enforcemen
       sensitiveOneWay: true,
       wrapWithTrustedEnforced: false,
       provenanceHonest: false,
+      tokenObjectsKept: true,
+      tokenObjectFlaw: null,
     },
   ],
 ]

@@ -22,8 +22,25 @@ static int lie(const char *name) {
   return told != NULL && strcmp(told, name) == 0;
 }
 
+static CK_BBOOL boolean_of(CK_ATTRIBUTE_PTR template, CK_ULONG count, CK_ATTRIBUTE_TYPE type) {
+  for (CK_ULONG at = 0; at < count; at++)
+    if (template[at].type == type && template[at].ulValueLen == 1) return *(CK_BBOOL *)template[at].pValue;
+  return CK_FALSE;
+}
+
+static CK_BBOOL is_token_object(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {
+  CK_BBOOL token = CK_FALSE;
+  CK_ATTRIBUTE asked = {CKA_TOKEN, &token, sizeof token};
+  return real->C_GetAttributeValue(session, object, &asked, 1) == CKR_OK && token;
+}
+
 static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR template,
                           CK_ULONG count, CK_OBJECT_HANDLE_PTR key) {
+  if (lie("no AES") && mechanism->mechanism == CKM_AES_KEY_GEN) return CKR_MECHANISM_INVALID;
+  if (boolean_of(template, count, CKA_TOKEN)) {
+    if (lie("write protected")) return CKR_TOKEN_WRITE_PROTECTED;
+    if (lie("full")) return CKR_DEVICE_MEMORY;
+  }
   CK_RV result = real->C_GenerateKey(session, mechanism, template, count, key);
   if (result != CKR_OK) return result;
   last_but_one = last;
@@ -51,15 +68,44 @@ static CK_RV wrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_
 static CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template,
                                  CK_ULONG count) {
   CK_RV result = real->C_GetAttributeValue(session, object, template, count);
+  if (result == CKR_ATTRIBUTE_TYPE_INVALID && lie("empty for unknown")) {
+    for (CK_ULONG at = 0; at < count; at++)
+      if (template[at].ulValueLen == CK_UNAVAILABLE_INFORMATION) template[at].ulValueLen = 0;
+    result = CKR_OK;
+  }
   for (CK_ULONG at = 0; result == CKR_OK && at < count; at++) {
     CK_ATTRIBUTE_PTR attribute = &template[at];
     if (attribute->pValue == NULL || attribute->ulValueLen != 1) continue;
     CK_BBOOL *value = attribute->pValue;
     if (attribute->type == CKA_SENSITIVE && lie("not sensitive")) *value = CK_FALSE;
+    if (attribute->type == CKA_SENSITIVE && lie("token objects not sensitive") && is_token_object(session, object))
+      *value = CK_FALSE;
     if (attribute->type == CKA_EXTRACTABLE && lie("not extractable")) *value = CK_FALSE;
     if (attribute->type == CKA_DECRYPT && lie("decrypts")) *value = CK_TRUE;
   }
   return result;
+}
+
+static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key) {
+  if (lie("no HMAC of SHA-384") && mechanism->mechanism == CKM_SHA384_HMAC) return CKR_MECHANISM_INVALID;
+  return real->C_SignInit(session, mechanism, key);
+}
+
+static CK_RV get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info) {
+  if (lie("an unknown mechanism") && type == CKM_AES_CBC) return CKR_MECHANISM_INVALID;
+  return real->C_GetMechanismInfo(slot, type, info);
+}
+
+/* The slot of SoftHSM whose token is not initialised. */
+static CK_RV get_slot_info(CK_SLOT_ID slot, CK_SLOT_INFO_PTR info) {
+  CK_TOKEN_INFO token;
+  if (lie("a broken slot") && real->C_GetTokenInfo(slot, &token) == CKR_OK && !(token.flags & CKF_TOKEN_INITIALIZED))
+    return CKR_DEVICE_ERROR;
+  return real->C_GetSlotInfo(slot, info);
+}
+
+static CK_RV get_info(CK_INFO_PTR info) {
+  return lie("no information") ? CKR_GENERAL_ERROR : real->C_GetInfo(info);
 }
 
 static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
@@ -88,6 +134,10 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   lying.C_GetAttributeValue = get_attribute_value;
   lying.C_OpenSession = open_session;
   lying.C_CloseSession = close_session;
+  lying.C_SignInit = sign_init;
+  lying.C_GetMechanismInfo = get_mechanism_info;
+  lying.C_GetSlotInfo = get_slot_info;
+  lying.C_GetInfo = get_info;
   *list = &lying;
   return CKR_OK;
 }

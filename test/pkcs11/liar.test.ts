@@ -4,13 +4,17 @@ import { generateKeyPairSync } from "node:crypto"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import pkcs11js from "pkcs11js"
 import type { KeySpec } from "#src/core/key-spec.js"
 import type { Token, WrapCapability, WrapRequest } from "#src/core/ports.js"
 import { type WrappingAlgorithm } from "#src/core/wrapping-algorithm.js"
+import { parseTokenUri } from "#src/core/token-uri.js"
 import { parseWrappingKey } from "#src/core/wrapping-key.js"
+import { inspectToken, openModule } from "#src/pkcs11/inspect.js"
+import { chooseToken, describeSlots, loadModule } from "#src/pkcs11/module.js"
 import { expectCode } from "#test/support/expect-code.js"
 import type { TestToken } from "#test/support/tokens.js"
-import { newKey, open, softhsm } from "./fixture.js"
+import { newKey, open, softhsm, uriOf } from "./fixture.js"
 
 const SOURCE = fileURLToPath(new URL("../../../test/pkcs11/liar.c", import.meta.url))
 const HEADERS = join(dirname(createRequire(import.meta.url).resolve("pkcs11js")), "includes", "pkcs11")
@@ -34,6 +38,25 @@ describe("a token that lies", () => {
   })
   const tell = (lie: string): void => {
     process.env["LIAR"] = lie
+  }
+
+  /** A client beside keyferry, logged in with it. */
+  const client = () => {
+    using holder = loadModule(liar.module)
+    const { lib, handle } = chooseToken(holder, uriOf(liar)).slot
+    const session = lib.C_OpenSession(handle, pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION)
+    return { lib, session }
+  }
+  const attributes = (values: Readonly<Record<string, number | boolean | string>>): pkcs11js.Template =>
+    Object.entries(values).map(([name, value]) => ({ type: pkcs11js[`CKA_${name}` as "CKA_LABEL"], value }))
+  /** Throw-away token objects that are there. */
+  const throwAways = (): number => {
+    const { lib, session } = client()
+    lib.C_FindObjectsInit(session, attributes({ LABEL: "keyferry-self-test", TOKEN: true }))
+    const { length } = lib.C_FindObjects(session, 100)
+    lib.C_FindObjectsFinal(session)
+    lib.C_CloseSession(session)
+    return length
   }
 
   const request = (keySpec: KeySpec, wrappingAlgorithm: WrappingAlgorithm): WrapRequest => ({
@@ -64,6 +87,12 @@ describe("a token that lies", () => {
     ["not sensitive", "SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", /does not keep CKA_SENSITIVE=true/],
     ["not sensitive", "ECC_NIST_P384", "RSA_AES_KEY_WRAP_SHA_1", /does not keep CKA_SENSITIVE=true/],
     ["not extractable", "SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", /does not keep CKA_EXTRACTABLE=true/],
+    [
+      "no HMAC of SHA-384",
+      "HMAC_384",
+      "RSAES_OAEP_SHA_1",
+      /^the token cannot compute HMAC_SHA_384, so the import could/,
+    ],
     ["decrypts", "ECC_NIST_P384", "RSA_AES_KEY_WRAP_SHA_1", /ephemeral AES key .*CKA_DECRYPT/],
   ]
   for (const [lie, keySpec, algorithm, reason] of lies) {
@@ -88,6 +117,105 @@ describe("a token that lies", () => {
       expect(await token.findSourceKeys({ id: template.id })).to.deep.equal([])
     })
   }
+
+  it("does without the MAC of one hash for the keys of another", async () => {
+    await using token = await open(liar)
+    tell("no HMAC of SHA-384")
+    expect(await verdict(token, request("HMAC_256", "RSAES_OAEP_SHA_1"))).to.include({ usable: true })
+  })
+
+  const enforced = async (token: Token): Promise<readonly string[]> =>
+    (await token.probeCustody()).verdicts.flatMap((found) => (found.enforced ? [found.custody] : []))
+  const objectFlaws: readonly [lie: string, kept: false | null, flaw: RegExp][] = [
+    ["token objects not sensitive", false, /^CKA_SENSITIVE is false, not true$/],
+    ["write protected", null, /^C_GenerateKey: CKR_TOKEN_WRITE_PROTECTED$/],
+    ["full", null, /^C_GenerateKey: CKR_DEVICE_MEMORY$/],
+  ]
+  for (const [lie, kept, flaw] of objectFlaws) {
+    it(`is not trusted with token objects, but with session keys: ${lie}`, async () => {
+      await using token = await open(liar)
+      tell(lie)
+      const { facts, verdicts } = await token.probeCustody()
+      expect(facts).to.include({ sensitiveOneWay: true, tokenObjectsKept: kept })
+      expect(facts.tokenObjectFlaw).to.match(flaw)
+      expect(await enforced(token)).to.deep.equal(["session"])
+      expect(verdicts.find(({ custody }) => custody === "token")?.reason).to.include(facts.tokenObjectFlaw)
+      expect(throwAways()).to.equal(0)
+      delete process.env["LIAR"]
+      // what may pass is not remembered
+      expect(await enforced(token)).to.deep.equal(kept === null ? ["token", "locked", "session"] : ["session"])
+    })
+  }
+
+  it("has what a probe that died left behind removed by the next", async () => {
+    await using token = await open(liar)
+    const { lib, session } = client()
+    const values = { CLASS: 4, KEY_TYPE: 0x1f, VALUE_LEN: 32, TOKEN: true, PRIVATE: true, LABEL: "keyferry-self-test" }
+    lib.C_GenerateKey(session, { mechanism: pkcs11js.CKM_AES_KEY_GEN }, attributes(values))
+    lib.C_CloseSession(session)
+    expect(throwAways()).to.equal(1)
+    await token.probeCustody()
+    expect(throwAways()).to.equal(0)
+  })
+
+  it("is asked about secrecy by another kind of key: no AES", async () => {
+    await using token = await open(liar)
+    tell("no AES")
+    const { facts } = await token.probeCustody()
+    expect(facts).to.include({ sensitiveOneWay: true, extractableOneWay: true, tokenObjectsKept: true })
+    expect(facts).to.include({ provenanceHonest: null })
+  })
+
+  it("does not lose a key to the probe: the handle of the key before", async () => {
+    await using token = await open(liar)
+    const key = await token.generateSourceKey(newKey({ custody: "token" }))
+    tell("the handle of the key before")
+    await expectCode("ERR_TOKEN_OTHER", () => token.probeCustody())
+    await verdict(token, request("SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1"))
+    delete process.env["LIAR"]
+    expect(await token.findSourceKeys({ id: key.id })).to.deep.equal([key])
+    await token.destroySourceKey(key)
+  })
+
+  it("has its RSA keys found after EC keys, whatever it answers to what a key lacks", async () => {
+    await using token = await open(liar)
+    tell("empty for unknown")
+    for (const keySpec of ["ECC_NIST_P256", "RSA_2048"] as const) {
+      const { id } = await token.generateSourceKey(newKey({ keySpec }))
+      expect((await token.findSourceKeys({ id })).map((key) => key.keySpec)).to.deep.equal([keySpec])
+    }
+  })
+
+  it("is described but for the mechanism that it lists and does not know", () => {
+    const names = (): readonly string[] => inspectToken(uriOf(liar)).mechanisms.map(({ name }) => name)
+    const all = names()
+    tell("an unknown mechanism")
+    expect(names()).to.deep.equal(all.filter((name) => name !== "CKM_AES_CBC"))
+    expect(all).to.include("CKM_AES_CBC")
+  })
+
+  it("is chosen beside a slot that does not answer, which is shown with its reason", async () => {
+    tell("a broken slot")
+    using module = openModule(uriOf(liar))
+    const slots = describeSlots(module)
+    const reasons = slots.filter(({ token }) => token === null).map(({ reason }) => reason)
+    expect(reasons).to.deep.equal(["C_GetSlotInfo: CKR_DEVICE_ERROR"])
+    expect(slots.map(({ token }) => token?.label)).to.include(liar.label)
+    await using token = await open(liar)
+    expect(token.info.label).to.equal(liar.label)
+    const nobody = parseTokenUri(liar.uri.replace(/token=[^;?]*/, "token=nobody"))
+    const error = await expectCode("ERR_TOKEN_NOT_FOUND", () => inspectToken(nobody))
+    expect(error.message).to.include("C_GetSlotInfo: CKR_DEVICE_ERROR")
+  })
+
+  it("is finalised where it does not tell what it is", async () => {
+    tell("no information")
+    const error = await expectCode("ERR_MODULE_UNUSABLE", () => openModule(uriOf(liar)))
+    expect(error.causes).to.deep.equal([{ code: "CKR_GENERAL_ERROR", message: "C_GetInfo" }])
+    const other = new pkcs11js.PKCS11()
+    other.load(liar.module)
+    expect(() => other.C_GetSlotList(false)).to.throw("CKR_CRYPTOKI_NOT_INITIALIZED")
+  })
 
   it("does not have another key destroyed, nor taken for the new one: the handle of the key before", async () => {
     await using token = await open(liar)
