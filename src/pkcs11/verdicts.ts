@@ -32,6 +32,9 @@ export class Verdicts {
   readonly #modulePath: string
   readonly #chosen: TokenSlot
   #key: string | undefined
+  /** Read once: a run goes by the verdicts that it began with, and those that it adds. */
+  #memory: Memory | undefined
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(
     pool: SessionPool,
@@ -49,7 +52,22 @@ export class Verdicts {
     this.#chosen = chosen
   }
 
-  async selfTest(requests: readonly WrapRequest[], fresh: boolean): Promise<readonly WrapCapability[]> {
+  selfTest(requests: readonly WrapRequest[], fresh: boolean): Promise<readonly WrapCapability[]> {
+    return this.#inTurn(() => this.#selfTest(requests, fresh))
+  }
+
+  probeCustody(fresh: boolean): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }> {
+    return this.#inTurn(() => this.#probeCustody(fresh))
+  }
+
+  /** One after the other, so that of many who ask for one verdict the first tests and the others find it. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined)
+    return done
+  }
+
+  async #selfTest(requests: readonly WrapRequest[], fresh: boolean): Promise<readonly WrapCapability[]> {
     const { wraps } = fresh ? NOTHING : await this.#recall()
     const unknown = requests.filter((request) => !(nameOf(request) in wraps))
     const verdicts = unknown.length === 0 ? [] : await this.#test(unknown)
@@ -62,7 +80,7 @@ export class Verdicts {
     })
   }
 
-  async probeCustody(fresh: boolean): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }> {
+  async #probeCustody(fresh: boolean): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }> {
     const remembered = fresh ? null : (await this.#recall()).custody
     const facts = remembered ?? (await this.#probe())
     // a token that is full or write-protected today may take objects tomorrow
@@ -89,14 +107,19 @@ export class Verdicts {
   }
 
   async #recall(): Promise<Memory> {
+    this.#memory ??= await this.#stored()
+    return this.#memory
+  }
+
+  async #stored(): Promise<Memory> {
     return memoryOf(await this.#cache.get(this.#cacheKey()))
   }
 
   async #remember(news: Partial<Memory>): Promise<void> {
     // read again, so that what another process learnt meanwhile is kept
-    const before = await this.#recall()
-    const wraps = { ...before.wraps, ...news.wraps }
-    await this.#cache.put(this.#cacheKey(), { wraps, custody: news.custody ?? before.custody })
+    const before = await this.#stored()
+    this.#memory = { wraps: { ...before.wraps, ...news.wraps }, custody: news.custody ?? before.custody }
+    await this.#cache.put(this.#cacheKey(), this.#memory)
   }
 
   /** A digest of all that a verdict depends on (PRODUCT.md section 5). */

@@ -52,13 +52,16 @@ describe("the custody probe", () => {
 
   it("remembers facts beside verdicts, and asks again when told to", async () => {
     const cache = memoryCache()
-    await using token = await open(softhsm(), { cache })
     const request = { keySpec: "HMAC_256", wrappingAlgorithm: "RSAES_OAEP_SHA_1", wrappingKeySpec: "RSA_2048" } as const
-    await token.selfTest([request])
-    await token.probeCustody()
+    {
+      await using first = await open(softhsm(), { cache })
+      await first.selfTest([request])
+      await first.probeCustody()
+    }
     for (const [key, value] of cache.entries) {
       cache.entries.set(key, value.replace('"provenanceHonest":true', '"provenanceHonest":null'))
     }
+    await using token = await open(softhsm(), { cache })
     expect((await token.probeCustody()).facts.provenanceHonest).to.equal(null)
     expect((await token.probeCustody({ fresh: true })).facts.provenanceHonest).to.equal(true)
     expect((await token.probeCustody()).facts.provenanceHonest).to.equal(true)
