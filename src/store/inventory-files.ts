@@ -33,11 +33,8 @@ export function inventoryFiles(stateDir: string): Inventory {
     async list(name) {
       const entries: InventoryEntry[] = []
       for (const target of await namesIn(root)) {
-        const files = (await namesIn(folderOf(root, target))).filter((file) => file.endsWith(EXTENSION))
-        for (const file of files) {
-          const found = file.slice(0, -EXTENSION.length)
-          const entry =
-            name === undefined || name === found ? await readEntry(root, { name: found, target }) : undefined
+        for (const found of name === undefined ? await keysIn(folderOf(root, target)) : [name]) {
+          const entry = await readEntry(root, { name: found, target })
           if (entry !== undefined) entries.push(entry)
         }
       }
@@ -79,6 +76,12 @@ function folderOf(root: string, target: string): string {
 function fileOf(root: string, { name, target }: Pick<InventoryEntry, "name" | "target">): string {
   if (!isName(name)) throw new KeyferryError("ERR_BUG", `not the name of a key: ${JSON.stringify(name)}`)
   return join(folderOf(root, target), `${name}${EXTENSION}`)
+}
+
+async function keysIn(folder: string): Promise<readonly string[]> {
+  return (await namesIn(folder))
+    .filter((file) => file.endsWith(EXTENSION))
+    .map((file) => file.slice(0, -EXTENSION.length))
 }
 
 /** Names in a folder, sorted, without those of temporary files; none where there is no folder. */
