@@ -14,7 +14,7 @@ export function loggedToken(token: Token, log: Log): Token {
   return {
     info: token.info,
     findSourceKeys: (by) => token.findSourceKeys(by),
-    strayObjects: (by) => token.strayObjects(by),
+    search: (by) => token.search(by),
     publicKey: (key) => token.publicKey(key),
     mac: (key, message) => token.mac(key, message),
     generateSourceKey: (template) =>

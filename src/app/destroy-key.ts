@@ -137,10 +137,8 @@ async function findOne(
   label: string,
   { name, id }: { readonly name: string; readonly id: string | undefined },
 ): Promise<Pick<SourceKey, "id" | "label">> {
-  const strays = (await deps.token.strayObjects()).filter((stray) => stray.label === label)
-  const found = [...(await deps.token.findSourceKeys({ label })), ...strays].filter(
-    (key) => id === undefined || key.id === id,
-  )
+  const { keys, strays } = await deps.token.search({ label })
+  const found = [...keys, ...strays].filter((key) => id === undefined || key.id === id)
   const [first] = found
   if (first === undefined)
     throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key named ${name}`, { key: name })

@@ -42,7 +42,7 @@ export interface KeyList {
 export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">): Promise<KeyList> {
   const now = deps.clock.now()
   const entries = await deps.inventory.list()
-  const sources = await deps.token.findSourceKeys()
+  const { keys: sources, strays } = await deps.token.search()
   const known = new Set(sources.map(({ id }) => id))
   const missing = entries.filter(({ source }) => !known.has(source.id))
   const isHere = ({ token }: InventoryEntry): boolean => token === null || sameToken(token, deps.token.info)
@@ -56,7 +56,7 @@ export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">
       .sort((a, b) => compare(a.name, b.name) || a.generation - b.generation),
     leftovers: missing.filter((entry) => isHere(entry) && !endedByDesign(entry)).map((entry) => leftover(entry, now)),
     elsewhere: missing.filter((entry) => !isHere(entry)).map((entry) => leftover(entry, now)),
-    strays: await deps.token.strayObjects(),
+    strays,
   }
 }
 

@@ -178,7 +178,7 @@ async function clearHalfMade(
   deps: Deps,
   { id, label }: { readonly id: string; readonly label: string },
 ): Promise<void> {
-  if ((await deps.token.strayObjects({ id, label })).length === 0) return
+  if ((await deps.token.search({ id, label })).strays.length === 0) return
   deps.progress.warn(`an earlier run died while the token generated ${label}; what that left is destroyed`)
   await deps.token.destroySourceKey({ id, label })
 }

@@ -2,7 +2,7 @@ import { assessAttributes, CUSTODIES, type Custody, findingsText } from "../core
 import { KeyferryError } from "../core/error.js"
 import { KEY_SPECS, type KeySpec } from "../core/key-spec.js"
 import { chooseAlgorithm, type Choice } from "../core/negotiation.js"
-import type { Token, WrapCapability, WrapRequest } from "../core/ports.js"
+import type { StrayObject, Token, WrapCapability, WrapRequest } from "../core/ports.js"
 import type { SourceKey } from "../core/source-key.js"
 
 /**
@@ -11,7 +11,7 @@ import type { SourceKey } from "../core/source-key.js"
  * @throws ERR_KEY_AMBIGUOUS, ERR_NAME_TAKEN
  */
 export async function takeSourceKey(
-  token: Pick<Token, "findSourceKeys" | "strayObjects">,
+  token: Pick<Token, "search">,
   wanted: {
     readonly label: string
     readonly keySpec: KeySpec
@@ -19,9 +19,10 @@ export async function takeSourceKey(
     readonly id: string | undefined
   },
 ): Promise<SourceKey | undefined> {
-  const [found, another] = await token.findSourceKeys({ label: wanted.label })
+  const { keys, strays } = await token.search({ label: wanted.label })
+  const [found, another] = keys
   if (found === undefined) {
-    await refuseStray(token, wanted)
+    refuseStray(strays, wanted)
     return undefined
   }
   if (another !== undefined) {
@@ -40,12 +41,12 @@ export async function takeSourceKey(
 }
 
 /** The token would refuse a second object of this label, but only once a KMS key was made for it. */
-async function refuseStray(
-  token: Pick<Token, "strayObjects">,
+function refuseStray(
+  strays: readonly StrayObject[],
   { label, id }: { readonly label: string; readonly id: string | undefined },
-): Promise<void> {
+): void {
   // with the ID that an earlier run chose it is the half of a pair which that run left
-  const stray = (await token.strayObjects({ label })).find((object) => object.id !== id)
+  const stray = strays.find((object) => object.id !== id)
   if (stray === undefined) return
   throw new KeyferryError("ERR_NAME_TAKEN", `the token holds ${label} (ID ${stray.id || "none"}): ${stray.reason}`, {
     hint: "destroy it (`keyferry key destroy`), or choose another --name",

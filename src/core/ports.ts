@@ -44,13 +44,19 @@ export interface StrayObject {
   readonly reason: string
 }
 
+export interface SearchResult {
+  readonly keys: readonly SourceKey[]
+  readonly strays: readonly StrayObject[]
+}
+
 /** A logged-in token. Disposing it closes its sessions, and with them every session object. */
 export interface Token extends AsyncDisposable {
   readonly info: TokenInfo
   /** Source keys (objects with a keyferry label) by CKA_ID, by label, or all; as read back from the token now. */
   findSourceKeys(by?: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]>
   /** What carries a keyferry label without being a source key: of one CKA_ID or label, or all. */
-  strayObjects(by?: { readonly id?: string; readonly label?: string }): Promise<readonly StrayObject[]>
+  /** Both in one search, which on some tokens reads every object: source keys, and what only carries such a label. */
+  search(by?: { readonly id?: string; readonly label?: string }): Promise<SearchResult>
   /**
    * Generates key material in the token and reads its attributes back. A key whose attributes are not as its custody
    * asks is destroyed again. With custody `session` the key lives until the token is disposed.

@@ -4,7 +4,7 @@ import { type ErrorCode, KeyferryError } from "../core/error.js"
 import { KEY_SPECS } from "../core/key-spec.js"
 import type {
   PinProvider,
-  StrayObject,
+  SearchResult,
   Token,
   VerdictCache,
   WrapCapability,
@@ -28,7 +28,7 @@ import type { TokenProfile } from "./profile/profile.js"
 import { profileOf } from "./profile/profiles.js"
 import { publicKeyOf } from "./public-key.js"
 import { close, openSession, SessionPool } from "./session.js"
-import { findSourceKeys, type FoundKey, objectsOf } from "./source-key.js"
+import { findSourceKeys, type FoundKey, objectsOf, type SearchTerms } from "./source-key.js"
 import { StoreGate } from "./store-gate.js"
 import { Verdicts } from "./verdicts.js"
 import { type WrapContext, wrapUnder } from "./wrap.js"
@@ -87,16 +87,16 @@ class Pkcs11Token implements Token {
     this.#verdicts = new Verdicts(this.#pool, this.#gate, this.#context, options.cache, module.path, chosen)
   }
 
-  findSourceKeys(by: { readonly id?: string; readonly label?: string } = {}): Promise<readonly SourceKey[]> {
+  search(by: SearchTerms = {}): Promise<SearchResult> {
     return this.#search((session) => {
-      const { keys } = findSourceKeys(session, this.#context.reader, by)
+      const { keys, strays } = findSourceKeys(session, this.#context.reader, by)
       for (const found of keys) this.#handles.put(found)
-      return keys.map(({ key }) => key)
+      return { keys: keys.map(({ key }) => key), strays }
     })
   }
 
-  strayObjects(by: { readonly id?: string; readonly label?: string } = {}): Promise<readonly StrayObject[]> {
-    return this.#search((session) => findSourceKeys(session, this.#context.reader, by).strays)
+  async findSourceKeys(by: SearchTerms = {}): Promise<readonly SourceKey[]> {
+    return (await this.search(by)).keys
   }
 
   async generateSourceKey(template: SourceKeyTemplate): Promise<SourceKey> {

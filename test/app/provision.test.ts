@@ -169,7 +169,7 @@ describe("provision", () => {
     const [half] = await deps.token.findSourceKeys({ label: "keyferry/keyferry/half/0" })
     deletePrivateHalf(world.testToken, half?.id ?? "")
     await world.reopenToken()
-    expect(await (await world.run()).deps.token.strayObjects({ id: half?.id ?? "" })).to.have.length(1)
+    expect((await (await world.run()).deps.token.search({ id: half?.id ?? "" })).strays).to.have.length(1)
     const again = await world.run()
     const result = await provision(again.deps, requestFor("half", EC))
     expect(result.proof.result).to.equal("proven")

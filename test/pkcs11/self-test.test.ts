@@ -78,7 +78,7 @@ describe("the self-test's matrix", () => {
     await token.selfTest(ALL_REQUESTS.filter(({ keySpec }) => KEY_SPECS[keySpec].family !== "rsa"))
     await token.probeCustody()
     expect(await token.findSourceKeys()).to.deep.equal([])
-    expect(await token.strayObjects()).to.deep.equal([])
+    expect((await token.search()).strays).to.deep.equal([])
   })
 })
 

@@ -177,7 +177,7 @@ describe("source keys", () => {
       other.template({ ...short, ID: Buffer.from("78", "hex"), LABEL: "somebody else's" }),
     )
     expect(await token.findSourceKeys()).to.deep.equal([whole])
-    const strays = new Map((await token.strayObjects()).map((stray) => [stray.label, stray.reason]))
+    const strays = new Map((await token.search()).strays.map((stray) => [stray.label, stray.reason]))
     expect(strays).to.deep.equal(
       new Map([
         [broken[0]!.label, "a private key without its public key"],
@@ -187,7 +187,7 @@ describe("source keys", () => {
     )
     const logged = loggedToken(token, await createLog({ verbose: false, format: "text" }))
     for (const searching of [token, logged]) {
-      expect((await searching.strayObjects({ label })).map((stray) => stray.label)).to.deep.equal([label])
+      expect((await searching.search({ label })).strays.map((stray) => stray.label)).to.deep.equal([label])
     }
   })
 
@@ -220,7 +220,7 @@ describe("source keys", () => {
       )
     }
     await expectCode("ERR_KEY_AMBIGUOUS", () => token.wrap(twins, wrappingKey, oaep))
-    expect(await token.strayObjects()).to.deep.equal([
+    expect((await token.search()).strays).to.deep.equal([
       { id: twins.id, label: twins.label, reason: "several keys carry one ID and label" },
     ])
   })
