@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// usage: wrap-loop MODULE TOKEN-LABEL PIN-FILE MODULUS-FILE SECONDS [KEYS]
+// usage: wrap-loop MODULE TOKEN-LABEL PIN-FILE MODULUS-FILE SECONDS [KEYS [keep]]
 //
 // Makes the PKCS #11 calls that keyferry makes for one symmetric key (generate, read back, OAEP wrap under an RSA public
 // key imported for the wrap, destroy), one after the other on one session and one thread, for SECONDS or for KEYS keys.
-// Prints "KEYS SECONDS". same-calls.ts compares the recordings of both, so a call changed on one side shows.
+// With `keep` the keys are token objects that stay, and the calls are those of a provision: one search more, and the
+// object's identity asked for again before the wrap. Prints "KEYS SECONDS CPU-SECONDS". same-calls.ts compares the
+// recordings of both sides without `keep`, so a call changed on one side shows.
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 // What is used of PKCS #11 v2.40, so that no header has to be installed. CK_ULONG is `unsigned long` (section 2.1).
@@ -42,6 +45,7 @@ enum { CKF_OS_LOCKING_OK = 2, CKF_RW_SESSION = 2, CKF_SERIAL_SESSION = 4, CKU_US
 
 static CK_FUNCTION_LIST *list;
 static CK_ULONG session;
+static int keep;
 
 static void check(const char *call, CK_ULONG rv) {
   if (rv == 0) return;
@@ -65,11 +69,12 @@ static const CK_ULONG read_back[] = {
   CKA_CHECK_VALUE,
 };
 
+static const CK_ULONG identity[] = {CKA_CLASS, CKA_ID, CKA_LABEL};
+
 // All attributes at once: their lengths first, then the values.
-static void get_attributes(CK_ULONG object) {
-  const CK_ULONG count = COUNT(read_back);
+static void get_attributes(CK_ULONG object, const CK_ULONG *types, CK_ULONG count) {
   CK_ATTRIBUTE asked[COUNT(read_back)];
-  for (CK_ULONG i = 0; i < count; i++) asked[i] = (CK_ATTRIBUTE){read_back[i], NULL, 0};
+  for (CK_ULONG i = 0; i < count; i++) asked[i] = (CK_ATTRIBUTE){types[i], NULL, 0};
   CALL(GET_ATTRIBUTE_VALUE, session, object, asked, count);
   for (CK_ULONG i = 0; i < count; i++) asked[i].value = malloc(asked[i].length);
   CALL(GET_ATTRIBUTE_VALUE, session, object, asked, count);
@@ -93,16 +98,18 @@ static void one_key(unsigned long number, CK_ULONG modulus_length) {
   CK_ATTRIBUTE by_label = {CKA_LABEL, label, strlen(label)}, by_id = {CKA_ID, id, sizeof id};
   CK_ULONG key = 0, wrapping_key = 0, wrapped_length = sizeof wrapped;
 
+  if (keep && !is_free(&by_label)) check("the search for the key", 1);
   if (!is_free(&by_label) || !is_free(&by_id)) check("a search for a free name", 1);
   CK_ATTRIBUTE key_template[] = {
-    BOOL(CKA_TOKEN, no), ULONG(CKA_KEY_TYPE, aes), by_id, by_label, ULONG(CKA_CLASS, secret_key),
+    BOOL(CKA_TOKEN, *(keep ? &yes : &no)), ULONG(CKA_KEY_TYPE, aes), by_id, by_label, ULONG(CKA_CLASS, secret_key),
     BOOL(CKA_PRIVATE, yes), BOOL(CKA_SENSITIVE, yes), BOOL(CKA_EXTRACTABLE, yes), ULONG(CKA_VALUE_LEN, key_bytes),
     BOOL(CKA_ENCRYPT, no), BOOL(CKA_DECRYPT, no), BOOL(CKA_SIGN, no), BOOL(CKA_VERIFY, no), BOOL(CKA_WRAP, no),
     BOOL(CKA_UNWRAP, no), BOOL(CKA_DERIVE, no),
   };
   CK_MECHANISM generation = {CKM_AES_KEY_GEN, NULL, 0};
   CALL(GENERATE_KEY, session, &generation, key_template, COUNT(key_template), &key);
-  get_attributes(key);
+  get_attributes(key, read_back, COUNT(read_back));
+  if (keep) get_attributes(key, identity, COUNT(identity));
 
   CK_ATTRIBUTE wrapping_template[] = {
     ULONG(CKA_CLASS, public_key), ULONG(CKA_KEY_TYPE, rsa), BOOL(CKA_TOKEN, no), BOOL(CKA_PRIVATE, no),
@@ -116,7 +123,7 @@ static void one_key(unsigned long number, CK_ULONG modulus_length) {
   if (wrapped_length != modulus_length) check("the length of the wrapped key", 1);
   CALL(DESTROY_OBJECT, session, wrapping_key);
 
-  CALL(DESTROY_OBJECT, session, key);
+  if (!keep) CALL(DESTROY_OBJECT, session, key);
 }
 
 static CK_ULONG read_file(const char *path, CK_BYTE *bytes, CK_ULONG most) {
@@ -148,7 +155,7 @@ static double now(void) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 6) return fprintf(stderr, "usage: wrap-loop MODULE LABEL PIN-FILE MODULUS-FILE SECONDS [KEYS]\n"), 64;
+  if (argc < 6) return fprintf(stderr, "usage: wrap-loop MODULE LABEL PIN-FILE MODULUS-FILE SECONDS [KEYS [keep]]\n"), 64;
   void *library = dlopen(argv[1], RTLD_NOW);
   if (!library) return fprintf(stderr, "wrap-loop: %s\n", dlerror()), 1;
   CK_ULONG (*get_list)(CK_FUNCTION_LIST **) = (CK_ULONG(*)(CK_FUNCTION_LIST **))dlsym(library, "C_GetFunctionList");
@@ -164,10 +171,15 @@ int main(int argc, char **argv) {
   CALL(OPEN_SESSION, slot_of(argv[2]), (CK_ULONG)(CKF_RW_SESSION | CKF_SERIAL_SESSION), NULL, NULL, &session);
   CALL(LOGIN, session, (CK_ULONG)CKU_USER, pin, pin_length);
 
+  keep = argc > 7;
+
   double start = now(), end = start + atof(argv[5]);
   unsigned long keys = 0, most = argc > 6 ? strtoul(argv[6], NULL, 10) : UINT32_MAX;
   while (keys < most && now() < end) one_key(keys++, modulus_length);
-  printf("%lu %.6f\n", keys, now() - start);
+  struct rusage used;
+  getrusage(RUSAGE_SELF, &used);
+  double cpu = used.ru_utime.tv_sec + used.ru_stime.tv_sec + (used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+  printf("%lu %.6f %.6f\n", keys, now() - start, cpu);
   CALL(FINALIZE, NULL);
   return 0;
 }

@@ -14,17 +14,26 @@ export interface Pace {
   readonly seconds: number
 }
 
+interface Limits {
+  readonly seconds: number
+  readonly keys?: number
+  /** Token objects that stay, by the calls of a provision. */
+  readonly keep?: boolean
+}
+
 /** The C program that sets the mark; compiled when it is asked for. */
-export function wrapLoop(modulus: Uint8Array): (token: TestToken, limits: { seconds: number; keys?: number }) => Pace {
+export function wrapLoop(
+  modulus: Uint8Array,
+): (token: TestToken, limits: Limits) => Pace & { readonly cpuSeconds: number } {
   mkdirSync(dirname(PROGRAM), { recursive: true })
   execFileSync("cc", [...FLAGS, SOURCE, "-o", PROGRAM, "-ldl"], { stdio: "inherit" })
   return (token, limits) => {
     const modulusFile = join(token.dir, "modulus")
     writeFileSync(modulusFile, modulus)
-    const more = limits.keys === undefined ? [] : [String(limits.keys)]
+    const more = limits.keys === undefined ? [] : [String(limits.keys), ...(limits.keep === true ? ["keep"] : [])]
     const args = [token.module, token.label, token.pinFile, modulusFile, String(limits.seconds), ...more]
     const said = execFileSync(PROGRAM, args, { encoding: "utf8", env: { ...process.env, ...token.env } })
-    const [keys = 0, seconds = 0] = said.trim().split(" ").map(Number)
-    return { keys, seconds }
+    const [keys = 0, seconds = 0, cpuSeconds = 0] = said.trim().split(" ").map(Number)
+    return { keys, seconds, cpuSeconds }
   }
 }
