@@ -3,7 +3,7 @@ import type { ExpirationModel, ValidTo } from "./ports.js"
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
 const DURATION = /^(\d{1,9})([smhdw])$/
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/
+const INSTANT = /^(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/
 
 /** ImportKeyMaterial: `ValidTo` must be less than 365 days ahead. */
 const LONGEST_SECONDS = 365 * 86_400
@@ -25,7 +25,7 @@ export function validToFrom(expiresIn: string, now: Date): ValidTo {
   if (expiresIn === "never") return null
   const nowSeconds = Math.floor(now.getTime() / 1000)
   const duration = parseDuration(expiresIn)
-  const at = INSTANT.test(expiresIn) ? Math.floor(Date.parse(expiresIn) / 1000) : NaN
+  const at = instantSeconds(expiresIn)
   const seconds = duration === undefined ? at : nowSeconds + duration
   if (Number.isNaN(seconds)) throw new KeyferryError("ERR_EXPIRY_INVALID", `'${expiresIn}' is no expiry`)
   if (seconds <= nowSeconds)
@@ -37,6 +37,15 @@ export function validToFrom(expiresIn: string, now: Date): ValidTo {
     )
   }
   return new Date(seconds * 1000)
+}
+
+/** Seconds since 1970 of an RFC 3339 time; NaN for anything else, and for a day that its month does not have. */
+function instantSeconds(text: string): number {
+  const [, day] = INSTANT.exec(text) ?? []
+  // Date.parse takes 30 February for 2 March
+  const midnight = day === undefined ? NaN : Date.parse(`${day}T00:00:00Z`)
+  const isDay = !Number.isNaN(midnight) && new Date(midnight).toISOString().slice(0, 10) === day
+  return isDay ? Math.floor(Date.parse(text) / 1000) : NaN
 }
 
 export function expirationModelOf(validTo: ValidTo): ExpirationModel {
