@@ -113,5 +113,7 @@ export function kmsSide(entry: InventoryEntry, now: Date): KmsSide {
   if (record.validTo !== null && new Date(record.validTo) <= now) {
     return { target, keyArn, status: "expired", validTo: record.validTo, note: `its material has expired: ${again}` }
   }
-  return { target, keyArn, status: "imported", validTo: record.validTo, note: null }
+  const aliasLeft = entry.alias !== null && !entry.aliasGiven
+  const note = aliasLeft ? `the alias ${entry.alias} is still to be given: ${again}` : null
+  return { target, keyArn, status: "imported", validTo: record.validTo, note }
 }

@@ -1,5 +1,8 @@
+import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
+import type { Check } from "#src/app/doctor/check.js"
+import type { KeyList } from "#src/app/key-list.js"
 import type { InventoryEntry } from "#src/core/inventory.js"
 import type { KeyResult } from "#src/core/key-result.js"
 import { provisionArgs } from "./refusal.js"
@@ -20,7 +23,7 @@ describe("source keys over their lives", function () {
   type Env = Readonly<Record<string, string | undefined>>
   const destroy = (name: string, state: string, more: readonly string[] = [], env: Env = {}) =>
     stage.run(["key", "destroy", "--name", name, "--yes", ...more, "--json"], { state, env })
-  const provision = async (name: string, state: string, more: Readonly<Record<string, string>> = {}) => {
+  const provision = async (name: string, state: string, more: Readonly<Record<string, string | true>> = {}) => {
     const args = provisionArgs({ name, "key-spec": "SYMMETRIC_DEFAULT", "wrapping-key-spec": "RSA_2048", ...more })
     const result = await stage.run([...args, "--json"], { state })
     expect(result.status, result.stderr).to.equal(0)
@@ -97,6 +100,58 @@ describe("source keys over their lives", function () {
       const result = await destroy("unused", state)
       expect(result.status, result.stderr).to.equal(0)
       expect(tokenObjects(stage.token)).to.equal(before - 1)
+    })
+  })
+
+  describe("key list and doctor", () => {
+    const list = async (state: string, env: Env = {}) => {
+      const result = await stage.run(["key", "list", "--json"], { state, env })
+      expect(result.status, result.stderr).to.equal(0)
+      return result.json() as KeyList
+    }
+    const doctor = async (state: string) => {
+      const result = await stage.run(["doctor", "--json"], { state })
+      const { checks } = result.json() as { checks: Check[] }
+      return { status: result.status, of: (id: string) => checks.filter((check) => check.id === id) }
+    }
+
+    it("tell a missing source key, an expired one, a missing alias and a key of another token apart", async () => {
+      const state = stage.state()
+      for (const name of ["z-missing", "y-expired", "x-alias", "w-other", "v-fine"]) await provision(name, state)
+      await provision("u-session", state, { custody: "session", "expires-in": "never", "accept-no-reimport": true })
+      const change = (name: string, make: (entry: InventoryEntry) => object): void => {
+        const path = join(state, "inventory", "us-east-1", `${name}.json`)
+        writeFileSync(path, JSON.stringify({ ...entryOf(state, name), ...make(entryOf(state, name)) }), { mode: 0o600 })
+      }
+      const otherId = (entry: InventoryEntry) => ({ ...entry.source, id: "00".repeat(16) })
+      change("z-missing", (entry) => ({ source: otherId(entry) }))
+      change("w-other", (entry) => ({ source: otherId(entry), token: { ...entry.token, label: "b", serial: "2" } }))
+      change("x-alias", () => ({ alias: "alias/x", aliasGiven: false }))
+      change("y-expired", (entry) => ({
+        imports: entry.imports.map((record) => ({ ...record, validTo: "2020-01-01T00:00:00Z" })),
+      }))
+
+      const found = await list(state)
+      const sides = Object.fromEntries(found.keys.map(({ name, kms }) => [name, kms.map(({ status }) => status)]))
+      expect(sides).to.deep.include({ "v-fine": ["imported"], "w-other": [], "x-alias": ["imported"] })
+      expect(sides).to.deep.include({ "y-expired": ["expired"], "z-missing": [] })
+      const names = found.keys.map(({ name }) => name)
+      expect(names).to.deep.equal([...names].sort())
+      expect(found.leftovers.map(({ name }) => name)).to.deep.equal(["z-missing"])
+      expect(found.elsewhere.map(({ name, token }) => [name, token])).to.deep.equal([
+        ["w-other", { label: "b", serial: "2" }],
+      ])
+
+      const { status, of } = await doctor(state)
+      expect(status).to.equal(65)
+      const [missing, ...more] = of("source-key-missing")
+      expect(more).to.deep.equal([])
+      const { keyArn, imports } = entryOf(state, "z-missing")
+      expect(missing?.message).to.include("z-missing").and.include(keyArn).and.include(imports[0]?.validTo)
+      const [left] = of("leftovers")
+      expect(left?.status).to.equal("warn")
+      expect(left?.message).to.include("y-expired").and.include("alias/x").and.not.include("v-fine")
+      expect(left?.message).to.not.include("w-other").and.not.include("u-session")
     })
   })
 })
