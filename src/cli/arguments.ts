@@ -4,6 +4,18 @@ import { isName } from "../core/source-key.js"
 
 /** Checks of option values that yargs cannot make; all throw ERR_USAGE. */
 
+/** Options whose values have one form wherever they are taken. */
+const FORMS: Readonly<Record<string, readonly [form: RegExp, fault: string]>> = {
+  region: [/^[a-z]{2,}(-[a-z]+)+-\d+$/, "is not the name of an AWS Region"],
+  "role-arn": [/^arn:aws[a-z-]*:iam::\d{12}:role\/[\x21-\x7e]+$/, "is not the ARN of an IAM role"],
+}
+
+/** Refuses a value that cannot be right whatever the command. */
+export function checkForm(option: string, value: string): void {
+  const [form, fault] = FORMS[option] ?? []
+  if (form?.test(value) === false) throw new KeyferryError("ERR_USAGE", `--${option} '${value}' ${fault}`)
+}
+
 /** The value of an option that the command cannot do without. */
 export function needed<T>(option: string, value: T | undefined): T {
   if (value === undefined) throw new KeyferryError("ERR_USAGE", `--${option} is missing`)

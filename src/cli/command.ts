@@ -34,6 +34,8 @@ export interface Command<O extends OptionTable> {
   readonly describe: string
   readonly examples: readonly (readonly [command: string, what: string])[]
   readonly options: O
+  /** A word after the command's own that may be left out. */
+  readonly positional?: { readonly name: string; readonly choices: readonly string[]; readonly describe: string }
   /** Whether the command ends by itself on a signal, like a server; others are simply stopped. */
   readonly handlesSignals?: boolean
   /** Returns the result to print; throws KeyferryError. Never writes to stdout, never exits. */
@@ -63,10 +65,12 @@ export class Chosen extends Error {
 /** Adapts a command to yargs; with `run.ts` the only place that knows yargs' shape. */
 export function toYargs(command: AnyCommand, last: string): CommandModule<object, InferredOptionTypes<OptionTable>> {
   return {
-    command: last,
+    command: command.positional === undefined ? last : `${last} [${command.positional.name}]`,
     describe: command.describe,
     builder: (yargs) => {
       for (const [example, what] of command.examples) yargs.example(example, what)
+      const { positional } = command
+      if (positional !== undefined) yargs.positional(positional.name, { type: "string", ...positional })
       return yargs.options(grouped(command.options))
     },
     handler: (args) => {
@@ -75,9 +79,15 @@ export function toYargs(command: AnyCommand, last: string): CommandModule<object
   }
 }
 
-/** Options of a command's own come first in its help; those that it shares have groups already. */
+/**
+ * Options of a command's own come first in its help; those that it shares have groups already. Without its value no
+ * option is taken, unless it is a switch.
+ */
 function grouped(options: OptionTable): OptionTable {
   return Object.fromEntries(
-    Object.entries(options).map(([name, option]) => [name, { group: "This command:", ...option }]),
+    Object.entries(options).map(([name, option]) => [
+      name,
+      { group: "This command:", requiresArg: option.type !== "boolean", ...option },
+    ]),
   )
 }

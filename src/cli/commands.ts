@@ -1,4 +1,5 @@
-import type { AnyCommand } from "./command.js"
+import type { AnyCommand, OptionTable } from "./command.js"
+import { GENERAL } from "./options.js"
 
 /** Where each command lives; a module is loaded only when its command is called, or when help needs them all. */
 const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
@@ -14,19 +15,28 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   wrap: async () => erase((await import("./commands/wrap.js")).wrap),
   import: async () => erase((await import("./commands/import.js")).importCommand),
   "local-kms": async () => erase((await import("./commands/local-kms.js")).localKms),
+  completion: async () => erase((await import("./commands/completion.js")).completion),
 }
 
 export const GROUPS = { key: "source keys in the token", token: "tokens of a module, and what they can do" } as const
+
+/** What a completion script asks with. */
+export const COMPLETE = "--get-yargs-completions"
 
 export const HELP_EPILOGUE =
   "Exit status: 0 done, 64 usage, 65 bad data or key, 69 unreachable, 70 bug, 73 output exists, 74 state not written, " +
   "75 try later, 76 proof failed, 77 PIN or permission, 78 configuration or policy."
 
+/** General options that the next word belongs to, when they stand before the command. */
+const TAKES_NEXT = Object.entries<OptionTable[string]>(GENERAL).flatMap(([name, { type }]) =>
+  type === "boolean" ? [] : [`--${name}`],
+)
+
 /** The commands that this command line can mean: the one it names, or all. */
 export async function commandsFor(words: readonly string[]): Promise<readonly AnyCommand[]> {
-  const plain = words.filter((word) => !word.startsWith("-"))
+  const plain = words.filter((word, at) => !word.startsWith("-") && !TAKES_NEXT.includes(words[at - 1] ?? ""))
   const named = COMMANDS[`${plain[0] ?? ""} ${plain[1] ?? ""}`] ?? COMMANDS[plain[0] ?? ""]
-  const needed = named === undefined || words.includes("--get-yargs-completions") ? Object.values(COMMANDS) : [named]
+  const needed = named === undefined || words.includes(COMPLETE) ? Object.values(COMMANDS) : [named]
   return await Promise.all(needed.map((load) => load()))
 }
 

@@ -1,5 +1,6 @@
 import { EXIT_CODES } from "../core/exit-code.js"
 import { KeyferryError } from "../core/error.js"
+import { printable, printableLines } from "./printable.js"
 
 /** A failure as it is shown: the JSON form of PRODUCT.md section 6, and the same for people. */
 export interface Failure {
@@ -25,8 +26,8 @@ export function describeFailure(thrown: unknown, verbose: boolean): Failure {
     `keyferry: error: ${message}${about} [${code}]`,
     `keyferry: hint: ${hint}`,
     ...causes.map((cause) => `  ${causeLine(cause)}`),
-  ]
-  if (verbose || code === "ERR_BUG") lines.push(stackOf(thrown))
+  ].map(printable)
+  if (verbose || code === "ERR_BUG") lines.push(printableLines(stackOf(thrown)))
   return {
     exit: EXIT_CODES[error.exit].status,
     json: { error: { code, message, hint, key, causes } },

@@ -6,7 +6,13 @@ import type { OptionTable } from "./command.js"
 /** Options that several commands take: one wording each. */
 
 export const GENERAL = {
-  output: { choices: ["text", "json"], default: "text", describe: "form of the result on stdout", group: "General:" },
+  output: {
+    choices: ["text", "json"],
+    requiresArg: true,
+    default: "text",
+    describe: "form of the result on stdout",
+    group: "General:",
+  },
   json: { type: "boolean", default: false, describe: "short for --output json", group: "General:" },
   "state-dir": {
     type: "string",
@@ -22,6 +28,7 @@ export const GENERAL = {
   },
   "log-format": {
     choices: ["text", "json"],
+    requiresArg: true,
     default: "text",
     describe: "form of the log on stderr",
     group: "General:",

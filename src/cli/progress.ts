@@ -1,6 +1,7 @@
 import { styleText } from "node:util"
 import type { Progress } from "../core/ports.js"
 import type { Log } from "../log/log.js"
+import { printable } from "./printable.js"
 
 /** Warnings as events, for a log that machines read; the steps are events already. */
 export function loggedProgress(log: Log): Progress {
@@ -16,10 +17,10 @@ export function terminalProgress(stream: NodeJS.WriteStream, { quiet }: { quiet:
     stream.isTTY && process.env["NO_COLOR"] === undefined ? styleText("dim", text) : text
   return {
     step: (text) => {
-      if (!quiet) stream.write(`${faint("keyferry:")} ${text}\n`)
+      if (!quiet) stream.write(`${faint("keyferry:")} ${printable(text)}\n`)
     },
     warn: (text) => {
-      stream.write(`keyferry: warning: ${text}\n`)
+      stream.write(`keyferry: warning: ${printable(text)}\n`)
     },
   }
 }

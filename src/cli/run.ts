@@ -4,29 +4,35 @@ import { EXIT_CODES } from "../core/exit-code.js"
 import { KeyferryError } from "../core/error.js"
 import { createLog } from "../log/log.js"
 import { Chosen, toYargs } from "./command.js"
-import { commandsFor, GROUPS, HELP_EPILOGUE } from "./commands.js"
+import { COMPLETE, commandsFor, GROUPS, HELP_EPILOGUE } from "./commands.js"
 import { describeFailure } from "./fail.js"
 import { GENERAL } from "./options.js"
 import { loggedProgress, terminalProgress } from "./progress.js"
 import { endOnSignals } from "./signals.js"
+import { asksForJson, checkWords, valueIsDue } from "./words.js"
+import { reworded } from "./yargs-message.js"
 
 /** Runs one command line and gives its exit status. Results go to stdout, everything else to stderr. */
 export async function run(words: readonly string[], version: string): Promise<number> {
   // asked before parsing, since a command line that does not parse has to be answered in the right form too
-  const json =
-    ["--json", "--output=json"].some((word) => words.includes(word)) || /--output json\b/.test(words.join(" "))
+  let json = asksForJson(words)
   const verbose = words.includes("--verbose")
   const fail = (error: unknown): number => {
     const failure = describeFailure(error, verbose)
     process.stderr.write(json ? `${JSON.stringify(failure.json)}\n` : `${failure.text}\n`)
     return failure.exit
   }
-  // a reader that went away, such as `| head`, ends the output, not with a stack trace
-  process.stdout.on("error", () => process.exit(EXIT_CODES.OK.status))
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // a reader that went away, such as `| head`, has seen what it wanted
+    process.exit(error.code === "EPIPE" ? EXIT_CODES.OK.status : fail(outputLost(error)))
+  })
 
   try {
     const chosen = await choose(words, version)
-    return chosen === undefined ? EXIT_CODES.OK.status : await runCommand(chosen, { json, version })
+    if (chosen === undefined) return EXIT_CODES.OK.status
+    checkWords(words, chosen.command)
+    json = chosen.args["json"] === true || chosen.args["output"] === "json"
+    return await runCommand(chosen, { json, version })
   } catch (error) {
     return fail(error)
   }
@@ -36,6 +42,8 @@ export async function run(words: readonly string[], version: string): Promise<nu
 async function choose(words: readonly string[], version: string): Promise<Chosen | undefined> {
   const parser = yargs([...words])
   const commands = await commandsFor(words)
+  // with nothing to offer, the shell offers file names
+  if (words.includes(COMPLETE) && valueIsDue(words, commands)) return undefined
   for (const [group, describe] of Object.entries(GROUPS)) {
     const members = commands.filter(({ name }) => name.startsWith(`${group} `))
     if (members.length === 0) continue
@@ -52,19 +60,26 @@ async function choose(words: readonly string[], version: string): Promise<Chosen
       .scriptName("keyferry")
       .usage("$0 <command>\n\nCarries keys born in an HSM to AWS KMS and keeps them alive there.")
       .options(GENERAL)
-      .completion("completion", "print a completion script for bash or zsh")
-      .example("$0 completion >> ~/.bashrc", "complete commands and options in the shell")
       .epilogue(HELP_EPILOGUE)
       .demandCommand(1, "give a command")
       .strict()
       .recommendCommands()
       .version(version)
       .help()
-      .parserConfiguration({ "duplicate-arguments-array": false, "greedy-arrays": false, "parse-numbers": false })
+      .locale("en")
+      .parserConfiguration({
+        "boolean-negation": false,
+        "dot-notation": false,
+        "greedy-arrays": false,
+        "parse-numbers": false,
+      })
       .wrap(Math.min(100, process.stdout.columns || 100))
       .exitProcess(false)
       .fail((message: string | null, error: Error | undefined) => {
-        throw error ?? new KeyferryError("ERR_USAGE", message ?? "the command line is wrong")
+        // what a handler throws, `Chosen` among it, is no complaint of yargs
+        if (error !== undefined && error.name !== "YError") throw error
+        const complaint = message ?? error?.message ?? "the command line is wrong"
+        throw new KeyferryError("ERR_USAGE", reworded(complaint, words), { cause: error })
       })
       .parseAsync()
     return undefined
@@ -72,6 +87,14 @@ async function choose(words: readonly string[], version: string): Promise<Chosen
     if (error instanceof Chosen) return error
     throw error
   }
+}
+
+function outputLost(error: NodeJS.ErrnoException): KeyferryError {
+  return new KeyferryError("ERR_OUTPUT_WRITE", "the result could not be written to stdout", {
+    cause: error,
+    hint: "what the command did stays done; make room where stdout goes",
+    causes: [{ code: error.code ?? "", message: error.message }],
+  })
 }
 
 async function runCommand(

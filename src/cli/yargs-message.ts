@@ -1,0 +1,41 @@
+/** A complaint of yargs, in this program's wording: one line, lower case, options with their hyphens. */
+type Rewording = readonly [pattern: RegExp, say: (found: RegExpExecArray, words: readonly string[]) => string]
+
+const REWORDINGS: readonly Rewording[] = [
+  [/^Missing required arguments?: (.*)/, ([, names = ""]) => `missing: ${options(names)}`],
+  [/^Not enough arguments following: (.*)/, ([, name = ""]) => `--${name} needs a value`],
+  [/^Unknown (argument|command)s?: (.*)/s, ([, what = "", names = ""], words) => unknown(what, names, words)],
+  [/^Invalid values:\n(.*)/s, ([, list = ""]) => invalid(list)],
+  [/^Did you mean (.*)\?$/s, ([, command = ""]) => `unknown command; did you mean \`${command}\`?`],
+]
+
+/** Rewords what yargs complains of, on the command line `words`. */
+export function reworded(message: string, words: readonly string[]): string {
+  for (const [pattern, say] of REWORDINGS) {
+    const found = pattern.exec(message)
+    if (found !== null) return say(found, words)
+  }
+  return `${message.charAt(0).toLowerCase()}${message.slice(1)}`.replace(/\s*\n\s*/g, "; ")
+}
+
+function options(names: string): string {
+  return names
+    .split(", ")
+    .map((name) => `--${name}`)
+    .join(", ")
+}
+
+/** The words as they were given; yargs lists an option's name in camel case once more. */
+function unknown(what: string, names: string, words: readonly string[]): string {
+  const listed = names.split(", ")
+  const given = words.filter((word) => listed.includes(word.replace(/^--?/, "").replace(/=.*/s, "")))
+  return `unknown ${what}: ${(given.length === 0 ? listed : given.map((word) => word.replace(/=.*/s, ""))).join(", ")}`
+}
+
+function invalid(list: string): string {
+  const line = /^\s*Argument: (.*?), Given: "?(.*?)"?, Choices: (.*)$/gm
+  const wrong = [...list.matchAll(line)].map(
+    ([, name = "", given = "", choices = ""]) => `--${name} '${given}' is none of ${choices.replaceAll('"', "")}`,
+  )
+  return wrong.length === 0 ? list.trim().replace(/\s+/g, " ") : wrong.join("; ")
+}
