@@ -80,6 +80,11 @@ describe("invariant I1: the rules find what breaks them", function () {
     const ephemeral = /C_GenerateKey$[^]*6B657966 65727279 2D657068/m
     const source = /C_GenerateKeyPair$[^]*6B657966 65727279 2F/m
     const throwAway = /C_GenerateKeyPair$[^]*6B657966 65727279 2D73656C 66/m
+    const tokenObject = /C_GenerateKey$[^]*CKA_TOKEN +True[^]*6B657966 65727279 2D73656C 66/m
+    const tokenHandle = /hKey = (\S+)/g
+    const made = blocksOf(recording).find((block) => tokenObject.test(block))!
+    const handle = [...made.matchAll(tokenHandle)].at(-1)?.[1] ?? "none"
+    const destroyed = new RegExp(`C_DestroyObject$[^]*hObject = ${handle}\\b`, "m")
     const wrapping = /C_CreateObject$[^]*CKO_PUBLIC_KEY/m
     const privateHalf = (change: (part: string) => string) => (block: string) => {
       const at = block.indexOf("pPrivateKeyTemplate")
@@ -111,6 +116,16 @@ describe("invariant I1: the rules find what breaks them", function () {
         "throw-away key",
         "throw-away key kept",
         doctored(recording, throwAway, privateHalf(setting("TOKEN", "False", "True"))),
+      ],
+      [
+        "throw-away token object",
+        "throw-away key kept",
+        doctored(recording, destroyed, (block) => block.replace("C_DestroyObject", "C_GetObjectSize")),
+      ],
+      [
+        "used token object",
+        "throw-away key kept",
+        doctored(recording, tokenObject, setting("ENCRYPT", "False", "True")),
       ],
       [
         "created",

@@ -79,6 +79,8 @@ interface State {
   readonly objects: Map<string, MadeObject>
   readonly made: Record<Role, number>
   readonly sourceKeysLeftUnder: string[]
+  /** Throw-away token objects that are not destroyed yet, by handle: the call that made them. */
+  readonly kept: Map<string, string>
   logins: number
   sessions: number
 }
@@ -121,6 +123,10 @@ const JUDGES: Readonly<Record<string, Judge>> = {
     // the custody probe makes keys of its own, to see whether the token tells them from generated ones
     return role === "throw-away" ? flaws : [...flaws, ["key brought in from outside", role]]
   },
+  C_DestroyObject: (call, { kept }) => {
+    if (call.result === "CKR_OK") kept.delete(call.given["hObject"] ?? "")
+    return []
+  },
   C_CopyObject: changed,
   C_SetAttributeValue: changed,
   C_WrapKey: (call, state) => {
@@ -159,8 +165,16 @@ function create(
   if (call.result === "CKR_OK") {
     state.made[role]++
     state.objects.set(handle ?? "", { role, template, wrapped: 0, under: null })
+    if (isProbeOfTokenObjects(role, template)) state.kept.set(handle ?? "", `${call.number}: ${call.name}`)
   }
   return templateFlaws(role, template)
+}
+
+/** The one throw-away key that may be a token object: of the custody probe, no use allowed; it must be destroyed. */
+function isProbeOfTokenObjects(role: Role, template: Template): boolean {
+  const used = USAGES.secret.some((usage) => word(template, `CKA_${usage}`) !== "False")
+  const secret = word(template, "CKA_CLASS") === "CKO_SECRET_KEY"
+  return role === "throw-away" && secret && !used && word(template, "CKA_TOKEN") === "True"
 }
 
 /** By the label that keyferry gives; a key that carries neither counts as a source key, the strictest. */
@@ -183,7 +197,8 @@ function templateFlaws(role: Role, template: Template): readonly Flaw[] {
   const wide = [...new Set(Object.values(USAGES).flat())].filter(
     (usage) => word(template, `CKA_${usage}`) === "True" && !allowed.includes(usage),
   )
-  const kept = role !== "source" && role !== "public half" && word(template, "CKA_TOKEN") !== "False"
+  const passing = role !== "source" && role !== "public half" && !isProbeOfTokenObjects(role, template)
+  const kept = passing && word(template, "CKA_TOKEN") !== "False"
   const found: readonly (readonly [broken: boolean, ...flaw: Flaw])[] = [
     [!isPublic && word(template, "CKA_SENSITIVE") !== "True", "not CKA_SENSITIVE", role],
     [!isPublic && word(template, "CKA_PRIVATE") !== "True", "not CKA_PRIVATE", role],
@@ -215,6 +230,7 @@ export function examineCalls(calls: readonly RecordedCall[]): Findings {
     objects: new Map(),
     made: { source: 0, ephemeral: 0, "throw-away": 0, wrapping: 0, "public half": 0 },
     sourceKeysLeftUnder: [],
+    kept: new Map(),
     logins: 0,
     sessions: 0,
   }
@@ -224,6 +240,9 @@ export function examineCalls(calls: readonly RecordedCall[]): Findings {
       call: `${call.number}: ${call.name}`,
       detail,
     })),
+  )
+  violations.push(
+    ...[...state.kept.values()].map((call) => ({ rule: "throw-away key kept" as const, call, detail: "throw-away" })),
   )
   // a process that opens no session (token list) has nothing to log in for
   const expected = state.sessions > 0 ? 1 : 0
