@@ -89,6 +89,9 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
     requests: async (operation) => (await kms.counts()).requests[operation] ?? 0,
     async [Symbol.asyncDispose]() {
       for (const one of opened) one[Symbol.dispose]()
+      // other suites of this process share the token and count what is in it
+      const { keys, strays } = await token.search({})
+      for (const key of [...keys, ...strays]) await token.destroySourceKey(key)
       await token[Symbol.asyncDispose]()
       sdk.destroy()
       await kms.stop()
