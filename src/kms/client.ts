@@ -54,6 +54,8 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
     retryMode: "standard",
     defaultsMode: "standard",
     ignoreConfiguredEndpointUrls: true,
+    // the stack is complete before the first request, and resolving it anew takes a millisecond of each
+    cacheMiddleware: true,
   } as const
   const stsConfig = {
     ...common,

@@ -156,7 +156,7 @@ describe("bad input: files of the three steps", () => {
       ],
     ]
     inParallel(rows, {
-      width: 2,
+      width: 1,
       name: ([what]) => what,
       lane: sharedLane,
       run: async ([, words, refusal]) => {

@@ -105,7 +105,7 @@ describe("bad input: what the key is to be", () => {
   for (const [theme, rows] of refusals) {
     describe(theme, () => {
       inParallel(rows, {
-        width: 2,
+        width: 1,
         name: ([options]) =>
           Object.entries(options)
             .map(([name, value]) => `--${name}${value === true ? "" : ` ${value}`}`)

@@ -48,7 +48,7 @@ describe("bad input: AWS KMS", () => {
       ["a profile that is not there", { AWS_PROFILE: "nobody" }, CREDENTIALS],
     ]
     inParallel(rows, {
-      width: 2,
+      width: 1,
       name: ([what]) => what,
       lane: sharedLane,
       run: async ([, env, refusal]) => {

@@ -51,7 +51,7 @@ describe("bad input: module, token and PIN", () => {
     ]
     before(() => writeFileSync(inFolder("text.so"), "this is no library\n"))
     inParallel(rows, {
-      width: 2,
+      width: 1,
       name: ([what]) => what,
       lane: sharedLane,
       run: async ([, uri, refusal]) => {
@@ -95,7 +95,7 @@ describe("bad input: module, token and PIN", () => {
       ["a source of no kind", () => "vault:secret", source],
     ]
     inParallel(rows, {
-      width: 2,
+      width: 1,
       name: ([what]) => what,
       lane: sharedLane,
       run: async ([, pinSource, refusal]) => {
