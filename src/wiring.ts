@@ -1,6 +1,7 @@
 import type { Deps } from "./app/deps.js"
 import type { Log } from "./log/log.js"
 import { loggedInventory, loggedToken } from "./logged.js"
+import type { Policy } from "./core/binding.js"
 import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
 import type { Clock, Kms, PinProvider, Progress, Token } from "./core/ports.js"
@@ -40,7 +41,12 @@ export interface Around {
 export const OWNER = "keyferry"
 
 /** Without a configuration file there is no stricter policy: SHA-1 in OAEP is safe for this use, and is stated. */
-export const POLICY = { minimumHash: "SHA-1" } as const
+export const POLICY: Policy = {
+  minimumHash: "SHA-1",
+  allowCustody: null,
+  allowUnenforcedCustody: false,
+  requireFingerprint: false,
+}
 
 const clock: Clock = { now: () => new Date() }
 

@@ -1,4 +1,4 @@
-import type { WrapPolicy } from "../core/negotiation.js"
+import type { Policy } from "../core/binding.js"
 import type { Clock, Inventory, Kms, Progress, Token } from "../core/ports.js"
 
 /** What the use cases work with; each names the ones it needs by `Pick`. */
@@ -8,7 +8,7 @@ export interface Deps {
   readonly inventory: Inventory
   readonly clock: Clock
   readonly progress: Progress
-  readonly policy: WrapPolicy
+  readonly policy: Policy
   /** Resolves after so many milliseconds. */
   readonly sleep: (milliseconds: number) => Promise<void>
 }

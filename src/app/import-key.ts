@@ -1,7 +1,7 @@
 import { KeyferryError } from "../core/error.js"
 import { expirationModelOf, rfc3339, validToFrom } from "../core/expiry.js"
 import type { ImportParameters } from "../core/import-parameters.js"
-import type { ImportRecord, InventoryEntry, Proof } from "../core/inventory.js"
+import { type ImportRecord, type InventoryEntry, type Proof, withImport } from "../core/inventory.js"
 import type { ImportTerms, WrapCapability, WrappedKeyMaterial } from "../core/ports.js"
 import type { SourceKey } from "../core/source-key.js"
 import { sha256 } from "../core/wrapping-key.js"
@@ -140,6 +140,7 @@ export async function sendImport(
 ): Promise<Imported> {
   const { entry, parameters, wrapped, terms } = what
   const importing = {
+    region: deps.kms.region,
     generation: entry.source.generation,
     wrappingAlgorithm: parameters.wrappingAlgorithm,
     wrappingKeySpec: parameters.wrappingKeySpec,
@@ -177,10 +178,7 @@ export async function recordProof(
   proof: Proof,
 ): Promise<Imported> {
   const proven: ImportRecord = { ...record, proof }
-  const others = entry.imports.filter(
-    ({ importedAt, requestId }) => importedAt !== record.importedAt || requestId !== record.requestId,
-  )
-  const updated = { ...entry, importing: null, imports: [...others, proven] }
+  const updated = { ...entry, ...withImport(entry, proven), importing: null, keyArn: entry.keyArn }
   await deps.inventory.put(updated)
   return { entry: updated, record: proven }
 }

@@ -149,9 +149,11 @@ async function ensureSource(
     `source key ${source.label} (${source.id}) ${existing === undefined ? "generated in" : "found in"} the token, custody ${source.custody}`,
   )
   const { id, label, attributes, kcv, publicKeyFingerprint } = source
+  const { expiresIn, wrappingAlgorithm, wrappingKeySpec } = request
   const sourced = {
     ...entry,
     token: deps.token.info,
+    terms: { expiresIn, wrappingAlgorithm, wrappingKeySpec },
     source: { id, label, generation: entry.source.generation, attributes, kcv, publicKeyFingerprint },
   }
   if (existing === undefined || entry.source.attributes === null) await deps.inventory.put(sourced)

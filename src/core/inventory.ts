@@ -11,6 +11,8 @@ export interface Proof {
 
 /** One import that KMS took, and its proof. Times are RFC 3339 UTC. */
 export interface ImportRecord {
+  /** Of the KMS key that took it: the entry's own, or a replica's. */
+  readonly region: string
   readonly generation: number
   readonly keyMaterialId: string | null
   readonly wrappingAlgorithm: WrappingAlgorithm
@@ -27,10 +29,14 @@ export interface ImportRecord {
   readonly proof: Proof
 }
 
-/** The source key as it was when it was generated: what unwrapping or a loss would forget. */
+/**
+ * The source key as it was when it was generated: what unwrapping or a loss would forget. CKA_ID is its identity; a
+ * label may repeat, since every KMS key of a name counts its generations from 0.
+ */
 export interface SourceKeyRecord {
   readonly id: string
   readonly label: string
+  /** 0 for the first key material of a KMS key, one more for each rotation. */
   readonly generation: number
   readonly attributes: KeyAttributes | null
   readonly kcv: string | null
@@ -61,11 +67,43 @@ export interface InventoryEntry {
   readonly creating: boolean
   readonly keyArn: string | null
   readonly token: TokenInfo | null
+  /** The newest generation's: KMS' current material, or what is about to be rotated to. */
   readonly source: SourceKeyRecord
+  /** Older generations, oldest first: each is imported again for ever. */
+  readonly earlier: readonly SourceKeyRecord[]
   /** What an import that may have happened was about, written before ImportKeyMaterial; null when its outcome is known. */
   readonly importing: Omit<ImportRecord, "keyMaterialId" | "importedAt" | "requestId" | "proof"> | null
-  /** Newest last. */
+  /** The newest of each generation and Region, newest last. */
   readonly imports: readonly ImportRecord[]
+  /** KMS keys in other Regions of a multi-Region key. */
+  readonly replicas: readonly ReplicaRecord[]
+  /** How it was last asked to be imported, which a rewrap without other word repeats; null for an entry of an older version. */
+  readonly terms: ImportWishes | null
+  /** The KMS key that is to take this one's place, while `replace` makes it: an entry of its own, without another inside. */
+  readonly replacement: InventoryEntry | null
+  /** KMS keys that were replaced, oldest first: rewrapped like this one until they are retired. */
+  readonly former: readonly FormerEntry[]
+}
+
+/** A replica of a multi-Region key. */
+export interface ReplicaRecord {
+  readonly region: string
+  /** Null while ReplicateKey was called and its answer is not known. */
+  readonly keyArn: string | null
+}
+
+export interface ImportWishes {
+  /** A duration, a time or `never`, as it was given. */
+  readonly expiresIn: string
+  readonly wrappingAlgorithm: WrappingAlgorithm | "auto"
+  readonly wrappingKeySpec: WrappingKeySpec
+}
+
+/** A KMS key whose place another has taken. */
+export interface FormerEntry extends InventoryEntry {
+  readonly replacedAt: string
+  /** When `retire` scheduled its deletion; null until then. */
+  readonly retiredAt: string | null
 }
 
 /** What a name stands for; the same flags again take an entry up, others are refused. */
@@ -93,5 +131,38 @@ export function beginEntry(
     source: { ...source, generation: 0, attributes: null, kcv: null, publicKeyFingerprint: null },
     importing: null,
     imports: [],
+    earlier: [],
+    replicas: [],
+    terms: null,
+    replacement: null,
+    former: [],
   }
+}
+
+/** The source keys of a KMS key by generation, oldest first. */
+export function generationsOf({ earlier, source }: InventoryEntry): readonly SourceKeyRecord[] {
+  return [...earlier, source]
+}
+
+/** The newest import of a generation in a Region; undefined if there was none. */
+export function importOf(entry: InventoryEntry, generation: number, region: string): ImportRecord | undefined {
+  return entry.imports.findLast((record) => record.generation === generation && record.region === region)
+}
+
+/** The newest import into the entry's own Region: what results show; undefined before the first. */
+export function lastImport(entry: InventoryEntry): ImportRecord | undefined {
+  return entry.imports.findLast(({ region }) => region === entry.region)
+}
+
+/** The entry with the record in place of the one before of its generation and Region. */
+export function withImport(entry: InventoryEntry, record: ImportRecord): InventoryEntry {
+  const others = entry.imports.filter(
+    ({ generation, region }) => generation !== record.generation || region !== record.region,
+  )
+  return { ...entry, imports: [...others, record] }
+}
+
+/** Every KMS key of the entry with its Region, the entry's own first. */
+export function keysOf(entry: InventoryEntry): readonly { readonly region: string; readonly keyArn: string }[] {
+  return [entry, ...entry.replicas].flatMap(({ region, keyArn }) => (keyArn === null ? [] : [{ region, keyArn }]))
 }

@@ -2,6 +2,8 @@ import type { CustodyVerdict, EnforcementFacts } from "./custody.js"
 import type { KeySpec, KeyUsage, WrappingKeySpec } from "./key-spec.js"
 import type { ImportParameters } from "./import-parameters.js"
 import type { InventoryEntry } from "./inventory.js"
+import type { CustodyEvent } from "./custody-event.js"
+import type { DamagedMaterial, SealedMaterial } from "./sealed-material.js"
 import type { Secret } from "./secret.js"
 import type { SourceKey, SourceKeyTemplate } from "./source-key.js"
 import type { TokenInfo } from "./token-info.js"
@@ -171,6 +173,25 @@ export interface Inventory {
   /** Replaces the entry: temporary name, fsync, rename, fsync of the folder. Throws ERR_STATE_WRITE. */
   put(entry: InventoryEntry): Promise<void>
   remove(name: string, target: string): Promise<void>
+}
+
+/** Sealed key material: one file a source key, whole or not there, with its own digest. */
+export interface Vault {
+  /** By CKA_ID, hex. @throws ERR_VAULT_DAMAGED where the file is not what was written */
+  get(id: string): Promise<SealedMaterial | undefined>
+  /** Of one name of an owner, or all; what is damaged is told apart. */
+  list(of?: {
+    readonly owner: string
+    readonly name: string
+  }): Promise<{ readonly sealed: readonly SealedMaterial[]; readonly damaged: readonly DamagedMaterial[] }>
+  /** Durable when it returns: temporary name, fsync, rename, fsync of the folder. Throws ERR_STATE_WRITE. */
+  put(sealed: SealedMaterial): Promise<void>
+  remove(id: string): Promise<void>
+}
+
+/** The record of every change of state (PRODUCT.md section 8): appended and fsynced, each line chained to the one before. */
+export interface CustodyLog {
+  append(event: CustodyEvent): Promise<void>
 }
 
 /** A cache of self-test verdicts. A key is a digest of what the verdicts depend on; values are plain JSON. */

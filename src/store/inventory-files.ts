@@ -102,10 +102,10 @@ async function readEntry(
   const value = await readJson(path)
   if (value === undefined) return undefined
   // loading zod takes longer than everything else here, and a first run has no file to check
-  const { inventoryFault } = await import("./inventory-schema.js")
-  const fault = inventoryFault(value)
-  if (fault !== undefined) throw new KeyferryError("ERR_STATE_INVALID", `${path}: ${fault}`, { key: name })
-  const entry = value as InventoryEntry
+  const { parseInventory } = await import("./inventory-schema.js")
+  const parsed = parseInventory(value)
+  if ("fault" in parsed) throw new KeyferryError("ERR_STATE_INVALID", `${path}: ${parsed.fault}`, { key: name })
+  const { entry } = parsed
   if (entry.name !== name || entry.target !== target) {
     throw new KeyferryError("ERR_STATE_INVALID", `${path}: name or target is not the file's`, { key: name })
   }

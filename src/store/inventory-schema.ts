@@ -58,6 +58,8 @@ const source = z.strictObject({
 })
 
 const importing = z.strictObject({
+  // files of the first version had one Region only: filled in from the entry
+  region: z.string().default(""),
   generation: z.int().nonnegative(),
   wrappingAlgorithm: z.enum(WRAPPING_ALGORITHM_NAMES),
   wrappingKeySpec: z.enum(WRAPPING_KEY_SPEC_NAMES),
@@ -76,8 +78,14 @@ const importRecord = importing.extend({
   proof: z.strictObject({ kind: z.enum(PROOF_KINDS), result: z.enum(["proven", "accepted", "failed"]) }),
 }) satisfies z.ZodType<ImportRecord>
 
-/** An inventory file, strictly: an unknown field is an error, since it is another version's. */
-export const inventorySchema = z.strictObject({
+const wishes = z.strictObject({
+  expiresIn: z.string(),
+  wrappingAlgorithm: z.enum(["auto", ...WRAPPING_ALGORITHM_NAMES]),
+  wrappingKeySpec: z.enum(WRAPPING_KEY_SPEC_NAMES),
+})
+
+/** What an entry holds inside another one is without others in turn. */
+const plain = z.strictObject({
   version: z.literal(1),
   owner: z.string(),
   name: z.string(),
@@ -97,13 +105,31 @@ export const inventorySchema = z.strictObject({
   source,
   importing: importing.nullable(),
   imports: z.array(importRecord),
+  earlier: z.array(source).default([]),
+  replicas: z.array(z.strictObject({ region: z.string(), keyArn: z.string().nullable() })).default([]),
+  terms: wishes.nullable().default(null),
+  replacement: z.null().default(null),
+  former: z.tuple([]).default([]),
+})
+
+/** An inventory file, strictly: an unknown field is an error, since it is another version's. */
+const inventorySchema = plain.extend({
+  replacement: plain.nullable().default(null),
+  former: z.array(plain.extend({ replacedAt: time, retiredAt: time.nullable() })).default([]),
 }) satisfies z.ZodType<InventoryEntry>
 
-/** What is wrong with a value, as `path: reason` of its first fault; undefined if nothing is. */
-export function inventoryFault(value: unknown): string | undefined {
-  const { error } = inventorySchema.safeParse(value)
-  const [issue] = error?.issues ?? []
-  if (issue === undefined) return undefined
-  const field = z.core.toDotPath(issue.path)
-  return field === "" ? issue.message : `${field}: ${issue.message}`
+/** The entry of an inventory file, what older versions left out filled in; or its first fault as `path: reason`. */
+export function parseInventory(value: unknown): { readonly entry: InventoryEntry } | { readonly fault: string } {
+  const { data, error } = inventorySchema.safeParse(value)
+  if (data !== undefined) return { entry: withRegions(data) }
+  const [issue] = error.issues
+  const field = z.core.toDotPath(issue?.path ?? [])
+  const reason = issue?.message ?? "is not an inventory entry"
+  return { fault: field === "" ? reason : `${field}: ${reason}` }
+}
+
+function withRegions(entry: InventoryEntry): InventoryEntry {
+  const own = <T extends { readonly region: string }>(record: T): T =>
+    record.region === "" ? { ...record, region: entry.region } : record
+  return { ...entry, importing: entry.importing && own(entry.importing), imports: entry.imports.map(own) }
 }

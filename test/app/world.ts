@@ -7,6 +7,7 @@ import type { Deps } from "#src/app/deps.js"
 import type { ProvisionRequest } from "#src/app/provision-request.js"
 import type { Token } from "#src/core/ports.js"
 import { parseTokenUri } from "#src/core/token-uri.js"
+import { POLICY } from "#src/wiring.js"
 import { openKms } from "#src/kms/kms.js"
 import { openToken } from "#src/pkcs11/token.js"
 import { inventoryFiles } from "#src/store/inventory-files.js"
@@ -74,7 +75,7 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
         inventory: inventoryFiles(join(folder, String(states))),
         clock: { now: () => new Date(Date.now() + passedMs) },
         progress: { step: (text) => steps.push(text), warn: (text) => warnings.push(text) },
-        policy: { minimumHash: "SHA-1" },
+        policy: POLICY,
         sleep: async (milliseconds) => {
           passedMs += milliseconds
           await kms.clock.advance(Math.ceil(milliseconds / 1000))

@@ -10,6 +10,7 @@ import { run } from "./second-process.js"
 const DIGEST = `sha256:${"ab".repeat(32)}`
 
 const IMPORT: ImportRecord = {
+  region: "eu-west-3",
   generation: 0,
   keyMaterialId: "0".repeat(64),
   wrappingAlgorithm: "RSAES_OAEP_SHA_1",
@@ -52,6 +53,11 @@ const ENTRY: InventoryEntry = {
   },
   importing: null,
   imports: [IMPORT],
+  earlier: [],
+  replicas: [],
+  terms: { expiresIn: "90d", wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096" },
+  replacement: null,
+  former: [],
 }
 
 describe("inventoryFiles", () => {
@@ -63,6 +69,14 @@ describe("inventoryFiles", () => {
     expect(await inventoryFiles(folder()).get("payments", "default")).to.deep.equal(ENTRY)
     expect(statSync(path()).mode & 0o777).to.equal(0o600)
     expect(statSync(join(folder(), "inventory")).mode & 0o777).to.equal(0o700)
+  })
+
+  it("reads what an older version wrote, the missing filled in", async () => {
+    const newer = ["earlier", "replicas", "terms", "replacement", "former"]
+    const older = Object.fromEntries(Object.entries(ENTRY).filter(([field]) => !newer.includes(field)))
+    await inventoryFiles(folder()).put(ENTRY)
+    writeFileSync(path(), JSON.stringify({ ...older, imports: [{ ...IMPORT, region: undefined }] }))
+    expect(await inventoryFiles(folder()).get("payments", "default")).to.deep.equal({ ...ENTRY, terms: null })
   })
 
   it("has nothing where nothing was put", async () => {

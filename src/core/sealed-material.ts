@@ -1,0 +1,69 @@
+import type { KeyAttributes } from "./key-attributes.js"
+import type { KeySpec } from "./key-spec.js"
+import type { SourceKeyIdentity } from "./source-key.js"
+import type { TokenInfo } from "./token-info.js"
+
+/**
+ * The key under which source keys are sealed (PRODUCT.md section 4): AES-256, a token object, sensitive, never
+ * extractable, CKA_WRAP and CKA_UNWRAP and no other usage. One is in force for each token.
+ */
+export interface CustodyKey {
+  /** CKA_ID, hex. */
+  readonly id: string
+  /** `keyferry/custody/<owner>/<number>`; the highest number is in force. */
+  readonly label: string
+  readonly number: number
+  readonly attributes: KeyAttributes
+  /** CKA_CHECK_VALUE, hex; null where the token has none. */
+  readonly kcv: string | null
+  /** Whether CKA_ALLOWED_MECHANISMS holds the sealing mechanism alone, as read back. */
+  readonly allowedMechanisms: boolean
+  /** Whether it was made with a CKA_UNWRAP_TEMPLATE that the token was seen to honour. */
+  readonly unwrapTemplate: boolean
+}
+
+/** A custody key that is to be made. */
+export interface CustodyKeyTemplate {
+  readonly id: string
+  readonly label: string
+}
+
+/** What was known of a source key when it was generated, or adopted: unwrapping forgets it. */
+export interface Provenance {
+  readonly origin: "generated" | "adopted"
+  /** RFC 3339 UTC. */
+  readonly at: string
+  /** As read back then: CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_KEY_GEN_MECHANISM and the rest. */
+  readonly attributes: KeyAttributes
+  readonly kcv: string | null
+  /** SubjectPublicKeyInfo, DER; null for secret keys. */
+  readonly publicKey: Uint8Array | null
+}
+
+/** Source key material outside the token, AES-KWP (RFC 5649) under a custody key: one file of the vault. */
+export interface SealedMaterial extends SourceKeyIdentity {
+  /** CKA_ID of the source key, hex: what the vault finds it by. */
+  readonly id: string
+  readonly label: string
+  readonly keySpec: KeySpec
+  readonly ciphertext: Uint8Array
+  /** `CKM_…` by which it was sealed. */
+  readonly mechanism: string
+  readonly custodyKey: { readonly id: string; readonly label: string; readonly kcv: string | null }
+  readonly token: TokenInfo
+  /** RFC 3339 UTC. */
+  readonly sealedAt: string
+  readonly provenance: Provenance
+  /** What the token was seen not to enforce of this custody, in words; null where all of it is. */
+  readonly unenforced: string | null
+}
+
+/** A file of the vault that is not what was written there, or is not there. */
+export interface DamagedMaterial {
+  readonly path: string
+  /** As far as the path tells. */
+  readonly name: string | null
+  readonly id: string | null
+  /** In words: what is wrong with it. */
+  readonly reason: string
+}
