@@ -36,6 +36,8 @@ export interface Command<O extends OptionTable> {
   readonly options: O
   /** A word after the command's own that may be left out. */
   readonly positional?: { readonly name: string; readonly choices: readonly string[]; readonly describe: string }
+  /** Names of keys after the command's own words, as many as are given: `namesOf` (arguments.ts) reads them. */
+  readonly names?: { readonly describe: string }
   /** Whether the command ends by itself on a signal, like a server; others are simply stopped. */
   readonly handlesSignals?: boolean
   /** Returns the result to print; throws KeyferryError. Never writes to stdout, never exits. */
@@ -65,12 +67,15 @@ export class Chosen extends Error {
 /** Adapts a command to yargs; with `run.ts` the only place that knows yargs' shape. */
 export function toYargs(command: AnyCommand, last: string): CommandModule<object, InferredOptionTypes<OptionTable>> {
   return {
-    command: command.positional === undefined ? last : `${last} [${command.positional.name}]`,
+    command: [last, command.positional && `[${command.positional.name}]`, command.names && "[name..]"]
+      .filter((part) => part !== undefined)
+      .join(" "),
     describe: command.describe,
     builder: (yargs) => {
       for (const [example, what] of command.examples) yargs.example(example, what)
-      const { positional } = command
+      const { positional, names } = command
       if (positional !== undefined) yargs.positional(positional.name, { type: "string", ...positional })
+      if (names !== undefined) yargs.positional("name", { type: "string", array: true, ...names })
       return yargs.options(grouped(command.options))
     },
     handler: (args) => {

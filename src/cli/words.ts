@@ -42,6 +42,8 @@ export function checkWords(words: readonly string[], command: AnyCommand): void 
     if (value === undefined) at += 1
     checkValue(name, value ?? words[at])
   }
+  // yargs does not count what stands behind `--` among the names
+  if (command.names !== undefined && !words.includes("--")) return
   const most = command.name.split(" ").length + (command.positional === undefined ? 0 : 1)
   const [unexpected] = plain.slice(most)
   if (unexpected !== undefined) throw usage(`unexpected argument: '${unexpected}'`)
