@@ -1,0 +1,39 @@
+import type { Binding, Policy } from "../core/binding.js"
+import type { InventoryEntry } from "../core/inventory.js"
+import type { Clock, CustodyLog, Inventory, Kms, Progress, Token, Vault } from "../core/ports.js"
+import type { Deps } from "./deps.js"
+
+/**
+ * Many keys over several tokens and targets: what the use cases of many keys work with. Tokens and targets are opened
+ * when they are first asked for, once each, and closed with the fleet.
+ */
+export interface Fleet extends AsyncDisposable {
+  /** Owner of labels and tags: the manifest's `id`. */
+  readonly owner: string
+  /**
+   * The manifest's, a row for each key and target; without a configuration file those of the inventory's entries of
+   * the one target that flags name.
+   */
+  readonly bindings: readonly Binding[]
+  /** Entries of the inventory that no binding names: watched, not changed. */
+  readonly unmanaged: readonly InventoryEntry[]
+  readonly inventory: Inventory
+  readonly vault: Vault
+  readonly custodyLog: CustodyLog
+  readonly clock: Clock
+  readonly progress: Progress
+  readonly policy: Policy
+  readonly sleep: Deps["sleep"]
+  /** Everything for one binding. Throws ERR_USAGE where it needs a token and none is given. */
+  depsOf(binding: Pick<Binding, "target" | "token">): Promise<Deps>
+  /**
+   * KMS of a target, in its own Region or another one, without a token.
+   *
+   * @throws ERR_CONFIG_INVALID where no target has that name
+   */
+  kmsOf(target: string, region?: string): Promise<Kms>
+  /** The token of a manifest's name, or the one that flags name for null; null where none is given. */
+  tokenOf(token: string | null): Promise<Token | null>
+  /** Rows that are worked on at the same time. */
+  readonly width: number
+}
