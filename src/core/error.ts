@@ -256,6 +256,11 @@ const ERROR_ROWS = {
     retry: "never",
     hint: "choose another --alias, or name that key with --key-id",
   },
+  ERR_KMS_REPLICA_EXISTS: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "look at it with `aws kms describe-key` in its Region: keyferry takes a replica over only if its tags say so",
+  },
   ERR_KMS_IMPORT_TOKEN: {
     exit: "DATAERR",
     retry: "new-parameters",

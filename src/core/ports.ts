@@ -92,15 +92,33 @@ export interface KeyDescription {
   readonly keyArn: string
   readonly keyId: string
   readonly keyState: string
+  readonly enabled: boolean
+  /** Empty where there is none. */
+  readonly description: string
   readonly keySpec: string
   readonly keyUsage: string
   readonly origin: string
   readonly multiRegion: boolean
+  /** Null for a key that is not multi-Region, and where the endpoint does not say. */
+  readonly multiRegionConfiguration: MultiRegionConfiguration | null
   readonly creationDate: Date | null
   readonly deletionDate: Date | null
   readonly expirationModel: ExpirationModel | null
   readonly validTo: Date | null
   readonly currentKeyMaterialId: string | null
+}
+
+/** The KMS keys that share key ID and key material: one primary, and a replica in each of other Regions. */
+export interface MultiRegionConfiguration {
+  /** What the key that was asked about is. */
+  readonly type: "PRIMARY" | "REPLICA"
+  readonly primary: RegionalKey
+  readonly replicas: readonly RegionalKey[]
+}
+
+export interface RegionalKey {
+  readonly arn: string
+  readonly region: string
 }
 
 export type ExpirationModel = "KEY_MATERIAL_EXPIRES" | "KEY_MATERIAL_DOES_NOT_EXPIRE"
@@ -113,6 +131,18 @@ export interface CreateKeyRequest {
   readonly keyUsage: KeyUsage
   readonly description: string | null
   readonly multiRegion: boolean
+  /** The key policy, JSON; KMS' default where none is given. */
+  readonly policy?: string | null
+  readonly tags: Readonly<Record<string, string>>
+}
+
+/** What ReplicateKey asks for; nothing of the primary is copied but its key material's identity. */
+export interface ReplicateKeyRequest {
+  /** Of the replica. */
+  readonly region: string
+  readonly description: string | null
+  /** JSON; null for KMS' default. */
+  readonly policy: string | null
   readonly tags: Readonly<Record<string, string>>
 }
 
@@ -127,13 +157,19 @@ export interface KeyRotation {
   readonly keyMaterialId: string
   readonly importState: string | null
   readonly keyMaterialState: string | null
+  readonly expirationModel: ExpirationModel | null
   readonly validTo: Date | null
+  /** When it became current; null for the first material and for one that waits for its rotation. */
+  readonly rotationDate: Date | null
+  /** `ON_DEMAND`, or null like `rotationDate`. */
+  readonly rotationType: string | null
 }
 
 /**
  * AWS KMS in one account and Region: one method an API operation. Every method throws a KeyferryError ERR_KMS_* whose
  * causes hold the AWS error name, its message and the request ID; an operation whose outcome is unknown (its answer was
- * lost) throws ERR_KMS_OUTCOME_UNKNOWN if it is one that cannot simply be sent again (CreateKey).
+ * lost) throws ERR_KMS_OUTCOME_UNKNOWN if it is one that cannot simply be sent again: CreateKey, ReplicateKey,
+ * CreateAlias, RotateKeyOnDemand, ScheduleKeyDeletion and an import of new key material. Who asked looks what is there.
  */
 export interface Kms {
   readonly region: string
@@ -150,7 +186,26 @@ export interface Kms {
   listKeys(): AsyncIterable<{ keyId: string; keyArn: string }>
   listResourceTags(keyId: string): Promise<Readonly<Record<string, string>>>
   tagResource(keyId: string, tags: Readonly<Record<string, string>>): Promise<void>
+  untagResource(keyId: string, tagKeys: readonly string[]): Promise<void>
   createAlias(alias: string, keyId: string): Promise<void>
+  /** Makes an alias that exists name another key. @throws ERR_KMS_KEY_NOT_FOUND where it does not exist */
+  updateAlias(alias: string, keyId: string): Promise<void>
+  /** The aliases of a key, or all of the account and Region; AWS' own may name no key. */
+  listAliases(keyId?: string): AsyncIterable<{ alias: string; keyId: string | null }>
+  /**
+   * Asks the primary for a replica in another Region; it is Creating at first, then PendingImport.
+   *
+   * @throws ERR_KMS_REPLICA_EXISTS where that Region has one
+   */
+  replicateKey(keyArn: string, request: ReplicateKeyRequest): Promise<KeyDescription>
+  updateKeyDescription(keyArn: string, description: string): Promise<void>
+  /** The policy named `default`, JSON. */
+  getKeyPolicy(keyArn: string): Promise<string>
+  putKeyPolicy(keyArn: string, policy: string): Promise<void>
+  enableKey(keyArn: string): Promise<void>
+  disableKey(keyArn: string): Promise<void>
+  /** `days` is 7 to 30. A primary with replicas has no date: it waits for theirs (PendingReplicaDeletion). */
+  scheduleKeyDeletion(keyArn: string, days: number): Promise<{ deletionDate: Date | null; keyState: string }>
   getParametersForImport(keyArn: string, algorithm: WrappingAlgorithm, spec: WrappingKeySpec): Promise<ImportParameters>
   importKeyMaterial(
     keyArn: string,
@@ -158,11 +213,20 @@ export interface Kms {
     encryptedKeyMaterial: Uint8Array,
     terms: ImportTerms,
   ): Promise<{ keyMaterialId: string | null; requestId: string | null }>
+  /** Deletes the material with that ID, or the current one; a second time is no error. Symmetric keys only have IDs. */
+  deleteImportedKeyMaterial(keyArn: string, keyMaterialId: string | null): Promise<void>
+  /** Every key material of a symmetric key, whatever its state. */
   listKeyRotations(keyArn: string): Promise<readonly KeyRotation[]>
+  /** Begins the rotation to the pending material, which takes minutes: poll {@link listKeyRotations}. */
+  rotateKeyOnDemand(keyArn: string): Promise<void>
+  /** When the rotation in progress was asked for; null while none is. */
+  keyRotationStatus(keyArn: string): Promise<{ onDemandRotationStartDate: Date | null }>
   /** SubjectPublicKeyInfo, DER. */
   getPublicKey(keyArn: string): Promise<Uint8Array>
   /** Whether KMS computes the same MAC over the message; false when it answers KMSInvalidMacException. */
   verifyMac(keyArn: string, message: Uint8Array, mac: Uint8Array, algorithm: string): Promise<boolean>
+  /** A signature over the message, of at most 4096 bytes; `algorithm` is a KMS `SigningAlgorithmSpec`. */
+  sign(keyArn: string, message: Uint8Array, algorithm: string): Promise<Uint8Array>
 }
 
 /** What was done and proven, one entry for each source key and target; kept until the operator removes it. */

@@ -1,7 +1,11 @@
-import type { KeyMetadata } from "@aws-sdk/client-kms"
+import type {
+  KeyMetadata,
+  MultiRegionConfiguration as AwsMultiRegionConfiguration,
+  MultiRegionKey,
+} from "@aws-sdk/client-kms"
 import { KeyferryError } from "../core/error.js"
 import { parseKeyArn } from "../core/key-arn.js"
-import type { KeyDescription } from "../core/ports.js"
+import type { KeyDescription, MultiRegionConfiguration, RegionalKey } from "../core/ports.js"
 
 /** A field that the operation always answers. Throws ERR_KMS_ANSWER where the endpoint left it out. */
 export function required<T>(value: T | null | undefined, operation: string, field: string): T {
@@ -35,11 +39,14 @@ export function keyDescription(metadata: KeyMetadata | undefined, operation: str
     keyArn,
     keyId: key.KeyId ?? parseKeyArn(keyArn)?.keyId ?? keyArn,
     keyState: required(key.KeyState, operation, "KeyMetadata.KeyState"),
+    enabled: key.Enabled ?? key.KeyState === "Enabled",
+    description: key.Description ?? "",
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- the older name of the same field
     keySpec: required(key.KeySpec ?? key.CustomerMasterKeySpec, operation, "KeyMetadata.KeySpec"),
     keyUsage: required(key.KeyUsage, operation, "KeyMetadata.KeyUsage"),
     origin: required(key.Origin, operation, "KeyMetadata.Origin"),
     multiRegion: key.MultiRegion ?? false,
+    multiRegionConfiguration: multiRegionConfiguration(key.MultiRegionConfiguration),
     creationDate: key.CreationDate ?? null,
     deletionDate: key.DeletionDate ?? null,
     expirationModel: key.ExpirationModel ?? null,
@@ -48,14 +55,23 @@ export function keyDescription(metadata: KeyMetadata | undefined, operation: str
   }
 }
 
+function multiRegionConfiguration(given: AwsMultiRegionConfiguration | undefined): MultiRegionConfiguration | null {
+  const regional = ({ Arn: arn, Region: region }: MultiRegionKey = {}): RegionalKey[] =>
+    arn === undefined || region === undefined ? [] : [{ arn, region }]
+  const [primary] = regional(given?.PrimaryKey)
+  if (given?.MultiRegionKeyType === undefined || primary === undefined) return null
+  return { type: given.MultiRegionKeyType, primary, replicas: (given.ReplicaKeys ?? []).flatMap(regional) }
+}
+
 /**
- * The answer of CreateKey. One that lacks something is an answer all the same: a key was made, so it must be looked for.
+ * The answer of CreateKey or ReplicateKey. One that lacks something is an answer all the same: a key was made, so it
+ * must be looked for.
  *
  * @throws ERR_KMS_OUTCOME_UNKNOWN
  */
-export function createdKey(metadata: KeyMetadata | undefined): KeyDescription {
+export function createdKey(metadata: KeyMetadata | undefined, operation: string): KeyDescription {
   try {
-    return keyDescription(metadata, "CreateKey")
+    return keyDescription(metadata, operation)
   } catch (cause) {
     const { message } = cause as Error
     throw new KeyferryError("ERR_KMS_OUTCOME_UNKNOWN", message, { cause })

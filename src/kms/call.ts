@@ -17,11 +17,13 @@ interface Output {
 }
 
 /** Runs an SDK call: its error translated, its duration and request ID told to the log. */
-export function caller(onCall: ((call: KmsCall) => void) | undefined) {
-  return async <T extends Output>(
-    what: { operation: string; input: object; keyId?: string },
-    run: () => Promise<T>,
-  ): Promise<T> => {
+export type Caller = <T extends Output>(
+  what: { operation: string; input: object; keyId?: string },
+  run: () => Promise<T>,
+) => Promise<T>
+
+export function caller(onCall: ((call: KmsCall) => void) | undefined): Caller {
+  return async <T extends Output>(what: Parameters<Caller>[0], run: () => Promise<T>): Promise<T> => {
     const start = performance.now()
     const report = (metadata: Partial<Output["$metadata"]>, error: string | null): void =>
       onCall?.({

@@ -189,6 +189,45 @@ export const REFINEMENTS: readonly { name: string; operation?: string; message?:
     ),
   },
   {
+    name: "KMSInvalidStateException",
+    message: /^No available key material pending rotation/,
+    row: row(
+      "ERR_KMS_KEY_STATE",
+      "no key material waits for the rotation of the KMS key",
+      "import new key material first: keyferry rotate does both",
+    ),
+  },
+  {
+    name: "KMSInvalidStateException",
+    message: /has not been imported for replicas/,
+    row: row(
+      "ERR_KMS_KEY_STATE",
+      "replicas of the multi-Region key lack the new key material",
+      "import it into every replica first: keyferry rotate does",
+    ),
+  },
+  {
+    name: "KMSInvalidStateException",
+    message: /is (creating|being created|Creating)/,
+    row: row("ERR_KMS_KEY_STATE", "the KMS key is still being created", "wait a minute and run again"),
+  },
+  {
+    name: "AlreadyExistsException",
+    operation: "ReplicateKey",
+    row: row("ERR_KMS_REPLICA_EXISTS", "the multi-Region key has a replica in that Region"),
+  },
+  {
+    name: "UnsupportedOperationException",
+    operation: "ReplicateKey",
+    row: row("ERR_KMS_KEY_ORIGIN", "only the primary of a multi-Region key can be replicated"),
+  },
+  {
+    name: "ValidationException",
+    operation: "DeleteImportedKeyMaterial",
+    message: /has never been imported/,
+    row: row("ERR_KMS_KEY_MATERIAL", "KMS does not know that key material of the KMS key"),
+  },
+  {
     name: "UnsupportedOperationException",
     operation: "CreateKey",
     row: row("ERR_KMS_REFUSED", "KMS makes no such key here"),

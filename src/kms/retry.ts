@@ -21,8 +21,23 @@ const ONCE: RetryRow = { on: ["throttled"] }
  */
 const RETRIES: Readonly<Record<string, RetryRow>> = {
   CreateKey: ONCE,
+  // a second one is refused: AlreadyExistsException, though it may be the first one's replica
+  ReplicateKey: ONCE,
   // a lost answer would come back as AlreadyExistsException: whoever asked looks where the alias points
   CreateAlias: ONCE,
+  // a second one may find nothing to rotate to, or count against the 25 of the key's life
+  RotateKeyOnDemand: ONCE,
+  // a second one is refused: pending deletion
+  ScheduleKeyDeletion: ONCE,
+  // these set what is wanted, and may be said twice
+  UpdateAlias: READ,
+  EnableKey: READ,
+  DisableKey: READ,
+  TagResource: READ,
+  UntagResource: READ,
+  UpdateKeyDescription: READ,
+  PutKeyPolicy: READ,
+  DeleteImportedKeyMaterial: READ,
   // the same token and material again: KMS answers as it did the first time (KMS.md A3)
   ImportKeyMaterial: READ,
 }

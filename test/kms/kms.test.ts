@@ -71,7 +71,15 @@ describe("openKms, against the local KMS", () => {
     expect(described).to.include({ keyState: "Enabled", currentKeyMaterialId: result.keyMaterialId })
     expect(described.validTo).to.deep.equal(validTo)
     expect(await kms.listKeyRotations(key.keyArn)).to.deep.equal([
-      { keyMaterialId: result.keyMaterialId, importState: "IMPORTED", keyMaterialState: "CURRENT", validTo },
+      {
+        keyMaterialId: result.keyMaterialId,
+        importState: "IMPORTED",
+        keyMaterialState: "CURRENT",
+        expirationModel: "KEY_MATERIAL_EXPIRES",
+        validTo,
+        rotationDate: null,
+        rotationType: null,
+      },
     ])
     const again = { validTo: null, importType: "EXISTING_KEY_MATERIAL", keyMaterialId: result.keyMaterialId! } as const
     expect(await kms.importKeyMaterial(key.keyArn, parameters.importToken, wrapped, again)).to.include({

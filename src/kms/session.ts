@@ -1,0 +1,13 @@
+import type { KMSClient } from "@aws-sdk/client-kms"
+import type { Caller } from "./call.js"
+
+/** What the operations of an account and Region are sent with. */
+export interface Session {
+  readonly client: KMSClient
+  readonly call: Caller
+}
+
+/** Tags as KMS takes them. */
+export function tagList(tags: Readonly<Record<string, string>>): { TagKey: string; TagValue: string }[] {
+  return Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue }))
+}
