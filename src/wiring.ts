@@ -1,11 +1,12 @@
 import type { Deps } from "./app/deps.js"
 import type { Log } from "./log/log.js"
-import { loggedInventory, loggedToken } from "./logged.js"
+import { loggedToken } from "./logged.js"
 import type { Policy } from "./core/binding.js"
 import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
 import type { Clock, Kms, PinProvider, Progress, Token } from "./core/ports.js"
 import { parseTokenUri, type TokenUri } from "./core/token-uri.js"
+import { Resources } from "./resources.js"
 
 /** The composition root: joins flags and environment to adapters. What is heavy is loaded when it is asked for. */
 
@@ -112,7 +113,7 @@ export async function openTokenOnly(flags: TokenFlags & CommonFlags, around: Aro
   return await loggedIn(flags, around, uri, await stateDirectory(flags, around.env))
 }
 
-export type TokenWork = Omit<Deps, "kms"> & AsyncDisposable
+export type TokenWork = Omit<Deps, "kms" | "kmsIn"> & AsyncDisposable
 
 /** Token, inventory and, unless it is only read, the lock of the state directory. */
 export async function openTokenAndState(
@@ -150,7 +151,7 @@ export async function openWork(
   return await assemble(around, stateDir, {
     lock: true,
     token: uri === null ? null : () => loggedIn(flags, around, uri, stateDir),
-    kms: () => openKms(flags, around),
+    kms: (region) => openKms(region === undefined ? flags : { ...flags, region }, around),
   })
 }
 
@@ -186,27 +187,28 @@ async function assemble(
 async function assemble(
   around: Around,
   stateDir: string,
-  parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: () => Promise<Kms & Disposable> },
+  parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: OpenKms },
 ): Promise<WorkWithoutToken>
 async function assemble(
   around: Around,
   stateDir: string,
-  parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: (() => Promise<Kms & Disposable>) | null },
+  parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: OpenKms | null },
 ): Promise<object> {
-  const { inventoryFiles } = await import("./store/inventory-files.js")
+  const { stateFiles } = await import("./state-files.js")
   const { lockState } = await import("./store/lock.js")
   await using open = new Resources()
   if (parts.lock) open.add(await lockState(stateDir, around.command))
   // KMS first: what is wrong with flags shows before a PIN is read
   const kms = parts.kms === null ? null : await parts.kms()
-  if (kms !== null) open.add({ [Symbol.asyncDispose]: () => closed(kms) })
+  if (kms !== null) open.add(kms)
   const token = parts.token === null ? null : await parts.token()
   if (token !== null) open.add(token)
   const owned = open.move()
   return {
     token,
     kms,
-    inventory: loggedInventory(inventoryFiles(stateDir), around.log),
+    kmsIn: regions(kms, parts.kms, owned),
+    ...stateFiles(stateDir, clock, around.log),
     clock,
     progress: around.progress,
     policy: POLICY,
@@ -215,28 +217,21 @@ async function assemble(
   }
 }
 
-/** What was opened so far, closed last first; Node 20 has no AsyncDisposableStack. */
-class Resources implements AsyncDisposable {
-  #open: AsyncDisposable[] = []
+type OpenKms = (region?: string) => Promise<Kms & Disposable>
 
-  add(resource: AsyncDisposable): void {
-    this.#open.push(resource)
+/** KMS of other Regions, each opened when it is first asked for and closed with everything else. */
+function regions(own: Kms | null, open: OpenKms | null, owned: Resources): (region: string) => Promise<Kms> {
+  const opened = new Map<string, Promise<Kms>>()
+  return async (region) => {
+    if (own === null || open === null) throw new KeyferryError("ERR_BUG", "KMS was asked for and is not there")
+    if (region === own.region) return own
+    const kms =
+      opened.get(region) ??
+      open(region).then((one) => {
+        owned.add(one)
+        return one
+      })
+    opened.set(region, kms)
+    return await kms
   }
-
-  /** Hands everything over to a new owner. */
-  move(): Resources {
-    const owner = new Resources()
-    owner.#open = this.#open
-    this.#open = []
-    return owner
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const resource of this.#open.reverse()) await resource[Symbol.asyncDispose]()
-  }
-}
-
-function closed(resource: Disposable): Promise<void> {
-  resource[Symbol.dispose]()
-  return Promise.resolve()
 }

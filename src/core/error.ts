@@ -186,6 +186,11 @@ const ERROR_ROWS = {
     retry: "never",
     hint: "the file was changed or damaged: restore it from a backup, or move it away and run again",
   },
+  ERR_VAULT_DAMAGED: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "restore the vault file from a backup; until then that key material cannot be imported again",
+  },
   ERR_STATE_LOCKED: {
     exit: "TEMPFAIL",
     retry: "later",

@@ -3,7 +3,7 @@ import type { KeySpec, KeyUsage, WrappingKeySpec } from "./key-spec.js"
 import type { ImportParameters } from "./import-parameters.js"
 import type { InventoryEntry } from "./inventory.js"
 import type { CustodyEvent } from "./custody-event.js"
-import type { DamagedMaterial, SealedMaterial } from "./sealed-material.js"
+import type { CustodyKeyRecord, DamagedMaterial, SealedMaterial } from "./sealed-material.js"
 import type { Secret } from "./secret.js"
 import type { SourceKey, SourceKeyTemplate } from "./source-key.js"
 import type { TokenInfo } from "./token-info.js"
@@ -250,6 +250,15 @@ export interface Vault {
   }): Promise<{ readonly sealed: readonly SealedMaterial[]; readonly damaged: readonly DamagedMaterial[] }>
   /** Durable when it returns: temporary name, fsync, rename, fsync of the folder. Throws ERR_STATE_WRITE. */
   put(sealed: SealedMaterial): Promise<void>
+  remove(id: string): Promise<void>
+}
+
+/** What is kept of custody keys: their canaries, and whether a backup was confirmed. */
+export interface CustodyKeyRecords {
+  /** By CKA_ID, hex. @throws ERR_STATE_INVALID */
+  get(id: string): Promise<CustodyKeyRecord | undefined>
+  list(): Promise<readonly CustodyKeyRecord[]>
+  put(record: CustodyKeyRecord): Promise<void>
   remove(id: string): Promise<void>
 }
 

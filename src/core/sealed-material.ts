@@ -58,6 +58,20 @@ export interface SealedMaterial extends SourceKeyIdentity {
   readonly unenforced: string | null
 }
 
+/** What is kept of a custody key besides the token: a file of the state directory. */
+export interface CustodyKeyRecord extends CustodyKeyTemplate {
+  readonly owner: string
+  readonly number: number
+  readonly kcv: string | null
+  readonly token: TokenInfo
+  /** RFC 3339 UTC. */
+  readonly createdAt: string
+  /** A throw-away AES key, sealed: the custody key is whole as long as it opens. */
+  readonly canary: SealedMaterial
+  /** When the operator confirmed a backup, RFC 3339 UTC; null until then. */
+  readonly backupConfirmedAt: string | null
+}
+
 /** A file of the vault that is not what was written there, or is not there. */
 export interface DamagedMaterial {
   readonly path: string

@@ -14,10 +14,10 @@ const PROOF_KINDS = ["public-key", "mac", "key-material-id", "none"] as const sa
 const WRAP_PATHS = ["oaep", "composed", "native"] as const satisfies WrapPath[]
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "is not sha256: and 64 hex digits")
-const time = z.iso.datetime({ error: "is not a time as RFC 3339 writes it, in UTC" })
+export const time = z.iso.datetime({ error: "is not a time as RFC 3339 writes it, in UTC" })
 const flag = z.boolean().nullable()
 
-const attributes = z.strictObject({
+export const attributes = z.strictObject({
   class: z.string(),
   keyType: z.string(),
   token: flag,
@@ -39,7 +39,7 @@ const attributes = z.strictObject({
   keyGenMechanism: z.string().nullable(),
 })
 
-const token = z.strictObject({
+export const token = z.strictObject({
   label: z.string(),
   serial: z.string(),
   manufacturer: z.string(),

@@ -10,7 +10,8 @@ import { parseTokenUri } from "#src/core/token-uri.js"
 import { POLICY } from "#src/wiring.js"
 import { openKms } from "#src/kms/kms.js"
 import { openToken } from "#src/pkcs11/token.js"
-import { inventoryFiles } from "#src/store/inventory-files.js"
+import { openStateDir } from "#src/store/state-dir.js"
+import { stateFiles } from "#src/state-files.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { sharedSofthsmToken, type TestToken } from "#test/support/tokens.js"
 import { awsEnvironment } from "../kms/aws-environment.js"
@@ -69,11 +70,19 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
       const warnings: string[] = []
       const client = await openKms({ region, endpointUrl: endpoint, env: {} })
       opened.push(client)
+      const clock = { now: () => new Date(Date.now() + passedMs) }
+      const stateDir = join(folder, String(states))
+      await openStateDir(stateDir)
       const deps: Deps = {
         token,
         kms: client,
-        inventory: inventoryFiles(join(folder, String(states))),
-        clock: { now: () => new Date(Date.now() + passedMs) },
+        kmsIn: async (other) => {
+          const one = await openKms({ region: other, endpointUrl: endpoint, env: {} })
+          opened.push(one)
+          return one
+        },
+        ...stateFiles(stateDir, clock, null),
+        clock,
         progress: { step: (text) => steps.push(text), warn: (text) => warnings.push(text) },
         policy: POLICY,
         sleep: async (milliseconds) => {
