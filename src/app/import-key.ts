@@ -1,18 +1,32 @@
 import { KeyferryError } from "../core/error.js"
 import { expirationModelOf, rfc3339, validToFrom } from "../core/expiry.js"
 import type { ImportParameters } from "../core/import-parameters.js"
-import { type ImportRecord, type InventoryEntry, type Proof, withImport } from "../core/inventory.js"
-import type { ImportTerms, WrapCapability, WrappedKeyMaterial } from "../core/ports.js"
+import {
+  type ImportRecord,
+  importOf,
+  type InventoryEntry,
+  keyArnIn,
+  type Proof,
+  withImport,
+} from "../core/inventory.js"
+import type { ImportTerms, Kms, WrapCapability, WrappedKeyMaterial } from "../core/ports.js"
 import type { SourceKey } from "../core/source-key.js"
 import { sha256 } from "../core/wrapping-key.js"
 import type { Deps } from "./deps.js"
 import { proveAgainstToken } from "./prove.js"
 import { settled } from "./settle.js"
 
-/** One import of one generation; everything that can be refused was refused before. */
+/**
+ * One import of one generation into the KMS key of one Region, that of `deps.kms`; everything that can be refused was
+ * refused before.
+ */
 export interface ImportStep {
   readonly entry: InventoryEntry & { readonly keyArn: string }
   readonly source: SourceKey
+  /** Of the source key; the newest where it is left out. */
+  readonly generation?: number
+  /** To import it as new whatever the records say: KMS forgets pending material that is deleted. */
+  readonly importType?: "NEW_KEY_MATERIAL"
   readonly capability: WrapCapability
   /** A duration, a time, or `never`; counted from the moment of the import. */
   readonly expiresIn: string
@@ -32,7 +46,8 @@ export async function importKey(
   deps: ImportDeps,
   step: ImportStep,
 ): Promise<{ entry: ImportStep["entry"]; record: ImportRecord }> {
-  let { entry, record } = acceptedBefore(step) ?? (await importAndProve(deps, step))
+  const { region } = deps.kms
+  let { entry, record } = acceptedBefore(step, region) ?? (await importAndProve(deps, step))
   let { proof } = record
 
   if (proof.kind === "none" && step.prove === "full") {
@@ -44,9 +59,8 @@ export async function importKey(
     }
     deps.progress.step(`importing once more, pinned to key material ${record.keyMaterialId}, as the proof`)
     proof = { kind: "key-material-id", result: "proven" }
-    const pinned = { importType: "EXISTING_KEY_MATERIAL", keyMaterialId: record.keyMaterialId } as const
     try {
-      const second = await importOnce(deps, step, entry, pinned)
+      const second = await importOnce(deps, step, entry, pinnedTo(record.keyMaterialId))
       ;({ entry, record } = await recordProof(deps, second.entry, second.record, proof))
     } catch (error) {
       if (!(error instanceof KeyferryError && error.code === "ERR_KMS_KEY_MATERIAL")) throw error
@@ -60,12 +74,21 @@ export async function importKey(
       "ERR_PROOF_FAILED",
       `KMS does not hold the key material of ${entry.name} (proof by ${proof.kind})`,
       {
-        key: entry.keyArn,
+        key: keyArnOf(entry, region),
       },
     )
   }
   return { entry, record }
 }
+
+function keyArnOf(entry: InventoryEntry, region: string): string {
+  const keyArn = keyArnIn(entry, region)
+  if (keyArn === undefined) throw new KeyferryError("ERR_BUG", `${entry.name} has no KMS key in ${region}`)
+  return keyArn
+}
+
+const generationOf = ({ generation, entry }: Pick<ImportStep, "generation" | "entry">): number =>
+  generation ?? entry.source.generation
 
 /** Whether a second, pinned import would turn KMS' acceptance into a proof. */
 export function provable({ proof, keyMaterialId }: ImportRecord): boolean {
@@ -73,22 +96,36 @@ export function provable({ proof, keyMaterialId }: ImportRecord): boolean {
 }
 
 /** The import of an earlier run that only wants its proof. */
-function acceptedBefore({ entry, prove }: ImportStep): Imported | undefined {
-  const record = entry.imports.at(-1)
+function acceptedBefore(step: ImportStep, region: string): Imported | undefined {
+  const { entry, prove, importType } = step
+  if (importType !== undefined) return undefined
+  const record = importOf(entry, generationOf(step), region)
   const wantsProof = prove === "full" && entry.importing === null && record !== undefined && provable(record)
   return wantsProof ? { entry, record } : undefined
 }
 
 async function importAndProve(deps: ImportDeps, step: ImportStep): Promise<Imported> {
-  // material that expired is imported again as what the KMS key is bound to, and KMS itself compares
-  const bound = step.entry.imports.findLast(({ proof }) => proof.result !== "failed")?.keyMaterialId ?? null
-  const pin = bound === null ? {} : ({ importType: "EXISTING_KEY_MATERIAL", keyMaterialId: bound } as const)
-  const { entry, record } = await importOnce(deps, step, step.entry, pin)
+  const pin = pinOf(step)
+  const { entry, record, associated } = await importOnce(deps, step, step.entry, pin)
   const proof: Proof =
-    bound === null
-      ? await proveAgainstToken(deps, step.source, step.entry.keyArn)
-      : { kind: "key-material-id", result: "proven" }
+    pin.importType === "EXISTING_KEY_MATERIAL" || associated
+      ? { kind: "key-material-id", result: "proven" }
+      : await proveAgainstToken(deps, step.source, keyArnOf(step.entry, deps.kms.region))
   return await recordProof(deps, entry, record, proof)
+}
+
+/**
+ * Material that was imported before, in whichever Region, is imported as what the KMS key is bound to, and KMS itself
+ * compares; its ID is the same in all Regions.
+ */
+function pinOf(step: ImportStep): Pick<ImportTerms, "importType" | "keyMaterialId"> {
+  const generation = generationOf(step)
+  if (step.importType !== undefined) return { importType: step.importType }
+  const bound = step.entry.imports.findLast(
+    (record) => record.generation === generation && record.proof.result !== "failed",
+  )?.keyMaterialId
+  if (bound != null) return pinnedTo(bound)
+  return generation === 0 ? {} : { importType: "NEW_KEY_MATERIAL" }
 }
 
 interface Imported {
@@ -96,12 +133,17 @@ interface Imported {
   readonly record: ImportRecord
 }
 
+/** `associated`: KMS knew the material already, which it compared to say so. */
+interface Sent extends Imported {
+  readonly associated: boolean
+}
+
 async function importOnce(
   deps: ImportDeps,
   step: ImportStep,
   entry: ImportStep["entry"],
   pin: Pick<ImportTerms, "importType" | "keyMaterialId">,
-): Promise<Imported> {
+): Promise<Sent> {
   try {
     return await importUnderNewParameters(deps, step, entry, pin)
   } catch (error) {
@@ -116,16 +158,18 @@ async function importUnderNewParameters(
   step: ImportStep,
   entry: ImportStep["entry"],
   pin: Pick<ImportTerms, "importType" | "keyMaterialId">,
-): Promise<Imported> {
+): Promise<Sent> {
   const { wrappingAlgorithm, wrappingKeySpec } = step.capability
-  const parameters: ImportParameters = await settled(deps, entry.keyArn, () =>
-    deps.kms.getParametersForImport(entry.keyArn, wrappingAlgorithm, wrappingKeySpec),
+  const keyArn = keyArnOf(entry, deps.kms.region)
+  const parameters: ImportParameters = await settled(deps, keyArn, () =>
+    deps.kms.getParametersForImport(keyArn, wrappingAlgorithm, wrappingKeySpec),
   )
   deps.progress.step(`wrapping key ${parameters.wrappingKey.fingerprint} (${wrappingKeySpec})`)
   const wrapped = await deps.token.wrap(step.source, parameters.wrappingKey, step.capability)
   deps.progress.step(`wrapped in the token: ${wrapped.bytes.length} bytes by ${wrapped.mechanisms.join(" + ")}`)
   const validTo = validToFrom(step.expiresIn, deps.clock.now())
-  return await sendImport(deps, { entry, parameters, wrapped, terms: { validTo, ...pin } })
+  const generation = generationOf(step)
+  return await sendImport(deps, { entry, generation, parameters, wrapped, terms: { validTo, ...pin } })
 }
 
 /** ImportKeyMaterial with its intention before and its outcome after; the proof is still to come. */
@@ -133,15 +177,17 @@ export async function sendImport(
   deps: Pick<Deps, "kms" | "inventory" | "clock" | "progress" | "sleep">,
   what: {
     readonly entry: ImportStep["entry"]
+    readonly generation?: number
     readonly parameters: ImportParameters
     readonly wrapped: Pick<WrappedKeyMaterial, "bytes"> & Pick<ImportRecord, "wrapPath" | "mechanisms">
     readonly terms: ImportTerms
   },
-): Promise<Imported> {
+): Promise<Sent> {
   const { entry, parameters, wrapped, terms } = what
+  const keyArn = keyArnIn(entry, deps.kms.region) ?? entry.keyArn
   const importing = {
     region: deps.kms.region,
-    generation: entry.source.generation,
+    generation: generationOf(what),
     wrappingAlgorithm: parameters.wrappingAlgorithm,
     wrappingKeySpec: parameters.wrappingKeySpec,
     wrapPath: wrapped.wrapPath,
@@ -152,9 +198,12 @@ export async function sendImport(
     validTo: terms.validTo === null ? null : rfc3339(terms.validTo),
   }
   await deps.inventory.put({ ...entry, importing })
-  const answer = await settled(deps, entry.keyArn, () =>
-    deps.kms.importKeyMaterial(entry.keyArn, parameters.importToken, wrapped.bytes, terms),
-  )
+  const send = (as: ImportTerms): ReturnType<Kms["importKeyMaterial"]> =>
+    settled(deps, keyArn, () => deps.kms.importKeyMaterial(keyArn, parameters.importToken, wrapped.bytes, as))
+  const first = await sentAgain(deps, () => send(terms))
+  // as it was sent before it may have had another expiry: the same again, as what it is by now, sets this one
+  const again = first.associated === true && first.keyMaterialId !== null && pinnedTo(first.keyMaterialId)
+  const answer = again === false ? first : await send({ validTo: terms.validTo, ...again })
   deps.progress.step(
     `imported${answer.keyMaterialId === null ? "" : ` as key material ${answer.keyMaterialId}`}, ` +
       (importing.validTo === null ? "never to expire" : `valid to ${importing.validTo}`),
@@ -167,7 +216,20 @@ export async function sendImport(
     proof: { kind: "none", result: "accepted" },
   }
   // the entry keeps `importing` until the proof is recorded: only then is the import over
-  return { entry: { ...entry, importing }, record }
+  return { entry: { ...entry, importing }, record, associated: again !== false }
+}
+
+const pinnedTo = (keyMaterialId: string) => ({ importType: "EXISTING_KEY_MATERIAL", keyMaterialId }) as const
+
+/** New material whose answer was lost is sent once more: KMS takes it, or says that it is the KMS key's already. */
+async function sentAgain<T>(deps: Pick<Deps, "progress">, send: () => Promise<T>): Promise<T> {
+  try {
+    return await send()
+  } catch (error) {
+    if (!(error instanceof KeyferryError && error.code === "ERR_KMS_OUTCOME_UNKNOWN")) throw error
+    deps.progress.warn("the answer to ImportKeyMaterial was lost; sending the same once more")
+    return await send()
+  }
 }
 
 /** Writes the outcome of an import: its record with the proof, and that none is under way. */

@@ -166,3 +166,8 @@ export function withImport(entry: InventoryEntry, record: ImportRecord): Invento
 export function keysOf(entry: InventoryEntry): readonly { readonly region: string; readonly keyArn: string }[] {
   return [entry, ...entry.replicas].flatMap(({ region, keyArn }) => (keyArn === null ? [] : [{ region, keyArn }]))
 }
+
+/** The ARN of the entry's KMS key in a Region, its own or a replica's; undefined where it has none there. */
+export function keyArnIn(entry: InventoryEntry, region: string): string | undefined {
+  return keysOf(entry).find((key) => key.region === region)?.keyArn
+}
