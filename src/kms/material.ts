@@ -3,10 +3,11 @@ import {
   GetKeyRotationStatusCommand,
   GetParametersForImportCommand,
   ImportKeyMaterialCommand,
+  type ImportKeyMaterialCommandOutput,
   ListKeyRotationsCommand,
   RotateKeyOnDemandCommand,
 } from "@aws-sdk/client-kms"
-import { errorOf } from "../core/error.js"
+import { errorOf, KeyferryError } from "../core/error.js"
 import type { KeyRotation, Kms } from "../core/ports.js"
 import { Secret } from "../core/secret.js"
 import { parseWrappingKey } from "../core/wrapping-key.js"
@@ -68,9 +69,14 @@ export function materialOperations({
         ...(importType === undefined ? {} : { ImportType: importType }),
         ...(keyMaterialId === undefined ? {} : { KeyMaterialId: keyMaterialId }),
       }
-      const output = await call({ operation, input, keyId: keyArn }, () =>
-        client.send(new ImportKeyMaterialCommand(input)),
-      )
+      let output: ImportKeyMaterialCommandOutput
+      try {
+        output = await call({ operation, input, keyId: keyArn }, () => client.send(new ImportKeyMaterialCommand(input)))
+      } catch (error) {
+        const associated = associatedId(error)
+        if (associated === null) throw error
+        return { keyMaterialId: associated, requestId: null, associated: true }
+      }
       // before June 2025 KMS answered nothing, and so do emulators of that time
       if (output.KeyId !== undefined) sameKey(output.KeyId, keyArn, operation)
       return { keyMaterialId: output.KeyMaterialId ?? null, requestId: output.$metadata.requestId ?? null }
@@ -126,4 +132,12 @@ export function materialOperations({
       return { onDemandRotationStartDate: output.OnDemandRotationStartDate ?? null }
     },
   }
+}
+
+/** KMS' words where material that is imported as new is the KMS key's already (KMS.md A1), as a lost answer leaves it. */
+const ASSOCIATED = /\(id: ([0-9a-f]{64})\) being imported as NEW_KEY_MATERIAL is already associated/
+
+function associatedId(error: unknown): string | null {
+  const [cause] = error instanceof KeyferryError && error.code === "ERR_KMS_KEY_MATERIAL" ? error.causes : []
+  return ASSOCIATED.exec(cause?.message ?? "")?.[1] ?? null
 }
