@@ -4,6 +4,7 @@ import { loggedToken } from "./logged.js"
 import type { Policy } from "./core/binding.js"
 import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
+import type { Pacer } from "./kms/pacing.js"
 import type { Clock, Kms, PinProvider, Progress, Token } from "./core/ports.js"
 import { parseTokenUri, type TokenUri } from "./core/token-uri.js"
 import { Resources } from "./resources.js"
@@ -155,13 +156,18 @@ export async function openWork(
   })
 }
 
+/** One for the process: all its work together keeps to the quotas. */
+let pacer: Pacer | undefined
+
 /** KMS as flags and environment name it; an endpoint that the environment named is said aloud (invariant I3). */
 export async function openKms(
   flags: KmsFlags & CommonFlags,
   { env, progress, log }: Around,
 ): Promise<Kms & Disposable> {
   const { openKms: open } = await import("./kms/kms.js")
-  const kms = await open({ ...flags, env, onCall: (call) => log.event("kms.call", call) })
+  const { createPacer } = await import("./kms/pacing.js")
+  pacer ??= createPacer()
+  const kms = await open({ ...flags, env, pacer, onCall: (call) => log.event("kms.call", call) })
   if (kms.endpoint !== null) progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)
   return kms
 }

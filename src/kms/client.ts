@@ -2,7 +2,16 @@ import { KMSClient, type KMSClientConfig } from "@aws-sdk/client-kms"
 import type { STSClient } from "@aws-sdk/client-sts"
 import { loadSharedConfigFiles } from "@smithy/core/config"
 import { KeyferryError } from "../core/error.js"
-import { endpointOfSts, type NamedEndpoint, namedEndpoint, type ProfileSettings, refuseUnsafe } from "./endpoint.js"
+import type { Quotas } from "../core/schedule.js"
+import {
+  endpointOfSts,
+  isLoopback,
+  type NamedEndpoint,
+  namedEndpoint,
+  type ProfileSettings,
+  refuseUnsafe,
+} from "./endpoint.js"
+import { createPacer, type Pacer } from "./pacing.js"
 import { retryMiddleware, RETRY_PLACE } from "./retry.js"
 import { certificateAuthorities, DEFAULT_TIMEOUTS, requestHandler, SILENT, type Timeouts } from "./transport.js"
 
@@ -17,6 +26,15 @@ export interface KmsOptions {
   /** `process.env`: the SDK's credential chain reads that for itself. */
   readonly env: NodeJS.ProcessEnv
   readonly timeouts?: Timeouts | undefined
+  /** The process' own; a client without one keeps a pace for itself. */
+  readonly pacer?: Pacer | undefined
+  /** Whose quotas are used: the account, where it is known. Clients with the same key share its buckets. */
+  readonly quotaKey?: string | undefined
+  /**
+   * In place of AWS' defaults: requests a second by operation, each more than 0. Without any, an endpoint on loopback is
+   * not paced at all.
+   */
+  readonly quotas?: Quotas | undefined
 }
 
 export interface AwsClients {
@@ -72,7 +90,11 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
     ...(endpoint === null ? {} : { endpoint: endpoint.url }),
     ...(credentials === undefined ? {} : { credentials }),
   })
-  kms.middlewareStack.add(retryMiddleware(Number(env["AWS_MAX_ATTEMPTS"]) || Infinity), RETRY_PLACE)
+  const { pacer = createPacer(), quotaKey = quotaKeyOf(options, endpoint), quotas } = options
+  // what listens on this machine is no AWS, and has quotas only if the target says so
+  const free = quotas === undefined && endpoint !== null && isLoopback(new URL(endpoint.url).hostname)
+  const pace = (operation: string) => (free ? undefined : pacer.turn(quotaKey, region, operation, quotas))
+  kms.middlewareStack.add(retryMiddleware(Number(env["AWS_MAX_ATTEMPTS"]) || Infinity, pace), RETRY_PLACE)
 
   let sts: Promise<STSClient> | undefined
   return {
@@ -84,6 +106,12 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
         ({ STSClient }) => new STSClient({ ...stsConfig, credentials: kms.config.credentials }),
       )),
   }
+}
+
+/** The account of the role, or what else tells one account from another; each endpoint of one's own counts for itself. */
+function quotaKeyOf({ roleArn, profile, env }: KmsOptions, endpoint: NamedEndpoint | null): string {
+  const account = roleArn?.split(":")[4] ?? profile ?? env["AWS_PROFILE"] ?? "default"
+  return endpoint === null ? account : `${account} ${endpoint.url}`
 }
 
 /** The profile that applies, by flag, AWS_PROFILE or `default`, with its settings from the shared configuration file. */

@@ -4,6 +4,7 @@ import type { ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-kms"
 import type { AbsoluteLocation, FinalizeRequestHandlerOptions, FinalizeRequestMiddleware } from "@smithy/types"
 import { HttpRequest } from "@smithy/core/protocols"
 import { type Fault, faultOf, type NativeError } from "./fault.js"
+import type { Turn } from "./pacing.js"
 
 interface RetryRow {
   /** What is tried again. */
@@ -75,21 +76,32 @@ function waitBefore(next: { row: RetryRow; attempt: number; error: NativeError; 
   return full / 2 + randomInt(full / 2 + 1)
 }
 
+/** Asks for a turn to send a request of that operation; see {@link Pacer}. */
+export type Pace = (operation: string) => Turn | Promise<Turn> | undefined
+
 /**
  * Takes the place of the SDK's retry middleware (it keeps its name, since signing is ordered after it): sends the
- * request again as the operation's row says, each attempt signed anew.
+ * request again as the operation's row says, each attempt at its turn and signed anew.
  */
-export function retryMiddleware(maxAttempts: number): FinalizeRequestMiddleware<ServiceInputTypes, ServiceOutputTypes> {
+export function retryMiddleware(
+  maxAttempts: number,
+  pace: Pace,
+): FinalizeRequestMiddleware<ServiceInputTypes, ServiceOutputTypes> {
   return (next, context) => async (args) => {
-    const row = rowOf(String(context.commandName).replace(/Command$/, ""), args.input)
+    const operation = String(context.commandName).replace(/Command$/, "")
+    const row = rowOf(operation, args.input)
     if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-invocation-id"] = randomUUID()
     for (let attempt = 1; ; attempt += 1) {
       if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-request"] = `attempt=${attempt}`
+      const asked = pace(operation)
+      const turn = asked instanceof Promise ? await asked : asked
       try {
         const result = await next(args)
+        turn?.answered()
         result.output.$metadata.attempts = attempt
         return result
       } catch (error) {
+        turn?.[faultOf(error as NativeError) === "throttled" ? "throttled" : "answered"]()
         const waitMs = waitBefore({ row, attempt, error: error as NativeError, maxAttempts })
         if (waitMs === null) throw error
         await sleep(waitMs)
