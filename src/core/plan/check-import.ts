@@ -1,0 +1,202 @@
+import { parseDuration } from "../expiry.js"
+import type { Material } from "./material.js"
+import { type Check, type Context, canReimport, day, earliest, hasFixedEnd, idOf, importOfMaterial } from "./context.js"
+import { seenKey, sourceOf, stagedGeneration, type Verdict, viewsOf } from "./context.js"
+import type { ReasonCode } from "./reason.js"
+
+/** Checks of what must be imported again, and of what stands against it. */
+
+/** A clock that is so far behind KMS' own still takes an expiry for one, not for a deletion. */
+const SKEW_MS = 5 * 60_000
+/** What comes due within this part of its life is imported along with what is due now. */
+const COMPANY = 0.05
+/** How much later than wanted an expiry may be before it counts as another one. */
+const SLACK_MS = 3_600_000
+
+interface Wanted {
+  readonly reason: ReasonCode
+  readonly why: string
+  readonly materials: readonly Material[]
+  readonly facts?: Verdict["facts"]
+}
+
+/** What is to be imported, most urgent reason first; material that waits for its rotation is not among it. */
+function wanted(context: Context): readonly Wanted[] {
+  const { snapshot, options } = context
+  const { binding, now } = snapshot
+  const staged = stagedGeneration(context)
+  const materials = context.materials.filter(({ generation }) => generation !== staged)
+  const all = [...sets()].filter((one) => one.materials.length > 0)
+  return all
+
+  function* sets(): Iterable<Wanted> {
+    const open = snapshot.entry?.importing ?? null
+    const interrupted = materials.filter(
+      ({ region, generation }) => open?.region === region && open.generation === generation,
+    )
+    yield {
+      reason: "INTERRUPTED",
+      why: "not finished",
+      materials: interrupted,
+      facts: { generation: open?.generation ?? 0 },
+    }
+    if (!hasFixedEnd(context)) {
+      const lost = lostOf(context, materials)
+      const expired = lost.filter((one) => !wasDeleted(one, now))
+      const since = earliest(expired.map(({ validTo }) => validTo))
+      const on = since === null ? "" : ` on ${day(since)}`
+      yield { reason: "EXPIRED", why: "expired", materials: expired, facts: { on } }
+      yield { reason: "DELETED", why: "deleted", materials: lost.filter((one) => wasDeleted(one, now)) }
+      const due = materials.filter(({ renewAt }) => renewAt !== null && renewAt <= now)
+      const first = earliest(due.map(({ validTo }) => validTo))
+      yield {
+        reason: "DUE",
+        why: first === null ? "" : `expires ${day(first)}`,
+        materials: withCompany(due, materials, now),
+        facts: { date: first === null ? "" : day(first) },
+      }
+      yield* drifted(materials)
+    }
+    if (options.force != null) {
+      const present = materials.filter(({ state }) => state === "imported" || state === "lost")
+      yield { reason: "ASKED", why: "asked for", materials: present }
+    }
+    const fresh = materials.filter(({ state, region }) => state === "never" && region !== snapshot.region)
+    yield {
+      reason: "REPLICA_NOT_IMPORTED",
+      why: "not imported yet",
+      materials: fresh,
+      facts: { region: fresh[0]?.region ?? "" },
+    }
+  }
+
+  function* drifted(those: readonly Material[]): Iterable<Wanted> {
+    if (!canReimport(context) || snapshot.role !== "current") return
+    const other = those.filter((one) => one.state === "imported" && expiryDiffers(one.validTo, binding.expiresIn, now))
+    const [first] = other
+    const found = first?.validTo == null ? "never" : `on ${day(first.validTo)}`
+    const words = binding.expiresIn === "never" ? "never" : `after ${binding.expiresIn}`
+    yield { reason: "EXPIRY_DRIFT", why: `expires ${found}`, materials: other, facts: { found, wanted: words } }
+  }
+}
+
+/** Expired or deleted, in a key that is PendingImport for no reason that KMS tells apart: everything. */
+function lostOf(context: Context, materials: readonly Material[]): readonly Material[] {
+  return viewsOf(context).flatMap((view) => {
+    if (view.seen !== "key") return []
+    const here = materials.filter(({ region }) => region === view.region)
+    const lost = here.filter(({ state }) => state === "lost")
+    const unexplained = view.description.keyState === "PendingImport" && here.every(({ state }) => state === "imported")
+    return unexplained ? here : lost
+  })
+}
+
+/** Gone from KMS before its time: an expiry would have waited for it. */
+function wasDeleted({ validTo }: Material, now: Date): boolean {
+  return validTo === null || validTo.getTime() > now.getTime() + SKEW_MS
+}
+
+/** Generations that were imported together come due seconds apart: they go together again. */
+function withCompany(due: readonly Material[], materials: readonly Material[], now: Date): readonly Material[] {
+  if (due.length === 0) return due
+  return materials.filter(({ renewAt, validTo, importedAt }) => {
+    if (renewAt === null || validTo === null) return false
+    return renewAt.getTime() <= now.getTime() + COMPANY * (validTo.getTime() - importedAt.getTime())
+  })
+}
+
+/** Whether an expiry is another than an import now would give: never against some day, or later than wanted. */
+export function expiryDiffers(validTo: Date | null, expiresIn: string, now: Date): boolean {
+  if (expiresIn === "never") return validTo !== null
+  const seconds = parseDuration(expiresIn)
+  if (seconds === undefined) return false
+  return validTo === null || validTo.getTime() > now.getTime() + seconds * 1000 + SLACK_MS
+}
+
+/** Whether an import can be made: its source key is there, and its KMS key would not be enabled by it unasked. */
+function doable(context: Context, { region, generation }: Material): boolean {
+  const view = viewsOf(context).find((one) => one.region === region)
+  const state = view?.seen === "key" ? view.description.keyState : ""
+  const takes = ["Enabled", "PendingImport"].includes(state)
+  if (!takes && !(state === "Disabled" && context.options.includeDisabled === true)) return false
+  return isThere(context, generation)
+}
+
+function isThere(context: Context, generation: number): boolean {
+  const state = sourceOf(context, generation)?.state
+  return state !== "missing" && state !== "damaged"
+}
+
+export const rewrap: Check = (context) => {
+  const sets = wanted(context)
+  const [first] = sets
+  if (first === undefined || !canReimport(context)) return undefined
+  const materials = context.materials.filter(
+    (one) => sets.some((set) => set.materials.includes(one)) && doable(context, one),
+  )
+  if (materials.length === 0) return undefined
+  const reason = sets.find((set) => set.materials.some((one) => materials.includes(one))) ?? first
+  const imports = materials.map((one) => importOfMaterial(context, one))
+  return { reason: reason.reason, imports, ...(reason.facts === undefined ? {} : { facts: reason.facts }) }
+}
+
+/** Imported once for ever, and now it would have to be imported again. */
+export const cannotReimport: Check = (context) => {
+  const { entry, binding } = context.snapshot
+  if (canReimport(context)) return undefined
+  const sets = wanted(context).filter(({ reason }) => reason !== "ASKED" || context.options.force === "named")
+  if (sets.length === 0) return undefined
+  const lost = sets.some(({ reason }) => reason === "EXPIRED" || reason === "DELETED")
+    ? ", and KMS has lost its material"
+    : ""
+  return { reason: "CANNOT_REIMPORT", facts: { custody: entry?.custody ?? binding.custody, lost } }
+}
+
+/** Material that is gone before its time was deleted on purpose: only who names the key brings it back. */
+export const materialDeleted: Check = (context) => {
+  if (context.options.force === "named") return undefined
+  const { now } = context.snapshot
+  const deleted = context.materials.find((one) => one.state === "lost" && wasDeleted(one, now))
+  return deleted === undefined ? undefined : { reason: "MATERIAL_DELETED", facts: { key: deleted.keyArn } }
+}
+
+/** A source key that is gone or damaged although KMS will forget its material, whether that is due yet or not. */
+export const sourceLost: Check = (context) => {
+  if (!canReimport(context)) return undefined
+  const { now, sources } = context.snapshot
+  for (const { generation, state, note } of sources) {
+    if (state !== "missing" && state !== "damaged") continue
+    const here = context.materials.filter((one) => one.generation === generation)
+    const end = earliest(here.map(({ validTo }) => validTo))
+    const lost = here.some((one) => one.state === "lost") || (end !== null && end <= now)
+    if (end === null && !lost) continue
+    const loses = lost || end === null ? "KMS has lost its material" : `KMS loses its material on ${day(end)}`
+    const reason = state === "missing" ? "SOURCE_MISSING" : "SOURCE_DAMAGED"
+    return { reason, facts: { generation, id: idOf(context, generation), note: note ?? "", loses } }
+  }
+  return undefined
+}
+
+export const disabled: Check = (context) => {
+  const off = viewsOf(context).find((view) => view.seen === "key" && view.description.keyState === "Disabled")
+  if (off?.seen !== "key" || context.options.includeDisabled === true) return undefined
+  const set = wanted(context).find(({ materials }) => materials.some(({ region }) => region === off.region))
+  return set === undefined ? undefined : { reason: "DISABLED", facts: { why: set.why, key: off.keyArn } }
+}
+
+export const unmanaged: Check = ({ snapshot: { binding } }) => (binding.managed ? undefined : { reason: "UNMANAGED" })
+
+/** Nothing to do, and why. */
+export const nothing = (context: Context): Verdict => {
+  const key = seenKey(context)
+  const { entry, binding } = context.snapshot
+  const end = earliest(context.materials.map(({ validTo }) => validTo))
+  if (end === null) {
+    return canReimport(context)
+      ? { reason: "NEVER_EXPIRES" }
+      : { reason: "ONCE_ONLY", facts: { custody: entry?.custody ?? binding.custody } }
+  }
+  if (hasFixedEnd(context)) return { reason: "FIXED_END", facts: { date: day(end) } }
+  const renewAt = earliest(context.materials.map((one) => one.renewAt)) ?? end
+  return { reason: "NOT_DUE", facts: { date: day(renewAt), key: key?.keyArn ?? "" } }
+}

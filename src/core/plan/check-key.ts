@@ -1,0 +1,124 @@
+import type { ErrorCode } from "../error.js"
+import type { KeyRotation } from "../ports.js"
+import { type Check, type Context, day, keyWord, seenKey, stagedGeneration } from "./context.js"
+import type { ReasonCode } from "./reason.js"
+
+/** Checks of what keeps keyferry from looking at the KMS key, or from touching it. */
+
+/** A key that could not be looked at, by what KMS or the way to it said. */
+const FAILURES: Readonly<Partial<Record<ErrorCode, ReasonCode>>> = {
+  ERR_KMS_UNREACHABLE: "KMS_UNREACHABLE",
+  ERR_KMS_THROTTLED: "KMS_LATER",
+  ERR_KMS_UNAVAILABLE: "KMS_LATER",
+  ERR_KMS_ACCESS_DENIED: "KMS_DENIED",
+  ERR_KMS_CREDENTIALS: "KMS_DENIED",
+}
+
+export const couldNotLook: Check = (context) => {
+  const { key } = context.snapshot
+  if (key.seen !== "failed" || key.code === "ERR_KMS_KEY_NOT_FOUND") return undefined
+  return { reason: FAILURES[key.code] ?? "KMS_FAILED", facts: { key: keyWord(context), error: key.error } }
+}
+
+export const nothingYet: Check = ({ snapshot: { entry } }) => (entry === null ? { reason: "NOTHING_YET" } : undefined)
+
+export const elsewhere: Check = ({ snapshot: { entry, region } }) =>
+  entry !== null && entry.region !== region
+    ? { reason: "ELSEWHERE", facts: { found: entry.region, wanted: region } }
+    : undefined
+
+/** What of a KMS key cannot be changed after it was made. */
+const FIXED = [
+  ["keySpec", "key spec"],
+  ["keyUsage", "key usage"],
+] as const
+
+export const identityChanged: Check = ({ snapshot: { binding, entry } }) => {
+  if (entry === null) return undefined
+  for (const [field, words] of FIXED) {
+    if (entry[field] !== binding[field])
+      return { reason: "IDENTITY_CHANGED", facts: { field: words, found: entry[field], wanted: binding[field] } }
+  }
+  if (binding.replicas === null || entry.multiRegion) return undefined
+  return { reason: "IDENTITY_CHANGED", facts: { field: "kind", found: "single-Region", wanted: "multi-Region" } }
+}
+
+export const unfinished: Check = ({ snapshot: { entry, binding } }) => {
+  if (entry === null || !binding.managed) return undefined
+  const begun = entry.keyArn === null || entry.imports.length === 0
+  return begun ? { reason: "UNFINISHED" } : undefined
+}
+
+export const keyGone: Check = (context) => {
+  const { key } = context.snapshot
+  return key.seen === "failed" && key.code === "ERR_KMS_KEY_NOT_FOUND"
+    ? { reason: "KEY_GONE", facts: { key: keyWord(context) } }
+    : undefined
+}
+
+export const keyClaimed: Check = (context) => {
+  const { claimedBy } = context.snapshot
+  return claimedBy === null ? undefined : { reason: "KEY_CLAIMED", facts: { key: keyWord(context), owner: claimedBy } }
+}
+
+export const keyMismatch: Check = (context) => {
+  const key = seenKey(context)
+  const { entry } = context.snapshot
+  if (key === undefined || entry === null) return undefined
+  const rows = [
+    ["origin", key.description.origin, "EXTERNAL"],
+    ["key spec", key.description.keySpec, entry.keySpec],
+    ["key usage", key.description.keyUsage, entry.keyUsage],
+  ] as const
+  const differing = rows.find(([, found, wanted]) => found !== wanted)
+  if (differing === undefined) return undefined
+  const [field, found, wanted] = differing
+  return { reason: "KEY_MISMATCH", facts: { key: key.keyArn, field, found, wanted } }
+}
+
+/** Key states in which nothing can be done now. */
+const STATES: Readonly<Record<string, ReasonCode>> = {
+  PendingDeletion: "PENDING_DELETION",
+  PendingReplicaDeletion: "PENDING_DELETION",
+  Unavailable: "UNAVAILABLE",
+  Creating: "NOT_READY",
+  Updating: "NOT_READY",
+}
+
+export const keyState: Check = (context) => {
+  const key = seenKey(context)
+  if (key === undefined) return undefined
+  const { keyState: state, deletionDate } = key.description
+  const reason = STATES[state]
+  if (reason === undefined) return undefined
+  const on = deletionDate === null ? "" : `, on ${day(deletionDate)}`
+  return { reason, facts: { key: key.keyArn, state, on } }
+}
+
+/**
+ * Material in KMS that no record here names. While an import or a rotation is open its ID is not known here yet, so
+ * then nothing is said.
+ */
+export const foreignMaterial: Check = (context) => {
+  const { entry, replicas, key } = context.snapshot
+  const open = entry?.importing != null || stagedGeneration(context) !== undefined
+  if (entry === null || open) return undefined
+  const ours = new Set(entry.imports.map(({ keyMaterialId }) => keyMaterialId))
+  // an endpoint that names no material leaves nothing to compare
+  if (![...ours].some((id) => id !== null)) return undefined
+  for (const view of [key, ...replicas]) {
+    if (view.seen !== "key") continue
+    const { currentKeyMaterialId } = view.description
+    const ids = [...(view.rotations ?? []).map(({ keyMaterialId }: KeyRotation) => keyMaterialId), currentKeyMaterialId]
+    const unknown = ids.find((id) => id !== null && !ours.has(id))
+    if (unknown != null) return { reason: "FOREIGN_MATERIAL", facts: { key: view.keyArn, id: unknown } }
+  }
+  return undefined
+}
+
+export const proofFailed: Check = (context: Context) => {
+  const { entry } = context.snapshot
+  const failed = entry?.imports.find(({ proof }) => proof.result === "failed")
+  if (failed === undefined) return undefined
+  return { reason: "PROOF_FAILED", facts: { generation: failed.generation, key: keyWord(context) } }
+}

@@ -1,0 +1,95 @@
+import { CUSTODIES } from "../custody.js"
+import { parseDuration, rfc3339 } from "../expiry.js"
+import { generationsOf, type InventoryEntry, type SourceKeyRecord } from "../inventory.js"
+import { isSymmetric, type Material, materialsOf } from "./material.js"
+import type { Facts, ReasonCode } from "./reason.js"
+import type { KeyView, PlannedImport, PlanOptions, SeenKey, Snapshot, SourceView } from "./snapshot.js"
+
+/** What the checks look at: the snapshot, and what follows from it for all of them. */
+export interface Context {
+  readonly snapshot: Snapshot
+  readonly options: PlanOptions
+  readonly materials: readonly Material[]
+}
+
+/** What a check found. */
+export interface Verdict {
+  readonly reason: ReasonCode
+  readonly facts?: Facts
+  readonly imports?: readonly PlannedImport[]
+}
+
+/** One reason to decide; undefined where it does not apply. Those before it in the chain did not apply. */
+export type Check = (context: Context) => Verdict | undefined
+
+export function contextOf(snapshot: Snapshot, options: PlanOptions): Context {
+  return { snapshot, options, materials: materialsOf(snapshot) }
+}
+
+/** The KMS key in the target's own Region; the checks that use it stand behind those that find it missing. */
+export function seenKey({ snapshot: { key } }: Context): SeenKey | undefined {
+  return key.seen === "key" ? key : undefined
+}
+
+export function viewsOf({ snapshot: { key, replicas } }: Context): readonly KeyView[] {
+  return [key, ...replicas]
+}
+
+/** The ARN of the KMS key, or its name where there is none yet. */
+export function keyWord({ snapshot: { entry, binding } }: Context): string {
+  return entry?.keyArn ?? binding.name
+}
+
+export function newestOf(entry: InventoryEntry): SourceKeyRecord {
+  return entry.source
+}
+
+export function sourceOf({ snapshot: { sources } }: Context, generation: number): SourceView | undefined {
+  return sources.find((one) => one.generation === generation)
+}
+
+/** Whether the material can be imported a second time. */
+export function canReimport({ snapshot: { binding, entry } }: Context): boolean {
+  return CUSTODIES[entry?.custody ?? binding.custody].reimport
+}
+
+/** Whether an import would last no longer than the one before: the key was given a moment, not a duration. */
+export function hasFixedEnd({ snapshot: { binding }, options }: Context): boolean {
+  const { expiresIn } = binding
+  return options.expiresIn == null && expiresIn !== "never" && parseDuration(expiresIn) === undefined
+}
+
+/** The newest generation where it has not taken its place in KMS yet: `rotate` goes on with it, nothing else does. */
+export function stagedGeneration({ snapshot: { entry }, materials }: Context): number | undefined {
+  if (entry === null) return undefined
+  const { generation } = newestOf(entry)
+  if (generation === 0) return undefined
+  const own = materials.find((one) => one.region === entry.region && one.generation === generation)
+  const waits = own === undefined || own.state === "staged" || own.state === "never"
+  return waits ? generation : undefined
+}
+
+/** The pinned import of material that KMS knows already. */
+export function importOfMaterial({ snapshot: { binding } }: Context, material: Material): PlannedImport {
+  const { region, keyArn, generation } = material
+  const keyMaterialId = isSymmetric(binding.keySpec) ? material.keyMaterialId : null
+  return {
+    region,
+    keyArn,
+    generation,
+    keyMaterialId,
+    importType: keyMaterialId === null ? null : "EXISTING_KEY_MATERIAL",
+  }
+}
+
+export function earliest(times: readonly (Date | null)[]): Date | null {
+  const known = times.flatMap((time) => (time === null ? [] : [time.getTime()]))
+  return known.length === 0 ? null : new Date(known.reduce((one, other) => Math.min(one, other)))
+}
+
+export function idOf({ snapshot: { entry } }: Context, generation: number): string {
+  const record = entry === null ? undefined : generationsOf(entry).find((one) => one.generation === generation)
+  return record?.id ?? "unknown"
+}
+
+export const day = (time: Date): string => rfc3339(time)

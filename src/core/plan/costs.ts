@@ -1,0 +1,70 @@
+import type { Binding } from "../binding.js"
+import { KEY_SPECS, type ProofKind } from "../key-spec.js"
+import { isSymmetric } from "./material.js"
+import type { Action } from "./reason.js"
+import type { Drift, PlannedImport, PlanOptions } from "./snapshot.js"
+
+/** KMS requests that change something or prove it, by operation: what quotas make slow. */
+type Costs = Readonly<Record<string, number>>
+
+const PROOFS: Readonly<Record<Exclude<ProofKind, "none">, string | null>> = {
+  "public-key": "GetPublicKey",
+  mac: "VerifyMac",
+  "key-material-id": null,
+}
+
+const CORRECTIONS: Readonly<Record<Drift["field"], string>> = {
+  alias: "UpdateAlias",
+  tags: "TagResource",
+  description: "UpdateKeyDescription",
+  policy: "PutKeyPolicy",
+  expiry: "ImportKeyMaterial",
+}
+
+interface Costly {
+  readonly action: Action
+  readonly binding: Binding
+  readonly options: PlanOptions
+  readonly imports: readonly PlannedImport[]
+  readonly drift: readonly Drift[]
+}
+
+/** What the action takes of KMS, as far as it can be said before it is done. */
+export function costsOf(what: Costly): Costs {
+  return ACTIONS[what.action](what)
+}
+
+const ACTIONS: Readonly<Record<Action, (what: Costly) => Costs>> = {
+  none: () => ({}),
+  blocked: () => ({}),
+  rewrap: ({ binding, imports }) => importing(binding, imports.length),
+  provision: ({ binding, options }) => {
+    const regions = 1 + (binding.replicas?.length ?? 0)
+    const twice = isSymmetric(binding.keySpec) && (options.prove ?? binding.prove) === "full" ? 1 : 0
+    return {
+      CreateKey: 1,
+      ...(regions > 1 ? { ReplicateKey: regions - 1 } : {}),
+      ...importing(binding, regions + twice),
+      ...(binding.alias === null ? {} : { CreateAlias: 1 }),
+    }
+  },
+  replicate: ({ binding }) => ({ ReplicateKey: 1, ...importing(binding, 1) }),
+  rotate: ({ binding }) => ({ ...importing(binding, 1 + (binding.replicas?.length ?? 0)), RotateKeyOnDemand: 1 }),
+  "finish-rotation": () => ({ RotateKeyOnDemand: 1 }),
+  correct: ({ drift }) => {
+    const calls = new Set(drift.map(({ field, region }) => `${CORRECTIONS[field]} ${region}`))
+    return counted([...calls].map((call) => call.split(" ")[0] ?? ""))
+  },
+}
+
+function importing({ keySpec }: Binding, imports: number): Costs {
+  const proof = PROOFS[KEY_SPECS[keySpec].proof]
+  const base = { GetParametersForImport: imports, ImportKeyMaterial: imports }
+  return proof === null ? base : { ...base, [proof]: imports }
+}
+
+function counted(names: readonly string[]): Costs {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}

@@ -1,0 +1,94 @@
+import { type Check, type Context, day, hasFixedEnd, keyWord, seenKey, viewsOf } from "./context.js"
+import { expiryDiffers } from "./check-import.js"
+import type { Drift, SeenKey } from "./snapshot.js"
+
+/** What of a KMS key is not as the binding wants it, and was not material. */
+
+/** Differences between a KMS key and its binding; none for keys that no binding names, and for replaced ones. */
+export function driftOf(context: Context): readonly Drift[] {
+  const { binding, role, entry } = context.snapshot
+  if (!binding.managed || role !== "current" || entry === null) return []
+  const seen = viewsOf(context).flatMap((view) => (view.seen === "key" ? [view] : []))
+  return [...seen.flatMap((view) => keyDrift(context, view)), ...aliasDrift(context), ...expiryDrift(context)]
+}
+
+function keyDrift({ snapshot: { binding, wantedTags } }: Context, view: SeenKey): readonly Drift[] {
+  const { region, description, tags, policy } = view
+  const drift: Drift[] = []
+  for (const [tag, wanted] of tags === null ? [] : Object.entries(wantedTags)) {
+    const found = tags?.[tag]
+    if (found !== wanted) drift.push({ field: "tags", region, wanted: `${tag}=${wanted}`, found: tagWords(tag, found) })
+  }
+  if (binding.description !== null && description.description !== binding.description) {
+    drift.push({ field: "description", region, wanted: binding.description, found: description.description })
+  }
+  if (binding.keyPolicy !== null && policy !== null && canonical(policy) !== canonical(binding.keyPolicy)) {
+    drift.push({ field: "policy", region, wanted: binding.keyPolicy, found: policy })
+  }
+  return drift
+}
+
+const tagWords = (tag: string, value: string | undefined): string => (value === undefined ? "none" : `${tag}=${value}`)
+
+function aliasDrift(context: Context): readonly Drift[] {
+  const { binding, aliasHolder, region } = context.snapshot
+  const key = seenKey(context)
+  if (binding.alias === null || aliasHolder === undefined || key === undefined) return []
+  if (aliasHolder === key.description.keyId) return []
+  return [{ field: "alias", region, wanted: binding.alias, found: aliasHolder ?? "none" }]
+}
+
+/** Shown with the rest; an import is what corrects it. */
+function expiryDrift(context: Context): readonly Drift[] {
+  const { binding, now } = context.snapshot
+  if (hasFixedEnd(context)) return []
+  return context.materials
+    .filter(({ state, validTo }) => state === "imported" && expiryDiffers(validTo, binding.expiresIn, now))
+    .map(({ region, validTo }) => ({
+      field: "expiry",
+      region,
+      wanted: binding.expiresIn,
+      found: validTo === null ? "never" : day(validTo),
+    }))
+}
+
+/** Whether the alias names a key of somebody else: one that this very name had before is ours to move. */
+function isForeignHolder({ snapshot: { entry, aliasHolder } }: Context): boolean {
+  if (aliasHolder == null) return false
+  const former = [...(entry?.former ?? []), ...(entry?.replacement == null ? [] : [entry.replacement])]
+  return !former.some(({ keyArn }) => keyArn?.endsWith(`/${aliasHolder}`) === true)
+}
+
+/** What `correct` sets right; not an alias that names somebody else's key, and not an expiry. */
+export function correctable(context: Context): readonly Drift[] {
+  return driftOf(context).filter(({ field }) => field !== "expiry" && !(field === "alias" && isForeignHolder(context)))
+}
+
+export const drifted: Check = (context) => {
+  const fields = [...new Set(correctable(context).map(({ field }) => field))]
+  if (fields.length === 0) return undefined
+  const words = `${fields.join(", ")} ${fields.length === 1 && fields[0] !== "tags" ? "is" : "are"}`
+  return { reason: "DRIFT", facts: { fields: words, key: keyWord(context) } }
+}
+
+export const aliasTaken: Check = (context) => {
+  const { binding, aliasHolder } = context.snapshot
+  const taken = driftOf(context).some(({ field }) => field === "alias") && isForeignHolder(context)
+  return taken ? { reason: "ALIAS_TAKEN", facts: { alias: binding.alias ?? "", holder: aliasHolder ?? "" } } : undefined
+}
+
+/** JSON without its spaces and the order of its fields; text that is no JSON stays itself. */
+function canonical(text: string): string {
+  try {
+    return JSON.stringify(sorted(JSON.parse(text)))
+  } catch {
+    return text
+  }
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== "object" || value === null) return value
+  const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1))
+  return Object.fromEntries(entries.map(([name, inner]) => [name, sorted(inner)]))
+}

@@ -1,0 +1,192 @@
+import type { ExitName } from "../exit-code.js"
+
+/** What a decision asks for. `none` leaves the key as it is, `blocked` cannot be done by keyferry alone. */
+export type Action =
+  "none" | "provision" | "rewrap" | "rotate" | "finish-rotation" | "replicate" | "correct" | "blocked"
+
+interface ReasonRow {
+  readonly action: Action
+  /** Shown to the operator; `{word}` stands for a fact of the key. */
+  readonly sentence: string
+  /** What the operator can do, where keyferry does not do it. */
+  readonly hint?: string
+  /** Exit status of a run that met it: blocked rows only. */
+  readonly exit?: ExitName
+}
+
+/** Every reason for a decision: one row a reason, in the order in which the chain of checks asks for them. */
+const REASON_ROWS = {
+  // what keeps keyferry from looking, or from touching the key
+  KMS_UNREACHABLE: {
+    action: "blocked",
+    sentence: "KMS could not be asked: {error}",
+    hint: "check network, proxy and endpoint: `keyferry doctor`",
+    exit: "UNAVAILABLE",
+  },
+  KMS_LATER: { action: "blocked", sentence: "KMS did not answer for now: {error}", exit: "TEMPFAIL" },
+  KMS_DENIED: {
+    action: "blocked",
+    sentence: "KMS does not let these credentials look at {key}: {error}",
+    hint: "allow it in the IAM policy and in the key policy",
+    exit: "NOPERM",
+  },
+  KMS_FAILED: { action: "blocked", sentence: "KMS could not be asked about {key}: {error}", exit: "UNAVAILABLE" },
+  NOTHING_YET: { action: "provision", sentence: "no KMS key holds its material yet" },
+  ELSEWHERE: {
+    action: "blocked",
+    sentence: "the inventory has it in Region {found}, and its target is in {wanted} now",
+    hint: "a KMS key does not move: name the target as it was, or give the key another name",
+    exit: "CONFIG",
+  },
+  IDENTITY_CHANGED: {
+    action: "blocked",
+    sentence: "its KMS key has the {field} {found}, and {wanted} is wanted",
+    hint: "that cannot be changed of a KMS key: give the new key another name, or undo the change",
+    exit: "CONFIG",
+  },
+  UNFINISHED: { action: "provision", sentence: "its provisioning was begun and not finished" },
+  KEY_GONE: {
+    action: "blocked",
+    sentence: "{key} does not exist any more",
+    hint: "what was encrypted under it is lost with it; `keyferry provision` under another name makes a new one",
+    exit: "DATAERR",
+  },
+  KEY_CLAIMED: {
+    action: "blocked",
+    sentence: "{key} says by its tags that it is {owner}'s",
+    hint: "two configurations name one KMS key: take it out of one of them",
+    exit: "CONFIG",
+  },
+  KEY_MISMATCH: {
+    action: "blocked",
+    sentence: "{key} is not what the inventory says: {field} {found}, not {wanted}",
+    exit: "DATAERR",
+  },
+  PENDING_DELETION: {
+    action: "blocked",
+    sentence: "{key} is pending deletion{on}",
+    hint: "aws kms cancel-key-deletion, and enable-key, keep it; otherwise take it out of the configuration",
+    exit: "DATAERR",
+  },
+  UNAVAILABLE: { action: "blocked", sentence: "{key} is in state Unavailable", exit: "UNAVAILABLE" },
+  NOT_READY: { action: "blocked", sentence: "{key} is in state {state}, which passes", exit: "TEMPFAIL" },
+  FOREIGN_MATERIAL: {
+    action: "blocked",
+    sentence: "{key} holds key material {id}, which the inventory does not know",
+    hint: "somebody else imported it: find out who before anything is done; `keyferry verify` compares",
+    exit: "DATAERR",
+  },
+  PROOF_FAILED: {
+    action: "blocked",
+    sentence: "the proof of generation {generation} failed: {key} does not hold the token's key material",
+    hint: "do not use this KMS key",
+    exit: "PROOF",
+  },
+  SOURCE_MISSING: {
+    action: "blocked",
+    sentence: "the source key of generation {generation} ({id}) is gone; {loses}",
+    hint: "restore the token or the vault from its backup, or replace the key while KMS has the material",
+    exit: "DATAERR",
+  },
+  SOURCE_DAMAGED: {
+    action: "blocked",
+    sentence: "the sealed material of generation {generation} cannot be used: {note}; {loses}",
+    hint: "restore that file from a backup, or replace the key while KMS has the material",
+    exit: "DATAERR",
+  },
+  CANNOT_REIMPORT: {
+    action: "blocked",
+    sentence: "custody {custody} cannot import it again{lost}",
+    hint: "`keyferry replace` makes a new key; what was encrypted under this one needs its material",
+    exit: "DATAERR",
+  },
+  MATERIAL_DELETED: {
+    action: "blocked",
+    sentence: "its key material was deleted from {key} before its expiry",
+    hint: "`keyferry rewrap NAME` imports it again, if that is what you want",
+    exit: "DATAERR",
+  },
+  DISABLED: {
+    action: "blocked",
+    sentence: "it is due ({why}), and {key} is disabled: an import would enable it",
+    hint: "`keyferry enable --name NAME`, or rewrap with --include-disabled, which disables it again at once",
+    exit: "DATAERR",
+  },
+
+  // an entry that no binding names
+  UNMANAGED: { action: "none", sentence: "the configuration does not name it: it is watched, not kept alive" },
+
+  // work, most urgent first
+  INTERRUPTED: { action: "rewrap", sentence: "an import of generation {generation} was not finished" },
+  EXPIRED: { action: "rewrap", sentence: "its key material expired{on}" },
+  DELETED: { action: "rewrap", sentence: "its key material was deleted, and the key is named" },
+  DUE: { action: "rewrap", sentence: "its key material expires on {date}" },
+  EXPIRY_DRIFT: { action: "rewrap", sentence: "it expires {found}, and {wanted} is wanted" },
+  ASKED: { action: "rewrap", sentence: "asked for" },
+  REPLICA_MISSING: { action: "replicate", sentence: "there is no replica in {region} yet" },
+  REPLICA_NOT_IMPORTED: { action: "rewrap", sentence: "the replica in {region} has no key material yet" },
+  ROTATION_STAGED: { action: "finish-rotation", sentence: "the rotation to generation {generation} is not finished" },
+  REPLICA_UNSEEN: {
+    action: "blocked",
+    sentence: "the replica in {region} could not be looked at: {error}",
+    exit: "UNAVAILABLE",
+  },
+  ROTATIONS_EXHAUSTED: {
+    action: "blocked",
+    sentence: "its rotation is due, and KMS permits no more than 25 of one key",
+    hint: "`keyferry replace` makes a new KMS key and moves the alias to it",
+    exit: "DATAERR",
+  },
+  ROTATION_DUE: { action: "rotate", sentence: "its key material is in use since {date}" },
+  DRIFT: { action: "correct", sentence: "of {key} the {fields} not as wanted" },
+  ALIAS_TAKEN: {
+    action: "blocked",
+    sentence: "{alias} names another KMS key, {holder}",
+    hint: "choose another alias, or delete that one",
+    exit: "DATAERR",
+  },
+
+  // nothing to do
+  FIXED_END: {
+    action: "none",
+    sentence: "it was given a fixed end, {date}",
+    hint: "`keyferry rewrap NAME --expires-in 90d` gives it another",
+  },
+  ONCE_ONLY: { action: "none", sentence: "custody {custody} imports only once, and it never expires" },
+  NEVER_EXPIRES: { action: "none", sentence: "it never expires" },
+  NOT_DUE: { action: "none", sentence: "it is not due before {date}" },
+} as const satisfies Record<string, ReasonRow>
+
+export type ReasonCode = keyof typeof REASON_ROWS
+
+export const REASONS: Readonly<Record<ReasonCode, ReasonRow>> = REASON_ROWS
+
+/** What the operator should know beside the decision. */
+const WARNING_ROWS = {
+  DISABLED: "{key} is disabled",
+  SOURCE_GONE: "the source key of generation {generation} ({id}) is gone: KMS alone has this material",
+  SOURCE_UNUSABLE: "the sealed material of generation {generation} cannot be used: {note}; KMS alone has it",
+  UNMANAGED_EXPIRES: "the configuration does not name it, and KMS loses its material on {date}",
+  UNMANAGED_LOST: "the configuration does not name it, and its key material is gone from KMS",
+  SHORTER: "its new expiry, {wanted}, is earlier than its present one, {found}",
+  RENEW_BEFORE_TOO_LONG:
+    "renewBefore is longer than what it is imported for: it is imported again after a tenth of that",
+  ROTATIONS_FEW: "{used} of the 25 rotations that KMS permits of one key are used",
+  ROTATE_NOT_POSSIBLE: "a {keySpec} key cannot be rotated: `keyferry replace` makes a new one",
+  CUSTODY_DIFFERS: "its custody is {found}, and {wanted} is wanted: `keyferry key reseal`",
+  REPLICA_UNWANTED: "the replica in {region} is not wanted any more: it is kept alive until it is deleted",
+  REPLICA_STATE: "the replica in {region} is {state}",
+  REPLACEMENT_BEGUN: "a replacement was begun and not finished: run `keyferry replace --name NAME` again",
+  FORMER_KEPT: "{key} was replaced on {date} and is kept alive until `keyferry retire`",
+} as const satisfies Record<string, string>
+
+export type WarningCode = keyof typeof WARNING_ROWS
+
+export const WARNINGS: Readonly<Record<WarningCode, string>> = WARNING_ROWS
+
+export type Facts = Readonly<Record<string, string | number>>
+
+/** The sentence with its facts. */
+export function filled(sentence: string, facts: Facts): string {
+  return sentence.replace(/\{(\w+)\}/g, (whole, word: string) => String(facts[word] ?? whole))
+}

@@ -1,0 +1,112 @@
+import type { Binding } from "../binding.js"
+import type { ErrorCode } from "../error.js"
+import type { ImportTerms, KeyDescription, KeyRotation } from "../ports.js"
+import type { InventoryEntry } from "../inventory.js"
+import type { Action, ReasonCode, WarningCode } from "./reason.js"
+
+/** One KMS key as it was seen. */
+export type KeyView =
+  /** No KMS key is recorded for that Region. */
+  | { readonly seen: "nothing"; readonly region: string }
+  | {
+      readonly seen: "failed"
+      readonly region: string
+      readonly keyArn: string
+      readonly code: ErrorCode
+      readonly error: string
+    }
+  | SeenKey
+
+export interface SeenKey {
+  readonly seen: "key"
+  readonly region: string
+  readonly keyArn: string
+  readonly description: KeyDescription
+  /** Null where it was not asked: asymmetric and HMAC keys, and where DescribeKey says all. */
+  readonly rotations: readonly KeyRotation[] | null
+  /** Null where they were not asked for. */
+  readonly tags: Readonly<Record<string, string>> | null
+  /** The key policy; null where it was not asked for. */
+  readonly policy: string | null
+}
+
+/** What the token and the vault have of one generation. */
+export interface SourceView {
+  readonly generation: number
+  /** `unknown` where the token was not asked. */
+  readonly state: "present" | "missing" | "damaged" | "unknown"
+  /** In words: what is wrong with it. */
+  readonly note: string | null
+}
+
+/** One binding as it was found: all that a decision depends on. */
+export interface Snapshot {
+  readonly binding: Binding
+  /** What the KMS key is to its name: the one in force, or one whose place another took. */
+  readonly role: "current" | "former"
+  readonly entry: InventoryEntry | null
+  /** Of the binding's target. */
+  readonly region: string
+  readonly key: KeyView
+  readonly replicas: readonly KeyView[]
+  readonly sources: readonly SourceView[]
+  /** Tags that the KMS key is to carry: whose it is, and the binding's own. */
+  readonly wantedTags: Readonly<Record<string, string>>
+  /** Owner that the KMS key's tags name, where it is not the binding's. */
+  readonly claimedBy: string | null
+  /** ID of the KMS key that the wanted alias names; null if it names none, undefined where it was not asked. */
+  readonly aliasHolder: string | null | undefined
+  readonly now: Date
+  /** 0 to 1: the key's own place in the spread (jitterOf). */
+  readonly jitter: number
+}
+
+export interface PlanOptions {
+  /** Imports what is not due: `all` passes over what cannot be imported again, `named` says so. */
+  readonly force?: "all" | "named" | null
+  /** Imports into a disabled key, which enables it; the executor disables it again. */
+  readonly includeDisabled?: boolean
+  /** Instead of the binding's. */
+  readonly expiresIn?: string | null
+  /** Imports once more where that makes a proof. */
+  readonly prove?: "full" | "accept" | null
+}
+
+/** One import that is due. */
+export interface PlannedImport {
+  readonly region: string
+  readonly keyArn: string
+  readonly generation: number
+  /** Null for keys that are not symmetric, which take neither, and where KMS never named the material. */
+  readonly importType: ImportTerms["importType"] | null
+  readonly keyMaterialId: string | null
+}
+
+export interface Drift {
+  readonly field: "alias" | "tags" | "description" | "policy" | "expiry"
+  readonly region: string
+  readonly wanted: string
+  readonly found: string
+}
+
+export interface Warning {
+  readonly code: WarningCode
+  readonly message: string
+}
+
+/** What is to be done for one KMS key, and why. Plain data: `--json` prints it. */
+export interface Decision {
+  readonly action: Action
+  readonly reason: ReasonCode
+  readonly message: string
+  readonly hint: string | null
+  readonly imports: readonly PlannedImport[]
+  /** What comes next if nothing changes, and when; null for nothing. RFC 3339 UTC. */
+  readonly next: { readonly action: Action; readonly at: string } | null
+  readonly warnings: readonly Warning[]
+  readonly drift: readonly Drift[]
+  /** When KMS loses its first material if it cannot be imported again; null for never. */
+  readonly forecast: { readonly diesAt: string } | null
+  /** KMS requests that the action takes, by operation. */
+  readonly costs: Readonly<Record<string, number>>
+}

@@ -1,0 +1,119 @@
+import { expect } from "chai"
+import fc from "fast-check"
+import type { RenewBefore } from "#src/core/binding.js"
+import { type InventoryEntry, withImport } from "#src/core/inventory.js"
+import { jitterOf, renewalAt } from "#src/core/plan/due.js"
+import { plan } from "#src/core/plan/plan.js"
+import type { Decision, PlanOptions, SeenKey, Snapshot } from "#src/core/plan/snapshot.js"
+import { BINDING, DAY, entryOf, importRecord, materialId, NOW, REGION, rotation, seen, snapshot } from "./world.js"
+
+const runs = { numRuns: process.env["SLOW"] === undefined ? 200 : 5000 }
+
+const renewBefore: fc.Arbitrary<RenewBefore> = fc.oneof(
+  fc.record({ kind: fc.constant("duration" as const), seconds: fc.integer({ min: 0, max: 400 * 86_400 }) }),
+  fc.record({ kind: fc.constant("percentage" as const), percent: fc.integer({ min: 0, max: 100 }) }),
+)
+const jitter = fc.double({ min: 0, max: 1, noNaN: true })
+
+/** One to four generations, each imported at some time, some of them expired. */
+const situation = fc
+  .record({
+    ages: fc.array(fc.integer({ min: 0, max: 400 }), { minLength: 1, maxLength: 4 }),
+    expiresDays: fc.integer({ min: 1, max: 364 }),
+    renewBefore,
+    jitter,
+    includeDisabled: fc.boolean(),
+    interrupted: fc.boolean(),
+  })
+  .map(({ ages, expiresDays, interrupted, ...wishes }) => {
+    const records = ages.map((age, generation) => {
+      const importedAt = new Date(NOW.getTime() - age * DAY)
+      return importRecord(generation, { importedAt, validTo: new Date(importedAt.getTime() + expiresDays * DAY) })
+    })
+    return snapshot({
+      binding: { ...BINDING, expiresIn: `${expiresDays}d`, renewBefore: wishes.renewBefore },
+      jitter: wishes.jitter,
+      entry: entryOf(records, { importing: interrupted ? (records[0] ?? null) : null }),
+      key: viewOf(records.map(({ validTo }) => new Date(validTo ?? ""))),
+      sources: records.map(({ generation }) => ({ generation, state: "present", note: null })),
+    })
+  })
+
+/** KMS' side of generations with these expiries. */
+function viewOf(ends: readonly Date[], now = NOW): SeenKey {
+  const expired = ends.some((end) => end <= now)
+  const first = new Date(Math.min(...ends.map((end) => end.getTime())))
+  return seen(
+    {
+      keyState: expired ? "PendingImport" : "Enabled",
+      validTo: expired ? null : first,
+      currentKeyMaterialId: materialId(ends.length - 1),
+    },
+    { rotations: ends.map((validTo, generation) => rotation(generation, { validTo })) },
+  )
+}
+
+/** What the executor and KMS make of a decision. */
+function applied(before: Snapshot, { imports }: Decision, days: number): Snapshot {
+  const { entry, now } = before
+  if (entry === null) return before
+  const validTo = new Date(now.getTime() + days * DAY)
+  const after = imports.reduce<InventoryEntry>(
+    (one, { generation }) => withImport(one, importRecord(generation, { importedAt: now, validTo })),
+    { ...entry, importing: null },
+  )
+  const ends = Array.from(
+    { length: entry.earlier.length + 1 },
+    (_, generation) => new Date(after.imports.find((one) => one.generation === generation)?.validTo ?? ""),
+  )
+  return { ...before, entry: after, key: viewOf(ends, now) }
+}
+
+describe("properties of plan", () => {
+  it("applied once it finds nothing the second time, and the key is usable", () => {
+    fc.assert(
+      fc.property(situation, (before) => {
+        const decision = plan(before)
+        const after = applied(before, decision, Number.parseInt(before.binding.expiresIn))
+        const again = plan(after)
+        expect([decision.reason, again.action, again.reason]).to.deep.equal([decision.reason, "none", "NOT_DUE"])
+        expect(after.key.seen === "key" && after.key.description.keyState).to.equal("Enabled")
+      }),
+      runs,
+    )
+  })
+
+  it("imports every generation once, and only what is due, expired or close to it", () => {
+    fc.assert(
+      fc.property(situation, (before) => {
+        const { imports } = plan(before)
+        expect(new Set(imports.map(({ generation }) => generation)).size).to.equal(imports.length)
+        expect(imports.every(({ region }) => region === REGION)).to.equal(true)
+        const forced = plan(before, { force: "all" } satisfies PlanOptions).imports
+        expect(forced.length).to.equal(before.sources.length)
+      }),
+      runs,
+    )
+  })
+
+  it("renews after the import, never later than the bound, and by a spread of a tenth", () => {
+    const life = fc.integer({ min: 60, max: 364 * 86_400 })
+    fc.assert(
+      fc.property(life, renewBefore, jitter, (seconds, before, place) => {
+        const validTo = new Date(NOW.getTime() + seconds * 1000)
+        const at = renewalAt({ importedAt: NOW, validTo }, before, place)
+        const bound = renewalAt({ importedAt: NOW, validTo }, before, 0)
+        expect(at.getTime()).to.be.within(NOW.getTime() + 1, bound.getTime())
+        expect(at.getTime() - NOW.getTime()).to.be.at.least(0.89 * (bound.getTime() - NOW.getTime()) - 1)
+      }),
+      runs,
+    )
+  })
+
+  it("gives keys places all over the spread, the same at every run", () => {
+    const places = Array.from({ length: 1000 }, (_, at) => jitterOf({ name: `key-${at}`, target: "prod" }))
+    const mean = places.reduce((sum, place) => sum + place, 0) / places.length
+    expect(mean).to.be.within(0.45, 0.55)
+    expect(jitterOf({ name: "key-7", target: "prod" })).to.equal(places[7])
+  })
+})
