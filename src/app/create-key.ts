@@ -2,6 +2,7 @@ import { errorOf, KeyferryError } from "../core/error.js"
 import type { InventoryEntry } from "../core/inventory.js"
 import type { KeyDescription } from "../core/ports.js"
 import type { Deps } from "./deps.js"
+import { entryEvent } from "./import-events.js"
 import { taggedKeys } from "./tagged-keys.js"
 import { identityTags, TAGS } from "./tags.js"
 
@@ -14,7 +15,7 @@ interface CreateTerms {
   readonly tags: Readonly<Record<string, string>>
 }
 
-type CreateDeps = Pick<Deps, "kms" | "inventory" | "clock" | "progress" | "sleep">
+type CreateDeps = Pick<Deps, "kms" | "inventory" | "custodyLog" | "clock" | "progress" | "sleep">
 
 /**
  * Creates the KMS key of an entry, exactly once (PRODUCT.md section 8). CreateKey has no idempotency token, so the
@@ -28,22 +29,32 @@ export async function createKeyOnce(
 ): Promise<InventoryEntry> {
   if (entry.creating) {
     const found = await findCreated(deps, entry)
-    if (found !== undefined) return await recordCreated(deps, entry, found)
+    if (found !== undefined) return await recordCreated(deps, entry, found, "recovered")
+    await deps.custodyLog.append({
+      ...entryEvent(entry),
+      event: "recovered",
+      facts: { step: "CreateKey", found: "nothing" },
+    })
   }
   const intended: InventoryEntry = { ...entry, creating: true, intendedAt: deps.clock.now().toISOString() }
-  await deps.inventory.put(intended)
+  await Promise.all([
+    deps.inventory.put(intended),
+    deps.custodyLog.append({
+      ...{ ...entryEvent(intended), event: "kms-key.intended" },
+      facts: { requestId: entry.requestId, keySpec: entry.keySpec, keyUsage: entry.keyUsage, region: entry.region },
+    }),
+  ])
+  let made: KeyDescription
   try {
-    const { key } = await deps.kms.createKey({
+    ;({ key: made } = await deps.kms.createKey({
       keySpec: entry.keySpec,
       keyUsage: entry.keyUsage,
       description: terms.description,
       multiRegion: entry.multiRegion,
       tags: { ...terms.tags, ...identityTags(entry) },
-    })
-    return await recordCreated(deps, intended, key)
+    }))
   } catch (error) {
     if (!(error instanceof KeyferryError)) throw error
-    if (error.code === "ERR_STATE_WRITE") throw error
     if (error.code !== "ERR_KMS_OUTCOME_UNKNOWN") {
       // KMS said no: nothing was made, so nothing stays behind
       await deps.inventory.remove(entry.name, entry.target)
@@ -52,14 +63,28 @@ export async function createKeyOnce(
     deps.progress.warn("the answer to CreateKey was lost; looking whether the KMS key was made")
     const found = await findCreated(deps, intended)
     if (found === undefined) throw error
-    return await recordCreated(deps, intended, found)
+    return await recordCreated(deps, intended, found, "recovered")
   }
+  return await recordCreated(deps, intended, made, "kms-key.created")
 }
 
-async function recordCreated(deps: CreateDeps, entry: InventoryEntry, key: KeyDescription): Promise<InventoryEntry> {
+async function recordCreated(
+  deps: CreateDeps,
+  entry: InventoryEntry,
+  key: KeyDescription,
+  event: "kms-key.created" | "recovered",
+): Promise<InventoryEntry> {
   const created: InventoryEntry = { ...entry, creating: false, keyArn: key.keyArn }
+  const { keyArn } = key
   try {
     await deps.inventory.put(created)
+    await deps.custodyLog.append({
+      ...{ ...entryEvent(entry), event, keyArn },
+      facts: {
+        requestId: entry.requestId,
+        ...(event === "recovered" ? { step: "CreateKey", found: "the KMS key" } : {}),
+      },
+    })
   } catch (error) {
     throw errorOf(error, key.keyArn)
   }

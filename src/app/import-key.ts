@@ -14,6 +14,7 @@ import type { SourceKey } from "../core/source-key.js"
 import { sha256 } from "../core/wrapping-key.js"
 import type { Deps } from "./deps.js"
 import { proveAgainstToken } from "./prove.js"
+import { failuresLogged, importEvent, importFacts } from "./import-events.js"
 import { settled } from "./settle.js"
 
 /**
@@ -33,7 +34,7 @@ export interface ImportStep {
   readonly prove: "full" | "accept"
 }
 
-type ImportDeps = Pick<Deps, "token" | "kms" | "inventory" | "clock" | "progress" | "sleep">
+type ImportDeps = Pick<Deps, "token" | "kms" | "inventory" | "custodyLog" | "clock" | "progress" | "sleep">
 
 /**
  * Parameters, wrap, import, prove, record. What the import is about is on disk before ImportKeyMaterial is called, so
@@ -174,7 +175,7 @@ async function importUnderNewParameters(
 
 /** ImportKeyMaterial with its intention before and its outcome after; the proof is still to come. */
 export async function sendImport(
-  deps: Pick<Deps, "kms" | "inventory" | "clock" | "progress" | "sleep">,
+  deps: Pick<Deps, "kms" | "inventory" | "custodyLog" | "clock" | "progress" | "sleep">,
   what: {
     readonly entry: ImportStep["entry"]
     readonly generation?: number
@@ -197,13 +198,24 @@ export async function sendImport(
     expirationModel: expirationModelOf(terms.validTo),
     validTo: terms.validTo === null ? null : rfc3339(terms.validTo),
   }
-  await deps.inventory.put({ ...entry, importing })
+  const event = importEvent(entry, importing)
+  const about = importFacts(importing, terms)
+  await Promise.all([
+    deps.inventory.put({ ...entry, importing }),
+    deps.custodyLog.append({ ...event, event: "import.intended", facts: about }),
+  ])
   const send = (as: ImportTerms): ReturnType<Kms["importKeyMaterial"]> =>
     settled(deps, keyArn, () => deps.kms.importKeyMaterial(keyArn, parameters.importToken, wrapped.bytes, as))
-  const first = await sentAgain(deps, () => send(terms))
+  const first = await failuresLogged(deps, { ...event, event: "import.failed" }, () =>
+    sentAgain(deps, () => send(terms)),
+  )
   // as it was sent before it may have had another expiry: the same again, as what it is by now, sets this one
   const again = first.associated === true && first.keyMaterialId !== null && pinnedTo(first.keyMaterialId)
   const answer = again === false ? first : await send({ validTo: terms.validTo, ...again })
+  await deps.custodyLog.append({
+    ...{ ...event, event: "import.done" },
+    facts: { ...about, keyMaterialId: answer.keyMaterialId, requestId: answer.requestId },
+  })
   deps.progress.step(
     `imported${answer.keyMaterialId === null ? "" : ` as key material ${answer.keyMaterialId}`}, ` +
       (importing.validTo === null ? "never to expire" : `valid to ${importing.validTo}`),
@@ -234,7 +246,7 @@ async function sentAgain<T>(deps: Pick<Deps, "progress">, send: () => Promise<T>
 
 /** Writes the outcome of an import: its record with the proof, and that none is under way. */
 export async function recordProof(
-  deps: Pick<Deps, "inventory">,
+  deps: Pick<Deps, "inventory" | "custodyLog">,
   entry: ImportStep["entry"],
   record: ImportRecord,
   proof: Proof,
@@ -242,5 +254,10 @@ export async function recordProof(
   const proven: ImportRecord = { ...record, proof }
   const updated = { ...entry, ...withImport(entry, proven), importing: null, keyArn: entry.keyArn }
   await deps.inventory.put(updated)
+  const { keyMaterialId, validTo } = record
+  await deps.custodyLog.append({
+    ...{ ...importEvent(entry, record), event: "import.proven" },
+    facts: { region: record.region, kind: proof.kind, result: proof.result, keyMaterialId, validTo },
+  })
   return { entry: updated, record: proven }
 }

@@ -1,7 +1,7 @@
 import type { ImportRecord, InventoryEntry } from "../core/inventory.js"
 import type { StrayObject } from "../core/ports.js"
 import { identityOf, type SourceKey } from "../core/source-key.js"
-import type { TokenInfo } from "../core/token-info.js"
+import { sameToken, type TokenInfo } from "../core/token-info.js"
 import type { Deps } from "./deps.js"
 
 /** A KMS key that was made or chosen for a source key, and how far its import came. */
@@ -59,10 +59,6 @@ export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">
     strays,
   }
 }
-
-type Which = Pick<TokenInfo, "label" | "serial">
-
-export const sameToken = (one: Which, other: Which): boolean => one.label === other.label && one.serial === other.serial
 
 /** By code units, the same under every locale. */
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b))

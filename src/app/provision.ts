@@ -8,6 +8,7 @@ import { pointAlias, refuseTakenAlias } from "./alias.js"
 import { accountOf, callersAccount, refuseOtherAccount } from "./account.js"
 import { createKeyOnce } from "./create-key.js"
 import type { Deps } from "./deps.js"
+import { entryEvent } from "./import-events.js"
 import { importKey, provable } from "./import-key.js"
 import { assertTakesImport, resolveKey } from "./kms-key.js"
 import { type ProvisionRequest, refuseConflict, refuseEarly, refuseOtherToken } from "./provision-request.js"
@@ -98,6 +99,7 @@ async function giveAlias(deps: Deps, entry: InventoryEntry & { readonly keyArn: 
   const { alias, aliasGiven, keyArn } = entry
   if (alias === null || aliasGiven) return false
   const given = await pointAlias(deps.kms, alias, keyArn)
+  await deps.custodyLog.append({ ...entryEvent(entry), event: "alias.moved", facts: { alias, found: !given } })
   await deps.inventory.put({ ...entry, aliasGiven: true })
   if (given) deps.progress.step(`alias ${alias}`)
   return given
@@ -233,6 +235,7 @@ function newEntry(deps: Deps, request: ProvisionRequest, existing: SourceKey | u
 async function adoptKey(deps: Deps, entry: InventoryEntry, keyArn: string): Promise<InventoryEntry> {
   const adopted: InventoryEntry = { ...entry, keyArn }
   await deps.inventory.put(adopted)
+  await deps.custodyLog.append({ ...entryEvent(adopted), event: "kms-key.taken" })
   deps.progress.step(`KMS key ${keyArn} taken`)
   return adopted
 }

@@ -56,6 +56,8 @@ export interface InventoryEntry {
   readonly keySpec: KeySpec
   readonly keyUsage: KeyUsage
   readonly custody: Custody
+  /** What the token was seen not to enforce of the custody, in words, where policy takes that; null where all of it is. */
+  readonly unenforced: string | null
   readonly alias: string | null
   /** Whether the alias was seen to name the KMS key; it is given last. */
   readonly aliasGiven: boolean
@@ -122,6 +124,7 @@ export function beginEntry(
   return {
     version: 1,
     ...identity,
+    unenforced: null,
     intendedAt: now.toISOString(),
     requestId,
     aliasGiven: false,

@@ -23,6 +23,10 @@ export interface KeyResult {
   readonly expirationModel: string
   readonly validTo: string | null
   readonly custody: string
+  /** Whether the token keeps what the custody promises; false only where policy takes that. */
+  readonly custodyEnforced: boolean
+  /** In words: what it does not keep; null where it keeps all. */
+  readonly custodyReason: string | null
   readonly generation: number
   readonly token: TokenInfo | null
   readonly sourceKey: {
@@ -64,6 +68,8 @@ export function keyResult(
     expirationModel: record.expirationModel,
     validTo: record.validTo,
     custody: entry.custody,
+    custodyEnforced: entry.unenforced === null,
+    custodyReason: entry.unenforced,
     generation: record.generation,
     token: entry.token,
     sourceKey: { id, label, attributes, kcv, publicKeyFingerprint },

@@ -1,4 +1,5 @@
 import type { KeyAttributes } from "./key-attributes.js"
+import { KeyferryError } from "./error.js"
 import type { KeySpec } from "./key-spec.js"
 import type { SourceKeyIdentity } from "./source-key.js"
 import type { TokenInfo } from "./token-info.js"
@@ -77,7 +78,17 @@ export interface DamagedMaterial {
   readonly path: string
   /** As far as the path tells. */
   readonly name: string | null
+  readonly generation: number | null
   readonly id: string | null
   /** In words: what is wrong with it. */
   readonly reason: string
+}
+
+/** ERR_VAULT_DAMAGED with the file and what follows from it. */
+export function vaultDamage({ path, name, id, reason }: DamagedMaterial): KeyferryError {
+  return new KeyferryError(
+    "ERR_VAULT_DAMAGED",
+    `${path} is damaged: ${reason}; without it the key material ${id ?? ""} of ${name ?? "its key"} cannot be imported again, and its KMS key dies when that expires`,
+    { key: name ?? path },
+  )
 }

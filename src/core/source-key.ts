@@ -15,6 +15,8 @@ export interface SourceKey {
   readonly kcv: string | null
   /** `sha256:…` of the SubjectPublicKeyInfo; null for secret keys. */
   readonly publicKeyFingerprint: string | null
+  /** Of a sealed key: what the token was seen not to enforce of its custody, in words; null where all of it is. */
+  readonly unenforced?: string | null
 }
 
 /** What a new source key is to be. */

@@ -7,3 +7,8 @@ export interface TokenInfo {
   readonly firmwareVersion: string
   readonly library: string
 }
+
+type Which = Pick<TokenInfo, "label" | "serial">
+
+/** Whether both are one token: its label and serial, since firmware and library may be renewed. */
+export const sameToken = (one: Which, other: Which): boolean => one.label === other.label && one.serial === other.serial

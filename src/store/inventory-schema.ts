@@ -94,6 +94,7 @@ const plain = z.strictObject({
   keySpec: z.enum(KEY_SPEC_NAMES),
   keyUsage: z.enum(KEY_USAGES),
   custody: z.enum(CUSTODY_NAMES),
+  unenforced: z.string().nullable().default(null),
   alias: z.string().nullable(),
   aliasGiven: z.boolean().default(false),
   multiRegion: z.boolean(),

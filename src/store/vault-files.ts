@@ -2,7 +2,7 @@ import { readdir, readFile, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { KeyferryError } from "../core/error.js"
 import type { Vault } from "../core/ports.js"
-import type { DamagedMaterial, SealedMaterial } from "../core/sealed-material.js"
+import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../core/sealed-material.js"
 import { isName } from "../core/source-key.js"
 import { removeLeftovers, replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
 import { digestedText, readDigested } from "./digested-file.js"
@@ -36,7 +36,7 @@ export function vaultFiles(stateDir: string): Vault {
       if (path === undefined) return undefined
       const found = await readSealed(path)
       if (found === undefined || "sealed" in found) return found?.sealed
-      throw damagedError(found.damaged)
+      throw vaultDamage(found.damaged)
     },
 
     async list(of) {
@@ -138,7 +138,7 @@ type Found = { readonly sealed: SealedMaterial } | { readonly damaged: DamagedMa
 /** Undefined where the file is not there. */
 async function readSealed(path: string): Promise<Found | undefined> {
   const { owner, name, generation, id } = facts(path)
-  const damaged = (reason: string): Found => ({ damaged: { path, name, id, reason } })
+  const damaged = (reason: string): Found => ({ damaged: { path, name, generation, id, reason } })
   let text: string
   try {
     text = await readFile(path, "utf8")
@@ -154,13 +154,4 @@ async function readSealed(path: string): Promise<Found | undefined> {
   const { value } = parsed
   const fits = value.owner === owner && value.name === name && value.generation === generation && value.id === id
   return fits ? { sealed: value } : damaged(`it is the file of ${value.label} (${value.id}), not of its path`)
-}
-
-/** ERR_VAULT_DAMAGED with the file and what follows from it. */
-function damagedError({ path, name, id, reason }: DamagedMaterial): KeyferryError {
-  return new KeyferryError(
-    "ERR_VAULT_DAMAGED",
-    `${path} is damaged: ${reason}; without it the key material ${id ?? ""} of ${name ?? "its key"} cannot be imported again, and its KMS key dies when that expires`,
-    { key: name ?? path },
-  )
 }

@@ -35,6 +35,7 @@ const ENTRY: InventoryEntry = {
   keySpec: "SYMMETRIC_DEFAULT",
   keyUsage: "ENCRYPT_DECRYPT",
   custody: "token",
+  unenforced: null,
   alias: null,
   aliasGiven: false,
   multiRegion: false,
