@@ -60,12 +60,14 @@ const postFault = route(
   {
     kind: required(oneOf(FAULT_KIND_NAMES)),
     operation: text({ max: 64 }),
+    region: text({ max: 32 }),
     count: whole(1, 1_000_000),
     skip: whole(0, 1_000_000),
     milliseconds: whole(0, 600_000),
     name: text({ max: 128 }),
     message: text({ min: 0, max: 4096 }),
     status: whole(400, 599),
+    effect: flag(),
   },
   ({ faults }, { operation = "*", count = 1, skip = 0, ...rest }) => faults.add({ ...rest, operation, count, skip }),
 )
@@ -93,6 +95,11 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     settings.rotationTime = request.seconds * 1000
     return request
   }),
+  "GET /_admin/replication": ({ settings }) => ({ seconds: settings.replicationTime / 1000 }),
+  "PUT /_admin/replication": route(seconds, ({ settings }, request) => {
+    settings.replicationTime = request.seconds * 1000
+    return request
+  }),
   "GET /_admin/requests": ({ requests }) => requests.counts(),
   "DELETE /_admin/requests": ({ requests }) => {
     requests.clear()
@@ -110,6 +117,7 @@ function reset({ state, faults, requests, settings, save }: Service): void {
     region.keys.clear()
     region.aliases.clear()
     region.wrappingKeys.clear()
+    region.deletions.clear()
   }
   faults.clear()
   requests.clear()

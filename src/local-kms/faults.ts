@@ -1,30 +1,43 @@
 import { KmsError } from "./error.js"
 import { documented, recorded } from "./refusal.js"
 
+/** How much of its answer the caller gets before the connection closes. */
+export type Delivery = "whole" | "cut" | "none"
+
+/** What faults know of a request. */
+export interface FaultedRequest {
+  readonly operation: string
+  readonly region: string
+  readonly account: string
+}
+
 /** What a fault does to a request that it hits. */
 interface FaultRow {
-  /** Whether the operation still takes effect. */
+  /** Whether the operation still takes effect, unless the fault says otherwise. */
   readonly effect: boolean
-  /** Whether the connection is closed instead of answering. */
-  readonly drop: boolean
-  readonly error?: (operation: string, account: string, fault: Fault) => KmsError
+  readonly delivery: Delivery
+  readonly error?: (request: FaultedRequest, fault: Fault) => KmsError
 }
 
 const FAULT_KINDS = {
-  throttle: { effect: false, drop: false, error: recorded.throttled },
-  internal: { effect: false, drop: false, error: documented.internal },
-  "dependency-timeout": { effect: false, drop: false, error: documented.dependencyTimeout },
-  unavailable: { effect: false, drop: false, error: documented.unavailable },
-  "access-denied": { effect: false, drop: false, error: documented.accessDenied },
+  throttle: { effect: false, delivery: "whole", error: recorded.throttled },
+  internal: { effect: false, delivery: "whole", error: documented.internal },
+  "dependency-timeout": { effect: false, delivery: "whole", error: documented.dependencyTimeout },
+  unavailable: { effect: false, delivery: "whole", error: documented.unavailable },
+  "access-denied": {
+    effect: false,
+    delivery: "whole",
+    error: ({ operation, account }) => documented.accessDenied(operation, account),
+  },
   error: {
     effect: false,
-    drop: false,
-    error: (_operation, _account, { name = "KMSInternalException", message, status }) =>
-      new KmsError(name, message, status),
+    delivery: "whole",
+    error: (_request, { name = "KMSInternalException", message, status }) => new KmsError(name, message, status),
   },
-  "drop-before": { effect: false, drop: true },
-  "drop-after": { effect: true, drop: true },
-  delay: { effect: true, drop: false },
+  "drop-before": { effect: false, delivery: "none" },
+  "drop-after": { effect: true, delivery: "none" },
+  "cut-after": { effect: true, delivery: "cut" },
+  delay: { effect: true, delivery: "whole" },
 } as const satisfies Record<string, FaultRow>
 
 export type FaultKind = keyof typeof FAULT_KINDS
@@ -35,6 +48,8 @@ export interface FaultOptions {
   readonly kind: FaultKind
   /** Name of an operation, or `*` for every one. */
   readonly operation: string
+  /** Only requests to this Region; all without it. */
+  readonly region?: string | undefined
   /** How many requests it hits before it is spent. */
   readonly count: number
   /** How many matching requests it lets pass first. */
@@ -45,6 +60,8 @@ export interface FaultOptions {
   readonly name?: string | undefined
   readonly message?: string | undefined
   readonly status?: number | undefined
+  /** For the kinds that answer with an error: whether the operation takes effect first. */
+  readonly effect?: boolean | undefined
 }
 
 export interface Fault extends FaultOptions {
@@ -55,7 +72,7 @@ export interface Fault extends FaultOptions {
 export interface Hit {
   readonly delay: number
   readonly effect: boolean
-  readonly drop: boolean
+  readonly delivery: Delivery
   readonly error: KmsError | undefined
 }
 
@@ -64,7 +81,7 @@ export interface Faults {
   list: () => readonly Fault[]
   clear: () => void
   /** Counts a request against every fault that matches it; of those that hit, delays add up and the first other one acts. */
-  hit: (operation: string, account: string) => Hit
+  hit: (request: FaultedRequest) => Hit
 }
 
 export function createFaults(): Faults {
@@ -87,12 +104,12 @@ export function createFaults(): Faults {
     clear: () => {
       faults = []
     },
-    hit(operation, account) {
+    hit(request) {
       let acting: Fault | undefined
       let delay = 0
       const left: Fault[] = []
       for (const fault of faults) {
-        const matches = fault.operation === "*" || fault.operation === operation
+        const matches = isFor(fault, request)
         const isDelay = fault.kind === "delay"
         // a second fault waits until the first one is spent
         if (!matches || (fault.skip === 0 && !isDelay && acting !== undefined)) {
@@ -106,9 +123,14 @@ export function createFaults(): Faults {
         if (!isDelay) acting = fault
       }
       faults = left
-      if (acting === undefined) return { delay, effect: true, drop: false, error: undefined }
+      if (acting === undefined) return { delay, effect: true, delivery: "whole", error: undefined }
       const row: FaultRow = FAULT_KINDS[acting.kind]
-      return { delay, effect: row.effect, drop: row.drop, error: row.error?.(operation, account, acting) }
+      const error = row.error?.(request, acting)
+      const effect = error === undefined ? row.effect : (acting.effect ?? row.effect)
+      return { delay, effect, delivery: row.delivery, error }
     },
   }
 }
+
+const isFor = (fault: Fault, { operation, region }: FaultedRequest): boolean =>
+  (fault.operation === "*" || fault.operation === operation) && (fault.region === undefined || fault.region === region)

@@ -1,6 +1,6 @@
 import { isAlias, isKeyId, parseKeyArn } from "../core/key-arn.js"
-import { forgetKey, settleKey } from "./key-state.js"
 import { documented } from "./refusal.js"
+import { settleKey } from "./settle.js"
 import { arnOf, type Key, type Region } from "./state.js"
 
 /**
@@ -19,7 +19,6 @@ export function findKey(region: Region, name: string, now: number, aliases: "ali
     throw documented.noKey(arn === undefined ? arnOf(region, `key/${keyId}`) : name)
   }
   if (settleKey(key, now)) return key
-  forgetKey(region, key)
   throw documented.noKey(key.arn)
 }
 

@@ -6,7 +6,8 @@ import type { Key } from "./state.js"
 
 /** The bytes of the current material; refuses a key that has none. */
 export function currentSecret(key: Key): Buffer {
-  const secret = currentMaterial(key)?.secret
+  const material = currentMaterial(key)
+  const secret = material && key.holdings.get(material.id)?.secret
   if (secret === undefined) throw recorded.pendingImport(key.arn)
   return Buffer.from(secret, "base64")
 }

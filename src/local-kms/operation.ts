@@ -10,13 +10,19 @@ import type { WrappingKeys } from "./wrapping-keys.js"
 export interface Context {
   readonly state: State
   readonly region: Region
+  /** The Regions that are served. */
+  readonly regions: ReadonlyMap<string, Region>
   /** Milliseconds since 1970 by the service's clock, which is read once for each request. */
   readonly now: number
   /** How long, in milliseconds, a new key or alias stays out of the lists. */
   readonly lag: number
   /** How long an on-demand rotation takes, in milliseconds. */
   readonly rotationTime: number
+  /** How long a new replica is being created and a change of the primary Region is under way, in milliseconds. */
+  readonly replicationTime: number
   readonly wrappingKeys: WrappingKeys
+  /** Takes so many requests from a quota of a Region, in which the operation acts besides its own; false if it has not as many. */
+  readonly spend: (region: Region, operation: string, count: number) => boolean
 }
 
 type Answer = object | Promise<object>

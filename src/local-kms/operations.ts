@@ -4,6 +4,7 @@ import * as encrypt from "./operations/encrypt.js"
 import * as imports from "./operations/import.js"
 import * as keys from "./operations/keys.js"
 import * as mac from "./operations/mac.js"
+import * as multiRegion from "./operations/multi-region.js"
 import * as policy from "./operations/policy.js"
 import * as rotation from "./operations/rotation.js"
 import * as sign from "./operations/sign.js"
@@ -39,6 +40,7 @@ export const OPERATIONS = {
   ListResourceTags: tags.ListResourceTags,
   PutKeyPolicy: policy.PutKeyPolicy,
   ReEncrypt: encrypt.ReEncrypt,
+  ReplicateKey: multiRegion.ReplicateKey,
   RotateKeyOnDemand: rotation.RotateKeyOnDemand,
   ScheduleKeyDeletion: keys.ScheduleKeyDeletion,
   Sign: sign.Sign,
@@ -46,6 +48,7 @@ export const OPERATIONS = {
   UntagResource: tags.UntagResource,
   UpdateAlias: aliases.UpdateAlias,
   UpdateKeyDescription: keys.UpdateKeyDescription,
+  UpdatePrimaryRegion: multiRegion.UpdatePrimaryRegion,
   Verify: sign.Verify,
   VerifyMac: mac.VerifyMac,
 } as const satisfies Record<string, Operation>

@@ -2,7 +2,7 @@ import { type ClockState, createClock, parseClock } from "./clock.js"
 import { AWS_QUOTAS } from "./quotas.js"
 import { createService, newSecret, type Service } from "./service.js"
 import { emptyRegion, type Region, type State } from "./state.js"
-import { readState, writeState } from "./state-file.js"
+import { OldStateError, readState, writeState } from "./state-file.js"
 import { freshWrappingKeys, sharedWrappingKeys } from "./wrapping-keys.js"
 
 export interface LocalKmsOptions {
@@ -20,6 +20,8 @@ export interface LocalKmsOptions {
   readonly quotas?: "aws" | "off"
   /** How long an on-demand rotation takes. */
   readonly rotationSeconds?: number
+  /** How long a new replica is `Creating`, and both keys `Updating` when the primary Region changes. */
+  readonly replicationSeconds?: number
   /** Makes a new wrapping key for every GetParametersForImport, as the real service does. */
   readonly freshWrappingKeys?: boolean
 }
@@ -37,6 +39,8 @@ export class OptionError extends Error {
 
 /** Seconds that two recorded rotations took, about. */
 const ROTATION_SECONDS = 150
+/** The guide says a few seconds. */
+const REPLICATION_SECONDS = 2
 const REGION = /^[a-z]{2}(-[a-z]+)+-\d+$/
 
 /** Brings the service up from its options and its state file. */
@@ -63,17 +67,19 @@ export function openService(options: LocalKmsOptions): {
     if (stateFile !== undefined) writeState(stateFile, state, clock.state())
   }
   save()
+  const regions = new Map([...state.regions].filter(([name]) => names.includes(name)))
   const service = createService({
     state,
+    regions,
     clock,
     rates: options.quotas === "aws" ? AWS_QUOTAS : {},
     rotationTime: (options.rotationSeconds ?? ROTATION_SECONDS) * 1000,
+    replicationTime: (options.replicationSeconds ?? REPLICATION_SECONDS) * 1000,
     wrappingKeys: options.freshWrappingKeys === true ? freshWrappingKeys() : sharedWrappingKeys(),
     save,
   })
   const warnings = ["local-kms is for tests: it verifies no signature, and keys in it are not safe"]
   if (stateFile !== undefined) warnings.push(`${stateFile} holds plaintext keys`)
-  const regions = new Map([...state.regions].filter(([name]) => names.includes(name)))
   return { service, regions, warnings }
 }
 
@@ -89,6 +95,9 @@ function load(file: string) {
   try {
     return readState(file)
   } catch (error) {
-    throw new OptionError("stateFile", `${file} is no state of a local KMS (${String(error)})`)
+    throw new OptionError(
+      "stateFile",
+      error instanceof OldStateError ? error.message : `${file} is no state of a local KMS (${String(error)})`,
+    )
   }
 }

@@ -18,12 +18,14 @@ export const AWS_QUOTAS: Readonly<Record<string, number>> = {
   ListKeys: 500,
   ListResourceTags: 2000,
   PutKeyPolicy: 15,
+  ReplicateKey: 5,
   RotateKeyOnDemand: 5,
   ScheduleKeyDeletion: 15,
   TagResource: 10,
   UntagResource: 5,
   UpdateAlias: 5,
   UpdateKeyDescription: 5,
+  UpdatePrimaryRegion: 5,
 }
 
 interface Bucket {
@@ -35,8 +37,8 @@ interface Bucket {
 export interface Quotas {
   rates: () => Readonly<Record<string, number>>
   setRates: (rates: Readonly<Record<string, number>>) => void
-  /** Takes a token; false if there is none. */
-  take: (region: string, operation: string, now: number) => boolean
+  /** Takes a token, or so many; false if there are not as many. */
+  take: (region: string, operation: string, now: number, count?: number) => boolean
 }
 
 export function createQuotas(initial: Readonly<Record<string, number>>): Quotas {
@@ -48,11 +50,11 @@ export function createQuotas(initial: Readonly<Record<string, number>>): Quotas 
       rates = next
       buckets.clear()
     },
-    take(region, operation, now) {
+    take(region, operation, now, count = 1) {
       const rate = rates[operation]
       if (rate === undefined) return true
       // a rate below one still lets a single request through
-      const burst = Math.max(1, rate)
+      const burst = Math.max(count, rate)
       const name = `${region} ${operation}`
       const bucket = buckets.get(name) ?? { tokens: burst, at: now }
       // a clock that was set back gives nothing
@@ -60,8 +62,8 @@ export function createQuotas(initial: Readonly<Record<string, number>>): Quotas 
       bucket.tokens = Math.min(burst, bucket.tokens + elapsed * rate)
       bucket.at = now
       buckets.set(name, bucket)
-      if (bucket.tokens < 1) return false
-      bucket.tokens -= 1
+      if (bucket.tokens < count) return false
+      bucket.tokens -= count
       return true
     },
   }

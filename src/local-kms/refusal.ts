@@ -38,6 +38,13 @@ export const recorded = {
   notForExternal: (keySpec: string) => invalid(`KeySpec ${keySpec} is not supported for Origin EXTERNAL`),
   pendingDeletion: (arn: string) => state(`${arn} is pending deletion.`),
   pendingImport: (arn: string) => state(`${arn} is pending import.`),
+  newMaterialOnReplica: () =>
+    invalid("Input parameter ImportType NEW_KEY_MATERIAL cannot be used on replica Multi-Region keys"),
+  descriptionOnReplica: () => invalid("Key material description can only be specified on primary Multi-Region keys"),
+  missingInReplicas: () =>
+    state(
+      "Cannot perform key material rotation: Key material has not been imported for replicas of the Multi-Region key.",
+    ),
   throttled: () =>
     new KmsError(
       "ThrottlingException",
@@ -48,6 +55,14 @@ export const recorded = {
 /** Refusals whose error name is documented and whose wording is ours. */
 export const documented = {
   disabled: (arn: string) => new KmsError("DisabledException", `${arn} is disabled.`),
+  creating: (arn: string) => state(`${arn} is creating.`),
+  updating: (arn: string) => state(`${arn} is updating.`),
+  pendingReplicaDeletion: (arn: string) => state(`${arn} is pending replica deletion.`),
+  notPrimary: (arn: string) => unsupported(`${arn} is not a multi-Region primary key.`),
+  keyExists: (arn: string) => new KmsError("AlreadyExistsException", `${arn} already exists.`),
+  noRegion: (region: string) => invalid(`Region ${region} is not available for replica keys.`),
+  noReplica: (arn: string, region: string) => missing(`${arn} has no replica key in ${region}.`),
+  samePrimaryRegion: (region: string) => invalid(`The primary Region is ${region} already.`),
   notPendingDeletion: (arn: string) => state(`${arn} is not pending deletion.`),
   noKey: (arn: string) => missing(`Key '${arn}' does not exist`),
   noAlias: (arn: string) => missing(`Alias ${arn} is not found.`),

@@ -25,6 +25,8 @@ interface Reply {
   readonly status: number
   readonly type: string
   readonly body: string
+  /** Half of the body is sent, then the connection closes. */
+  readonly cut?: boolean
 }
 
 /** Undefined closes the connection without an answer. */
@@ -80,8 +82,10 @@ async function respond(
       "x-amzn-requestid": requestId,
       // the service's time, not the machine's: clients learn it from here
       date: new Date(service.clock.now()).toUTCString(),
+      "content-length": Buffer.byteLength(reply.body),
     })
-    response.end(reply.body)
+    if (reply.cut === true) response.write(reply.body.slice(0, reply.body.length / 2), () => request.socket.destroy())
+    else response.end(reply.body)
   } catch {
     // the client went away, or sent more than anything here can need
     request.socket.destroy()
@@ -114,10 +118,10 @@ async function handle(service: Service, regions: ReadonlyMap<string, Region>, re
   }
   try {
     const { region, operation } = route(regions, request, path)
-    const { result, drop } = await service.call(region, operation, () => parseBody(body))
-    if (drop) return undefined
+    const { result, delivery } = await service.call(region, operation, () => parseBody(body))
+    if (delivery === "none") return undefined
     if (result instanceof KmsError) throw result
-    return { status: 200, type: CONTENT_TYPE, body: toWire(result) }
+    return { status: 200, type: CONTENT_TYPE, body: toWire(result), cut: delivery === "cut" }
   } catch (error) {
     if (!(error instanceof KmsError)) throw error
     return { status: error.status, type: CONTENT_TYPE, body: errorToWire(error) }

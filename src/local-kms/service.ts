@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Clock } from "./clock.js"
 import { KmsError } from "./error.js"
-import { createFaults, type Faults } from "./faults.js"
+import { createFaults, type Delivery, type Faults } from "./faults.js"
+import type { Context } from "./operation.js"
 import { OPERATIONS, type OperationName } from "./operations.js"
 import { createQuotas, type Quotas } from "./quotas.js"
 import { documented, recorded } from "./refusal.js"
@@ -10,10 +11,10 @@ import { createRequestLog, type RequestLog } from "./requests.js"
 import type { Region, State } from "./state.js"
 import type { WrappingKeys } from "./wrapping-keys.js"
 
-/** How one request ended; `drop` closes the connection instead of answering. */
+/** How one request ended, and how much of the answer the caller gets. */
 export interface Outcome {
   readonly result: object | KmsError
-  readonly drop: boolean
+  readonly delivery: Delivery
 }
 
 export interface Service {
@@ -23,7 +24,7 @@ export interface Service {
   readonly quotas: Quotas
   readonly requests: RequestLog
   /** Milliseconds; both can be changed while it runs. */
-  readonly settings: { lag: number; rotationTime: number }
+  readonly settings: { lag: number; rotationTime: number; replicationTime: number }
   /** Runs one operation in a Region; `body` yields the parsed request or throws. */
   call: (region: Region, operation: OperationName, body: () => unknown) => Promise<Outcome>
   /** Writes the state down, if it is to be kept. */
@@ -32,24 +33,30 @@ export interface Service {
 
 export interface ServiceOptions {
   readonly state: State
+  /** Those that are served; the state may have others. */
+  readonly regions: ReadonlyMap<string, Region>
   readonly clock: Clock
   readonly rates: Readonly<Record<string, number>>
   readonly rotationTime: number
+  readonly replicationTime: number
   readonly wrappingKeys: WrappingKeys
   readonly save: () => void
 }
 
 /** The service apart from HTTP. */
-export function createService({ state, clock, rates, rotationTime, wrappingKeys, save }: ServiceOptions): Service {
+export function createService(options: ServiceOptions): Service {
+  const { state, regions, clock, rates, rotationTime, replicationTime, wrappingKeys, save } = options
   const faults = createFaults()
   const quotas = createQuotas(rates)
   const requests = createRequestLog()
-  const settings = { lag: 0, rotationTime }
+  const settings = { lag: 0, rotationTime, replicationTime }
 
   const perform = async (region: Region, name: OperationName, body: () => unknown): Promise<object> => {
-    if (!quotas.take(region.name, name, clock.now())) throw recorded.throttled()
+    const now = clock.now()
+    if (!quotas.take(region.name, name, now)) throw recorded.throttled()
     const operation = OPERATIONS[name]
-    const context = { state, region, now: clock.now(), wrappingKeys, ...settings }
+    const spend: Context["spend"] = (where, spent, count) => quotas.take(where.name, spent, now, count)
+    const context = { state, region, regions, now, wrappingKeys, spend, ...settings }
     const answer = await operation.run(context, body())
     if (operation.mutates) save()
     return answer
@@ -77,13 +84,19 @@ export function createService({ state, clock, rates, rotationTime, wrappingKeys,
     save,
     async call(region, name, body) {
       requests.arrived(name)
-      const { delay, effect, drop, error } = faults.hit(name, state.account)
+      const { delay, effect, delivery, error } = faults.hit({
+        operation: name,
+        region: region.name,
+        account: state.account,
+      })
       if (delay > 0) await sleep(delay)
-      const work = (): Promise<object> => {
-        if (effect) return perform(region, name, body)
-        return Promise.reject(error ?? new KmsError("ConnectionDropped"))
+      const work = async (): Promise<object> => {
+        const answer = effect ? await perform(region, name, body) : undefined
+        if (error !== undefined) throw error
+        if (answer === undefined) throw new KmsError("ConnectionDropped")
+        return answer
       }
-      return { result: await settle(name, work), drop }
+      return { result: await settle(name, work), delivery }
     },
   }
 }

@@ -1,13 +1,13 @@
 import type { KMS } from "@aws-sdk/client-kms"
 import { expect } from "chai"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
-import { createKey, refusalOf } from "./fixture.js"
+import { createKey, importMaterial, refusalOf } from "./fixture.js"
 
 describe("local KMS: faults, quotas, counts", () => {
   let kms: LocalKmsProcess
   let client: KMS
   before(async () => {
-    kms = await startLocalKms()
+    kms = await startLocalKms({ regions: ["us-east-1", "eu-west-3"] })
     client = kmsClient(kms)
   })
   beforeEach(() => kms.reset())
@@ -78,6 +78,37 @@ describe("local KMS: faults, quotas, counts", () => {
       expect(await keyCount()).to.equal(3)
       const { requests, succeeded } = await kms.counts()
       expect([requests["CreateKey"], succeeded["CreateKey"]]).to.deep.equal([3, 3])
+    })
+
+    for (const kind of ["throttle", "internal", "error"] as const) {
+      it(`${kind}: takes effect before it fails where that is asked for`, async () => {
+        await kms.fault({ kind, operation: "CreateKey", effect: true, name: "KMSInternalException" })
+        expect(await nameOf(createKey(client))).to.match(/^(Throttling|KMSInternal)Exception$/)
+        expect(await keyCount()).to.equal(1)
+      })
+    }
+
+    it("cuts the answer off in the middle after it took effect", async () => {
+      await kms.fault({ kind: "cut-after", operation: "CreateKey" })
+      expect(await nameOf(createKey(client))).not.to.equal("")
+      expect(await keyCount()).to.equal(1)
+    })
+
+    it("hits one Region only where that is asked for, and the new operations by their names", async () => {
+      const paris = kmsClient(kms, "eu-west-3")
+      await kms.fault({ kind: "throttle", region: "eu-west-3" })
+      await createKey(client)
+      expect(await nameOf(createKey(paris))).to.equal("ThrottlingException")
+      const { KeyMetadata } = await client.createKey({ Origin: "EXTERNAL", MultiRegion: true })
+      const KeyId = KeyMetadata!.KeyId!
+      await importMaterial(client, KeyId, Buffer.alloc(32, 1))
+      await kms.fault({ kind: "drop-after", operation: "ReplicateKey" })
+      expect(await nameOf(client.replicateKey({ KeyId, ReplicaRegion: "eu-west-3" }))).not.to.equal("")
+      expect((await paris.describeKey({ KeyId })).KeyMetadata!.KeyState).to.equal("Creating")
+      await kms.fault({ kind: "internal", operation: "UpdatePrimaryRegion" })
+      expect(await nameOf(client.updatePrimaryRegion({ KeyId, PrimaryRegion: "eu-west-3" }))).to.equal(
+        "KMSInternalException",
+      )
     })
 
     it("delays", async () => {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto"
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { KMS } from "@aws-sdk/client-kms"
 import { expect } from "chai"
 import { kmsClient, startLocalKms } from "#test/support/local-kms.js"
 import { wrapOaep } from "#test/support/openssl.js"
@@ -46,6 +47,48 @@ describe("local KMS: state file, start options", () => {
     })
   })
 
+  it("keeps replicas, their roles, staged material and a deletion that waits", async () => {
+    const regions = ["us-east-1", "eu-west-3"]
+    const first = await startLocalKms({ stateFile, regions })
+    await first.clock.freeze()
+    const [home, paris] = [kmsClient(first), kmsClient(first, "eu-west-3")]
+    const { KeyMetadata } = await home.createKey({ Origin: "EXTERNAL", MultiRegion: true })
+    const KeyId = KeyMetadata!.KeyId!
+    const [old, next] = [randomBytes(32), randomBytes(32)]
+    await importMaterial(home, KeyId, old)
+    await home.replicateKey({ KeyId, ReplicaRegion: "eu-west-3", Description: "replica" })
+    await first.clock.advance(2)
+    await importMaterial(paris, KeyId, old)
+    await importMaterial(home, KeyId, next, { ImportType: "NEW_KEY_MATERIAL" })
+    const { CiphertextBlob } = await home.encrypt({ KeyId, Plaintext: Buffer.from("plaintext") })
+    await home.updatePrimaryRegion({ KeyId, PrimaryRegion: "eu-west-3" })
+    await first.clock.advance(2)
+    await paris.scheduleKeyDeletion({ KeyId, PendingWindowInDays: 7 })
+    const lookAt = async (client: KMS) => [
+      (await client.describeKey({ KeyId })).KeyMetadata,
+      (await client.listKeyRotations({ KeyId, IncludeKeyMaterial: "ALL_KEY_MATERIAL" })).Rotations,
+    ]
+    const before = [await lookAt(home), await lookAt(paris)]
+    process.kill(first.pid, "SIGKILL")
+
+    await using second = await startLocalKms({ stateFile, regions })
+    const [homeAgain, parisAgain] = [kmsClient(second), kmsClient(second, "eu-west-3")]
+    expect([await lookAt(homeAgain), await lookAt(parisAgain)]).to.deep.equal(before)
+    expect(before).to.have.nested.property("[1][0].KeyState", "PendingReplicaDeletion")
+    expect(before).to.have.nested.property("[0][0].MultiRegionConfiguration.MultiRegionKeyType", "REPLICA")
+    await parisAgain.cancelKeyDeletion({ KeyId })
+    await importMaterial(parisAgain, KeyId, next)
+    await parisAgain.enableKey({ KeyId })
+    await parisAgain.rotateKeyOnDemand({ KeyId })
+    await second.clock.advance(150)
+    expect(Buffer.from((await homeAgain.decrypt({ CiphertextBlob })).Plaintext!).toString()).to.equal("plaintext")
+    await homeAgain.scheduleKeyDeletion({ KeyId, PendingWindowInDays: 7 })
+    await second.clock.advance(7 * 24 * 3600)
+    expect((await parisAgain.describeKey({ KeyId })).KeyMetadata!.MultiRegionConfiguration!.ReplicaKeys).to.deep.equal(
+      [],
+    )
+  })
+
   const refused = async (options: Parameters<typeof startLocalKms>[0]) => {
     let message = ""
     await startLocalKms(options).then(
@@ -58,6 +101,8 @@ describe("local KMS: state file, start options", () => {
   it("refuses a file that is something else, and another account's", async () => {
     writeFileSync(stateFile, "{}")
     expect(await refused({ stateFile })).to.contain("OptionError")
+    writeFileSync(stateFile, JSON.stringify({ format: "keyferry local-kms 1" }))
+    expect(await refused({ stateFile })).to.contain("was written by an earlier keyferry")
     rmSync(stateFile)
     await (await startLocalKms({ stateFile })).stop()
     expect(await refused({ stateFile, account: "444455556666" })).to.contain("OptionError")

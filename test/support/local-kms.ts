@@ -35,6 +35,8 @@ export interface LocalKmsProcess extends AsyncDisposable {
   /** Keeps new keys and aliases out of the lists for so many seconds of its clock. */
   lag(seconds: number): Promise<void>
   rotationSeconds(seconds: number): Promise<void>
+  /** How long new replicas are `Creating` and changed primary keys `Updating`. */
+  replicationSeconds(seconds: number): Promise<void>
   counts(): Promise<RequestCounts>
   clearCounts(): Promise<void>
   reset(): Promise<void>
@@ -92,6 +94,7 @@ export async function startLocalKms(options: LocalKmsOptions = {}): Promise<Loca
     quotas: (wanted) => tell("PUT", "quotas", wanted),
     lag: (seconds) => tell("PUT", "lag", { seconds }),
     rotationSeconds: (seconds) => tell("PUT", "rotation", { seconds }),
+    replicationSeconds: (seconds) => tell("PUT", "replication", { seconds }),
     counts: async () => (await admin("GET", "requests")) as RequestCounts,
     clearCounts: () => tell("DELETE", "requests"),
     reset: () => tell("POST", "reset"),

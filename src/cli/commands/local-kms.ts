@@ -33,6 +33,11 @@ export const localKms = defineCommand({
       requiresArg: true,
       describe: "how long an on-demand rotation takes by its clock",
     },
+    "replication-seconds": {
+      type: "string",
+      requiresArg: true,
+      describe: "how long making a replica key or changing the primary Region takes by its clock",
+    },
     "fresh-wrapping-keys": {
       type: "boolean",
       default: false,
@@ -41,17 +46,16 @@ export const localKms = defineCommand({
   },
   async run(args, { stopped, progress }) {
     const { startLocalKms } = await import("../../local-kms/server.js")
-    const rotationSeconds =
-      args.rotationSeconds === undefined
-        ? {}
-        : { rotationSeconds: wholeNumber("rotation-seconds", args.rotationSeconds) }
-    const { account, state, clock, listen } = args
+    const { account, state, clock, listen, rotationSeconds, replicationSeconds } = args
     const kms = await startLocalKms({
       port: wholeNumber("port", args.port),
       regions: args.regions.split(",").map((region) => region.trim()),
       quotas: args.quotas,
       freshWrappingKeys: args.freshWrappingKeys,
-      ...rotationSeconds,
+      ...(rotationSeconds === undefined ? {} : { rotationSeconds: wholeNumber("rotation-seconds", rotationSeconds) }),
+      ...(replicationSeconds === undefined
+        ? {}
+        : { replicationSeconds: wholeNumber("replication-seconds", replicationSeconds) }),
       ...(account === undefined ? {} : { account }),
       ...(state === undefined ? {} : { stateFile: state }),
       ...(clock === undefined ? {} : { clock }),

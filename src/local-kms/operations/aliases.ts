@@ -1,11 +1,12 @@
 import { isAlias } from "../../core/key-arn.js"
 import { KEY_SPECS } from "../../core/key-spec.js"
 import { findKey } from "../key-lookup.js"
-import { requireState, settleRegion } from "../key-state.js"
+import { requireState } from "../key-state.js"
 import { KEY_ID, type Context, operation } from "../operation.js"
-import { byName, pageFields, pageOf } from "../page.js"
+import { byName, pageFields, pageOf, settled, sourceOf } from "../page.js"
 import { documented } from "../refusal.js"
 import { required, text } from "../request.js"
+import { settleRegion } from "../settle.js"
 import { type Alias, arnOf, type Key, type Region } from "../state.js"
 
 const MAX_ALIASES = 50
@@ -38,9 +39,8 @@ export const CreateAlias = operation({
     const key = targetOf(context, TargetKeyId)
     settleRegion(region, now)
     if (region.aliases.has(AliasName)) throw documented.aliasExists(arnOf(region, AliasName))
-    if ([...region.aliases.values()].filter((alias) => alias.keyId === key.id).length >= MAX_ALIASES) {
-      throw documented.limit(`A key has at most ${MAX_ALIASES} aliases`)
-    }
+    if (key.aliases.size >= MAX_ALIASES) throw documented.limit(`A key has at most ${MAX_ALIASES} aliases`)
+    key.aliases.add(AliasName)
     region.aliases.set(AliasName, { name: AliasName, createdAt: now, updatedAt: now, keyId: key.id })
     return {}
   },
@@ -60,6 +60,8 @@ export const UpdateAlias = operation({
     const alias = findAlias(region, AliasName)
     const key = targetOf(context, TargetKeyId)
     if (kindOf(region.keys.get(alias.keyId)) !== kindOf(key)) throw documented.aliasKind(arnOf(region, AliasName))
+    region.keys.get(alias.keyId)?.aliases.delete(AliasName)
+    key.aliases.add(AliasName)
     alias.keyId = key.id
     alias.updatedAt = now
     return {}
@@ -71,21 +73,28 @@ export const DeleteAlias = operation({
   request: { AliasName: ALIAS_NAME },
   run({ region, now }, { AliasName }) {
     settleRegion(region, now)
-    region.aliases.delete(findAlias(region, AliasName).name)
+    const { keyId } = findAlias(region, AliasName)
+    region.keys.get(keyId)?.aliases.delete(AliasName)
+    region.aliases.delete(AliasName)
     return {}
   },
 })
+
+const nameOf = (alias: Alias) => alias.name
+
+/** The aliases of one key, in order. */
+function aliasesOf({ aliases, region }: Key): ReturnType<typeof sourceOf<Alias>> {
+  const found = [...aliases].flatMap((name) => region.aliases.get(name) ?? [])
+  return sourceOf(byName(found, nameOf), nameOf)
+}
 
 export const ListAliases = operation({
   request: { KeyId: KEY_ID, ...pageFields(100) },
   run({ region, now, lag }, { KeyId, ...request }) {
     settleRegion(region, now)
     const key = KeyId === undefined ? undefined : findKey(region, KeyId, now, "no-aliases")
-    const nameOf = (alias: Alias) => alias.name
-    const seen = [...region.aliases.values()].filter(
-      (alias) => (key === undefined || alias.keyId === key.id) && (lag === 0 || alias.createdAt + lag <= now),
-    )
-    const { items, answer } = pageOf(byName(seen, nameOf), nameOf, request, 50)
+    const source = key === undefined ? (name?: string) => region.aliases.after(name) : aliasesOf(key)
+    const { items, answer } = pageOf((name) => settled(source(name), lag, now), nameOf, request, 50)
     const Aliases = items.map(({ name, keyId, createdAt, updatedAt }) => ({
       AliasName: name,
       AliasArn: arnOf(region, name),

@@ -29,7 +29,7 @@ function encryptWith(key: Key, algorithm: Algorithm, plaintext: Buffer, context:
   if (algorithm === "SYMMETRIC_DEFAULT") {
     const material = currentMaterial(key)
     if (material === undefined) throw recorded.pendingImport(key.arn)
-    return seal(material, plaintext, context)
+    return seal(key, material, plaintext, context)
   }
   if (context !== undefined) throw documented.invalid("EncryptionContext cannot be used with asymmetric keys")
   const { oaepHash, bytes } = OAEP[algorithm]
@@ -71,7 +71,7 @@ function open({ region, now }: Context, opening: Opening, name: string): Opened 
   const key = findKey(region, named.key.id, now, "no-aliases")
   if (asked !== undefined && asked !== key) throw documented.wrongKey()
   requireState(key, "use")
-  const plaintext = unseal(named.material, ciphertext, opening.context)
+  const plaintext = unseal(key, named.material, ciphertext, opening.context)
   return { key, plaintext, keyMaterialId: named.material.id }
 }
 

@@ -6,14 +6,14 @@ import { keyOperation } from "../operation.js"
 import { readPlaintext } from "../plaintext.js"
 import { recorded } from "../refusal.js"
 import { blob, instant, oneOf, required, text } from "../request.js"
-import type { Key } from "../state.js"
+import { isPrimary, type Key } from "../state.js"
 import { unwrap, WRAPPING_ALGORITHMS, wrappingAllowed } from "../unwrap.js"
 
 const YEAR = 365 * 24 * 3600 * 1000
 const KEY_MATERIAL_ID = text({ min: 64, max: 64, pattern: /^[a-f0-9]+$/ })
 
 export const GetParametersForImport = keyOperation({
-  state: "importMaterial",
+  state: "getParameters",
   // the wrapping key has to outlive a restart
   mutates: true,
   request: {
@@ -73,6 +73,12 @@ function checkFamily(key: Key, request: Readonly<Record<keyof typeof SYMMETRIC_O
   if (given !== undefined) throw recorded.notForFamily(SYMMETRIC_ONLY[given], key.keySpec)
 }
 
+function checkReplica(key: Key, request: Readonly<Record<keyof typeof SYMMETRIC_ONLY, string | undefined>>): void {
+  if (isPrimary(key)) return
+  if (request.ImportType === "NEW_KEY_MATERIAL") throw recorded.newMaterialOnReplica()
+  if (request.KeyMaterialDescription !== undefined) throw recorded.descriptionOnReplica()
+}
+
 export const ImportKeyMaterial = keyOperation({
   state: "importMaterial",
   mutates: true,
@@ -87,6 +93,7 @@ export const ImportKeyMaterial = keyOperation({
   },
   run(key, request, { state, region, now }) {
     checkFamily(key, request)
+    checkReplica(key, request)
     const validTo = readExpiry(request, now)
     const grant = openToken(state.secret, request.ImportToken, key.arn, now)
     const wrappingKey = region.wrappingKeys.get(grant.wrappingKeyId)

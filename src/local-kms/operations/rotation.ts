@@ -1,9 +1,10 @@
+import { materialState } from "../key-state.js"
 import { isSymmetric } from "../material.js"
 import { keyOperation } from "../operation.js"
-import { byName, pageFields, pageOf } from "../page.js"
+import { pageFields, pageOf, sourceOf } from "../page.js"
 import { documented, recorded } from "../refusal.js"
 import { oneOf, whole } from "../request.js"
-import type { Key, Material } from "../state.js"
+import { type Holding, isPrimary, type Key, type Material } from "../state.js"
 
 const MAX_ROTATIONS = 25
 
@@ -13,14 +14,16 @@ export const RotateKeyOnDemand = keyOperation({
   request: {},
   run(key, _, { now, rotationTime }) {
     if (!isSymmetric(key.keySpec)) throw documented.notThisKeySpec(key.arn, key.keySpec)
-    if (key.rotation !== undefined) throw documented.rotationInProgress(key.arn)
-    if (key.rotations >= MAX_ROTATIONS) {
+    const { set } = key
+    if (!isPrimary(key)) throw documented.notPrimary(key.arn)
+    if (set.rotation !== undefined) throw documented.rotationInProgress(key.arn)
+    if (set.rotations >= MAX_ROTATIONS) {
       throw documented.limit(`The on-demand rotation limit of ${MAX_ROTATIONS} for key ${key.arn} has been reached.`)
     }
-    if (!key.materials.some((material) => material.state === "PENDING_ROTATION")) {
-      throw recorded.nothingToRotate(key.arn)
-    }
-    key.rotation = { startedAt: now, endsAt: now + rotationTime }
+    const pending = set.materials.find((material) => material.state === "PENDING")
+    if (pending === undefined) throw recorded.nothingToRotate(key.arn)
+    if (materialState(set, pending) !== "PENDING_ROTATION") throw recorded.missingInReplicas()
+    set.rotation = { startedAt: now, endsAt: now + rotationTime }
     return { KeyId: key.arn }
   },
 })
@@ -31,7 +34,7 @@ export const GetKeyRotationStatus = keyOperation({
   run: (key) => ({
     KeyId: key.arn,
     KeyRotationEnabled: false,
-    OnDemandRotationStartDate: key.rotation === undefined ? undefined : key.rotation.startedAt / 1000,
+    OnDemandRotationStartDate: key.set.rotation && key.set.rotation.startedAt / 1000,
   }),
 })
 
@@ -49,19 +52,19 @@ export const DisableKeyRotation = refuseAutomatic({})
 
 /** An entry of ListKeyRotations. Expired material is IMPORTED there, with its past date. */
 function rotationEntry(key: Key, material: Material): object {
-  const imported = material.secret !== undefined || material.expired === true
+  const holding = key.holdings.get(material.id)
   return {
     KeyId: key.arn,
     KeyMaterialId: material.id,
     KeyMaterialDescription: material.description,
-    ImportState: imported ? "IMPORTED" : "PENDING_IMPORT",
-    KeyMaterialState: material.state,
-    ...(imported ? expiryOf(material) : {}),
+    ImportState: holding ? "IMPORTED" : "PENDING_IMPORT",
+    KeyMaterialState: materialState(key.set, material),
+    ...(holding ? expiryOf(holding) : {}),
     ...(material.rotatedAt === undefined ? {} : { RotationDate: material.rotatedAt / 1000, RotationType: "ON_DEMAND" }),
   }
 }
 
-const expiryOf = ({ validTo }: Material) =>
+const expiryOf = ({ validTo }: Holding) =>
   validTo === undefined
     ? { ExpirationModel: "KEY_MATERIAL_DOES_NOT_EXPIRE" }
     : { ExpirationModel: "KEY_MATERIAL_EXPIRES", ValidTo: validTo / 1000 }
@@ -72,13 +75,13 @@ export const ListKeyRotations = keyOperation({
   run(key, { IncludeKeyMaterial, ...request }) {
     const symmetric = isSymmetric(key.keySpec)
     if (!symmetric && IncludeKeyMaterial !== undefined) throw recorded.includeKeyMaterial()
-    const listed = key.materials
+    const listed = key.set.materials
       .map((material, index) => ({ material, order: String(index).padStart(6, "0") }))
       .filter(
         ({ material }) => symmetric && (IncludeKeyMaterial === "ALL_KEY_MATERIAL" || material.rotatedAt !== undefined),
       )
     const orderOf = (entry: { readonly order: string }) => entry.order
-    const { items, answer } = pageOf(byName(listed, orderOf), orderOf, request, 100)
+    const { items, answer } = pageOf(sourceOf(listed, orderOf), orderOf, request, 100)
     return { Rotations: items.map(({ material }) => rotationEntry(key, material)), ...answer }
   },
 })

@@ -1,5 +1,5 @@
 import { keyOperation } from "../operation.js"
-import { byName, pageFields, pageOf } from "../page.js"
+import { byName, pageFields, pageOf, sourceOf } from "../page.js"
 import { documented } from "../refusal.js"
 import { listOf, required, struct, text } from "../request.js"
 import type { Tag } from "../state.js"
@@ -55,7 +55,8 @@ export const ListResourceTags = keyOperation({
   state: "look",
   request: pageFields(50),
   run(key, request) {
-    const { items, answer } = pageOf(key.tags, (tag) => tag.TagKey, request, 50)
+    const keyOf = (tag: Tag) => tag.TagKey
+    const { items, answer } = pageOf(sourceOf(key.tags, keyOf), keyOf, request, 50)
     return { Tags: items, ...answer }
   },
 })

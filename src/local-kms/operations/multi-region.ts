@@ -1,0 +1,72 @@
+import { keyMetadata } from "../key-metadata.js"
+import { requireState } from "../key-state.js"
+import { keyOperation } from "../operation.js"
+import { documented, recorded } from "../refusal.js"
+import { flag, required, text } from "../request.js"
+import { settleKey } from "../settle.js"
+import { addKey, isPrimary, type Key, partitionOf } from "../state.js"
+import { DESCRIPTION } from "./keys.js"
+import { defaultPolicy, POLICY, requireJson } from "./policy.js"
+import { checkTags, TAGS } from "./tags.js"
+
+const REGION_NAME = required(text({ max: 32, pattern: /^([a-z]+-){2,3}\d+$/ }))
+
+/** Requests of CreateKey that a ReplicateKey costs in the Region of the replica (Developer Guide, "Request quotas"). */
+const CREATE_KEY_COST = 2
+
+function requirePrimary(key: Key): void {
+  if (!key.set.multiRegion || !isPrimary(key)) throw documented.notPrimary(key.arn)
+}
+
+export const ReplicateKey = keyOperation({
+  state: "look",
+  mutates: true,
+  request: {
+    ReplicaRegion: REGION_NAME,
+    Policy: POLICY,
+    BypassPolicyLockoutSafetyCheck: flag(),
+    Description: DESCRIPTION,
+    Tags: TAGS,
+  },
+  run(key, request, { regions, now, replicationTime, spend }) {
+    requirePrimary(key)
+    requireState(key, "replicate")
+    const region = regions.get(request.ReplicaRegion)
+    if (region === undefined || partitionOf(region.name) !== partitionOf(key.region.name)) {
+      throw documented.noRegion(request.ReplicaRegion)
+    }
+    const existing = region.keys.get(key.id)
+    if (existing !== undefined && settleKey(existing, now)) throw documented.keyExists(existing.arn)
+    const tags = checkTags(request.Tags ?? [])
+    const policy = request.Policy ?? defaultPolicy(region.account)
+    requireJson(policy)
+    if (!spend(region, "CreateKey", CREATE_KEY_COST)) throw recorded.throttled()
+    const replica = addKey(key.set, region, {
+      createdAt: now,
+      description: request.Description ?? "",
+      policy,
+      tags,
+      enabled: true,
+      creatingUntil: now + replicationTime,
+      holdings: new Map(),
+    })
+    return { ReplicaKeyMetadata: keyMetadata(replica), ReplicaPolicy: policy, ReplicaTags: tags }
+  },
+})
+
+export const UpdatePrimaryRegion = keyOperation({
+  state: "look",
+  mutates: true,
+  request: { PrimaryRegion: REGION_NAME },
+  run(key, { PrimaryRegion }, { now, replicationTime }) {
+    requirePrimary(key)
+    requireState(key, "replicate")
+    if (PrimaryRegion === key.region.name) throw documented.samePrimaryRegion(PrimaryRegion)
+    const replica = key.set.keys.get(PrimaryRegion)
+    if (replica === undefined || !settleKey(replica, now)) throw documented.noReplica(key.arn, PrimaryRegion)
+    requireState(replica, "replicate")
+    key.set.primaryRegion = PrimaryRegion
+    for (const changed of [key, replica]) changed.updatingUntil = now + replicationTime
+    return {}
+  },
+})
