@@ -1,6 +1,6 @@
 import type { Binding, Policy } from "../core/binding.js"
 import type { InventoryEntry } from "../core/inventory.js"
-import type { Clock, CustodyLog, Inventory, Kms, Progress, Token, Vault } from "../core/ports.js"
+import type { Clock, CustodyKeyRecords, CustodyLog, Inventory, Kms, Progress, Token, Vault } from "../core/ports.js"
 import type { Deps } from "./deps.js"
 
 /**
@@ -19,6 +19,7 @@ export interface Fleet extends AsyncDisposable {
   readonly unmanaged: readonly InventoryEntry[]
   readonly inventory: Inventory
   readonly vault: Vault
+  readonly custodyKeys: CustodyKeyRecords
   readonly custodyLog: CustodyLog
   readonly clock: Clock
   readonly progress: Progress
