@@ -255,6 +255,16 @@ const ERROR_ROWS = {
     retry: "never",
     hint: "the KMS key is not of the kind asked for: name another --key-id or change the flags",
   },
+  ERR_ROTATION_UNSUPPORTED: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "make a new KMS key in its place, with new key material and the same alias: keyferry replace",
+  },
+  ERR_ROTATION_PENDING: {
+    exit: "TEMPFAIL",
+    retry: "later",
+    hint: "KMS rotates by itself and takes some minutes: run the same command again, which goes on from there",
+  },
   ERR_KMS_ALIAS: { exit: "DATAERR", retry: "never", hint: "name the key by its ID or ARN" },
   ERR_KMS_ALIAS_TAKEN: {
     exit: "DATAERR",

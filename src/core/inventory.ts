@@ -73,6 +73,8 @@ export interface InventoryEntry {
   readonly source: SourceKeyRecord
   /** Older generations, oldest first: each is imported again for ever. */
   readonly earlier: readonly SourceKeyRecord[]
+  /** Whether the rotation to `source` was begun and is not over; an entry of an older version does not say. */
+  readonly rotating?: boolean
   /** What an import that may have happened was about, written before ImportKeyMaterial; null when its outcome is known. */
   readonly importing: Omit<ImportRecord, "keyMaterialId" | "importedAt" | "requestId" | "proof"> | null
   /** The newest of each generation and Region, newest last. */
@@ -173,4 +175,12 @@ export function keysOf(entry: InventoryEntry): readonly { readonly region: strin
 /** The ARN of the entry's KMS key in a Region, its own or a replica's; undefined where it has none there. */
 export function keyArnIn(entry: InventoryEntry, region: string): string | undefined {
   return keysOf(entry).find((key) => key.region === region)?.keyArn
+}
+
+/** How the entry was last asked to be imported; for one of an older version, as its last import was. */
+export function termsOf(entry: InventoryEntry): ImportWishes {
+  if (entry.terms !== null) return entry.terms
+  const last = lastImport(entry)
+  const expiresIn = last?.expirationModel === "KEY_MATERIAL_DOES_NOT_EXPIRE" ? "never" : "90d"
+  return { expiresIn, wrappingAlgorithm: "auto", wrappingKeySpec: last?.wrappingKeySpec ?? "RSA_4096" }
 }

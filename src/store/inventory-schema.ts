@@ -107,6 +107,7 @@ const plain = z.strictObject({
   importing: importing.nullable(),
   imports: z.array(importRecord),
   earlier: z.array(source).default([]),
+  rotating: z.boolean().default(false),
   replicas: z.array(z.strictObject({ region: z.string(), keyArn: z.string().nullable() })).default([]),
   terms: wishes.nullable().default(null),
   replacement: z.null().default(null),
