@@ -4,6 +4,7 @@ import { GENERAL } from "./options.js"
 /** Where each command lives; a module is loaded only when its command is called, or when help needs them all. */
 const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   provision: async () => erase((await import("./commands/provision.js")).provision),
+  rotate: async () => erase((await import("./commands/rotate.js")).rotate),
   doctor: async () => erase((await import("./commands/doctor.js")).doctor),
   "token list": async () => erase((await import("./commands/token-list.js")).tokenList),
   "token probe": async () => erase((await import("./commands/token-probe.js")).tokenProbe),

@@ -112,3 +112,22 @@ export const EXPIRES_IN = {
   default: "90d",
   describe: "how long KMS keeps the material: a duration under 365d, a time (RFC 3339), or never",
 } as const
+
+/** How a key is imported again or anew; what is not given is as it was the last time. */
+export const REWRAPPING = {
+  "expires-in": {
+    type: "string",
+    requiresArg: true,
+    describe: "how long KMS keeps the material: a duration under 365d, a time (RFC 3339), or never [as before]",
+  },
+  "wrapping-algorithm": {
+    choices: ["auto", ...WRAPPING_ALGORITHM_NAMES],
+    describe: "auto takes the strongest that KMS takes and the token has proven [as before]",
+  },
+  "wrapping-key-spec": { choices: WRAPPING_KEY_SPEC_NAMES, describe: "wrapping key that KMS lends [as before]" },
+  prove: {
+    choices: ["accept", "full"],
+    default: "accept",
+    describe: "symmetric keys: full imports once more, pinned, as the proof (one more GetParametersForImport)",
+  },
+} as const satisfies OptionTable

@@ -1,4 +1,4 @@
-import type { ImportRecord, InventoryEntry, Proof } from "./inventory.js"
+import { generationsOf, type ImportRecord, type InventoryEntry, type Proof } from "./inventory.js"
 import { parseKeyArn } from "./key-arn.js"
 import type { TokenInfo } from "./token-info.js"
 import type { KeyAttributes } from "./key-attributes.js"
@@ -41,14 +41,15 @@ export interface KeyResult {
   readonly importedAt: string
 }
 
-/** Presents the newest import of an entry. */
+/** Presents an import of an entry, with the source key of its generation. */
 export function keyResult(
   entry: InventoryEntry & { readonly keyArn: string },
   record: ImportRecord,
   outcome: KeyResult["outcome"],
   why: string | null,
 ): KeyResult {
-  const { id, label, attributes, kcv, publicKeyFingerprint } = entry.source
+  const source = generationsOf(entry).find(({ generation }) => generation === record.generation) ?? entry.source
+  const { id, label, attributes, kcv, publicKeyFingerprint } = source
   return {
     outcome,
     name: entry.name,

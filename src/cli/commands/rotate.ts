@@ -1,0 +1,29 @@
+import { defineCommand } from "../command.js"
+import { KMS, REWRAPPING, TOKEN } from "../options.js"
+import { severally, someNames } from "../severally.js"
+
+export const rotate = defineCommand({
+  name: "rotate",
+  describe: "new key material from the token for the same KMS key, which then rotates to it (symmetric keys)",
+  examples: [
+    ["$0 rotate payments", "the next generation; older ciphertexts still decrypt"],
+    ["$0 rotate payments --expires-in 180d --prove full", "with another expiry, and proven"],
+  ],
+  names: { describe: "keys to rotate" },
+  options: { ...REWRAPPING, ...TOKEN, ...KMS },
+  async run(args, surroundings) {
+    const names = someNames(args)
+    const { rotateKey } = await import("../../app/rotate.js")
+    const { knownKey } = await import("../../app/known-key.js")
+    const { openWork } = await import("../../wiring.js")
+    const wishes = {
+      expiresIn: args.expiresIn ?? null,
+      wrappingAlgorithm: args.wrappingAlgorithm ?? null,
+      wrappingKeySpec: args.wrappingKeySpec ?? null,
+      prove: args.prove,
+    }
+    await using work = await openWork(args, surroundings)
+    const target = work.kms.region
+    return await severally(names, target, async (name) => rotateKey(work, await knownKey(work, name, target), wishes))
+  },
+})

@@ -1,0 +1,58 @@
+import { expect } from "chai"
+import type { KeyResult } from "#src/core/key-result.js"
+import { provisionArgs } from "./refusal.js"
+import { setStage, type Stage } from "./stage.js"
+
+describe("rotate on the command line", () => {
+  let stage: Stage
+  let state: string
+  before(async () => {
+    stage = await setStage()
+    state = stage.state()
+    await stage.kms.rotationSeconds(1)
+    for (const name of ["payments", "ledger"]) await run(...provisionArgs({ name }))
+    await run(...provisionArgs({ name: "mac", "key-spec": "HMAC_256" }))
+  })
+  after(() => stage[Symbol.asyncDispose]())
+  const run = (...args: readonly string[]) => stage.run(args, { state })
+
+  it("gives one key's result, as text and as JSON", async () => {
+    const first = await run("rotate", "payments", "--json", "--expires-in", "20d")
+    expect(first.status, first.stderr).to.equal(0)
+    const result = first.json() as KeyResult
+    expect(result).to.include({ outcome: "done", name: "payments", generation: 1 })
+    expect(result.sourceKey.label).to.equal("keyferry/keyferry/payments/1")
+    const second = await run("rotate", "payments")
+    expect(second.stdout).to.match(/^custody +token, generation 2$/m)
+    expect(second.stderr).to.include("KMS has rotated to key material")
+  })
+
+  it("gives a row each of several, goes on after a failure, and ends as the worst", async () => {
+    const both = await run("rotate", "mac", "ledger", "nobody", "--json")
+    expect(both.status, both.stderr).to.equal(65)
+    const { keys, summary } = both.json() as { keys: readonly Record<string, unknown>[]; summary: object }
+    expect(keys.map(({ name, outcome, reason }) => [name, outcome, reason])).to.deep.equal([
+      ["mac", "failed", "ERR_ROTATION_UNSUPPORTED"],
+      ["ledger", "done", null],
+      ["nobody", "failed", "ERR_KEY_NOT_FOUND"],
+    ])
+    expect(summary).to.deep.equal({ done: 1, nothing: 0, failed: 2 })
+    const { stdout } = await run("rotate", "mac", "nobody")
+    expect(stdout).to.match(/^mac +us-east-1 +failed .*ERR_ROTATION_UNSUPPORTED/m)
+  })
+
+  it("is refused with a hint", async () => {
+    const unsupported = await run("rotate", "mac", "--json")
+    expect([unsupported.status, unsupported.error().code]).to.deep.equal([65, "ERR_ROTATION_UNSUPPORTED"])
+    expect(unsupported.error().hint).to.include("keyferry replace")
+    const nameless = await run("rotate", "--json")
+    expect([nameless.status, nameless.error().code]).to.deep.equal([64, "ERR_USAGE"])
+    const unknown = await run("rotate", "nobody", "--json")
+    expect([unknown.status, unknown.error().code]).to.deep.equal([65, "ERR_KEY_NOT_FOUND"])
+  })
+
+  it("leaves `provision` nothing to do", async () => {
+    const again = (await run(...provisionArgs({ name: "payments" }), "--json")).json() as KeyResult
+    expect(again).to.include({ outcome: "nothing", generation: 2 })
+  })
+})
