@@ -49,7 +49,7 @@ export const STATE_TABLE = {
   scheduleDeletion: { ...ALIVE, Updating: "updating" },
   toggle: { ...WITH_MATERIAL, Updating: "updating" },
   use: USABLE,
-  replicate: { ...USABLE, Updating: "updating" },
+  changeSet: { ...USABLE, Updating: "updating" },
   cancelDeletion: NOT_PENDING_DELETION,
 } as const satisfies Record<string, Row>
 

@@ -2,6 +2,7 @@ import { constants, createDecipheriv, privateDecrypt } from "node:crypto"
 import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../core/key-spec.js"
 import { recorded } from "./refusal.js"
 import type { WrappingKey } from "./state.js"
+import { privateKeyOf } from "./wrapping-keys.js"
 
 /** `AlgorithmSpec` of GetParametersForImport; those without a row's `hash` exist in the API and are refused. */
 const ALGORITHMS = {
@@ -48,7 +49,7 @@ function openOaep(wrappingKey: WrappingKey, oaepHash: string, wrapped: Buffer, s
   if (wrapped.length !== size) throw new Error("length")
   const padding = constants.RSA_PKCS1_OAEP_PADDING
   // MGF1 takes the same hash, the label is empty
-  return privateDecrypt({ key: wrappingKey.privateKey, padding, oaepHash }, wrapped)
+  return privateDecrypt({ key: privateKeyOf(wrappingKey), padding, oaepHash }, wrapped)
 }
 
 function openKwp(aesKey: Buffer, wrapped: Buffer): Buffer {

@@ -1,5 +1,4 @@
-import { generateKeyPair } from "node:crypto"
-import { randomUUID } from "node:crypto"
+import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomUUID } from "node:crypto"
 import { promisify } from "node:util"
 import { WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../core/key-spec.js"
 import type { Region, WrappingKey } from "./state.js"
@@ -31,6 +30,23 @@ function lendTo(region: Region, pair: WrappingKey, now: number, until: number): 
   region.wrappingKeys.set(pair.id, pair)
   return pair
 }
+
+/** Reading PEM takes as long as some of the work that is done with it. */
+const opened = new WeakMap<WrappingKey, { readonly privateKey: KeyObject; readonly spki: Buffer }>()
+
+function open(pair: WrappingKey) {
+  const found = opened.get(pair)
+  if (found !== undefined) return found
+  const spki = createPublicKey(pair.publicKey).export({ format: "der", type: "spki" })
+  const keys = { privateKey: createPrivateKey(pair.privateKey), spki }
+  opened.set(pair, keys)
+  return keys
+}
+
+/** SubjectPublicKeyInfo in DER. */
+export const spkiOf = (pair: WrappingKey): Buffer => open(pair).spki
+
+export const privateKeyOf = (pair: WrappingKey): KeyObject => open(pair).privateKey
 
 /** A new pair for every request, one of each spec made ahead. */
 export function freshWrappingKeys(): WrappingKeys {

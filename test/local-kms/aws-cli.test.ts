@@ -13,7 +13,7 @@ describe("local KMS: the AWS CLI with OpenSSL, which know nothing of it", () => 
   let kms: LocalKmsProcess
   let files: OpenSsl
   before(async () => {
-    kms = await startLocalKms()
+    kms = await startLocalKms({ regions: ["us-east-1", "eu-west-3"], replicationSeconds: 0 })
     files = openssl()
   })
   after(async () => {
@@ -32,9 +32,10 @@ describe("local KMS: the AWS CLI with OpenSSL, which know nothing of it", () => 
     (await aws("kms", "describe-key", "--key-id", name))["KeyMetadata"] as Record<string, unknown>
 
   /** The steps that AWS's guide gives for importing key material. */
-  async function importMaterial(keyId: string, material: Buffer, ...expiry: string[]): Promise<void> {
+  async function importMaterial(keyId: string, material: Buffer, ...options: string[]): Promise<void> {
     const spec = ["--wrapping-algorithm", "RSAES_OAEP_SHA_256", "--wrapping-key-spec", "RSA_2048"]
-    const parameters = await aws("kms", "get-parameters-for-import", "--key-id", keyId, ...spec)
+    const at = options.includes("--region") ? options.slice(options.indexOf("--region")) : []
+    const parameters = await aws("kms", "get-parameters-for-import", "--key-id", keyId, ...spec, ...at)
     files.write("ImportToken.bin", decode(parameters["ImportToken"]))
     files.write("EncryptedKeyMaterial.bin", wrapOaep(decode(parameters["PublicKey"]), material, "sha256"))
     const blobs = [
@@ -43,7 +44,7 @@ describe("local KMS: the AWS CLI with OpenSSL, which know nothing of it", () => 
       "--import-token",
       "fileb://ImportToken.bin",
     ]
-    await aws("kms", "import-key-material", "--key-id", keyId, ...blobs, ...expiry)
+    await aws("kms", "import-key-material", "--key-id", keyId, ...blobs, ...options)
   }
 
   it("create, import with and without expiry, encrypt, decrypt, alias, delete, import again", async () => {
@@ -74,5 +75,17 @@ describe("local KMS: the AWS CLI with OpenSSL, which know nothing of it", () => 
     expect(decode(await decrypt()).toString()).to.equal("plaintext")
     const { Tags } = await aws("kms", "list-resource-tags", "--key-id", keyId)
     expect(Tags).to.deep.equal([{ TagKey: "owner", TagValue: "test" }])
+  })
+
+  it("replicate a multi-Region key and move its primary Region", async () => {
+    const made = await aws("kms", "create-key", "--origin", "EXTERNAL", "--multi-region")
+    const keyId = String((made["KeyMetadata"] as Record<string, unknown>)["KeyId"])
+    const material = randomBytes(32)
+    const forever = ["--expiration-model", "KEY_MATERIAL_DOES_NOT_EXPIRE"]
+    await importMaterial(keyId, material, ...forever)
+    await aws("kms", "replicate-key", "--key-id", keyId, "--replica-region", "eu-west-3")
+    await importMaterial(keyId, material, ...forever, "--region", "eu-west-3")
+    await aws("kms", "update-primary-region", "--key-id", keyId, "--primary-region", "eu-west-3")
+    expect(await describeKey(keyId)).to.have.nested.property("MultiRegionConfiguration.PrimaryKey.Region", "eu-west-3")
   })
 })

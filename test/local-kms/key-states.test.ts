@@ -4,15 +4,21 @@ import { expect } from "chai"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { createKey, getParameters, importMaterial, refusalOf } from "./fixture.js"
 
-const STATES = ["Enabled", "Disabled", "PendingDeletion", "PendingImport"] as const
+const STATES = [
+  ...["Enabled", "Disabled", "PendingDeletion", "PendingImport"],
+  ...["Creating", "Updating", "PendingReplicaDeletion"],
+] as const
 type State = (typeof STATES)[number]
 
-/** Refusals: Disabled, pending Deletion, pending Import, Not pending deletion. */
+/** Refusals: Disabled, pending Deletion, pending Import, Creating, Updating, pending Replica deletion, Not pending deletion. */
 const ANSWERS = {
   ok: ["", /not refused/],
   D: ["DisabledException", /is disabled\.$/],
   X: ["KMSInvalidStateException", /is pending deletion\.$/],
   I: ["KMSInvalidStateException", /is pending import\.$/],
+  C: ["KMSInvalidStateException", /is creating\.$/],
+  U: ["KMSInvalidStateException", /is updating\.$/],
+  R: ["KMSInvalidStateException", /is pending replica deletion\.$/],
   N: ["KMSInvalidStateException", /is not pending deletion\.$/],
 } as const
 type Answer = keyof typeof ANSWERS
@@ -20,90 +26,132 @@ type Answer = keyof typeof ANSWERS
 describe("local KMS: key states", () => {
   let kms: LocalKmsProcess
   let client: KMS
+  let paris: KMS
   const material = randomBytes(32)
   before(async () => {
-    kms = await startLocalKms()
+    kms = await startLocalKms({ regions: ["us-east-1", "eu-west-3"], replicationSeconds: 0 })
     client = kmsClient(kms)
+    paris = kmsClient(kms, "eu-west-3")
   })
   after(() => kms.stop())
 
-  const REACH: Readonly<Record<State, (KeyId: string) => Promise<unknown>>> = {
-    Enabled: (KeyId) => importMaterial(client, KeyId, material),
-    Disabled: async (KeyId) => {
-      await importMaterial(client, KeyId, material)
+  const enabled = async () => {
+    const KeyId = await createKey(client)
+    await importMaterial(client, KeyId, material)
+    return KeyId
+  }
+  /** A multi-Region key with material in one Region and a replica of it in another. */
+  async function replicated(from: KMS, ReplicaRegion: string): Promise<string> {
+    const KeyId = (await from.createKey({ Origin: "EXTERNAL", MultiRegion: true })).KeyMetadata!.KeyId!
+    await importMaterial(from, KeyId, material)
+    await from.replicateKey({ KeyId, ReplicaRegion })
+    return KeyId
+  }
+  /** Makes what is under way stay so. */
+  async function slowly<T>(work: () => Promise<T>): Promise<T> {
+    await kms.replicationSeconds(3600)
+    try {
+      return await work()
+    } finally {
+      await kms.replicationSeconds(0)
+    }
+  }
+  /** Make a key in the state. */
+  const REACH: Readonly<Record<State, () => Promise<string>>> = {
+    Enabled: enabled,
+    Disabled: async () => {
+      const KeyId = await enabled()
       await client.disableKey({ KeyId })
+      return KeyId
     },
-    PendingDeletion: async (KeyId) => {
-      await importMaterial(client, KeyId, material)
+    PendingDeletion: async () => {
+      const KeyId = await enabled()
       await client.scheduleKeyDeletion({ KeyId })
+      return KeyId
     },
-    PendingImport: () => Promise.resolve(),
+    PendingImport: () => createKey(client),
+    Creating: () => slowly(() => replicated(paris, "us-east-1")),
+    Updating: async () => {
+      const KeyId = await replicated(paris, "us-east-1")
+      await importMaterial(client, KeyId, material)
+      await slowly(() => paris.updatePrimaryRegion({ KeyId, PrimaryRegion: "us-east-1" }))
+      return KeyId
+    },
+    PendingReplicaDeletion: async () => {
+      const KeyId = await replicated(client, "eu-west-3")
+      await client.scheduleKeyDeletion({ KeyId })
+      return KeyId
+    },
   }
   const stateOf = async (KeyId: string) => (await client.describeKey({ KeyId })).KeyMetadata!.KeyState
 
   const Tags = [{ TagKey: "a", TagValue: "b" }]
   const alias = () => `alias/${randomBytes(8).toString("hex")}`
+  const row = (answers: string) => answers.split(/ +/) as Answer[]
   // KMS.md A1: answers in the order of STATES, and the state afterwards where it changes
   const table: [
     operation: string,
     call: (KeyId: string) => Promise<unknown>,
-    answers: [Answer, Answer, Answer, Answer],
+    answers: readonly Answer[],
     after: Partial<Record<State, State>>,
   ][] = [
-    ["DescribeKey", (KeyId) => client.describeKey({ KeyId }), ["ok", "ok", "ok", "ok"], {}],
+    ["DescribeKey", (KeyId) => client.describeKey({ KeyId }), row("ok ok ok ok  ok ok ok"), {}],
     [
       "GetParametersForImport",
       (KeyId) => getParameters(client, KeyId, "RSAES_OAEP_SHA_256"),
-      ["ok", "ok", "X", "ok"],
+      row("ok ok X ok  C U R"),
       {},
     ],
     [
       "ImportKeyMaterial",
       (KeyId) => importMaterial(client, KeyId, material),
-      ["ok", "ok", "X", "ok"],
+      row("ok ok X ok  C U R"),
       { Disabled: "Enabled", PendingImport: "Enabled" },
     ],
     [
       "DeleteImportedKeyMaterial",
       (KeyId) => client.deleteImportedKeyMaterial({ KeyId }),
-      ["ok", "ok", "ok", "ok"],
+      row("ok ok ok ok  C U ok"),
       { Enabled: "PendingImport", Disabled: "PendingImport" },
     ],
-    ["EnableKey", (KeyId) => client.enableKey({ KeyId }), ["ok", "ok", "X", "I"], { Disabled: "Enabled" }],
-    ["DisableKey", (KeyId) => client.disableKey({ KeyId }), ["ok", "ok", "X", "I"], { Enabled: "Disabled" }],
-    ["Encrypt", (KeyId) => client.encrypt({ KeyId, Plaintext: material }), ["ok", "D", "X", "I"], {}],
-    ["GenerateDataKey", (KeyId) => client.generateDataKey({ KeyId, KeySpec: "AES_256" }), ["ok", "D", "X", "I"], {}],
-    ["RotateKeyOnDemand", (KeyId) => rotate(KeyId), ["ok", "D", "X", "I"], {}],
-    ["ListKeyRotations", (KeyId) => client.listKeyRotations({ KeyId }), ["ok", "ok", "ok", "ok"], {}],
-    ["GetKeyRotationStatus", (KeyId) => client.getKeyRotationStatus({ KeyId }), ["ok", "ok", "ok", "ok"], {}],
+    ["EnableKey", (KeyId) => client.enableKey({ KeyId }), row("ok ok X I  C U R"), { Disabled: "Enabled" }],
+    ["DisableKey", (KeyId) => client.disableKey({ KeyId }), row("ok ok X I  C U R"), { Enabled: "Disabled" }],
+    ["Encrypt", (KeyId) => client.encrypt({ KeyId, Plaintext: material }), row("ok D X I  C ok R"), {}],
+    ["GenerateDataKey", (KeyId) => client.generateDataKey({ KeyId, KeySpec: "AES_256" }), row("ok D X I  C ok R"), {}],
+    ["RotateKeyOnDemand", (KeyId) => rotate(KeyId), row("ok D X I  C U R"), {}],
+    ["ListKeyRotations", (KeyId) => client.listKeyRotations({ KeyId }), row("ok ok ok ok  ok ok ok"), {}],
+    ["GetKeyRotationStatus", (KeyId) => client.getKeyRotationStatus({ KeyId }), row("ok ok ok ok  ok ok ok"), {}],
     [
       "ScheduleKeyDeletion",
       (KeyId) => client.scheduleKeyDeletion({ KeyId }),
-      ["ok", "ok", "X", "ok"],
-      { Enabled: "PendingDeletion", Disabled: "PendingDeletion", PendingImport: "PendingDeletion" },
+      row("ok ok X ok  ok U R"),
+      {
+        ...{ Enabled: "PendingDeletion", Disabled: "PendingDeletion", PendingImport: "PendingDeletion" },
+        Creating: "PendingDeletion",
+      },
     ],
     [
       "CancelKeyDeletion",
       (KeyId) => client.cancelKeyDeletion({ KeyId }),
-      ["N", "N", "ok", "N"],
-      { PendingDeletion: "Disabled" },
+      row("N N ok N  N N ok"),
+      { PendingDeletion: "Disabled", PendingReplicaDeletion: "Disabled" },
     ],
-    ["TagResource", (KeyId) => client.tagResource({ KeyId, Tags }), ["ok", "ok", "X", "ok"], {}],
-    ["UntagResource", (KeyId) => client.untagResource({ KeyId, TagKeys: ["a"] }), ["ok", "ok", "X", "ok"], {}],
-    ["ListResourceTags", (KeyId) => client.listResourceTags({ KeyId }), ["ok", "ok", "ok", "ok"], {}],
+    ["TagResource", (KeyId) => client.tagResource({ KeyId, Tags }), row("ok ok X ok  ok ok R"), {}],
+    ["UntagResource", (KeyId) => client.untagResource({ KeyId, TagKeys: ["a"] }), row("ok ok X ok  ok ok R"), {}],
+    ["ListResourceTags", (KeyId) => client.listResourceTags({ KeyId }), row("ok ok ok ok  ok ok ok"), {}],
     [
       "UpdateKeyDescription",
       (KeyId) => client.updateKeyDescription({ KeyId, Description: "x" }),
-      ["ok", "ok", "X", "ok"],
+      row("ok ok X ok  ok ok R"),
       {},
     ],
     [
       "CreateAlias",
       (TargetKeyId) => client.createAlias({ TargetKeyId, AliasName: alias() }),
-      ["ok", "ok", "X", "ok"],
+      row("ok ok X ok  ok ok R"),
       {},
     ],
-    ["GetKeyPolicy", (KeyId) => client.getKeyPolicy({ KeyId }), ["ok", "ok", "ok", "ok"], {}],
+    ["GetKeyPolicy", (KeyId) => client.getKeyPolicy({ KeyId }), row("ok ok ok ok  ok ok ok"), {}],
   ]
 
   /** Rotates to staged material where the state lets it be staged. */
@@ -117,8 +165,7 @@ describe("local KMS: key states", () => {
   for (const [operation, call, answers, after] of table) {
     it(operation, async () => {
       for (const [i, state] of STATES.entries()) {
-        const KeyId = await createKey(client)
-        await REACH[state](KeyId)
+        const KeyId = await REACH[state]()
         expect(await stateOf(KeyId)).to.equal(state)
         const refusal = await refusalOf(call(KeyId))
         const [name, message] = ANSWERS[answers[i]!]

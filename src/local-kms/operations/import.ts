@@ -1,4 +1,3 @@
-import { createPublicKey } from "node:crypto"
 import { isWrappingKeySpec } from "../../core/key-spec.js"
 import { GRANT_LIFETIME, openToken, sealToken } from "../import-token.js"
 import { deleteMaterial, importMaterial, isSymmetric } from "../material.js"
@@ -8,6 +7,7 @@ import { recorded } from "../refusal.js"
 import { blob, instant, oneOf, required, text } from "../request.js"
 import { isPrimary, type Key } from "../state.js"
 import { unwrap, WRAPPING_ALGORITHMS, wrappingAllowed } from "../unwrap.js"
+import { spkiOf } from "../wrapping-keys.js"
 
 const YEAR = 365 * 24 * 3600 * 1000
 const KEY_MATERIAL_ID = text({ min: 64, max: 64, pattern: /^[a-f0-9]+$/ })
@@ -30,7 +30,7 @@ export const GetParametersForImport = keyOperation({
     return {
       KeyId: key.arn,
       ImportToken: sealToken(state.secret, grant),
-      PublicKey: createPublicKey(pair.publicKey).export({ format: "der", type: "spki" }),
+      PublicKey: spkiOf(pair),
       ParametersValidTo: expiresAt / 1000,
     }
   },

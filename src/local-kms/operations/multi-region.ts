@@ -30,7 +30,7 @@ export const ReplicateKey = keyOperation({
   },
   run(key, request, { regions, now, replicationTime, spend }) {
     requirePrimary(key)
-    requireState(key, "replicate")
+    requireState(key, "changeSet")
     const region = regions.get(request.ReplicaRegion)
     if (region === undefined || partitionOf(region.name) !== partitionOf(key.region.name)) {
       throw documented.noRegion(request.ReplicaRegion)
@@ -60,11 +60,11 @@ export const UpdatePrimaryRegion = keyOperation({
   request: { PrimaryRegion: REGION_NAME },
   run(key, { PrimaryRegion }, { now, replicationTime }) {
     requirePrimary(key)
-    requireState(key, "replicate")
+    requireState(key, "changeSet")
     if (PrimaryRegion === key.region.name) throw documented.samePrimaryRegion(PrimaryRegion)
     const replica = key.set.keys.get(PrimaryRegion)
     if (replica === undefined || !settleKey(replica, now)) throw documented.noReplica(key.arn, PrimaryRegion)
-    requireState(replica, "replicate")
+    requireState(replica, "changeSet")
     key.set.primaryRegion = PrimaryRegion
     for (const changed of [key, replica]) changed.updatingUntil = now + replicationTime
     return {}

@@ -9,7 +9,7 @@ import { type Holding, isPrimary, type Key, type Material } from "../state.js"
 const MAX_ROTATIONS = 25
 
 export const RotateKeyOnDemand = keyOperation({
-  state: "use",
+  state: "changeSet",
   mutates: true,
   request: {},
   run(key, _, { now, rotationTime }) {
