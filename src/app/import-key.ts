@@ -252,7 +252,7 @@ export async function recordProof(
   proof: Proof,
 ): Promise<Imported> {
   const proven: ImportRecord = { ...record, proof }
-  const updated = { ...entry, ...withImport(entry, proven), importing: null, keyArn: entry.keyArn }
+  const updated = { ...entry, ...withImport(entry, proven), importing: null, withheldAt: null, keyArn: entry.keyArn }
   await deps.inventory.put(updated)
   const { keyMaterialId, validTo } = record
   await deps.custodyLog.append({

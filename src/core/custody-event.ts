@@ -21,6 +21,8 @@ export const CUSTODY_EVENTS = {
   "kms-key.taken": "an existing KMS key was taken",
   "kms-key.replicating": "ReplicateKey is about to be called",
   "kms-key.replicated": "a replica was made",
+  "kms-key.ending": "a KMS key is about to be disabled, enabled or deleted, or to lose its key material",
+  "kms-key.ending-failed": "KMS refused that, or its answer is not known",
   "kms-key.disabled": "a KMS key was disabled",
   "kms-key.enabled": "a KMS key was enabled",
   "kms-key.deletion-scheduled": "the deletion of a KMS key was scheduled",

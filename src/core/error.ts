@@ -137,6 +137,11 @@ const ERROR_ROWS = {
     retry: "never",
     hint: "end the life of the KMS key first, or let its material expire",
   },
+  ERR_LAST_COPY: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "what would be lost has no other copy: give --lose-last-copy as well if that is what you want",
+  },
   ERR_KEY_NOT_EXTRACTABLE: {
     exit: "DATAERR",
     retry: "never",

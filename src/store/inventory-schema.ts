@@ -109,6 +109,7 @@ const plain = z.strictObject({
   earlier: z.array(source).default([]),
   rotating: z.boolean().default(false),
   replicas: z.array(z.strictObject({ region: z.string(), keyArn: z.string().nullable() })).default([]),
+  withheldAt: time.nullable().optional(),
   terms: wishes.nullable().default(null),
   replacement: z.null().default(null),
   former: z.tuple([]).default([]),

@@ -1,0 +1,119 @@
+import { type Ending, ENDINGS } from "../../core/ending.js"
+import { errorOf, KeyferryError } from "../../core/error.js"
+import { rfc3339 } from "../../core/expiry.js"
+import type { Kms } from "../../core/ports.js"
+import type { EndDeps, EndPlan, EndRequest, EndRow, EndStep } from "./plan.js"
+
+/**
+ * Does what was planned and confirmed, one KMS key after the other, each with its intention in the custody log before
+ * and its outcome after. One that fails does not stop the others.
+ *
+ * @throws what the first failed with, where all failed; ERR_LAST_COPY where that was not accepted
+ */
+export async function carryOutEnding(
+  deps: EndDeps,
+  plan: EndPlan,
+  { loseLastCopy }: { readonly loseLastCopy: boolean },
+): Promise<{ readonly rows: readonly EndRow[]; readonly failure: KeyferryError | null }> {
+  const { entry, request } = plan
+  if (plan.lastCopy !== null && !loseLastCopy) {
+    throw new KeyferryError("ERR_LAST_COPY", `that would lose key material for good: ${plan.lastCopy}`, {
+      key: entry.name,
+    })
+  }
+  const rows: EndRow[] = []
+  let failure: KeyferryError | null = null
+  if (request.ending === "delete-material" && plan.steps.some(({ todo }) => todo)) {
+    // first, so that no other run imports it again
+    await deps.inventory.put({ ...entry, withheldAt: rfc3339(deps.clock.now()) })
+  }
+  for (const step of plan.steps) {
+    try {
+      rows.push(await carryOut(deps, plan, step))
+    } catch (error) {
+      const known = errorOf(error, entry.name)
+      if (!(known instanceof KeyferryError)) throw known
+      failure ??= known
+      rows.push({
+        ...rowOf(plan, step),
+        ...{ outcome: "failed", reason: known.code, message: known.message, keyState: null, deletionDate: null },
+      })
+    }
+  }
+  if (failure !== null && rows.every(({ outcome }) => outcome === "failed")) throw failure
+  return { rows, failure }
+}
+
+const rowOf = ({ entry }: EndPlan, { region, keyArn }: EndStep) => ({
+  ...{ name: entry.name, target: entry.target, region, keyArn },
+})
+
+async function carryOut(deps: EndDeps, plan: EndPlan, step: EndStep): Promise<EndRow> {
+  const { request, entry } = plan
+  const kms = await deps.kmsIn(step.region)
+  if (!step.todo) {
+    const message =
+      request.ending === "delete-material" ? "KMS holds no key material of it" : `is ${step.keyState} already`
+    const { deletionDate } = await kms.describeKey(step.keyArn)
+    return {
+      ...rowOf(plan, step),
+      ...{ outcome: "nothing", reason: "ALREADY", message, keyState: step.keyState },
+      deletionDate: deletionDate === null ? null : rfc3339(deletionDate),
+    }
+  }
+  const row = ENDINGS[request.ending]
+  const about = { owner: entry.owner, name: entry.name, target: entry.target, keyArn: step.keyArn }
+  const ids = step.materials.filter((id) => id !== null)
+  const facts = {
+    ...{ operation: request.ending, region: step.region },
+    ...(request.ending === "schedule-deletion" ? { days: request.pendingWindowDays } : {}),
+    ...(ids.length === 0 ? {} : { keyMaterialIds: ids }),
+    ...(plan.lastCopy === null ? {} : { lastCopy: plan.lastCopy }),
+  }
+  await deps.custodyLog.append({ ...about, event: "kms-key.ending", facts })
+  try {
+    await CALLS[request.ending](kms, step, request)
+  } catch (error) {
+    const code = error instanceof KeyferryError ? error.code : "ERR_BUG"
+    await deps.custodyLog.append({ ...about, event: "kms-key.ending-failed", facts: { ...facts, code } })
+    throw error
+  }
+  const { keyState, deletionDate } = await kms.describeKey(step.keyArn)
+  const date = deletionDate === null ? null : rfc3339(deletionDate)
+  await deps.custodyLog.append({
+    ...about,
+    event: row.event,
+    facts: { ...facts, keyState, ...(date === null ? {} : { deletionDate: date }) },
+  })
+  const message = `${step.keyArn} is ${keyState}${date === null ? "" : `, to be deleted at ${date}`}`
+  deps.progress.step(message)
+  return {
+    ...rowOf(plan, step),
+    ...{ outcome: "done", reason: REASONS[request.ending], message, keyState, deletionDate: date },
+  }
+}
+
+const REASONS: Readonly<Record<Ending, string>> = {
+  enable: "ENABLED",
+  disable: "DISABLED",
+  "delete-material": "MATERIAL_DELETED",
+  "schedule-deletion": "DELETION_SCHEDULED",
+}
+
+const CALLS: Readonly<Record<Ending, (kms: Kms, step: EndStep, request: EndRequest) => Promise<void>>> = {
+  enable: (kms, { keyArn }) => kms.enableKey(keyArn),
+  disable: (kms, { keyArn }) => kms.disableKey(keyArn),
+  async "delete-material"(kms, { keyArn, materials }) {
+    for (const id of materials) await kms.deleteImportedKeyMaterial(keyArn, id)
+  },
+  async "schedule-deletion"(kms, { keyArn }, { pendingWindowDays }) {
+    try {
+      await kms.scheduleKeyDeletion(keyArn, pendingWindowDays)
+    } catch (error) {
+      if (!(error instanceof KeyferryError && error.code === "ERR_KMS_OUTCOME_UNKNOWN")) throw error
+      const { keyState } = await kms.describeKey(keyArn)
+      const done: readonly string[] = ENDINGS["schedule-deletion"].done
+      if (!done.includes(keyState)) await kms.scheduleKeyDeletion(keyArn, pendingWindowDays)
+    }
+  },
+}

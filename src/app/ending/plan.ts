@@ -1,0 +1,158 @@
+import { consequencesOf, type EndedKey, type Ending, ENDINGS } from "../../core/ending.js"
+import { KeyferryError } from "../../core/error.js"
+import { rfc3339 } from "../../core/expiry.js"
+import { generationsOf, importOf, type InventoryEntry, keysOf } from "../../core/inventory.js"
+import type { Kms, Token } from "../../core/ports.js"
+import type { Deps } from "../deps.js"
+import { type MadeEntry, madeEntry } from "../find-key.js"
+import { whyLost } from "../last-copy.js"
+
+export type EndDeps = Pick<Deps, "kmsIn" | "inventory" | "vault" | "custodyLog" | "clock" | "progress"> & {
+  /** Null where none is given; then nothing is known of the source keys. */
+  readonly token: Token | null
+}
+
+export interface EndRequest {
+  readonly ending: Ending
+  /** `delete-material`: of which generation; null for all. */
+  readonly generation: number | null
+  /** `schedule-deletion`: 7 to 30. */
+  readonly pendingWindowDays: number
+}
+
+/** One KMS key of the entry, and whether there is anything to do. */
+export interface EndStep extends EndedKey {
+  /** What is to be deleted of it, by ID; null stands for the material of a key without IDs. */
+  readonly materials: readonly (string | null)[]
+  readonly todo: boolean
+}
+
+/** What an ending would do; nothing is changed yet. */
+export interface EndPlan {
+  readonly request: EndRequest
+  readonly entry: MadeEntry
+  readonly steps: readonly EndStep[]
+  readonly consequences: readonly string[]
+  /** Why key material would be lost for good, in words; null where the token or the vault still has it. */
+  readonly lastCopy: string | null
+}
+
+/** One KMS key, as PRODUCT.md section 6 has the rows of many keys. */
+export interface EndRow {
+  readonly name: string
+  readonly target: string
+  readonly region: string
+  readonly keyArn: string
+  readonly outcome: "done" | "nothing" | "failed"
+  readonly reason: string
+  readonly message: string
+  readonly keyState: string | null
+  readonly deletionDate: string | null
+}
+
+const DAY = 24 * 3600 * 1000
+
+/**
+ * Looks at every KMS key of the entry, in all its Regions, and says what the ending would do to it and to whom.
+ *
+ * @throws ERR_KEY_NOT_FOUND, ERR_KMS_KEY_STATE where a key's state does not allow it, and what KMS and token throw
+ */
+export async function planEnding(deps: EndDeps, given: InventoryEntry, request: EndRequest): Promise<EndPlan> {
+  const entry = madeEntry(given)
+  const row = ENDINGS[request.ending]
+  const generations = generationsOf(entry).filter(({ generation }) =>
+    request.generation === null ? true : generation === request.generation,
+  )
+  if (generations.length === 0) {
+    throw new KeyferryError("ERR_KEY_NOT_FOUND", `${entry.name} has no generation ${String(request.generation)}`, {
+      key: entry.name,
+      hint: `it has 0 to ${entry.source.generation}`,
+    })
+  }
+  const steps: EndStep[] = []
+  // a primary goes only once its replicas have gone
+  for (const { region, keyArn } of [...keysOf(entry)].reverse()) {
+    steps.push(await lookAt(deps, await deps.kmsIn(region), { entry, request, keyArn }))
+  }
+  const keys = steps.filter(({ todo }) => todo)
+  const deletesAt = rfc3339(new Date(deps.clock.now().getTime() + request.pendingWindowDays * DAY))
+  const consequences =
+    keys.length === 0
+      ? []
+      : consequencesOf({
+          ...{ ending: request.ending, name: entry.name, keySpec: entry.keySpec, keyUsage: entry.keyUsage, keys },
+          deletionDate: request.ending === "schedule-deletion" ? deletesAt : null,
+          untouched: [...entry.former, ...(entry.replacement === null ? [] : [entry.replacement])].flatMap(
+            ({ keyArn }) => keyArn ?? [],
+          ),
+        })
+  let lastCopy: string | null = null
+  if (row.lastCopy && keys.length > 0) {
+    for (const source of generations) lastCopy ??= await whyLost(deps, entry, source)
+  }
+  return { request, entry, steps, consequences, lastCopy }
+}
+
+async function lookAt(
+  deps: Pick<Deps, "clock">,
+  kms: Kms,
+  { entry, request, keyArn }: { entry: MadeEntry; request: EndRequest; keyArn: string },
+): Promise<EndStep> {
+  const row: { readonly done: readonly string[]; readonly from: readonly string[] } = ENDINGS[request.ending]
+  const { keyState } = await kms.describeKey(keyArn)
+  const base = { keyArn, region: kms.region, keyState }
+  if (row.done.includes(keyState)) return { ...base, aliases: [], materials: [], todo: false }
+  if (!row.from.includes(keyState)) {
+    throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}`, {
+      key: entry.name,
+      hint: STATE_HINTS[keyState] ?? "wait until it has passed, and run again",
+    })
+  }
+  const materials = request.ending === "delete-material" ? await materialsOf(deps, kms, entry, request, base) : []
+  const todo = request.ending !== "delete-material" || materials.length > 0
+  const aliases: string[] = []
+  if (todo) for await (const { alias } of kms.listAliases(keyArn)) aliases.push(alias)
+  return { ...base, aliases, materials, todo }
+}
+
+const STATE_HINTS: Readonly<Record<string, string>> = {
+  PendingDeletion: "nothing works with it any more; aws kms cancel-key-deletion keeps it",
+  PendingReplicaDeletion: "nothing works with it any more; aws kms cancel-key-deletion keeps it",
+  PendingImport: "it has no key material: nothing works with it until `keyferry rewrap` imports it again",
+}
+
+/** What KMS still holds of the generations that are asked for. */
+async function materialsOf(
+  deps: Pick<Deps, "clock">,
+  kms: Kms,
+  entry: MadeEntry,
+  { generation }: EndRequest,
+  { keyArn, keyState }: { readonly keyArn: string; readonly keyState: string },
+): Promise<readonly (string | null)[]> {
+  if (entry.keySpec !== "SYMMETRIC_DEFAULT") return keyState === "PendingImport" ? [] : [null]
+  const { onDemandRotationStartDate } = await kms.keyRotationStatus(keyArn)
+  if (onDemandRotationStartDate !== null) {
+    throw new KeyferryError("ERR_KMS_KEY_STATE", `a rotation of ${keyArn} is in progress`, {
+      key: entry.name,
+      hint: "its key material must not change before that is over: run again in some minutes",
+    })
+  }
+  const now = deps.clock.now()
+  const wanted = generation === null ? null : materialIdOf(entry, generation)
+  const held = (await kms.listKeyRotations(keyArn)).filter(
+    ({ importState, validTo }) => importState === "IMPORTED" && (validTo === null || validTo > now),
+  )
+  return held.map(({ keyMaterialId }) => keyMaterialId).filter((id) => wanted === null || id === wanted)
+}
+
+/** The same in every Region. */
+function materialIdOf(entry: MadeEntry, generation: number): string {
+  for (const { region } of keysOf(entry)) {
+    const id = importOf(entry, generation, region)?.keyMaterialId
+    if (id != null) return id
+  }
+  throw new KeyferryError("ERR_KEY_NOT_FOUND", `the key material ID of generation ${generation} is not known`, {
+    key: entry.name,
+    hint: "leave --generation out to delete the key material of all generations",
+  })
+}

@@ -1,0 +1,34 @@
+import { CUSTODIES } from "../core/custody.js"
+import { KeyferryError } from "../core/error.js"
+import type { InventoryEntry, SourceKeyRecord } from "../core/inventory.js"
+import type { Token } from "../core/ports.js"
+import type { Deps } from "./deps.js"
+import { sameToken } from "../core/token-info.js"
+
+/**
+ * Why a generation's key material could not be imported again if KMS had it no longer, in words; null where the token
+ * or the vault has it. What cannot be looked at counts as lost.
+ */
+export async function whyLost(
+  deps: Pick<Deps, "vault"> & { readonly token: Token | null },
+  entry: Pick<InventoryEntry, "custody" | "token">,
+  source: SourceKeyRecord,
+): Promise<string | null> {
+  const { token } = deps
+  if (!CUSTODIES[entry.custody].reimport) return `a key in custody ${entry.custody} can never be imported again`
+  if (token === null) return "no token is given, so it is not known whether its source key still exists"
+  if (entry.token !== null && !sameToken(entry.token, token.info)) {
+    return `its source key is in the token ${entry.token.label}, and the one given is ${token.info.label}`
+  }
+  try {
+    const found = (await token.findSourceKeys({ id: source.id }))[0]
+    if (found === undefined) return `its source key ${source.label} (${source.id}) is gone`
+    if (found.custody !== "sealed" && found.attributes.extractable !== true) {
+      return `its source key ${source.label} is not extractable any more`
+    }
+    return null
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error
+    return `its source key ${source.label} cannot be used: ${error.message}`
+  }
+}

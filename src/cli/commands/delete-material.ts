@@ -1,0 +1,29 @@
+import { KeyferryError } from "../../core/error.js"
+import { defineCommand } from "../command.js"
+import { CONFIRMED, endKey, KEY_NAME, LAST_COPY, WHICH } from "../end-key.js"
+
+export const deleteMaterial = defineCommand({
+  name: "delete-material",
+  describe:
+    "delete imported key material from KMS, in every Region: nothing works with the KMS key until `rewrap NAME` imports it again",
+  examples: [["$0 delete-material payments --yes", "all generations, without asking"]],
+  names: KEY_NAME,
+  options: {
+    generation: {
+      type: "string",
+      describe: "one generation alone, by number; symmetric keys need all of theirs to work",
+    },
+    ...CONFIRMED,
+    ...LAST_COPY,
+    ...WHICH,
+  },
+  async run(args, surroundings) {
+    const generation = args.generation === undefined ? null : generationOf(args.generation)
+    return await endKey(args, { ending: "delete-material", generation, pendingWindowDays: 0 }, surroundings)
+  },
+})
+
+function generationOf(given: string): number {
+  if (/^\d{1,6}$/.test(given)) return Number(given)
+  throw new KeyferryError("ERR_USAGE", `--generation '${given}' is no number`)
+}
