@@ -17,6 +17,48 @@ export function loggedToken(token: Token, log: Log): Token {
     search: (by) => token.search(by),
     publicKey: (key) => token.publicKey(key),
     mac: (key, message) => token.mac(key, message),
+    findCustodyKeys: (owner) => token.findCustodyKeys(owner),
+    findKeys: (by) => token.findKeys(by),
+    generateCustodyKey: (template) =>
+      timed(
+        () => token.generateCustodyKey(template),
+        ({ id, label, kcv, attributes }, durationMs) =>
+          log.event("custody-key.generated", { id, label, kcv, attributes, durationMs }),
+      ),
+    destroyCustodyKey: (key) =>
+      timed(
+        () => token.destroyCustodyKey(key),
+        () => log.event("custody-key.destroyed", { id: key.id, label: key.label }),
+      ),
+    seal: (key, under) =>
+      timed(
+        () => token.seal(key, under),
+        ({ ciphertext, mechanism }, durationMs) =>
+          log.event("key.sealed", {
+            sourceKeyId: key.id,
+            label: key.label,
+            custodyKey: under.label,
+            mechanism,
+            bytes: ciphertext.length,
+            durationMs,
+          }),
+      ),
+    unseal: (sealed) =>
+      timed(
+        () => token.unseal(sealed),
+        ({ id, label }, durationMs) =>
+          log.event("key.unsealed", { sourceKeyId: id, label, custodyKey: sealed.custodyKey.label, durationMs }),
+      ),
+    lock: (key) =>
+      timed(
+        () => token.lock(key),
+        ({ id, label, attributes }) => log.event("key.locked", { sourceKeyId: id, label, attributes }),
+      ),
+    relabel: (key, to) =>
+      timed(
+        () => token.relabel(key, to),
+        ({ id, label }) => log.event("key.relabelled", { sourceKeyId: id, label, before: key.label }),
+      ),
     generateSourceKey: (template) =>
       timed(
         () => token.generateSourceKey(template),

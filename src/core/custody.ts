@@ -42,17 +42,24 @@ export interface CustodyVerdict {
   readonly reason: string
 }
 
-/** The facts each custody needs; `token` and `session` keep an extractable key and so promise only its secrecy. */
+/** Whether the token can seal and unseal keys of one spec, and whether it then keeps what `sealed` promises. */
+export interface SealingVerdict {
+  /** A key of the spec was sealed, unsealed, wrapped and opened outside the token: exact, and CKA_SENSITIVE throughout. */
+  readonly possible: boolean
+  /** Besides, what the facts say of a custody key holds: it never leaves. */
+  readonly enforced: boolean
+  /** `CKM_…` of the RFC 5649 that passed; null if none did. */
+  readonly mechanism: string | null
+  /** In words: what is wrong, or that nothing is. */
+  readonly reason: string
+}
+
+/** The facts each custody needs, `sealed` for its custody key; `token` and `session` keep an extractable key and so promise only its secrecy. */
 const NEEDS: Readonly<Record<Custody, readonly EnforcementFact[]>> = {
-  sealed: ["sensitiveOneWay", "extractableFalseRefusesWrap", "extractableOneWay"],
+  sealed: ["sensitiveOneWay", "tokenObjectsKept", "extractableFalseRefusesWrap", "extractableOneWay"],
   token: ["sensitiveOneWay", "tokenObjectsKept"],
   locked: ["sensitiveOneWay", "tokenObjectsKept", "extractableFalseRefusesWrap", "extractableOneWay"],
   session: ["sensitiveOneWay"],
-}
-
-/** What a custody needs besides and this version does not probe, as it does not offer it either. */
-const UNPROBED: Readonly<Partial<Record<Custody, string>>> = {
-  sealed: "whether the token seals and unseals every length exactly and keeps CKA_SENSITIVE then",
 }
 
 /** In words, to follow "the token": what it does instead, and what it could not be asked about. */
@@ -100,20 +107,21 @@ export function shortcomings(
     })
 }
 
-/** Judges every custody by what probing showed. */
+/** Judges every custody by what probing showed; `sealed` besides wants a {@link SealingVerdict} of the key spec. */
 export function judgeCustodies(facts: EnforcementFacts): readonly CustodyVerdict[] {
   return CUSTODY_NAMES.map((custody) => {
     const broken = shortcomings(facts, NEEDS[custody])
     if (broken.length > 0) return { custody, enforced: false, reason: `the token ${broken.join(", ")}` }
-    const unprobed = UNPROBED[custody]
-    if (unprobed !== undefined) {
-      return { custody, enforced: false, reason: `not offered in this version, which does not probe ${unprobed}` }
-    }
-    const reason = CUSTODIES[custody].available
-      ? "probed with throw-away keys"
-      : "the token keeps what it needs; not offered in this version"
-    return { custody, enforced: true, reason }
+    return { custody, enforced: true, reason: "probed with throw-away keys" }
   })
+}
+
+/** Joins what was seen of sealing a key spec with what the token enforces. */
+export function judgeSealing(facts: EnforcementFacts, sealing: Omit<SealingVerdict, "enforced">): SealingVerdict {
+  const broken = shortcomings(facts, NEEDS.sealed)
+  const enforced = sealing.possible && broken.length === 0
+  const reason = sealing.possible && !enforced ? `the token ${broken.join(", ")}` : sealing.reason
+  return { ...sealing, enforced, reason }
 }
 
 /** An attribute that is not what custody asks for. */
@@ -124,25 +132,34 @@ export interface AttributeFinding {
 }
 
 const EXPECTED: Readonly<Record<Custody, Partial<Readonly<Record<keyof KeyAttributes, boolean>>>>> = {
-  sealed: { token: false, sensitive: true, extractable: true },
+  sealed: { token: false, private: true, sensitive: true, extractable: true },
   token: { token: true, private: true, sensitive: true, extractable: true },
   locked: { token: true, private: true, sensitive: true, extractable: false },
   session: { token: false, private: true, sensitive: true, extractable: true },
 }
 
+/** What `localUse` of a locked key lets the token do with it. */
+export type LocalUsage = "encrypt" | "decrypt" | "sign" | "verify" | "derive"
+
 const NO_USAGE = { encrypt: false, decrypt: false, verify: false, wrap: false, unwrap: false, derive: false } as const
 
 /**
  * Compares a key's attributes, as read back, with what its custody asks for. `signs` is true for an HMAC source key,
- * whose proof is a MAC. An attribute that does not apply to the key's class and reads null passes; CKA_SENSITIVE,
+ * whose proof is a MAC; `localUse` names what else the key may do. An attribute that does not apply to the key's class and reads null passes; CKA_SENSITIVE,
  * CKA_EXTRACTABLE and CKA_TOKEN never do.
  */
 export function assessAttributes(
   attributes: KeyAttributes,
   custody: Custody,
   signs: boolean,
+  localUse: readonly LocalUsage[] = [],
 ): readonly AttributeFinding[] {
-  const expected: Partial<Record<keyof KeyAttributes, boolean>> = { ...NO_USAGE, sign: signs, ...EXPECTED[custody] }
+  const expected: Partial<Record<keyof KeyAttributes, boolean>> = {
+    ...NO_USAGE,
+    sign: signs,
+    ...Object.fromEntries(localUse.map((usage) => [usage, true])),
+    ...EXPECTED[custody],
+  }
   return (Object.entries(expected) as [keyof KeyAttributes, boolean][]).flatMap(([attribute, value]) => {
     const actual = attributes[attribute] as boolean | null
     const passes = actual === value || (actual === null && !(attribute in EXPECTED[custody]))

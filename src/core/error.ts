@@ -147,6 +147,16 @@ const ERROR_ROWS = {
     retry: "never",
     hint: "CKA_EXTRACTABLE is one-way: generate a new source key",
   },
+  ERR_CUSTODY_KEY_MISSING: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "restore the custody key from the token's backup: without it no sealed key can be imported again",
+  },
+  ERR_SEALED_UNREADABLE: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "restore the vault file or the token from a backup; `keyferry doctor` names every key that is touched",
+  },
   ERR_KEY_ATTRIBUTES: {
     exit: "DATAERR",
     retry: "never",

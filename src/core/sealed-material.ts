@@ -23,6 +23,19 @@ export interface CustodyKey {
   readonly unwrapTemplate: boolean
 }
 
+const LABEL = /^keyferry\/custody\/([^/]+)\/(0|[1-9]\d*)$/
+
+/** `keyferry/custody/<owner>/<number>` */
+export function custodyLabelOf({ owner, number }: { readonly owner: string; readonly number: number }): string {
+  return `keyferry/custody/${owner}/${number}`
+}
+
+/** Reads a custody key's label back; undefined for any other label. */
+export function custodyIdentityOf(label: string): { readonly owner: string; readonly number: number } | undefined {
+  const [, owner, number] = LABEL.exec(label) ?? []
+  return owner === undefined || number === undefined ? undefined : { owner, number: Number(number) }
+}
+
 /** A custody key that is to be made. */
 export interface CustodyKeyTemplate {
   readonly id: string

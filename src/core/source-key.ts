@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
-import type { KeySpec } from "./key-spec.js"
-import type { Custody } from "./custody.js"
+import { KEY_SPECS, type KeyFamily, type KeySpec, type KeyUsage } from "./key-spec.js"
+import type { Custody, LocalUsage } from "./custody.js"
 import type { KeyAttributes } from "./key-attributes.js"
 
 /** A source key in the token. It holds a reference and facts, never bytes of the key. */
@@ -27,6 +27,32 @@ export interface SourceKeyTemplate {
   readonly custody: Custody
   /** CKA_WRAP_WITH_TRUSTED */
   readonly wrapWithTrusted: boolean
+  /** Whether a `locked` key may also be used in the token, as its key usage says; other custodies never may. */
+  readonly localUse?: boolean
+  /** What `localUse` allows; the first usage of the key spec unless given. */
+  readonly keyUsage?: KeyUsage
+  /** Whether objects with another CKA_ID may carry the label already (`replace`). */
+  readonly shareLabel?: boolean
+}
+
+/** What the key object itself does for each key usage; the public half does the rest. */
+const LOCAL_USAGES: Readonly<Record<"secret" | "pair", Readonly<Record<KeyUsage, readonly LocalUsage[]>>>> = {
+  secret: {
+    ENCRYPT_DECRYPT: ["encrypt", "decrypt"],
+    GENERATE_VERIFY_MAC: ["sign", "verify"],
+    SIGN_VERIFY: [],
+    KEY_AGREEMENT: [],
+  },
+  pair: { ENCRYPT_DECRYPT: ["decrypt"], SIGN_VERIFY: ["sign"], KEY_AGREEMENT: ["derive"], GENERATE_VERIFY_MAC: [] },
+}
+const SECRET_FAMILIES: readonly KeyFamily[] = ["aes", "hmac"]
+
+/** Usages that a locked key has for local use; the first key usage of the spec unless one is given. */
+export function localUsages(keySpec: KeySpec, keyUsage?: KeyUsage): readonly LocalUsage[] {
+  const { family, usages } = KEY_SPECS[keySpec]
+  const usage = keyUsage ?? usages[0]
+  if (usage === undefined) return []
+  return LOCAL_USAGES[SECRET_FAMILIES.includes(family) ? "secret" : "pair"][usage]
 }
 
 /** Who a source key is: owner (the manifest's `id`), name and generation, written into its label. */
@@ -37,7 +63,8 @@ export interface SourceKeyIdentity {
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
-const LABEL = /^keyferry\/([^/]+)\/([^/]+)\/(0|[1-9]\d*)$/
+/** `keyferry/custody/…` is how custody keys are labelled, so no owner has that name. */
+const LABEL = /^keyferry\/(?!custody\/)([^/]+)\/([^/]+)\/(0|[1-9]\d*)$/
 
 /** Whether the text can name a key or an owner: 1 to 63 of letters, digits, `.`, `_`, `-`, not starting with a sign. */
 export function isName(text: string): boolean {

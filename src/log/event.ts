@@ -34,6 +34,12 @@ export const EVENTS = {
   "custody.probed": { level: "debug", fields: ["custody", "enforced", "reason", "cached"] },
   "key.generated": { level: "info", fields: ["name", "sourceKeyId", "label", "keySpec", "custody", "durationMs"] },
   "key.destroyed": { level: "info", fields: ["name", "sourceKeyId", "label"] },
+  "key.sealed": { level: "info", fields: ["sourceKeyId", "label", "custodyKey", "mechanism", "bytes", "durationMs"] },
+  "key.unsealed": { level: "debug", fields: ["sourceKeyId", "label", "custodyKey", "durationMs"] },
+  "key.locked": { level: "info", fields: ["sourceKeyId", "label", "attributes"] },
+  "key.relabelled": { level: "info", fields: ["sourceKeyId", "label", "before"] },
+  "custody-key.generated": { level: "info", fields: ["id", "label", "kcv", "attributes", "durationMs"] },
+  "custody-key.destroyed": { level: "info", fields: ["id", "label"] },
   "key.created": { level: "info", fields: ["name", "target", "keyArn", "keySpec", "keyUsage", "requestId"] },
   "key.wrapped": {
     level: "debug",

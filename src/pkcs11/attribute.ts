@@ -36,6 +36,10 @@ export const CKA = {
   ecParams: pkcs11js.CKA_EC_PARAMS,
   ecPoint: pkcs11js.CKA_EC_POINT,
   checkValue: pkcs11js.CKA_CHECK_VALUE,
+  allowedMechanisms: pkcs11js.CKA_ALLOWED_MECHANISMS,
+  unwrapTemplate: pkcs11js.CKA_UNWRAP_TEMPLATE,
+  /** CKA_NSS_DB of NSS' pkcs11n.h: the point that softokn wants beside an EC private key that comes in. */
+  nssDb: 0xd5a0db00,
 } as const
 
 export type AttributeName = keyof typeof CKA

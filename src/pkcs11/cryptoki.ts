@@ -47,6 +47,23 @@ export async function wrapKey(session: Session, mechanism: Mechanism, under: Han
   }
 }
 
+/** The session keeps the ciphertext while the call runs: pkcs11js does not (2.1.7). */
+export async function unwrapKey(
+  session: Session,
+  mechanism: Mechanism,
+  under: Handle,
+  wrapped: Uint8Array,
+  template: Template,
+): Promise<Handle> {
+  const input = session.result.subarray(0, wrapped.length)
+  input.set(wrapped)
+  try {
+    return await session.lib.C_UnwrapKeyAsync(session.handle, mechanism, under, input, template)
+  } catch (error) {
+    throw tokenError("C_UnwrapKey", error)
+  }
+}
+
 /** One-part C_Sign. Synchronous: the asynchronous one does not keep `message` from being collected (pkcs11js 2.1.7). */
 export function sign(session: Session, mechanism: Mechanism, key: Handle, message: Buffer): Buffer {
   attempt("C_SignInit", () => session.lib.C_SignInit(session.handle, mechanism, key))

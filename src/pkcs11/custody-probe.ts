@@ -19,7 +19,7 @@ import type { SessionPool } from "./session.js"
 import type { StoreGate } from "./store-gate.js"
 import { SECRET_USAGES, stated } from "./template.js"
 import { PROBED_SPECS, probeTokenObject } from "./token-object-probe.js"
-import { type WrapContext, type WrapPlan, wrapUnder } from "./wrap.js"
+import { plansOf, type WrapContext, type WrapPlan, wrapUnder } from "./wrap.js"
 
 type Own = (object: Handle) => Handle
 type Fact = boolean | null
@@ -81,8 +81,9 @@ async function workingPlan(
   algorithms: readonly WrappingAlgorithm[],
 ): Promise<WrapPlan | undefined> {
   for (const algorithm of algorithms) {
-    const kwps = algorithm.startsWith("RSAES") ? [null] : probe.context.profile.kwp
-    for (const kwp of kwps) if (await wraps(probe, control, { algorithm, kwp })) return { algorithm, kwp }
+    for (const plan of plansOf(algorithm, probe.context.profile)) {
+      if (await wraps(probe, control, plan)) return plan
+    }
   }
   return undefined
 }

@@ -1,7 +1,7 @@
-import { assessAttributes, findingsText } from "../core/custody.js"
+import { assessAttributes, findingsText, type LocalUsage } from "../core/custody.js"
 import { KeyferryError } from "../core/error.js"
 import { KEY_SPECS, type KeySpec } from "../core/key-spec.js"
-import type { SourceKeyTemplate } from "../core/source-key.js"
+import { localUsages, type SourceKeyTemplate } from "../core/source-key.js"
 import { template } from "./attribute.js"
 import { destroyObject, findObjects, generateKey, generateKeyPair, type Handle, type Session } from "./cryptoki.js"
 import { ckrOf, restate } from "./error.js"
@@ -81,17 +81,21 @@ function newKeyOf(wanted: SourceKeyTemplate): NewKey {
     keySpec: wanted.keySpec,
     id: Buffer.from(wanted.id, "hex"),
     label: wanted.label,
-    token: wanted.custody === "token",
+    token: wanted.custody !== "session",
     extractable: true,
     wrapWithTrusted: wanted.wrapWithTrusted,
-    usages: KEY_SPECS[wanted.keySpec].mac ? ["sign"] : [],
+    usages: [...new Set([...(KEY_SPECS[wanted.keySpec].mac ? (["sign"] as const) : []), ...localUseOf(wanted)])],
   }
 }
 
-function assertFree(session: Session, { id, label }: SourceKeyTemplate): void {
+function localUseOf({ custody, localUse = false, keySpec, keyUsage }: SourceKeyTemplate): readonly LocalUsage[] {
+  return custody === "locked" && localUse ? localUsages(keySpec, keyUsage) : []
+}
+
+function assertFree(session: Session, { id, label, shareLabel = false }: SourceKeyTemplate): void {
   const taken = (what: string): KeyferryError =>
     new KeyferryError("ERR_NAME_TAKEN", `the token already holds an object with this ${what}`, { key: label })
-  if (findObjects(session, template({ label })).length > 0) throw taken("label")
+  if (!shareLabel && findObjects(session, template({ label })).length > 0) throw taken("label")
   if (findObjects(session, template({ id: Buffer.from(id, "hex") })).length > 0) throw taken("CKA_ID")
 }
 
@@ -105,7 +109,9 @@ function readBack(
   const facts = reader.read(session, object, kind)
   const key = describeKey(facts, publicHalf && publicKeyOf(session, publicHalf, wanted.keySpec))
   const signs = KEY_SPECS[wanted.keySpec].mac !== undefined
-  const deviations = assessAttributes(facts.attributes, wanted.custody, signs)
+  // locking comes after the import
+  const custody = wanted.custody === "locked" ? "token" : wanted.custody
+  const deviations = assessAttributes(facts.attributes, custody, signs, localUseOf(wanted))
   const findings = [
     deviations.length === 0 ? [] : findingsText(deviations),
     wanted.wrapWithTrusted && facts.attributes.wrapWithTrusted !== true ? "CKA_WRAP_WITH_TRUSTED is not kept" : [],

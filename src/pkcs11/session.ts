@@ -20,8 +20,8 @@ const SPOILED: ReadonlySet<string> = new Set([
 
 /** What a borrower may say of the session. */
 export interface Loan {
-  /** Keeps the session, and so the objects made in it, until the pool is disposed. */
-  pin(): void
+  /** Keeps the session, and so the objects made in it, until what is returned is called or the pool is disposed. */
+  pin(): () => void
   /** Has the session closed on return, for one who went on after failures in it. */
   spoil(): void
 }
@@ -29,8 +29,8 @@ export interface Loan {
 interface Open {
   readonly session: Session
   readonly graphene: GrapheneSession
-  /** Holds session objects that are to outlive the loan; closing it would destroy them. */
-  pinned: boolean
+  /** How many session objects it holds that are to outlive the loan; closing it would destroy them. */
+  pins: number
 }
 
 export function openSession(slot: Slot): GrapheneSession {
@@ -64,7 +64,7 @@ export class SessionPool implements Disposable {
     const open = await this.#take()
     let spoiled = false
     try {
-      return await use(open.session, { pin: () => (open.pinned = true), spoil: () => (spoiled = true) })
+      return await use(open.session, { pin: () => pinned(open), spoil: () => (spoiled = true) })
     } catch (error) {
       spoiled ||= SPOILED.has(ckrOf(error) ?? "")
       throw error
@@ -115,7 +115,7 @@ export class SessionPool implements Disposable {
 
   #giveBack(open: Open, spoiled: boolean): void {
     const next = this.#waiting.shift()
-    if (spoiled && open.graphene !== this.#anchor && !(open.pinned && alive(open))) {
+    if (spoiled && open.graphene !== this.#anchor && !(open.pins > 0 && alive(open))) {
       close(open.graphene)
       this.#lent--
       next?.(null)
@@ -130,7 +130,16 @@ export class SessionPool implements Disposable {
 
   #opened(graphene: GrapheneSession): Open {
     const session = { lib: this.#slot.lib, handle: graphene.handle, result: Buffer.alloc(RESULT_BYTES) }
-    return { session, graphene, pinned: false }
+    return { session, graphene, pins: 0 }
+  }
+}
+
+function pinned(open: Open): () => void {
+  open.pins++
+  let held = true
+  return () => {
+    if (held) open.pins--
+    held = false
   }
 }
 

@@ -4,6 +4,7 @@ import { KeyferryError } from "../core/error.js"
 import { isAsymmetric, KEY_SPEC_NAMES, KEY_SPECS, type KeySpec } from "../core/key-spec.js"
 import type { StrayObject } from "../core/ports.js"
 import { identityOf, type SourceKey } from "../core/source-key.js"
+import { custodyIdentityOf } from "../core/sealed-material.js"
 import type { KeyAttributes } from "../core/key-attributes.js"
 import { sha256 } from "../core/wrapping-key.js"
 import { type AttributeReader, CKA, type KeyObjectFacts, template, ulongOf } from "./attribute.js"
@@ -40,10 +41,12 @@ export function findSourceKeys(
   session: Session,
   reader: AttributeReader,
   by: SearchTerms,
+  { anyLabel = false }: { readonly anyLabel?: boolean } = {},
 ): { readonly keys: readonly FoundKey[]; readonly strays: readonly StrayObject[] } {
   const groups = new Map<string, Candidate[]>()
   for (const candidate of candidates(session, by)) {
-    if (identityOf(candidate.label) === undefined) continue
+    if (!anyLabel && identityOf(candidate.label) === undefined) continue
+    if (custodyIdentityOf(candidate.label) !== undefined) continue
     const name = `${candidate.id} ${candidate.label}`
     groups.set(name, [...(groups.get(name) ?? []), candidate])
   }

@@ -1,4 +1,5 @@
 import pkcs11js from "pkcs11js"
+import type { LocalUsage } from "../core/custody.js"
 import { KEY_SPECS, type KeySpec } from "../core/key-spec.js"
 import { type AttributeName, KEY_TYPES, template } from "./attribute.js"
 import type { Template } from "./cryptoki.js"
@@ -16,7 +17,7 @@ export interface NewKey {
   /** Stated only when true: openCryptoki 3.8.1 does not know the attribute, even as false. */
   readonly wrapWithTrusted: boolean
   /** The usages that are true; every other one is stated as false, since tokens default them to true. */
-  readonly usages: readonly ("encrypt" | "sign")[]
+  readonly usages: readonly LocalUsage[]
 }
 
 export interface KeyGeneration {
@@ -29,8 +30,8 @@ export interface KeyGeneration {
 
 const PUBLIC_EXPONENT = Buffer.from([1, 0, 1])
 export const SECRET_USAGES = ["encrypt", "decrypt", "sign", "verify", "wrap", "unwrap", "derive"] as const
-const PRIVATE_USAGES = ["decrypt", "sign", "signRecover", "unwrap", "derive"] as const
-const PUBLIC_USAGES = ["encrypt", "verify", "verifyRecover", "wrap", "derive"] as const
+export const PRIVATE_USAGES = ["decrypt", "sign", "signRecover", "unwrap", "derive"] as const
+export const PUBLIC_USAGES = ["encrypt", "verify", "verifyRecover", "wrap", "derive"] as const
 
 /** Every one of the usages but those that the token does not know, true where allowed. */
 export function stated(
@@ -71,10 +72,16 @@ export function generationOf(key: NewKey, profile: TokenProfile): KeyGeneration 
       ...common,
       class: pkcs11js.CKO_PUBLIC_KEY,
       private: false,
-      ...stated(PUBLIC_USAGES, profile.publicHalfUsages, profile.unknownUsages),
+      ...stated(PUBLIC_USAGES, [...profile.publicHalfUsages, ...publicUsages(key.usages)], profile.unknownUsages),
       ...parameters,
     }),
   }
+}
+
+/** What the public half does of what its private half is used for. */
+function publicUsages(usages: readonly LocalUsage[]): readonly LocalUsage[] {
+  const other: Readonly<Partial<Record<LocalUsage, LocalUsage>>> = { decrypt: "encrypt", sign: "verify" }
+  return usages.flatMap((usage) => other[usage] ?? [])
 }
 
 /** A public RSA key as a session object that may wrap and nothing else. */

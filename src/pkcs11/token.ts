@@ -1,9 +1,10 @@
 import type { Session as GrapheneSession } from "graphene-pk11"
-import { CUSTODIES, type CustodyVerdict, type EnforcementFacts } from "../core/custody.js"
-import { type ErrorCode, KeyferryError } from "../core/error.js"
-import { KEY_SPECS } from "../core/key-spec.js"
+import { KeyferryError } from "../core/error.js"
+import { KEY_SPECS, type KeySpec } from "../core/key-spec.js"
 import type {
+  CustodyProbe,
   PinProvider,
+  SealedBytes,
   SearchResult,
   Token,
   VerdictCache,
@@ -11,18 +12,21 @@ import type {
   WrappedKeyMaterial,
   WrapRequest,
 } from "../core/ports.js"
+import type { CustodyKey, CustodyKeyTemplate, SealedMaterial } from "../core/sealed-material.js"
 import type { TokenInfo } from "../core/token-info.js"
 import type { SourceKey, SourceKeyTemplate } from "../core/source-key.js"
 import type { TokenUri } from "../core/token-uri.js"
 import type { WrappingKey } from "../core/wrapping-key.js"
 import { AttributeReader } from "./attribute.js"
 import { destroyObject, type Session, sign } from "./cryptoki.js"
-import { ckrOf, restate } from "./error.js"
+import { Custodian } from "./custodian.js"
+import { restate } from "./error.js"
 import { generateSourceKey } from "./generation.js"
 import { HandleCache } from "./handle-cache.js"
 import { openModule } from "./inspect.js"
+import { lockKey, relabelKey } from "./key-change.js"
 import { login, pinState } from "./login.js"
-import { isMechanismName, type MechanismName, MECHANISMS } from "./mechanism.js"
+import { isMechanismName, MECHANISMS } from "./mechanism.js"
 import { chooseToken, type Pkcs11Module, type TokenSlot } from "./module.js"
 import type { TokenProfile } from "./profile/profile.js"
 import { profileOf } from "./profile/profiles.js"
@@ -31,7 +35,7 @@ import { close, openSession, SessionPool } from "./session.js"
 import { findSourceKeys, type FoundKey, objectsOf, type SearchTerms } from "./source-key.js"
 import { StoreGate } from "./store-gate.js"
 import { Verdicts } from "./verdicts.js"
-import { type WrapContext, wrapUnder } from "./wrap.js"
+import { type WrapContext, wrapFailure, type WrapPlan, wrapUnder } from "./wrap.js"
 
 export interface TokenOptions {
   readonly uri: TokenUri
@@ -76,6 +80,7 @@ class Pkcs11Token implements Token {
   readonly #gate: StoreGate
   readonly #handles = new HandleCache()
   readonly #verdicts: Verdicts
+  readonly #custodian: Custodian
 
   constructor(module: Pkcs11Module, chosen: TokenSlot, anchor: GrapheneSession, options: TokenOptions) {
     const profile = options.profile ?? profileOf(chosen.info)
@@ -85,6 +90,7 @@ class Pkcs11Token implements Token {
     this.#gate = new StoreGate(profile.serialStore)
     this.#context = { profile, reader: new AttributeReader() }
     this.#verdicts = new Verdicts(this.#pool, this.#gate, this.#context, options.cache, module.path, chosen)
+    this.#custodian = new Custodian(this.#pool, this.#gate, this.#context, this.#handles, this.#verdicts)
   }
 
   search(by: SearchTerms = {}): Promise<SearchResult> {
@@ -100,16 +106,15 @@ class Pkcs11Token implements Token {
   }
 
   async generateSourceKey(template: SourceKeyTemplate): Promise<SourceKey> {
-    if (!CUSTODIES[template.custody].available) {
-      throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${template.custody} is not offered in this version`)
+    if (template.custody === "sealed") {
+      throw new KeyferryError("ERR_BUG", "custody sealed is no custody of an object: a session key is sealed")
     }
     return this.#pool.withSession(async (session, loan) => {
       const stored = template.custody !== "session"
       const make = (): Promise<FoundKey> => generateSourceKey(session, template, this.#context)
       const found = await (stored ? this.#gate.create(make) : this.#gate.search(make))
       // a session object dies with the session that made it
-      if (template.custody === "session") loan.pin()
-      this.#handles.putOwn(found)
+      this.#handles.putOwn(found, template.custody === "session" ? loan.pin() : undefined)
       return found.key
     })
   }
@@ -133,13 +138,49 @@ class Pkcs11Token implements Token {
   }
 
   probeCustody(
-    options: { readonly fresh?: boolean } = {},
-  ): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }> {
-    return this.#verdicts.probeCustody(options.fresh ?? false)
+    options: { readonly fresh?: boolean; readonly keySpecs?: readonly KeySpec[] } = {},
+  ): Promise<CustodyProbe> {
+    return this.#verdicts.probeCustody(options.fresh ?? false, options.keySpecs ?? [])
+  }
+
+  findCustodyKeys(owner: string): Promise<readonly CustodyKey[]> {
+    return this.#custodian.find(owner)
+  }
+
+  generateCustodyKey(template: CustodyKeyTemplate): Promise<CustodyKey> {
+    return this.#custodian.generate(template)
+  }
+
+  destroyCustodyKey(key: Pick<CustodyKey, "id" | "label">): Promise<void> {
+    return this.#custodian.destroy(key)
+  }
+
+  seal(key: SourceKey, under: Pick<CustodyKey, "id" | "label">): Promise<SealedBytes> {
+    return this.#custodian.seal(key, under)
+  }
+
+  unseal(sealed: SealedMaterial): Promise<SourceKey> {
+    return this.#custodian.unseal(sealed)
+  }
+
+  lock(key: SourceKey): Promise<SourceKey> {
+    return this.#change((session) => lockKey(session, key, this.#context, this.#handles))
+  }
+
+  async findKeys(by: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]> {
+    return await this.#search((session) => {
+      const { keys } = findSourceKeys(session, this.#context.reader, by, { anyLabel: true })
+      for (const found of keys) this.#handles.put(found)
+      return keys.map(({ key }) => key)
+    })
+  }
+
+  relabel(key: SourceKey, to: { readonly id: string; readonly label: string }): Promise<SourceKey> {
+    return this.#change((session) => relabelKey(session, key, to, this.#context, this.#handles))
   }
 
   async wrap(key: SourceKey, under: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
-    const plan = { algorithm: capability.wrappingAlgorithm, kwp: kwpOf(capability) }
+    const plan = planOf(capability)
     return this.#pool.withSession(async (session) => {
       const { object } = await this.#gate.search(() => this.#handles.locate(session, key))
       try {
@@ -147,12 +188,12 @@ class Pkcs11Token implements Token {
         return {
           bytes,
           wrappingAlgorithm: capability.wrappingAlgorithm,
-          wrapPath: plan.kwp === null ? "oaep" : "composed",
+          wrapPath: plan.path,
           mechanisms: capability.mechanisms,
           wrappingKeyFingerprint: under.fingerprint,
         }
       } catch (error) {
-        throw wrapFailure(error, key)
+        throw wrapFailure(error, key.label)
       }
     })
   }
@@ -180,31 +221,26 @@ class Pkcs11Token implements Token {
     return this.#pool.withSession((session) => this.#gate.search(() => use(session)))
   }
 
+  /** Runs what changes a stored key. */
+  async #change(change: (session: Session) => FoundKey): Promise<SourceKey> {
+    const found = await this.#pool.withSession((session) => this.#gate.create(() => change(session)))
+    this.#handles.put(found)
+    return found.key
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.drain()
     this.#module[Symbol.dispose]()
   }
 }
 
-/** The RFC 5649 mechanism that the self-test proved; null for plain OAEP. */
-function kwpOf({ usable, wrapPath, mechanisms, keySpec, wrappingAlgorithm }: WrapCapability): MechanismName | null {
+/** The path that the self-test proved. */
+function planOf(capability: WrapCapability): WrapPlan {
+  const { usable, wrapPath, mechanisms, keySpec, wrappingAlgorithm: algorithm } = capability
   const [first = ""] = mechanisms
-  if (usable && wrapPath === "oaep") return null
-  if (usable && wrapPath === "composed" && isMechanismName(first)) return first
-  throw new KeyferryError("ERR_BUG", `${wrappingAlgorithm} was not proven for ${keySpec}, and was to be used`)
-}
-
-function wrapFailure(error: unknown, key: SourceKey): unknown {
-  if (!(error instanceof KeyferryError)) return error
-  const [code, message] = WRAP_FAILURES[ckrOf(error) ?? ""] ?? [error.code, error.message]
-  return restate(error, code, message, key.label)
-}
-
-/** What an answer to C_WrapKey says of the source key. */
-const WRAP_FAILURES: Readonly<Record<string, readonly [code: ErrorCode, message: string]>> = {
-  CKR_KEY_UNEXTRACTABLE: ["ERR_KEY_NOT_EXTRACTABLE", "the source key's CKA_EXTRACTABLE is false"],
-  CKR_KEY_HANDLE_INVALID: ["ERR_KEY_NOT_FOUND", "the source key is in the token no longer"],
-  CKR_OBJECT_HANDLE_INVALID: ["ERR_KEY_NOT_FOUND", "the source key is in the token no longer"],
+  if (usable && (wrapPath === "oaep" || wrapPath === "native")) return { algorithm, path: wrapPath, kwp: null }
+  if (usable && wrapPath === "composed" && isMechanismName(first)) return { algorithm, path: wrapPath, kwp: first }
+  throw new KeyferryError("ERR_BUG", `${algorithm} was not proven for ${keySpec}, and was to be used`)
 }
 
 /** Sessions to lend besides the anchor: what is wanted, or what CK_TOKEN_INFO leaves. */

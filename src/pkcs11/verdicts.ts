@@ -1,17 +1,26 @@
 import { createHash } from "node:crypto"
-import { type CustodyVerdict, ENFORCEMENT_FACTS, type EnforcementFacts, judgeCustodies } from "../core/custody.js"
-import type { VerdictCache, WrapCapability, WrapRequest } from "../core/ports.js"
+import {
+  ENFORCEMENT_FACTS,
+  type EnforcementFacts,
+  judgeCustodies,
+  judgeSealing,
+  type SealingVerdict,
+} from "../core/custody.js"
+import type { KeySpec } from "../core/key-spec.js"
+import type { CustodyProbe, VerdictCache, WrapCapability, WrapRequest } from "../core/ports.js"
+import { CUSTODY_KEY_FEATURES, type CustodyKeyFeatures } from "./custody-key.js"
 import { attempt } from "./error.js"
-import { isMechanismName } from "./mechanism.js"
+import { isMechanismName, type MechanismName } from "./mechanism.js"
 import { moduleDigest, type TokenSlot } from "./module.js"
 import { profileDigest } from "./profile/profiles.js"
 import type { Verdict } from "./self-test/self-test.js"
+import type { SealingFinding } from "./sealing-probe.js"
 import type { SessionPool } from "./session.js"
 import type { StoreGate } from "./store-gate.js"
 import type { WrapContext } from "./wrap.js"
 
 /** Raised when the self-test or the custody probe tests something new, so that what was cached before is void. */
-const SELF_TEST_VERSION = 2
+const SELF_TEST_VERSION = 3
 
 type Remembered = Pick<WrapCapability, "wrapPath" | "mechanisms" | "usable" | "reason">
 
@@ -19,9 +28,18 @@ type Remembered = Pick<WrapCapability, "wrapPath" | "mechanisms" | "usable" | "r
 interface Memory {
   readonly wraps: Readonly<Record<string, Remembered>>
   readonly custody: EnforcementFacts | null
+  readonly sealing: Readonly<Partial<Record<KeySpec, SealingFinding>>>
+  readonly custodyKey: CustodyKeyFeatures | null
 }
 
-const NOTHING: Memory = { wraps: {}, custody: null }
+const NOTHING: Memory = { wraps: {}, custody: null, sealing: {}, custodyKey: null }
+
+/** What a custody key of the token is to be; no mechanism where the token cannot seal. */
+export interface CustodyKeyPlan {
+  readonly mechanism: MechanismName | null
+  readonly features: CustodyKeyFeatures
+  readonly reason: string
+}
 
 /** Verdicts of the self-test and the custody probe: remembered ones, and new ones where there are none. */
 export class Verdicts {
@@ -56,8 +74,13 @@ export class Verdicts {
     return this.#inTurn(() => this.#selfTest(requests, fresh))
   }
 
-  probeCustody(fresh: boolean): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }> {
-    return this.#inTurn(() => this.#probeCustody(fresh))
+  probeCustody(fresh: boolean, keySpecs: readonly KeySpec[]): Promise<CustodyProbe> {
+    return this.#inTurn(() => this.#probeCustody(fresh, keySpecs))
+  }
+
+  /** By what custody keys seal: proven with AES keys, as they are the ones that every token has. */
+  custodyKey(): Promise<CustodyKeyPlan> {
+    return this.#inTurn(() => this.#custodyKey())
   }
 
   /** One after the other, so that of many who ask for one verdict the first tests and the others find it. */
@@ -80,12 +103,35 @@ export class Verdicts {
     })
   }
 
-  async #probeCustody(fresh: boolean): Promise<{ facts: EnforcementFacts; verdicts: readonly CustodyVerdict[] }> {
+  async #probeCustody(fresh: boolean, keySpecs: readonly KeySpec[]): Promise<CustodyProbe> {
     const remembered = fresh ? null : (await this.#recall()).custody
     const facts = remembered ?? (await this.#probe())
     // a token that is full or write-protected today may take objects tomorrow
     if (!remembered && facts.tokenObjectsKept !== null) await this.#remember({ custody: facts })
-    return { facts, verdicts: judgeCustodies(facts) }
+    const sealing: Partial<Record<KeySpec, SealingVerdict>> = {}
+    for (const keySpec of keySpecs) sealing[keySpec] = judgeSealing(facts, await this.#sealing(fresh, keySpec))
+    return { facts, verdicts: judgeCustodies(facts), sealing }
+  }
+
+  async #sealing(fresh: boolean, keySpec: KeySpec): Promise<SealingFinding> {
+    const remembered = fresh ? undefined : (await this.#recall()).sealing[keySpec]
+    if (remembered) return remembered
+    const { probeSealing } = await import("./sealing-probe.js")
+    const { finding, conclusive } = await probeSealing(this.#pool, keySpec, this.#context)
+    if (conclusive) await this.#remember({ sealing: { [keySpec]: finding } })
+    return finding
+  }
+
+  async #custodyKey(): Promise<CustodyKeyPlan> {
+    const { mechanism, reason } = await this.#sealing(false, "SYMMETRIC_DEFAULT")
+    const none = { notModifiable: false, allowedMechanisms: false, unwrapTemplate: false }
+    if (mechanism === null || !isMechanismName(mechanism)) return { mechanism: null, features: none, reason }
+    const remembered = (await this.#recall()).custodyKey
+    if (remembered) return { mechanism, features: remembered, reason }
+    const { probeCustodyKey } = await import("./sealing-probe.js")
+    const features = await probeCustodyKey(this.#pool, mechanism, this.#context)
+    await this.#remember({ custodyKey: features })
+    return { mechanism, features, reason }
   }
 
   async #test(requests: readonly WrapRequest[]): Promise<readonly Verdict[]> {
@@ -118,7 +164,12 @@ export class Verdicts {
   async #remember(news: Partial<Memory>): Promise<void> {
     // read again, so that what another process learnt meanwhile is kept
     const before = await this.#stored()
-    this.#memory = { wraps: { ...before.wraps, ...news.wraps }, custody: news.custody ?? before.custody }
+    this.#memory = {
+      wraps: { ...before.wraps, ...news.wraps },
+      custody: news.custody ?? before.custody,
+      sealing: { ...before.sealing, ...news.sealing },
+      custodyKey: news.custodyKey ?? before.custodyKey,
+    }
     await this.#cache.put(this.#cacheKey(), this.#memory)
   }
 
@@ -155,7 +206,25 @@ function memoryOf(value: unknown): Memory {
   if (!isRecord(value)) return NOTHING
   const wraps = isRecord(value["wraps"]) ? value["wraps"] : {}
   const sound = Object.entries(wraps).filter((entry): entry is [string, Remembered] => isRemembered(entry[1]))
-  return { wraps: Object.fromEntries(sound), custody: isFacts(value["custody"]) ? value["custody"] : null }
+  const sealing = isRecord(value["sealing"]) ? value["sealing"] : {}
+  const findings = Object.entries(sealing).filter((entry): entry is [string, SealingFinding] => isFinding(entry[1]))
+  return {
+    wraps: Object.fromEntries(sound),
+    custody: isFacts(value["custody"]) ? value["custody"] : null,
+    sealing: Object.fromEntries(findings),
+    custodyKey: isFeatures(value["custodyKey"]) ? value["custodyKey"] : null,
+  }
+}
+
+function isFinding(value: unknown): value is SealingFinding {
+  if (!isRecord(value) || typeof value["reason"] !== "string") return false
+  const { possible, mechanism } = value
+  if (possible === false) return mechanism === null
+  return possible === true && typeof mechanism === "string" && isMechanismName(mechanism)
+}
+
+function isFeatures(value: unknown): value is CustodyKeyFeatures {
+  return isRecord(value) && CUSTODY_KEY_FEATURES.every((name) => typeof value[name] === "boolean")
 }
 
 function isRemembered(value: unknown): value is Remembered {
@@ -164,7 +233,9 @@ function isRemembered(value: unknown): value is Remembered {
   if (typeof reason !== "string" || !Array.isArray(mechanisms)) return false
   const names = mechanisms.map((name: unknown) => (typeof name === "string" && isMechanismName(name) ? name : null))
   if (usable === false) return wrapPath === null && names.length === 0
-  if (usable !== true || names.includes(null) || names.at(-1) !== "CKM_RSA_PKCS_OAEP") return false
+  if (usable !== true || names.includes(null)) return false
+  if (wrapPath === "native") return names.length === 1 && names[0] === "CKM_RSA_AES_KEY_WRAP"
+  if (names.at(-1) !== "CKM_RSA_PKCS_OAEP") return false
   return (wrapPath === "oaep" && names.length === 1) || (wrapPath === "composed" && names.length === 2)
 }
 

@@ -1,5 +1,5 @@
 import pkcs11js, { type RsaOAEP } from "pkcs11js"
-import { KeyferryError } from "../core/error.js"
+import { type ErrorCode, KeyferryError } from "../core/error.js"
 import type { KeyAttributes } from "../core/key-attributes.js"
 import { WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../core/key-spec.js"
 import {
@@ -20,15 +20,20 @@ import {
 } from "./cryptoki.js"
 import { ckrOf, restate } from "./error.js"
 import { type MechanismName, MECHANISMS } from "./mechanism.js"
+import { nativeMemory, words } from "./native-pointer.js"
 import type { TokenProfile } from "./profile/profile.js"
 import { EPHEMERAL_LABEL, ephemeralKeyTemplate, wrappingKeyTemplate } from "./template.js"
 
 const CKZ_DATA_SPECIFIED = 1
 
 /** CK_RSA_PKCS_OAEP_PARAMS: one hash for OAEP and MGF1, no label (PRODUCT.md section 5). */
+const OAEP_NUMBERS: Readonly<Record<OaepHash, { readonly hashAlg: number; readonly mgf: number }>> = {
+  "SHA-1": { hashAlg: pkcs11js.CKM_SHA_1, mgf: pkcs11js.CKG_MGF1_SHA1 },
+  "SHA-256": { hashAlg: pkcs11js.CKM_SHA256, mgf: pkcs11js.CKG_MGF1_SHA256 },
+}
 const OAEP: Readonly<Record<OaepHash, Mechanism>> = {
-  "SHA-1": oaepMechanism(pkcs11js.CKM_SHA_1, pkcs11js.CKG_MGF1_SHA1),
-  "SHA-256": oaepMechanism(pkcs11js.CKM_SHA256, pkcs11js.CKG_MGF1_SHA256),
+  "SHA-1": oaepMechanism(OAEP_NUMBERS["SHA-1"]),
+  "SHA-256": oaepMechanism(OAEP_NUMBERS["SHA-256"]),
 }
 
 /** The public key to wrap under: of KMS, or made here for the self-test. */
@@ -38,10 +43,22 @@ export interface RsaPublicKey {
   readonly publicExponent: Uint8Array
 }
 
-/** The mechanisms of a path that was proven, or is being tried; `kwp` is null for plain OAEP. */
-export interface WrapPlan {
-  readonly algorithm: WrappingAlgorithm
-  readonly kwp: MechanismName | null
+/** A path that was proven, or is being tried, with the mechanism that carries the material besides OAEP. */
+export type WrapPlan = { readonly algorithm: WrappingAlgorithm } & (
+  | { readonly path: "oaep"; readonly kwp: null }
+  | { readonly path: "native"; readonly kwp: null }
+  | { readonly path: "composed"; readonly kwp: MechanismName }
+)
+
+/** The ways in which an algorithm may be done on such a token; the native one only where it is `listed`. */
+export function plansOf(
+  algorithm: WrappingAlgorithm,
+  { kwp: candidates }: Pick<TokenProfile, "kwp">,
+  { native = false }: { readonly native?: boolean } = {},
+): readonly WrapPlan[] {
+  if (WRAPPING_ALGORITHMS[algorithm].scheme === "oaep") return [{ algorithm, path: "oaep", kwp: null }]
+  const composed = candidates.map((kwp): WrapPlan => ({ algorithm, path: "composed", kwp }))
+  return native ? [{ algorithm, path: "native", kwp: null }, ...composed] : composed
 }
 
 /** What the wrap needs to know of the token. */
@@ -67,7 +84,10 @@ export function wrapUnder(
   return withObjects(session, async (own) => {
     const template = wrappingKeyTemplate(under.modulus, under.publicExponent, context.profile)
     const wrappingKey = own(createObject(session, template))
-    if (plan.kwp === null) {
+    if (plan.path === "native") {
+      return checked(await nativeRsaAes(session, hash, wrappingKey, key), plan.algorithm, under.spec)
+    }
+    if (plan.path === "oaep") {
       return checked(await oaep(session, hash, wrappingKey, key), plan.algorithm, under.spec)
     }
     const ephemeral = await generateKey(session, MECHANISMS.CKM_AES_KEY_GEN, ephemeralKeyTemplate())
@@ -80,14 +100,37 @@ export function wrapUnder(
     assertEphemeral(attributes)
     // the OAEP part first: it fails early where the hash is refused
     const head = await oaep(session, hash, wrappingKey, ephemeral)
-    const tail = await named(plan.kwp, wrapKey(session, { mechanism: MECHANISMS[plan.kwp] }, ephemeral, key))
+    const { kwp } = plan
+    const tail = await named(kwp, wrapKey(session, { mechanism: MECHANISMS[kwp] }, ephemeral, key))
     if (head.length !== WRAPPING_KEY_SPECS[under.spec].modulusBits / 8) throw implausible(head.length, "the OAEP part")
     return checked(Buffer.concat([head, tail]), plan.algorithm, under.spec)
   })
 }
 
+/** CKM_RSA_AES_KEY_WRAP with a fresh AES-256 key of the token's (PKCS #11 v3.1 section 6.1.21). */
+async function nativeRsaAes(session: Session, hash: OaepHash, under: Handle, key: Handle): Promise<Buffer> {
+  const { hashAlg, mgf } = OAEP_NUMBERS[hash]
+  using oaepParams = await nativeMemory(words(hashAlg, mgf, CKZ_DATA_SPECIFIED, 0, 0))
+  const mechanism = { mechanism: MECHANISMS.CKM_RSA_AES_KEY_WRAP, parameter: words(256, oaepParams.address) }
+  return await named(`CKM_RSA_AES_KEY_WRAP with ${hash}`, wrapKey(session, mechanism, under, key))
+}
+
 function oaep(session: Session, hash: OaepHash, under: Handle, key: Handle): Promise<Buffer> {
   return named(`CKM_RSA_PKCS_OAEP with ${hash}`, wrapKey(session, OAEP[hash], under, key))
+}
+
+/** The failure of wrapping a source key, said of the key. */
+export function wrapFailure(error: unknown, label: string): unknown {
+  if (!(error instanceof KeyferryError) || error.key !== null) return error
+  const [code, message] = WRAP_FAILURES[ckrOf(error) ?? ""] ?? [error.code, error.message]
+  return restate(error, code, message, label)
+}
+
+/** What an answer to C_WrapKey says of the source key. */
+const WRAP_FAILURES: Readonly<Record<string, readonly [code: ErrorCode, message: string]>> = {
+  CKR_KEY_UNEXTRACTABLE: ["ERR_KEY_NOT_EXTRACTABLE", "the source key's CKA_EXTRACTABLE is false"],
+  CKR_KEY_HANDLE_INVALID: ["ERR_KEY_NOT_FOUND", "the source key is in the token no longer"],
+  CKR_OBJECT_HANDLE_INVALID: ["ERR_KEY_NOT_FOUND", "the source key is in the token no longer"],
 }
 
 /** Says in a failure with which mechanism C_WrapKey was called. */
@@ -141,7 +184,7 @@ function implausible(length: number, what: string): KeyferryError {
   )
 }
 
-function oaepMechanism(hashAlg: number, mgf: number): Mechanism {
+function oaepMechanism({ hashAlg, mgf }: { readonly hashAlg: number; readonly mgf: number }): Mechanism {
   const parameter: RsaOAEP = { type: pkcs11js.CK_PARAMS_RSA_OAEP, hashAlg, mgf, source: CKZ_DATA_SPECIFIED }
   return { mechanism: pkcs11js.CKM_RSA_PKCS_OAEP, parameter }
 }

@@ -7,6 +7,7 @@ import {
   ENFORCEMENT_FACTS,
   type EnforcementFacts,
   judgeCustodies,
+  judgeSealing,
   shortcomings,
 } from "#src/core/custody.js"
 import type { KeyAttributes } from "#src/core/key-attributes.js"
@@ -32,16 +33,16 @@ describe("core/custody: judgeCustodies", () => {
 
   // PRODUCT.md section 4: `token` and `session` keep an extractable key and promise its secrecy only
   const enforcedUnder: [what: string, facts: Partial<EnforcementFacts>, enforced: readonly Custody[]][] = [
-    ["a token that keeps everything", {}, ["token", "locked", "session"]],
+    ["a token that keeps everything", {}, ["sealed", "token", "locked", "session"]],
     ["NSS, which wraps what is not extractable", { extractableFalseRefusesWrap: false }, ["token", "session"]],
     ["one that makes keys extractable again", { extractableOneWay: false }, ["token", "session"]],
     ["one that lets keys be read", { sensitiveOneWay: false }, []],
     ["one that cannot be asked about the wrap", { extractableFalseRefusesWrap: null }, ["token", "session"]],
     ["one that cannot be asked about secrecy", { sensitiveOneWay: null }, []],
-    ["one without CKA_WRAP_WITH_TRUSTED", { wrapWithTrustedEnforced: null }, ["token", "locked", "session"]],
+    ["one without CKA_WRAP_WITH_TRUSTED", { wrapWithTrustedEnforced: null }, ["sealed", "token", "locked", "session"]],
     ["one that keeps session objects only", { tokenObjectsKept: false }, ["session"]],
     ["one that takes no token object", { tokenObjectsKept: null }, ["session"]],
-    ["one that tells lies of provenance", { provenanceHonest: false }, ["token", "locked", "session"]],
+    ["one that tells lies of provenance", { provenanceHonest: false }, ["sealed", "token", "locked", "session"]],
   ]
   for (const [what, facts, enforced] of enforcedUnder) {
     it(`of ${what}: ${enforced.join(", ") || "none"}`, () => {
@@ -60,16 +61,14 @@ describe("core/custody: judgeCustodies", () => {
     expect(verdictOn("locked", { extractableOneWay: null }).reason).not.to.equal(changes)
   })
 
-  it("says of a custody that is kept for later that it is not offered", () => {
-    expect(verdictOn("locked", {}).reason).not.to.equal(verdictOn("token", {}).reason)
-  })
-
-  it("does not call sealed custody enforced while nothing probes the sealing", () => {
-    const { enforced, reason } = verdictOn("sealed", {})
-    expect(enforced).to.equal(false)
-    // where the token breaks a promise, that is the reason to give
-    const facts = { extractableOneWay: false }
-    expect(verdictOn("sealed", facts).reason).to.equal(verdictOn("locked", facts).reason).and.not.equal(reason)
+  it("calls sealing enforced where it is possible and the custody key cannot leave", () => {
+    const seen = { possible: true, mechanism: "CKM_AES_KEY_WRAP_KWP", reason: "exact" }
+    expect(judgeSealing(HONEST, seen)).to.deep.equal({ ...seen, enforced: true })
+    const leaves = judgeSealing({ ...HONEST, extractableFalseRefusesWrap: false }, seen)
+    expect(leaves).to.include({ possible: true, enforced: false })
+    expect(leaves.reason).to.equal(verdictOn("sealed", { extractableFalseRefusesWrap: false }).reason)
+    const cannot = { possible: false, mechanism: null, reason: "pads" }
+    expect(judgeSealing(HONEST, cannot)).to.deep.equal({ ...cannot, enforced: false })
   })
 })
 

@@ -41,8 +41,7 @@ describe("the custody probe", () => {
       expect(facts).to.deep.equal(expected)
       const enforced = Object.fromEntries(verdicts.map((verdict) => [verdict.custody, verdict.enforced]))
       expect(enforced).to.deep.equal({
-        // what sealing needs besides is not probed yet
-        sealed: false,
+        sealed: expected.extractableFalseRefusesWrap,
         token: true,
         locked: expected.extractableFalseRefusesWrap,
         session: true,

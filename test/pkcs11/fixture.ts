@@ -1,7 +1,8 @@
 import { KEY_SPEC_NAMES, WRAPPING_KEY_SPEC_NAMES } from "#src/core/key-spec.js"
 import type { PinProvider, Token, VerdictCache, WrapRequest } from "#src/core/ports.js"
+import { type CustodyKey, custodyLabelOf, type SealedMaterial } from "#src/core/sealed-material.js"
 import { Secret } from "#src/core/secret.js"
-import { newSourceKeyId, type SourceKeyTemplate } from "#src/core/source-key.js"
+import { identityOf, newSourceKeyId, type SourceKey, type SourceKeyTemplate } from "#src/core/source-key.js"
 import { parseTokenUri, type TokenUri } from "#src/core/token-uri.js"
 import { WRAPPING_ALGORITHM_NAMES } from "#src/core/wrapping-algorithm.js"
 import { openToken, type TokenOptions } from "#src/pkcs11/token.js"
@@ -83,6 +84,33 @@ export function newKey(template: Partial<SourceKeyTemplate> = {}): SourceKeyTemp
     custody: "session",
     wrapWithTrusted: false,
     ...template,
+  }
+}
+
+let custodyKeys = 0
+
+/** A custody key of an owner of its own. */
+export function newCustodyKey(owner = `owner-${process.pid}-${++custodyKeys}`) {
+  return { id: newSourceKeyId(), label: custodyLabelOf({ owner, number: 0 }), owner }
+}
+
+/** What the vault would hold of a key that was just sealed. */
+export async function sealedMaterialOf(token: Token, key: SourceKey, under: CustodyKey): Promise<SealedMaterial> {
+  const { ciphertext, mechanism } = await token.seal(key, under)
+  const publicKey = key.publicKeyFingerprint === null ? null : await token.publicKey(key)
+  const at = "2026-01-01T00:00:00Z"
+  return {
+    ...identityOf(key.label)!,
+    id: key.id,
+    label: key.label,
+    keySpec: key.keySpec,
+    ciphertext,
+    mechanism,
+    custodyKey: { id: under.id, label: under.label, kcv: under.kcv },
+    token: token.info,
+    sealedAt: at,
+    provenance: { origin: "generated", at, attributes: key.attributes, kcv: key.kcv, publicKey },
+    unenforced: null,
   }
 }
 

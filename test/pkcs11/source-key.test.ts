@@ -93,12 +93,24 @@ describe("source keys", () => {
     expect(await token.findSourceKeys()).to.have.lengthOf(1)
   })
 
-  for (const custody of ["sealed", "locked"] as const) {
-    it(`does not offer custody ${custody} yet`, async () => {
-      await using token = await open(softhsm())
-      await expectCode("ERR_CUSTODY_REFUSED", () => token.generateSourceKey(newKey({ custody })))
+  it("is locked once and for all after its import, and of use in the token as it was asked", async () => {
+    await using token = await open(softhsm())
+    const template = newKey({ keySpec: "HMAC_256", custody: "locked", localUse: true })
+    const made = await token.generateSourceKey(template)
+    expect(made.attributes).to.include({ token: true, extractable: true, sign: true, verify: true, encrypt: false })
+    const request = { keySpec: "HMAC_256", wrappingAlgorithm: "RSAES_OAEP_SHA_1", wrappingKeySpec: "RSA_2048" } as const
+    const [capability] = await token.selfTest([request])
+    await token.wrap(made, wrappingKey, capability!)
+    const locked = await token.lock(made)
+    expect(locked).to.deep.equal({
+      ...made,
+      custody: "locked",
+      attributes: { ...made.attributes, extractable: false },
     })
-  }
+    await expectCode("ERR_KEY_NOT_EXTRACTABLE", () => token.wrap(locked, wrappingKey, capability!))
+    expect(await token.mac(locked, Buffer.from("used on"))).to.have.lengthOf(32)
+    await token.destroySourceKey(locked)
+  })
 
   it("survives its process as a token object, and can be wrapped by the next", async () => {
     const template = newKey({ custody: "token" })

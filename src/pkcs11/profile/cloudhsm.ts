@@ -8,6 +8,8 @@ export const cloudhsm = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   unknownUsages: ["signRecover", "verifyRecover"],
+  unwrapUnstated: [],
+  unwrapWantsPoint: false,
   sessions: 8,
   serialStore: false,
   evidence: "vendor documents",

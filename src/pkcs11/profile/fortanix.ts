@@ -8,6 +8,8 @@ export const fortanix = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   unknownUsages: [],
+  unwrapUnstated: [],
+  unwrapWantsPoint: false,
   sessions: 8,
   serialStore: false,
   evidence: "unverified",

@@ -8,6 +8,8 @@ export const generic = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   unknownUsages: [],
+  unwrapUnstated: [],
+  unwrapWantsPoint: false,
   sessions: 8,
   serialStore: false,
   evidence: "unverified",

@@ -8,6 +8,8 @@ export const luna = {
   wrappingKeyUsages: ["encrypt"],
   publicHalfUsages: [],
   unknownUsages: [],
+  unwrapUnstated: [],
+  unwrapWantsPoint: false,
   sessions: 8,
   serialStore: false,
   evidence: "vendor documents",

@@ -8,6 +8,8 @@ export const nss = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   unknownUsages: [],
+  unwrapUnstated: [],
+  unwrapWantsPoint: true,
   sessions: 8,
   serialStore: false,
   evidence: "measured",

@@ -8,6 +8,8 @@ export const opencryptoki = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   unknownUsages: [],
+  unwrapUnstated: ["extractable"],
+  unwrapWantsPoint: false,
   sessions: 8,
   serialStore: false,
   evidence: "measured",

@@ -28,6 +28,10 @@ export interface TokenProfile {
   readonly publicHalfUsages: readonly ("encrypt" | "verify" | "wrap")[]
   /** Usage attributes that the token does not know, so that a template must not state them. */
   readonly unknownUsages: readonly ("signRecover" | "verifyRecover")[]
+  /** Attributes that the token refuses in an unwrap template, and sets as keyferry wants them by itself. */
+  readonly unwrapUnstated: readonly "extractable"[]
+  /** Whether an EC private key comes in only with CKA_NSS_DB, its public point. */
+  readonly unwrapWantsPoint: boolean
   /** Sessions lent at one time, besides the one that keeps the login. */
   readonly sessions: number
   /** Whether a search fails the creation of a token object that runs beside it. */

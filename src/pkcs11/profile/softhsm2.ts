@@ -8,6 +8,8 @@ export const softhsm2 = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   unknownUsages: [],
+  unwrapUnstated: [],
+  unwrapWantsPoint: false,
   sessions: 8,
   serialStore: true,
   evidence: "measured",

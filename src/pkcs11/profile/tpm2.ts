@@ -8,6 +8,8 @@ export const tpm2 = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   unknownUsages: [],
+  unwrapUnstated: [],
+  unwrapWantsPoint: false,
   sessions: 2,
   serialStore: false,
   evidence: "measured",

@@ -8,6 +8,8 @@ export const yubihsm2 = {
   wrappingKeyUsages: [],
   publicHalfUsages: [],
   unknownUsages: [],
+  unwrapUnstated: [],
+  unwrapWantsPoint: false,
   sessions: 4,
   serialStore: false,
   evidence: "source read",

@@ -4,9 +4,9 @@ import type { WrapCapability, WrapRequest } from "../../core/ports.js"
 import { kmsAllows, WRAPPING_ALGORITHMS } from "../../core/wrapping-algorithm.js"
 import { type Session, withObjects } from "../cryptoki.js"
 import { failureText, refusalOf } from "../error.js"
-import { MECHANISMS, type MechanismName } from "../mechanism.js"
+import { MECHANISMS } from "../mechanism.js"
 import type { SessionPool } from "../session.js"
-import { type WrapContext, type WrapPlan, wrapUnder } from "../wrap.js"
+import { plansOf, type WrapContext, type WrapPlan, wrapUnder } from "../wrap.js"
 import { openKwp, openOaep, type Opened } from "./opened.js"
 import { type LocalPair, localPair, makeSample, type Sample } from "./throw-away.js"
 
@@ -107,17 +107,14 @@ async function judge(
   }
   const pair = await localPair(request.wrappingKeySpec)
   const algorithm = request.wrappingAlgorithm
-  const kwps = WRAPPING_ALGORITHMS[algorithm].scheme === "oaep" ? [null] : context.profile.kwp
+  const plans = plansOf(algorithm, context.profile, { native: mechanisms.has(MECHANISMS.CKM_RSA_AES_KEY_WRAP) })
   const flaws: string[] = []
   let conclusive = true
-  for (const kwp of kwps) {
-    const attempt = await tryPath(session, request.keySpec, samples, pair, { algorithm, kwp }, context)
-    if (attempt.flaw === null) return { capability: passed(request, kwp), conclusive: true }
+  for (const plan of plans) {
+    const attempt = await tryPath(session, request.keySpec, samples, pair, plan, context)
+    if (attempt.flaw === null) return { capability: passed(request, plan), conclusive: true }
     flaws.push(attempt.flaw)
     conclusive &&= attempt.conclusive
-  }
-  if (kwps[0] !== null && mechanisms.has(MECHANISMS.CKM_RSA_AES_KEY_WRAP)) {
-    flaws.push("CKM_RSA_AES_KEY_WRAP is listed, but the native path is not offered in this version")
   }
   return refusal(request, [...new Set(flaws)].join("; "), conclusive)
 }
@@ -140,44 +137,51 @@ async function tryPath(
     let sample: Sample
     try {
       sample = await samples.at(index)
-      opened = open(await wrapUnder(session, sample.object, pair, plan, context), pair, plan)
+      opened = openPath(await wrapUnder(session, sample.object, pair, plan, context), pair, plan)
     } catch (error) {
       return { flaw: failure(error), conclusive: isConclusive(error) }
     }
     if ("flaw" in opened) return { flaw: opened.flaw, conclusive: true }
     const flaw = sample.flaw(opened.value)
-    if (flaw !== null) return { flaw: `${plan.kwp ?? OAEP} ${flaw}`, conclusive: true }
+    if (flaw !== null) return { flaw: `${carrier(plan)} ${flaw}`, conclusive: true }
     if (!varies || opened.value.length % 8 !== 0) {
       samples.prefer(sample)
       return { flaw: null, conclusive: true }
     }
   }
-  const flaw = `${MAX_SAMPLES} keys all had a length at which ${plan.kwp ?? OAEP} cannot be told from one that pads; run it again`
+  const flaw = `${MAX_SAMPLES} keys all had a length at which ${carrier(plan)} cannot be told from one that pads; run it again`
   return { flaw, conclusive: false }
 }
 
 const OAEP = "CKM_RSA_PKCS_OAEP"
+const NATIVE = "CKM_RSA_AES_KEY_WRAP"
 
-function open(bytes: Buffer, pair: LocalPair, { algorithm, kwp }: WrapPlan): Opened {
-  const { hash } = WRAPPING_ALGORITHMS[algorithm]
-  if (kwp === null) return named(OAEP, openOaep(bytes, pair.privateKey, hash))
+/** The mechanism that takes the material itself. */
+function carrier({ path, kwp }: WrapPlan): string {
+  return path === "native" ? NATIVE : (kwp ?? OAEP)
+}
+
+/** Opens what a path gave with the private key made here, as KMS will. */
+export function openPath(bytes: Buffer, pair: LocalPair, plan: WrapPlan): Opened {
+  const { hash } = WRAPPING_ALGORITHMS[plan.algorithm]
+  const [outer, inner] = plan.path === "native" ? [NATIVE, NATIVE] : [OAEP, carrier(plan)]
+  if (plan.path === "oaep") return named(OAEP, openOaep(bytes, pair.privateKey, hash))
   const oaepBytes = WRAPPING_KEY_SPECS[pair.spec].modulusBits / 8
-  const head = named(OAEP, openOaep(bytes.subarray(0, oaepBytes), pair.privateKey, hash))
+  const head = named(outer, openOaep(bytes.subarray(0, oaepBytes), pair.privateKey, hash))
   if ("flaw" in head) return head
-  if (head.value.length !== 32) return { flaw: `${OAEP} gives ${head.value.length} bytes of the 32 of the AES key` }
-  return named(kwp, openKwp(bytes.subarray(oaepBytes), head.value))
+  if (head.value.length !== 32) return { flaw: `${outer} gives ${head.value.length} bytes of the 32 of the AES key` }
+  return named(inner, openKwp(bytes.subarray(oaepBytes), head.value))
 }
 
 function named(mechanism: string, opened: Opened): Opened {
   return "flaw" in opened ? { flaw: `${mechanism} ${opened.flaw}` } : opened
 }
 
-function passed(request: WrapRequest, kwp: MechanismName | null): WrapCapability {
-  const mechanisms = kwp === null ? [OAEP] : [kwp, OAEP]
-  const wrapPath = kwp === null ? "oaep" : "composed"
+function passed(request: WrapRequest, plan: WrapPlan): WrapCapability {
+  const mechanisms = plan.path === "composed" ? [plan.kwp, OAEP] : [carrier(plan)]
   return {
     ...request,
-    wrapPath,
+    wrapPath: plan.path,
     mechanisms,
     usable: true,
     reason: "opened outside the token: hash, padding and length are exact",

@@ -18,6 +18,8 @@ export const THROW_AWAY_LABEL = "keyferry-self-test"
 /** A throw-away key of the token, and how a value that left the token is compared with it. */
 export interface Sample {
   readonly object: Handle
+  /** SubjectPublicKeyInfo, DER; null for secret keys. */
+  readonly publicKey: Uint8Array | null
   /** What is wrong with the opened value, in words; null if it is this key. */
   flaw(value: Buffer): string | null
 }
@@ -53,9 +55,8 @@ export async function makeSample(
   context: WrapContext,
   own: (object: Handle) => Handle,
 ): Promise<Sample> {
-  const { family, keyType } = KEY_SPECS[keySpec]
-  const usages = { aes: ["encrypt"], hmac: ["sign"], rsa: [], ec: [], edwards: [] } as const
-  const key = { ...THROW_AWAY, keySpec, id: randomBytes(16), usages: usages[family] }
+  const { keyType } = KEY_SPECS[keySpec]
+  const key = { ...THROW_AWAY, keySpec, id: randomBytes(16), usages: throwAwayUsages(keySpec) }
   const handles = await generateThrowAway(session, key, context, own)
   const { attributes } = context.reader.read(session, handles.object, `throw-away ${keyType}`)
   const wrong = [
@@ -64,7 +65,16 @@ export async function makeSample(
     attributes.token === false ? [] : "CKA_TOKEN=false",
   ].flat()
   if (wrong.length > 0) throw new KeyferryError("ERR_KEY_ATTRIBUTES", `the token does not keep ${wrong.join(", ")}`)
-  return { object: handles.object, flaw: comparison(session, keySpec, handles) }
+  const { object, publicHalf } = handles
+  const publicKey = publicHalf && publicKeyOf(session, publicHalf, keySpec)
+  return { object, publicKey, flaw: comparison(session, keySpec, object, publicKey) }
+}
+
+const USAGES = { aes: ["encrypt"], hmac: ["sign"], rsa: [], ec: [], edwards: [] } as const
+
+/** By what a throw-away key is compared: a source key has no CKA_ENCRYPT. */
+export function throwAwayUsages(keySpec: KeySpec): readonly ("encrypt" | "sign")[] {
+  return USAGES[KEY_SPECS[keySpec].family]
 }
 
 /** Generates a key labelled as one to throw away; its objects go to `own`, which will have them destroyed. */
@@ -91,11 +101,8 @@ function confused(): KeyferryError {
 
 const THROW_AWAY = { token: false, extractable: true, wrapWithTrusted: false } as const
 
-function comparison(session: Session, keySpec: KeySpec, { object, publicHalf }: KeyHandles): Sample["flaw"] {
-  if (publicHalf) {
-    const spki = publicKeyOf(session, publicHalf, keySpec)
-    return (value) => privateKeyFlaw(value, keySpec, spki)
-  }
+function comparison(session: Session, keySpec: KeySpec, object: Handle, publicKey: Uint8Array | null): Sample["flaw"] {
+  if (publicKey) return (value) => privateKeyFlaw(value, keySpec, publicKey)
   const used = KEY_SPECS[keySpec].family === "aes" ? blockOf(session, object) : macOf(session, object, keySpec)
   return (value) =>
     secretLengthFlaw(value, keySpec) ??

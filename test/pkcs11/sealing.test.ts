@@ -1,0 +1,131 @@
+import { expect } from "chai"
+import type { SealingVerdict } from "#src/core/custody.js"
+import { KEY_SPEC_NAMES, type KeySpec } from "#src/core/key-spec.js"
+import type { Token } from "#src/core/ports.js"
+import type { CustodyKey, SealedMaterial } from "#src/core/sealed-material.js"
+import { expectCode } from "#test/support/expect-code.js"
+import type { TestToken } from "#test/support/tokens.js"
+import { memoryCache, newCustodyKey, newKey, nss, open, sealedMaterialOf, softhsm } from "./fixture.js"
+
+/** TOKENS.md sections 2 and 3; RSA by its smallest, as generating larger ones only takes longer. */
+const MEASURED: readonly {
+  readonly name: string
+  readonly make: () => TestToken
+  readonly possible: readonly KeySpec[]
+  readonly impossible: Readonly<Partial<Record<KeySpec, RegExp>>>
+  readonly mechanism: string
+  readonly enforced: boolean
+  readonly features: Pick<CustodyKey, "allowedMechanisms" | "unwrapTemplate">
+}[] = [
+  {
+    name: "SoftHSM",
+    make: softhsm,
+    possible: ["SYMMETRIC_DEFAULT", "HMAC_256", "HMAC_384", "HMAC_512", "ECC_NIST_P384", "ECC_SECG_P256K1"],
+    impossible: {
+      HMAC_224: /pads the value with zero bytes/,
+      ECC_NIST_P256: /pads the value with zero bytes/,
+      ECC_NIST_P521: /pads the value with zero bytes/,
+      RSA_2048: /pads the value with zero bytes/,
+      ECC_NIST_EDWARDS25519: /./,
+    },
+    mechanism: "CKM_AES_KEY_WRAP_PAD",
+    enforced: true,
+    features: { allowedMechanisms: true, unwrapTemplate: true },
+  },
+  {
+    name: "NSS",
+    make: nss,
+    possible: [
+      "SYMMETRIC_DEFAULT",
+      "HMAC_224",
+      "HMAC_256",
+      "HMAC_384",
+      "HMAC_512",
+      "RSA_2048",
+      "ECC_NIST_P256",
+      "ECC_NIST_P384",
+      "ECC_NIST_P521",
+    ],
+    impossible: { ECC_SECG_P256K1: /./, ECC_NIST_EDWARDS25519: /./ },
+    mechanism: "CKM_AES_KEY_WRAP_KWP",
+    enforced: false,
+    features: { allowedMechanisms: false, unwrapTemplate: false },
+  },
+]
+
+for (const { name, make, possible, impossible, mechanism, enforced, features } of MEASURED) {
+  describe(`sealing: ${name}`, () => {
+    let token: Token
+    let custodyKey: CustodyKey
+    const made = newCustodyKey()
+    const cache = memoryCache()
+
+    before(async () => {
+      token = await open(make(), { cache })
+      custodyKey = await token.generateCustodyKey(made)
+    })
+    after(async () => {
+      await token.destroyCustodyKey(custodyKey)
+      await token[Symbol.asyncDispose]()
+    })
+
+    const sealed = async (keySpec: KeySpec): Promise<SealedMaterial> => {
+      const key = await token.generateSourceKey(newKey({ keySpec }))
+      const material = await sealedMaterialOf(token, key, custodyKey)
+      await token.destroySourceKey(key)
+      return material
+    }
+
+    it("is judged for each key spec by what comes back", async () => {
+      const keySpecs = KEY_SPEC_NAMES.filter((keySpec) => keySpec !== "RSA_3072" && keySpec !== "RSA_4096")
+      const { sealing } = await token.probeCustody({ keySpecs })
+      const verdicts = Object.entries(sealing) as [KeySpec, SealingVerdict][]
+      expect(verdicts.map(([keySpec]) => keySpec)).to.deep.equal(keySpecs)
+      for (const [keySpec, verdict] of verdicts) {
+        const can = possible.includes(keySpec)
+        expect(verdict, keySpec).to.include({
+          possible: can,
+          enforced: can && enforced,
+          mechanism: can ? mechanism : null,
+        })
+        if (!can) expect(verdict.reason, keySpec).to.match(impossible[keySpec]!)
+      }
+    })
+
+    it("makes a custody key that can wrap and unwrap, and nothing else", async () => {
+      expect(custodyKey).to.include({ id: made.id, label: made.label, number: 0, ...features })
+      expect(custodyKey.attributes).to.include({
+        token: true,
+        private: true,
+        sensitive: true,
+        extractable: false,
+        encrypt: false,
+        decrypt: false,
+        sign: false,
+        verify: false,
+        derive: false,
+        wrap: true,
+        unwrap: true,
+      })
+      expect(await token.findCustodyKeys(made.owner)).to.deep.equal([custodyKey])
+      expect(await token.findCustodyKeys("somebody-else")).to.deep.equal([])
+      await expectCode("ERR_NAME_TAKEN", () => token.generateCustodyKey(made))
+      const { keys, strays } = await token.search()
+      expect([...keys, ...strays].filter(({ label }) => label === made.label)).to.deep.equal([])
+    })
+
+    for (const keySpec of possible) {
+      it(`gives ${keySpec} back as it was, and nothing once it is destroyed`, async () => {
+        const material = await sealed(keySpec)
+        expect(await token.findSourceKeys({ id: material.id })).to.deep.equal([])
+        const key = await token.unseal(material)
+        expect(key).to.include({ id: material.id, label: material.label, keySpec, custody: "session" })
+        expect(key.attributes).to.include({ token: false, private: true, sensitive: true, extractable: true })
+        // SoftHSM has no check value of an unwrapped key
+        expect(key.kcv).to.be.oneOf([material.provenance.kcv, null])
+        await token.destroySourceKey(key)
+        expect(await token.findSourceKeys({ id: material.id })).to.deep.equal([])
+      })
+    }
+  })
+}
