@@ -32,6 +32,7 @@ export const DEFAULT_QUOTAS = {
   UntagResource: 5,
   UpdateAlias: 5,
   UpdateKeyDescription: 5,
+  UpdatePrimaryRegion: 5,
 } as const satisfies Quotas
 
 /** The share of a quota that is used, so that clocks which differ a little never exceed it. */
