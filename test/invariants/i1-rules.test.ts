@@ -7,6 +7,7 @@ import { temporaryFolder } from "#test/support/temp-dir.js"
 import { softhsmToken, type SpiedToken, spy } from "#test/support/tokens.js"
 import { CARELESS_CLIENT } from "./careless-client.js"
 import { examineCalls, type Rule } from "./i1-rules.js"
+import { PROBE_PROCESS } from "./probe-process.js"
 
 const rulesBroken = (recording: string): readonly Rule[] => [
   ...new Set(readRecording(recording).flatMap((calls) => examineCalls(calls).violations.map(({ rule }) => rule))),
@@ -61,12 +62,13 @@ describe("invariant I1: the rules find what breaks them", function () {
       "usage not stated",
       "attributes changed",
       "wrapped under a key of unknown origin",
+      "unwrapped under a key of unknown origin",
       "logins",
     ]
     expect(rulesBroken(token.recording())).to.have.members(rules)
     const calls = readRecording(token.recording()).flatMap((process) => examineCalls(process).violations)
     const plaintext = calls.filter(({ rule }) => rule === "call that yields plaintext").map(({ call }) => call)
-    expect(plaintext.map((call) => call.split(" ")[1])).to.deep.equal(["C_DecryptInit", "C_Decrypt", "C_UnwrapKey"])
+    expect(plaintext.map((call) => call.split(" ")[1])).to.deep.equal(["C_DecryptInit", "C_Decrypt"])
   })
 
   it("in keyferry's own calls with one thing changed", async () => {
@@ -154,6 +156,34 @@ describe("invariant I1: the rules find what breaks them", function () {
         "cut",
         "unreadable call",
         doctored(recording, /C_GenerateKeyPair$/m, (block) => block.replace(/^Returned.*$/m, "")),
+      ],
+    ]
+    for (const [what, rule, text] of changes) expect(rulesBroken(text), `${what}: ${rule}`).to.include(rule)
+  })
+
+  it("in sealing and unsealing with one thing changed", () => {
+    const env = { ...process.env, ...token.env, PROBE_URI: token.uri, PROBE_PIN: token.pin, PROBE_SEALS: "1" }
+    execFileSync(process.execPath, [PROBE_PROCESS], { env })
+    const recording = token.recording()
+    expect(rulesBroken(recording)).to.deep.equal([])
+    const custodyKey = /C_GenerateKey$[^]*6B657966 65727279 2F637573 746F6479/m
+    const unsealing = /C_UnwrapKey$[^]*6B657966 65727279 2F746573 74/m
+    const changes: readonly (readonly [what: string, Rule, string])[] = [
+      [
+        "custody key",
+        "custody key extractable",
+        doctored(recording, custodyKey, setting("EXTRACTABLE", "False", "True")),
+      ],
+      ["custody key", "not CKA_SENSITIVE", doctored(recording, custodyKey, without("SENSITIVE"))],
+      ["custody key", "usage too wide", doctored(recording, custodyKey, setting("DECRYPT", "False", "True"))],
+      ["unsealed", "not CKA_SENSITIVE", doctored(recording, unsealing, setting("SENSITIVE", "True", "False"))],
+      ["unsealed", "unsealed key kept", doctored(recording, unsealing, setting("TOKEN", "False", "True"))],
+      ["unsealed", "usage too wide", doctored(recording, unsealing, setting("DECRYPT", "False", "True"))],
+      ["unsealed", "usage not stated", doctored(recording, unsealing, without("SIGN"))],
+      [
+        "unsealed by another key",
+        "unwrapped under a key of unknown origin",
+        doctored(recording, unsealing, (block) => block.replace(/(hUnwrappingKey = )\S+/, "$10xdead")),
       ],
     ]
     for (const [what, rule, text] of changes) expect(rulesBroken(text), `${what}: ${rule}`).to.include(rule)

@@ -12,6 +12,9 @@ export type Rule =
   | "usage not stated"
   | "usage too wide"
   | "attributes changed"
+  | "custody key extractable"
+  | "unsealed key kept"
+  | "unwrapped under a key of unknown origin"
   | "throw-away key kept"
   | "wrapping key kept"
   | "wrapped under a key of unknown origin"
@@ -26,7 +29,8 @@ export interface Violation {
   readonly detail: string
 }
 
-type Role = "source" | "ephemeral" | "throw-away" | "wrapping" | "public half"
+type Role =
+  "source" | "unsealed" | "custody" | "ephemeral" | "throw-away" | "throw-away custody" | "wrapping" | "public half"
 
 export interface Findings {
   readonly violations: readonly Violation[]
@@ -35,6 +39,8 @@ export interface Findings {
   /** Objects that were made, by role: tells a run that made none from one that made all of them well. */
   readonly made: Readonly<Record<Role, number>>
 }
+
+const CUSTODY_LABEL = "keyferry/custody/"
 
 type Template = readonly RecordedAttribute[]
 
@@ -48,8 +54,8 @@ const SECRET_ATTRIBUTES: ReadonlySet<string> = new Set([
   "CKA_COEFFICIENT",
 ])
 
-/** Without exception: no part of keyferry decrypts, unwraps or derives. */
-const FORBIDDEN = /^C_(Decrypt\w*|SignRecover\w*|VerifyRecover\w*|UnwrapKey|DeriveKey|GetOperationState)$/
+/** Without exception: no part of keyferry decrypts or derives. */
+const FORBIDDEN = /^C_(Decrypt\w*|SignRecover\w*|VerifyRecover\w*|DeriveKey|GetOperationState)$/
 
 const USAGES = {
   secret: ["ENCRYPT", "DECRYPT", "SIGN", "VERIFY", "WRAP", "UNWRAP", "DERIVE"],
@@ -60,6 +66,9 @@ const USAGES = {
 /** What may be true: a MAC is the proof of HMAC keys, and the self-test compares AES keys by encrypting a block. */
 const ALLOWED: Readonly<Record<Role, Readonly<Record<string, readonly string[]>>>> = {
   source: { CKK_GENERIC_SECRET: ["SIGN"] },
+  unsealed: { CKK_GENERIC_SECRET: ["SIGN"] },
+  custody: { CKK_AES: ["WRAP", "UNWRAP"] },
+  "throw-away custody": { CKK_AES: ["WRAP", "UNWRAP"] },
   "throw-away": { CKK_AES: ["ENCRYPT"], CKK_GENERIC_SECRET: ["SIGN"] },
   ephemeral: { CKK_AES: ["WRAP"] },
   wrapping: { CKK_RSA: ["WRAP"] },
@@ -79,6 +88,8 @@ interface State {
   readonly objects: Map<string, MadeObject>
   readonly made: Record<Role, number>
   readonly sourceKeysLeftUnder: string[]
+  /** Ciphertexts under custody keys, hex, with the role of what was sealed. */
+  readonly sealed: Map<string, Role>
   /** Throw-away token objects that are not destroyed yet, by handle: the call that made them. */
   readonly kept: Map<string, string>
   logins: number
@@ -129,9 +140,39 @@ const JUDGES: Readonly<Record<string, Judge>> = {
   },
   C_CopyObject: changed,
   C_SetAttributeValue: changed,
+  C_GetAttributeValue: (call, { objects }) => {
+    // a custody key of an earlier process is known by its label, as it is read back
+    const label = bytes(call.answered, "CKA_LABEL").toString("latin1")
+    const handle = call.given["hObject"] ?? ""
+    if (!label.startsWith(CUSTODY_LABEL) || objects.has(handle)) return []
+    objects.set(handle, { role: "custody", template: call.answered, wrapped: 0, under: null })
+    return []
+  },
+  C_UnwrapKey: (call, state) => {
+    const under = state.objects.get(call.given["hUnwrappingKey"] ?? "")?.role
+    if (under !== "custody" && under !== "throw-away custody") {
+      return [["unwrapped under a key of unknown origin", call.given["hUnwrappingKey"] ?? ""]]
+    }
+    const template = templateOf(call)
+    const made = { role: "unsealed" as Role, template, wrapped: 0, under: null }
+    // the probe tries whether it could be read: what it seals itself is thrown away
+    const thrownAway = state.sealed.get(call.data["pWrappedKey"]?.toString("hex") ?? "") === "throw-away"
+    if (thrownAway) made.role = "throw-away"
+    if (call.result === "CKR_OK") {
+      state.made[made.role]++
+      state.objects.set(call.got["hKey"] ?? "", made)
+    }
+    return templateFlaws(made.role, template).filter(([rule]) => !thrownAway || rule !== "not CKA_SENSITIVE")
+  },
   C_WrapKey: (call, state) => {
     const wrapping = state.objects.get(call.given["hWrappingKey"] ?? "")
     const key = state.objects.get(call.given["hKey"] ?? "")
+    const sealing =
+      wrapping?.role === "custody" || (wrapping?.role === "throw-away custody" && key?.role === "throw-away")
+    if (sealing) {
+      state.sealed.set(call.data["pWrappedKey"]?.toString("hex") ?? "", key?.role ?? "source")
+      return []
+    }
     if (wrapping?.role !== "wrapping" && wrapping?.role !== "ephemeral") {
       return [["wrapped under a key of unknown origin", call.given["hWrappingKey"] ?? ""]]
     }
@@ -143,9 +184,18 @@ const JUDGES: Readonly<Record<string, Judge>> = {
   },
 }
 
-/** Only the custody probe changes attributes, of its own throw-away keys, to see that the token refuses. */
+/** What makes a key only stricter: locking it, and what a token ignored of the template of an unsealed one. */
+const STRICTER: ReadonlySet<string> = new Set([
+  "CKA_EXTRACTABLE False",
+  "CKA_SENSITIVE True",
+  ...Object.values(USAGES).flatMap((usages) => usages.map((usage) => `CKA_${usage} False`)),
+])
+
+/** The custody probe changes attributes of its own throw-away keys, to see that the token refuses. */
 function changed(call: RecordedCall, { objects }: State): readonly Flaw[] {
   const target = objects.get(call.given["hObject"] ?? "")
+  const stricter = templateOf(call).every(({ name, word: value }) => STRICTER.has(`${name} ${value ?? ""}`))
+  if (call.name === "C_SetAttributeValue" && stricter) return []
   if (target?.role !== "throw-away") {
     const names = templateOf(call).map(({ name, word: value }) => `${name} ${value ?? ""}`)
     return [["attributes changed", names.join(", ")]]
@@ -178,9 +228,12 @@ function isProbeOfTokenObjects(role: Role, template: Template): boolean {
 }
 
 /** By the label that keyferry gives; a key that carries neither counts as a source key, the strictest. */
-function roleOf(template: Template): "source" | "ephemeral" | "throw-away" {
+function roleOf(template: Template): "source" | "custody" | "ephemeral" | "throw-away" | "throw-away custody" {
   const label = bytes(template, "CKA_LABEL").toString("latin1")
-  if (label === "keyferry-self-test") return "throw-away"
+  if (label.startsWith(CUSTODY_LABEL)) return "custody"
+  if (label === "keyferry-self-test") {
+    return word(template, "CKA_UNWRAP") === "True" ? "throw-away custody" : "throw-away"
+  }
   return label === "keyferry-ephemeral" ? "ephemeral" : "source"
 }
 
@@ -197,14 +250,17 @@ function templateFlaws(role: Role, template: Template): readonly Flaw[] {
   const wide = [...new Set(Object.values(USAGES).flat())].filter(
     (usage) => word(template, `CKA_${usage}`) === "True" && !allowed.includes(usage),
   )
-  const passing = role !== "source" && role !== "public half" && !isProbeOfTokenObjects(role, template)
+  const lasting: readonly Role[] = ["source", "public half", "custody"]
+  const passing = !lasting.includes(role) && !isProbeOfTokenObjects(role, template)
   const kept = passing && word(template, "CKA_TOKEN") !== "False"
+  const custody = role === "custody" || role === "throw-away custody"
   const found: readonly (readonly [broken: boolean, ...flaw: Flaw])[] = [
     [!isPublic && word(template, "CKA_SENSITIVE") !== "True", "not CKA_SENSITIVE", role],
     [!isPublic && word(template, "CKA_PRIVATE") !== "True", "not CKA_PRIVATE", role],
     [unstated.length > 0, "usage not stated", `${role}: ${unstated.join(", ")}`],
     [wide.length > 0, "usage too wide", `${role}: ${wide.join(", ")}`],
-    [kept, isPublic ? "wrapping key kept" : "throw-away key kept", role],
+    [custody && word(template, "CKA_EXTRACTABLE") !== "False", "custody key extractable", role],
+    [kept, isPublic ? "wrapping key kept" : role === "unsealed" ? "unsealed key kept" : "throw-away key kept", role],
   ]
   return found.flatMap(([broken, ...flaw]) => (broken ? [flaw] : []))
 }
@@ -228,8 +284,18 @@ function commonFlaws(call: RecordedCall): readonly Flaw[] {
 export function examineCalls(calls: readonly RecordedCall[]): Findings {
   const state: State = {
     objects: new Map(),
-    made: { source: 0, ephemeral: 0, "throw-away": 0, wrapping: 0, "public half": 0 },
+    made: {
+      source: 0,
+      unsealed: 0,
+      custody: 0,
+      ephemeral: 0,
+      "throw-away": 0,
+      "throw-away custody": 0,
+      wrapping: 0,
+      "public half": 0,
+    },
     sourceKeysLeftUnder: [],
+    sealed: new Map(),
     kept: new Map(),
     logins: 0,
     sessions: 0,

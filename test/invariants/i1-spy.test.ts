@@ -58,7 +58,7 @@ for (const [name, { make, provision }] of Object.entries(RUNS)) {
     const fingerprintOf = (result: CliResult): string =>
       (result.json() as { wrappingKeyFingerprint: string }).wrappingKeyFingerprint
 
-    it("reads no secret attribute, decrypts and unwraps nothing, and makes every key sensitive", async () => {
+    it("reads no secret attribute, decrypts nothing, and makes every key sensitive", async () => {
       const lent: string[] = []
       for (const [index, flags] of provision.entries()) {
         const custody = flags.includes("--custody") ? [] : ["--custody", "token"]
@@ -101,6 +101,16 @@ for (const [name, { make, provision }] of Object.entries(RUNS)) {
       expect(findings.flatMap(({ sourceKeysLeftUnder }) => sourceKeysLeftUnder)).to.deep.equal([])
     })
 
+    it("does so where keys are sealed, unsealed and wrapped", () => {
+      const env = { ...process.env, ...token.env, PROBE_URI: token.uri, PROBE_PIN: token.pin, PROBE_SEALS: "1" }
+      execFileSync(process.execPath, [PROBE_PROCESS], { env, encoding: "utf8" })
+      execFileSync(process.execPath, [PROBE_PROCESS], { env, encoding: "utf8" })
+      const findings = recorded().map(examineCalls)
+      expect(findings.flatMap(({ violations }) => violations)).to.deep.equal([])
+      expect(total(findings)).to.include({ source: 4, custody: 1, unsealed: 8 })
+      expect(findings.flatMap(({ sourceKeysLeftUnder }) => sourceKeysLeftUnder)).to.have.length(4)
+    })
+
     it("does so where doctor tests many paths side by side, as far as threads leave lines readable", async () => {
       await run("doctor")
       const violations = recorded().flatMap((calls) => examineCalls(calls).violations)
@@ -117,7 +127,16 @@ for (const [name, { make, provision }] of Object.entries(RUNS)) {
 }
 
 function total(findings: readonly Findings[]): Record<keyof Findings["made"], number> {
-  const roles = ["source", "ephemeral", "throw-away", "wrapping", "public half"] as const
+  const roles = [
+    "source",
+    "unsealed",
+    "custody",
+    "ephemeral",
+    "throw-away",
+    "throw-away custody",
+    "wrapping",
+    "public half",
+  ] as const
   const sum = (role: (typeof roles)[number]): number => findings.reduce((count, { made }) => count + made[role], 0)
   return Object.fromEntries(roles.map((role) => [role, sum(role)])) as ReturnType<typeof total>
 }

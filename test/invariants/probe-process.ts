@@ -1,9 +1,15 @@
+import { generateKeyPairSync } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { KEY_SPEC_NAMES } from "#src/core/key-spec.js"
+import type { Token } from "#src/core/ports.js"
+import { custodyLabelOf } from "#src/core/sealed-material.js"
 import { Secret } from "#src/core/secret.js"
+import { newSourceKeyId } from "#src/core/source-key.js"
 import { parseTokenUri } from "#src/core/token-uri.js"
 import { WRAPPING_ALGORITHM_NAMES } from "#src/core/wrapping-algorithm.js"
+import { parseWrappingKey } from "#src/core/wrapping-key.js"
 import { openToken } from "#src/pkcs11/token.js"
+import { newKey, sealedMaterialOf } from "#test/pkcs11/fixture.js"
 
 /** Path of this file, to be run by node with the token's environment, its URI and its PIN. */
 export const PROBE_PROCESS = fileURLToPath(import.meta.url)
@@ -23,6 +29,10 @@ async function probe(uri: string, pin: string): Promise<void> {
     cache: { get: () => Promise.resolve(undefined), put: () => Promise.resolve() },
     sessions: 1,
   })
+  if (process.env["PROBE_SEALS"] !== undefined) {
+    await sealAndWrap(token)
+    return
+  }
   const requests = KEY_SPEC_NAMES.flatMap((keySpec) =>
     WRAPPING_ALGORITHM_NAMES.map((wrappingAlgorithm) => ({
       keySpec,
@@ -31,8 +41,30 @@ async function probe(uri: string, pin: string): Promise<void> {
     })),
   )
   const capabilities = await token.selfTest(requests, { fresh: true })
-  await token.probeCustody({ fresh: true })
+  await token.probeCustody({ fresh: true, keySpecs: KEY_SPEC_NAMES.filter((spec) => !/^RSA_[34]/.test(spec)) })
   process.stdout.write(JSON.stringify(capabilities.filter(({ usable }) => usable).length))
+}
+
+/** The life of two sealed keys under one custody key, which the first run makes and every other finds. */
+async function sealAndWrap(token: Token): Promise<void> {
+  const owner = "probe"
+  const [found] = await token.findCustodyKeys(owner)
+  const custodyKey =
+    found ?? (await token.generateCustodyKey({ id: newSourceKeyId(), label: custodyLabelOf({ owner, number: 0 }) }))
+  const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 })
+  const under = parseWrappingKey(publicKey.export({ format: "der", type: "spki" }), "RSA_2048")
+  for (const [keySpec, wrappingAlgorithm] of [
+    ["HMAC_256", "RSAES_OAEP_SHA_1"],
+    ["ECC_NIST_P384", "RSA_AES_KEY_WRAP_SHA_1"],
+  ] as const) {
+    const [capability] = await token.selfTest([{ keySpec, wrappingAlgorithm, wrappingKeySpec: "RSA_2048" }])
+    const key = await token.generateSourceKey(newKey({ keySpec }))
+    const material = await sealedMaterialOf(token, key, custodyKey)
+    await token.destroySourceKey(key)
+    const unsealed = await token.unseal(material)
+    await token.wrap(unsealed, under, capability!)
+    await token.destroySourceKey(unsealed)
+  }
 }
 
 if (process.argv[1] === PROBE_PROCESS) await probe(process.env["PROBE_URI"] ?? "", process.env["PROBE_PIN"] ?? "")

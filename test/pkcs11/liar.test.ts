@@ -143,7 +143,9 @@ describe("a token that lies", () => {
       expect(throwAways()).to.equal(0)
       delete process.env["LIAR"]
       // what may pass is not remembered
-      expect(await enforced(token)).to.deep.equal(kept === null ? ["sealed", "token", "locked", "session"] : ["session"])
+      expect(await enforced(token)).to.deep.equal(
+        kept === null ? ["sealed", "token", "locked", "session"] : ["session"],
+      )
     })
   }
 

@@ -19,6 +19,10 @@ export interface RecordedCall {
   readonly name: string
   /** By the spy's names, `pTemplate`, `pPublicKeyTemplate`, `pPrivateKeyTemplate`. */
   readonly templates: Readonly<Record<string, readonly RecordedAttribute[]>>
+  /** What came back in `pTemplate`. */
+  readonly answered: readonly RecordedAttribute[]
+  /** Bytes that went in or came out beside templates, such as `pWrappedKey`. */
+  readonly data: Readonly<Record<string, Buffer>>
   /** Scalars that went in, such as `hKey` or `pMechanism->type`. */
   readonly given: Readonly<Record<string, string>>
   /** Scalars that came out, such as `phObject`. */
@@ -42,17 +46,27 @@ function readCall(block: string): RecordedCall {
   const [, number = "", name = ""] = /^(\d+): (C_\w+)$/.exec(lines[0] ?? "") ?? []
   const templates: Record<string, RecordedAttribute[]> = {}
   const scalars = { in: {} as Record<string, string>, out: {} as Record<string, string> }
+  const answered: RecordedAttribute[] = []
+  const data: Record<string, Buffer> = {}
   let open: RecordedAttribute[] | undefined
+  let dump: string | undefined
   let result: string | null = null
   for (const line of lines.slice(2)) {
     const scalar = /^\[(in|out)\] \*?([^ =]+?)\s*= (\S+)/.exec(line)
+    const bytes = /^\[(?:in|out)\] (\w+)\[[^\]]*\] [0-9a-f]{16} \/ \d+$/.exec(line)
     const template = /^\[(in|out)\] (\w*Template)\[\d+\]:/.exec(line)
     const attribute = /^ {4}(CKA_\w+)\s+(.*?)\s*$/.exec(line) ?? /^ {4}(Unknown \S*?) +(.*?)\s*$/.exec(line)
     const returned = /^Returned: +-?\d+ (\S+)/.exec(line)
-    if (template) {
-      open = []
+    if (bytes) {
+      open = undefined
+      dump = bytes[1] ?? ""
+      data[dump] = Buffer.alloc(0)
+    } else if (template) {
+      dump = undefined
+      open = template[1] === "in" ? [] : answered
       if (template[1] === "in") templates[template[2] ?? ""] = open
     } else if (scalar) {
+      dump = undefined
       open = undefined
       const [, direction = "in", key = "", value = ""] = scalar
       scalars[direction as "in" | "out"][key] = value
@@ -62,12 +76,14 @@ function readCall(block: string): RecordedCall {
       open.push({ name: attributeName, word: pointer ? null : value, bytes: Buffer.alloc(0) })
     } else if (returned) {
       result = returned[1] ?? null
+    } else if (dump !== undefined) {
+      data[dump] = Buffer.concat([data[dump] ?? Buffer.alloc(0), dumped(line)])
     } else if (open?.length) {
       const last = open[open.length - 1]!
       open[open.length - 1] = { ...last, bytes: Buffer.concat([last.bytes, dumped(line)]) }
     }
   }
-  return { number: Number(number), name, templates, given: scalars.in, got: scalars.out, result }
+  return { number: Number(number), name, templates, answered, data, given: scalars.in, got: scalars.out, result }
 }
 
 /** Bytes of one line of a dump: with an offset before and characters behind, or in words with the characters below. */
