@@ -13,6 +13,8 @@ export type ProfileSettings = Readonly<Record<string, string | undefined>>
 interface EndpointSources {
   /** `--endpoint-url` */
   readonly flag: string | undefined
+  /** How messages name who gave it: a flag, or a target of the configuration file. */
+  readonly flagName: string
   readonly env: NodeJS.ProcessEnv
   readonly profile: ProfileSettings
   /** The profile's `services` section: `kms.endpoint_url` and the like. */
@@ -27,11 +29,11 @@ interface EndpointSources {
  * @throws ERR_KMS_ENDPOINT_REFUSED (invariant I3)
  */
 export function namedEndpoint(service: "KMS" | "STS", sources: EndpointSources): NamedEndpoint | null {
-  const { flag, env, profile, services } = sources
+  const { flag, flagName, env, profile, services } = sources
   const inherited =
     (env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] ?? profile["ignore_configured_endpoint_urls"]) !== "true"
   const candidates: readonly (readonly [origin: string, url: string | undefined])[] = [
-    ["--endpoint-url", service === "KMS" ? flag : undefined],
+    [flagName, service === "KMS" ? flag : undefined],
     ...(inherited
       ? ([
           [`AWS_ENDPOINT_URL_${service}`, env[`AWS_ENDPOINT_URL_${service}`]],
