@@ -31,14 +31,19 @@ export interface Around {
   readonly command: string
 }
 
-const clock: Clock = { now: () => new Date() }
+export const clock: Clock = { now: () => new Date() }
 
-const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
+export const sleep = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 async function neededToken(flags: TokenFlags & CommonFlags, env: Env): Promise<TokenSetting> {
   const setting = tokenSetting(await settingsOf(flags, env), flags, env)
   if (setting !== null) return setting
-  throw new KeyferryError("ERR_USAGE", "no token is given", {
+  throw noToken()
+}
+
+export function noToken(): KeyferryError {
+  return new KeyferryError("ERR_USAGE", "no token is given", {
     hint: "give --token pkcs11:token=LABEL?module-path=PATH, or set KEYFERRY_TOKEN; `keyferry token list --module PATH` shows what is there",
   })
 }
