@@ -52,7 +52,7 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
   ) {
     throw noToken()
   }
-  if (flags.target !== undefined) namedTarget(settings, flags.target)
+  if (flags.target !== undefined && settings.manifest !== null) namedTarget(settings, flags.target)
   const stateDir = await stateDirectory(flags, around.env)
   const { stateFiles } = await import("./state-files.js")
   const { lockState } = await import("./store/lock.js")
@@ -78,7 +78,7 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
   return {
     ...common,
     owner: settings.owner,
-    bindings: all.filter(({ target }) => wanted(targets(target), flags)),
+    bindings: all.filter(({ target }) => wanted({ target, region: targets(target).region }, flags)),
     unmanaged: entries.filter((entry) => !bound.has(placeOf(entry))),
     width: WIDTH,
     // what is wrong with a target's name is to reject, like what is wrong with the target
@@ -130,8 +130,8 @@ function targetNamed(
   })
 }
 
-const wanted = ({ name, region }: KmsSetting, flags: Flags): boolean =>
-  (flags.target === undefined || flags.target === name) && (flags.region === undefined || flags.region === region)
+const wanted = ({ target, region }: Pick<KmsFlags, "target" | "region">, flags: Flags): boolean =>
+  (flags.target === undefined || flags.target === target) && (flags.region === undefined || flags.region === region)
 
 /** Calls `make` once for each set of arguments, also where it fails: a refused PIN is not presented again. */
 function once<A extends readonly (string | null | undefined)[], T>(

@@ -1,3 +1,4 @@
+import { REGION } from "./core/aws-name.js"
 import { KeyferryError } from "./core/error.js"
 import type { Policy } from "./core/binding.js"
 import { DEFAULT_ID, DEFAULT_POLICY, type Manifest, type ManifestToken, type Target } from "./core/manifest.js"
@@ -12,7 +13,7 @@ export interface TokenFlags {
   readonly token?: string | undefined
   readonly pinSource?: string | undefined
   readonly retryPin?: boolean | undefined
-  /** Name of a key: the configuration file knows its token and its targets. */
+  /** Name of a key, or names: the configuration file knows the token and the targets of one. */
   readonly name?: unknown
 }
 
@@ -129,6 +130,10 @@ const pinSourceOf = (uri: TokenUri, env: Env): string => uri.pinSource ?? env["K
 export function kmsSetting(settings: Settings, flags: KmsFlags): KmsSetting {
   const { manifest } = settings
   const targets = manifest?.targets ?? {}
+  if (manifest === null && flags.target !== undefined) {
+    // without a manifest a target has its Region's name
+    return fromFlags({ ...flags, region: flags.region ?? (REGION.test(flags.target) ? flags.target : undefined) })
+  }
   if (flags.target !== undefined) return namedTarget(settings, flags.target, flags)
   const inRegion = Object.keys(targets).filter((name) => targets[name]?.region === flags.region)
   if (flags.region !== undefined && inRegion.length !== 1) return fromFlags(flags)
@@ -167,7 +172,8 @@ function fromFlags({ region, profile, roleArn, endpointUrl, fips }: KmsFlags): K
 
 function keyOf(manifest: Manifest | null, { name }: { readonly name?: unknown }) {
   const keys = manifest?.keys ?? {}
-  return typeof name === "string" && Object.hasOwn(keys, name) ? keys[name] : undefined
+  const [only = "", another] = [name].flat()
+  return typeof only === "string" && another === undefined && Object.hasOwn(keys, only) ? keys[only] : undefined
 }
 
 function only(what: "token" | "target", names: readonly string[]): string | null {

@@ -63,7 +63,7 @@ export const TOKEN = {
 } as const satisfies OptionTable
 
 export const KMS = {
-  target: { type: "string", requiresArg: true, describe: "target of the configuration file", group: "AWS KMS:" },
+  target: { type: "string", requiresArg: true, describe: "target, by its name in --config", group: "AWS KMS:" },
   region: { type: "string", requiresArg: true, describe: "AWS Region [AWS_REGION, profile]", group: "AWS KMS:" },
   profile: { type: "string", requiresArg: true, describe: "AWS profile [AWS_PROFILE]", group: "AWS KMS:" },
   "role-arn": { type: "string", requiresArg: true, describe: "IAM role to assume", group: "AWS KMS:" },

@@ -1,6 +1,5 @@
 import { readFile, stat } from "node:fs/promises"
 import { LineCounter } from "yaml"
-import type { z } from "zod"
 import { KeyferryError } from "../core/error.js"
 import type { Manifest } from "../core/manifest.js"
 import { type Fault, pathText } from "./fault.js"
@@ -29,7 +28,7 @@ export function parseManifest(text: string, path: string, profiles: readonly str
   const yaml = parseYaml(text, lines)
   if ("faults" in yaml) throw invalid(path, yaml.faults)
   const parsed = configSchema(profiles).safeParse(yaml.value)
-  if (!parsed.success) throw invalid(path, placed(issueFaults(parsed.error as z.ZodError, yaml.value), yaml, lines))
+  if (!parsed.success) throw invalid(path, placed(issueFaults(parsed.error, yaml.value), yaml, lines))
   const { manifest, faults } = resolve(parsed.data)
   if (faults.length > 0) throw invalid(path, placed(faults, yaml, lines))
   return manifest
