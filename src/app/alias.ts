@@ -8,9 +8,13 @@ type AliasKms = Pick<Kms, "describeKey" | "createAlias">
  *
  * @throws ERR_KMS_ALIAS_TAKEN
  */
-export async function refuseTakenAlias(kms: AliasKms, alias: string, ours: string | null): Promise<void> {
+export async function refuseTakenAlias(
+  kms: Pick<Kms, "describeKey">,
+  alias: string,
+  ...ours: readonly (string | null | undefined)[]
+): Promise<void> {
   const holder = await aliasHolder(kms, alias)
-  if (holder === null || holder === ours) return
+  if (holder === null || ours.includes(holder)) return
   throw new KeyferryError("ERR_KMS_ALIAS_TAKEN", `${alias} names another KMS key`, { key: holder })
 }
 
@@ -30,7 +34,28 @@ export async function pointAlias(kms: AliasKms, alias: string, keyArn: string): 
   return true
 }
 
-async function aliasHolder(kms: AliasKms, alias: string): Promise<string | null> {
+/**
+ * Makes an alias name another KMS key, or gives it where it is not there; true if that was still to be done.
+ *
+ * @throws ERR_KMS_ALIAS_TAKEN where it names a third key
+ */
+export async function moveAlias(
+  kms: AliasKms & Pick<Kms, "updateAlias">,
+  alias: string,
+  { from, to }: { readonly from: string; readonly to: string },
+): Promise<boolean> {
+  const holder = await aliasHolder(kms, alias)
+  if (holder === null || holder === to) return await pointAlias(kms, alias, to)
+  if (holder !== from) throw new KeyferryError("ERR_KMS_ALIAS_TAKEN", `${alias} names another KMS key`, { key: holder })
+  try {
+    await kms.updateAlias(alias, to)
+  } catch (error) {
+    if ((await aliasHolder(kms, alias)) !== to) throw error
+  }
+  return true
+}
+
+async function aliasHolder(kms: Pick<Kms, "describeKey">, alias: string): Promise<string | null> {
   try {
     return (await kms.describeKey(alias)).keyArn
   } catch (error) {

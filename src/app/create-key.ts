@@ -13,6 +13,8 @@ const POLL_MS = 3000
 interface CreateTerms {
   readonly description: string | null
   readonly tags: Readonly<Record<string, string>>
+  /** JSON; KMS' default where none is given. */
+  readonly policy?: string | null
 }
 
 type CreateDeps = Pick<Deps, "kms" | "inventory" | "custodyLog" | "clock" | "progress" | "sleep">
@@ -51,6 +53,7 @@ export async function createKeyOnce(
       keyUsage: entry.keyUsage,
       description: terms.description,
       multiRegion: entry.multiRegion,
+      policy: terms.policy ?? null,
       tags: { ...terms.tags, ...identityTags(entry) },
     }))
   } catch (error) {

@@ -1,24 +1,17 @@
 import { CUSTODIES } from "../core/custody.js"
 import { errorAfter, KeyferryError } from "../core/error.js"
 import { validToFrom } from "../core/expiry.js"
-import { generationsOf, importOf, type ImportWishes, type InventoryEntry, termsOf } from "../core/inventory.js"
+import { generationsOf, importOf, type InventoryEntry } from "../core/inventory.js"
 import { type KeyResult, keyResult } from "../core/key-result.js"
-import { wrapCandidates } from "../core/negotiation.js"
 import { MOST_ROTATIONS, pendingRotation, rotationsDone, rotationsWarning } from "../core/rotation.js"
 import { labelOf, newSourceKeyId } from "../core/source-key.js"
 import type { Deps } from "./deps.js"
+import { AS_BEFORE, chooseWay, type ImportAgainWishes, wished } from "./import-wishes.js"
 import { refuseOtherToken } from "./provision-request.js"
 import { completeRotation } from "./complete-rotation.js"
 import { assertEnabled, lookAtRotation, type RotationView } from "./rotation-view.js"
-import { chooseTested, refuseCustody } from "./source-keys.js"
 
-/** What null leaves open is repeated from the key's last import. */
-export interface RotateWishes {
-  readonly expiresIn: string | null
-  readonly wrappingAlgorithm: ImportWishes["wrappingAlgorithm"] | null
-  readonly wrappingKeySpec: ImportWishes["wrappingKeySpec"] | null
-  readonly prove: "full" | "accept"
-}
+export type RotateWishes = ImportAgainWishes
 
 type MadeEntry = InventoryEntry & { readonly keyArn: string }
 
@@ -45,7 +38,7 @@ export async function rotateKey(deps: Deps, entry: InventoryEntry, wishes: Rotat
 export async function finishRotation(
   deps: Deps,
   entry: InventoryEntry,
-  wishes: RotateWishes = { expiresIn: null, wrappingAlgorithm: null, wrappingKeySpec: null, prove: "accept" },
+  wishes: RotateWishes = AS_BEFORE,
 ): Promise<KeyResult | null> {
   const made = rotatable(entry)
   const view = await lookAtRotation(deps, made)
@@ -83,7 +76,7 @@ async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: R
   if (warning !== null) deps.progress.warn(warning)
   const terms = wished(entry, wishes)
   validToFrom(terms.expiresIn, deps.clock.now())
-  const choice = await choose(deps, entry, terms)
+  const choice = await chooseWay(deps, entry, terms)
   const generation = entry.source.generation + 1
   const shared = await siblingSource(deps, entry, generation)
   const label = labelOf({ owner: entry.owner, name: entry.name, generation })
@@ -108,7 +101,7 @@ async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: R
 async function finish(deps: Deps, entry: MadeEntry, view: RotationView, wishes: RotateWishes): Promise<KeyResult> {
   deps.progress.step(`the rotation to generation ${entry.source.generation} was begun before; finishing it`)
   const terms = wished(entry, wishes)
-  const choice = await choose(deps, entry, terms)
+  const choice = await chooseWay(deps, entry, terms)
   const { entry: rotated, record } = await completeRotation(deps, entry, view, {
     capability: choice.capability,
     expiresIn: terms.expiresIn,
@@ -134,21 +127,6 @@ function refuseBusy({ name }: MadeEntry, { home, inProgress }: RotationView): vo
       hint: "rotate to it or delete it where it came from (aws kms delete-imported-key-material), then run again",
     },
   )
-}
-
-function wished(entry: InventoryEntry, { expiresIn, wrappingAlgorithm, wrappingKeySpec }: RotateWishes): ImportWishes {
-  const terms = termsOf(entry)
-  return {
-    expiresIn: expiresIn ?? terms.expiresIn,
-    wrappingAlgorithm: wrappingAlgorithm ?? terms.wrappingAlgorithm,
-    wrappingKeySpec: wrappingKeySpec ?? terms.wrappingKeySpec,
-  }
-}
-
-async function choose(deps: Deps, entry: MadeEntry, { wrappingAlgorithm, wrappingKeySpec }: ImportWishes) {
-  const candidates = wrapCandidates(entry.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
-  await refuseCustody(deps.token, entry.custody)
-  return await chooseTested(deps.token, candidates)
 }
 
 /** One source key has its material in several targets: where another of them was rotated first, this one follows it. */

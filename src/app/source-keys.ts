@@ -19,7 +19,9 @@ export async function takeSourceKey(
     readonly id: string | undefined
   },
 ): Promise<SourceKey | undefined> {
-  const { keys, strays } = await token.search({ label: wanted.label })
+  const { keys: all, strays } = await token.search({ label: wanted.label })
+  // KMS keys that took each other's place count their generations from 0, so that source keys share a label
+  const keys = all.length > 1 && wanted.id !== undefined ? all.filter(({ id }) => id === wanted.id) : all
   const [found, another] = keys
   if (found === undefined) {
     refuseStray(strays, wanted)

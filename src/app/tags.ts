@@ -6,6 +6,8 @@ export const TAGS = {
   name: "keyferry:name",
   source: "keyferry:source",
   request: "keyferry:request",
+  /** ARN of the KMS key that took this one's place. */
+  replacedBy: "keyferry:replaced-by",
 } as const
 
 /** The tags of an entry; without `source` where the CKA_ID is not known (loose files without a bundle). */
@@ -16,4 +18,9 @@ export function identityTags({ owner, name, source, requestId }: InventoryEntry)
     [TAGS.request]: requestId,
     ...(source.id === "" ? {} : { [TAGS.source]: source.id }),
   }
+}
+
+/** The tags that are not keyferry's or AWS' own. */
+export function userTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(tags).filter(([key]) => !/^(keyferry|aws):/.test(key)))
 }

@@ -4,6 +4,8 @@ import { GENERAL } from "./options.js"
 /** Where each command lives; a module is loaded only when its command is called, or when help needs them all. */
 const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   provision: async () => erase((await import("./commands/provision.js")).provision),
+  replace: async () => erase((await import("./commands/replace.js")).replace),
+  retire: async () => erase((await import("./commands/retire.js")).retire),
   rotate: async () => erase((await import("./commands/rotate.js")).rotate),
   doctor: async () => erase((await import("./commands/doctor.js")).doctor),
   "token list": async () => erase((await import("./commands/token-list.js")).tokenList),

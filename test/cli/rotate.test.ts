@@ -51,6 +51,26 @@ describe("rotate on the command line", () => {
     expect([unknown.status, unknown.error().code]).to.deep.equal([65, "ERR_KEY_NOT_FOUND"])
   })
 
+  it("replaces a key, and retires what it replaced once that is confirmed", async () => {
+    const old = (await run(...provisionArgs({ name: "signer", alias: "alias/signer" }), "--json")).json() as KeyResult
+    const replaced = await run("replace", "signer")
+    expect(replaced.status, replaced.stderr).to.equal(0)
+    expect(replaced.stdout).to.match(new RegExp(`^replaced +${old.keyArn}$`, "m"))
+    expect(replaced.stderr).to.include("alias alias/signer moved").and.to.include("keyferry retire signer")
+    const unsaid = await run("retire", "signer", "--json")
+    expect([unsaid.status, unsaid.error().code]).to.deep.equal([64, "ERR_CONFIRMATION_MISSING"])
+    expect(unsaid.error().message).to.include(old.keyArn).and.to.include("nothing that was encrypted under it")
+    expect((await run("retire", "signer", "--pending-window-days", "5", "--yes")).status).to.equal(64)
+    const retired = await run("retire", "signer", "--pending-window-days", "7", "--yes", "--json")
+    expect(retired.status, retired.stderr).to.equal(0)
+    expect(retired.json()).to.deep.nested.include({
+      "keys[0].keyArn": old.keyArn,
+      "keys[0].keyState": "PendingDeletion",
+    })
+    const nothing = await run("retire", "signer", "--json")
+    expect([nothing.status, (nothing.json() as { keys: unknown[] }).keys]).to.deep.equal([0, []])
+  })
+
   it("leaves `provision` nothing to do", async () => {
     const again = (await run(...provisionArgs({ name: "payments" }), "--json")).json() as KeyResult
     expect(again).to.include({ outcome: "nothing", generation: 2 })

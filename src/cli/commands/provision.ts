@@ -62,11 +62,10 @@ export const provision = defineCommand({
     }
     const { provision: provisionKey } = await import("../../app/provision.js")
     const { refuseEarly } = await import("../../app/provision-request.js")
-    const { settingsOf } = await import("../../settings.js")
-    const { openWork } = await import("../../wiring.js")
-    refuseEarly(request, new Date(), (await settingsOf(args, surroundings.env)).policy)
+    const { openWork, OWNER, POLICY } = await import("../../wiring.js")
+    refuseEarly(request, new Date(), POLICY)
     await using work = await openWork(args, surroundings)
-    const result = await provisionKey(work, { ...request, owner: work.owner, target: work.target })
+    const result = await provisionKey(work, { ...request, owner: OWNER, target: work.kms.region })
     return { result, text: keyText(result) }
   },
 })

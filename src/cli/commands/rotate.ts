@@ -14,8 +14,8 @@ export const rotate = defineCommand({
   async run(args, surroundings) {
     const names = someNames(args)
     const { rotateKey } = await import("../../app/rotate.js")
-    const { knownKey } = await import("../../app/known-key.js")
-    const { openWork } = await import("../../wiring.js")
+    const { findKey } = await import("../../app/find-key.js")
+    const { openWork, OWNER } = await import("../../wiring.js")
     const wishes = {
       expiresIn: args.expiresIn ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm ?? null,
@@ -24,6 +24,9 @@ export const rotate = defineCommand({
     }
     await using work = await openWork(args, surroundings)
     const target = work.kms.region
-    return await severally(names, target, async (name) => rotateKey(work, await knownKey(work, name, target), wishes))
+    return await severally(names, target, async (name) => {
+      const entry = await findKey(work, { owner: OWNER, name, target })
+      return await rotateKey(work, entry, wishes)
+    })
   },
 })

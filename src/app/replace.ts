@@ -1,0 +1,181 @@
+import { randomUUID } from "node:crypto"
+import { CUSTODIES } from "../core/custody.js"
+import { errorAfter, KeyferryError } from "../core/error.js"
+import { validToFrom } from "../core/expiry.js"
+import { beginEntry, importOf, type ImportWishes, type InventoryEntry } from "../core/inventory.js"
+import { type KeyResult, keyResult } from "../core/key-result.js"
+import type { Choice } from "../core/negotiation.js"
+import type { KeyDescription, Kms } from "../core/ports.js"
+import { labelOf, newSourceKeyId } from "../core/source-key.js"
+import { moveAlias, refuseTakenAlias } from "./alias.js"
+import { createKeyOnce } from "./create-key.js"
+import type { Deps } from "./deps.js"
+import { ensureSource } from "./ensure-source.js"
+import { entryEvent } from "./import-events.js"
+import { importKey, provable } from "./import-key.js"
+import { plain, replacementInventory } from "./nested-inventory.js"
+import { refuseOtherToken } from "./provision-request.js"
+import { chooseWay, type ImportAgainWishes, wished } from "./import-wishes.js"
+import { TAGS, userTags } from "./tags.js"
+
+export interface ReplaceWishes extends ImportAgainWishes {
+  /** Of the new KMS key; null takes the old one's. */
+  readonly description: string | null
+}
+
+export interface ReplaceResult extends KeyResult {
+  /** The KMS key whose place the new one took. */
+  readonly replaced: string
+}
+
+/** States from which only a cancelled deletion leads back. */
+const DYING = ["PendingDeletion", "PendingReplicaDeletion"]
+
+type MadeEntry = InventoryEntry & { readonly keyArn: string }
+
+/**
+ * A new KMS key with new key material in the place of another, of any key spec: made and proven first, the alias moved
+ * to it last. The replaced one stays as it is, tagged, and rewrapped, until it is retired. A replacement that an earlier
+ * run left unfinished is finished, and is this one.
+ *
+ * @throws ERR_CUSTODY_REFUSED, ERR_KMS_ALIAS_TAKEN and others before anything is made; what provisioning throws
+ */
+export async function replaceKey(deps: Deps, entry: InventoryEntry, wishes: ReplaceWishes): Promise<ReplaceResult> {
+  const old = replaceable(entry)
+  try {
+    return await replaceMade(deps, old, wishes)
+  } catch (error) {
+    throw errorAfter(error, `${old.name}, ${old.replacement?.keyArn ?? old.keyArn}`)
+  }
+}
+
+async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): Promise<ReplaceResult> {
+  refuseOtherToken(old, deps.token.info)
+  const oldKey = await describe(deps.kms, old.keyArn)
+  if (old.rotating === true && isAlive(oldKey)) {
+    throw new KeyferryError("ERR_KMS_KEY_STATE", `a rotation of ${old.name} is not finished`, {
+      key: old.name,
+      hint: `finish it first: keyferry rotate ${old.name}`,
+    })
+  }
+  await refuseForeignAlias(deps.kms, old)
+  const terms = wished(old, wishes)
+  validToFrom(terms.expiresIn, deps.clock.now())
+  const choice = await chooseWay(deps, old, terms)
+
+  const nested: Deps = { ...deps, inventory: replacementInventory(deps.inventory, old) }
+  const begun = old.replacement ?? beginReplacement(deps, old, terms)
+  if (old.replacement !== null)
+    deps.progress.step(`a KMS key in the place of ${old.keyArn} was begun before; finishing it`)
+  const made =
+    begun.keyArn === null ? await createKeyOnce(nested, begun, await createTerms(deps, old, oldKey, wishes)) : begun
+  const filled = await fill(nested, { ...made, keyArn: made.keyArn ?? "" }, { choice, terms, prove: wishes.prove })
+  await takePlace(deps, old, filled, oldKey)
+  const promoted = await promote(deps, old, filled)
+  const record = importOf(promoted, 0, promoted.region)
+  if (record === undefined) throw new KeyferryError("ERR_BUG", `no import into ${promoted.keyArn} is recorded`)
+  return { ...keyResult(promoted, record, "done", choice.why), replaced: old.keyArn }
+}
+
+function replaceable(entry: InventoryEntry): MadeEntry {
+  const { name, custody, keyArn } = entry
+  if (!CUSTODIES[custody].reimport) {
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", `${name} has custody ${custody}, which imports once`, {
+      key: name,
+      hint: "provision another key under another --name, and move the alias to it",
+    })
+  }
+  if (keyArn === null || entry.imports.length === 0) {
+    throw new KeyferryError("ERR_KEY_NOT_FOUND", `${name} has no KMS key with key material yet`, {
+      key: name,
+      hint: "provision it first, with the same flags as before if that was begun",
+    })
+  }
+  return { ...entry, keyArn }
+}
+
+function beginReplacement(deps: Pick<Deps, "clock">, old: MadeEntry, terms: ImportWishes): InventoryEntry {
+  const { owner, name, target, region, keySpec, keyUsage, custody, alias, multiRegion } = old
+  const identity = { owner, name, target, region, keySpec, keyUsage, custody, alias, multiRegion }
+  const source = { id: newSourceKeyId(), label: labelOf({ owner, name, generation: 0 }) }
+  return { ...beginEntry(identity, source, randomUUID(), deps.clock.now()), terms }
+}
+
+/** The alias is the old key's, or the new one's where an earlier run came so far; one that was never given is free. */
+async function refuseForeignAlias(kms: Kms, { alias, keyArn, replacement }: MadeEntry): Promise<void> {
+  if (alias !== null) await refuseTakenAlias(kms, alias, keyArn, replacement?.keyArn)
+}
+
+async function describe(kms: Kms, keyArn: string): Promise<KeyDescription | null> {
+  try {
+    return await kms.describeKey(keyArn)
+  } catch (error) {
+    if (error instanceof KeyferryError && error.code === "ERR_KMS_KEY_NOT_FOUND") return null
+    throw error
+  }
+}
+
+const isAlive = (key: KeyDescription | null): boolean => key !== null && !DYING.includes(key.keyState)
+
+/** Source key, import and proof of the new KMS key, as far as they are still to be done. */
+async function fill(
+  deps: Deps,
+  made: MadeEntry,
+  {
+    choice,
+    terms,
+    prove,
+  }: { readonly choice: Choice; readonly terms: ImportWishes; readonly prove: "full" | "accept" },
+): Promise<MadeEntry> {
+  const record = importOf(made, 0, made.region)
+  const open = made.importing !== null || record === undefined || record.proof.result === "failed"
+  const gone = record?.validTo != null && new Date(record.validTo) <= deps.clock.now()
+  if (!open && !gone && !(prove === "full" && provable(record))) return made
+  // an import whose outcome is not known may have filled the key: then no other source key would do
+  const { keyState } = await deps.kms.describeKey(made.keyArn)
+  const { source, entry } = await ensureSource(deps, made, keyState !== "PendingImport" || record !== undefined)
+  const step = { entry, source, capability: choice.capability, expiresIn: terms.expiresIn, prove }
+  return (await importKey(deps, step)).entry
+}
+
+/** Description, tags and policy of the old KMS key, for the new one to be used as that was. */
+async function createTerms(deps: Deps, old: MadeEntry, oldKey: KeyDescription | null, { description }: ReplaceWishes) {
+  if (oldKey === null) return { description, tags: {} }
+  const said = description ?? (oldKey.description === "" ? null : oldKey.description)
+  const tags = userTags(await deps.kms.listResourceTags(old.keyArn))
+  return { description: said, tags, policy: await policyOf(deps, old.keyArn) }
+}
+
+async function policyOf(deps: Pick<Deps, "kms" | "progress">, keyArn: string): Promise<string | null> {
+  try {
+    return await deps.kms.getKeyPolicy(keyArn)
+  } catch (error) {
+    if (!(error instanceof KeyferryError && error.code === "ERR_KMS_ACCESS_DENIED")) throw error
+    deps.progress.warn(`the policy of ${keyArn} may not be read: the new KMS key gets KMS' default, so look after it`)
+    return null
+  }
+}
+
+/** What users of the alias see: from here on the new key. The old one says which took its place. */
+async function takePlace(deps: Deps, old: MadeEntry, made: MadeEntry, oldKey: KeyDescription | null): Promise<void> {
+  const { alias } = old
+  if (alias !== null && (await moveAlias(deps.kms, alias, { from: old.keyArn, to: made.keyArn }))) {
+    const facts = { alias, from: old.keyArn }
+    await deps.custodyLog.append({ ...entryEvent(made), event: "alias.moved", facts })
+    deps.progress.step(`alias ${alias} moved to ${made.keyArn}`)
+  }
+  if (!isAlive(oldKey)) return
+  await deps.kms.tagResource(old.keyArn, { [TAGS.replacedBy]: made.keyArn })
+}
+
+/** The new entry takes the old one's file, the old one its place among the former: in one write. */
+async function promote(deps: Deps, old: MadeEntry, made: MadeEntry): Promise<MadeEntry> {
+  await deps.custodyLog.append({ ...entryEvent(made), event: "key.replaced", facts: { replaced: old.keyArn } })
+  const replacedAt = deps.clock.now().toISOString()
+  const outer = (await deps.inventory.get(old.name, old.target)) ?? old
+  const former = { ...plain(outer), alias: null, aliasGiven: false, replacedAt, retiredAt: null }
+  const promoted = { ...made, aliasGiven: old.alias !== null, former: [...outer.former, former] }
+  await deps.inventory.put(promoted)
+  deps.progress.step(`${old.keyArn} is replaced; it stays as it is until it is retired: keyferry retire ${old.name}`)
+  return promoted
+}

@@ -1,0 +1,30 @@
+import { checkedDescription } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { KEY_NAME, nameOf } from "../end-key.js"
+import { keyText } from "../key-text.js"
+import { KMS, KMS_KEY, REWRAPPING, TOKEN } from "../options.js"
+
+export const replace = defineCommand({
+  name: "replace",
+  describe: "a new KMS key with new key material in the place of another, and the alias moved to it",
+  examples: [["$0 replace signer", "the old KMS key stays, and is rewrapped, until `retire signer`"]],
+  names: KEY_NAME,
+  options: { ...REWRAPPING, description: KMS_KEY.description, ...TOKEN, ...KMS },
+  async run(args, surroundings) {
+    const name = nameOf(args)
+    const { replaceKey } = await import("../../app/replace.js")
+    const { findKey } = await import("../../app/find-key.js")
+    const { openWork, OWNER } = await import("../../wiring.js")
+    const wishes = {
+      expiresIn: args.expiresIn ?? null,
+      wrappingAlgorithm: args.wrappingAlgorithm ?? null,
+      wrappingKeySpec: args.wrappingKeySpec ?? null,
+      prove: args.prove,
+      description: checkedDescription(args.description),
+    }
+    await using work = await openWork(args, surroundings)
+    const entry = await findKey(work, { owner: OWNER, name, target: work.kms.region })
+    const result = await replaceKey(work, entry, wishes)
+    return { result, text: `${keyText(result)}\nreplaced           ${result.replaced}` }
+  },
+})

@@ -1,0 +1,45 @@
+import type { EndRow } from "../../app/ending/plan.js"
+import { confirm } from "../confirm.js"
+import { defineCommand } from "../command.js"
+import { CONFIRMED, KEY_NAME, nameOf, WHICH } from "../end-key.js"
+import { PENDING_WINDOW, windowOf } from "../pending-window.js"
+import { table } from "../table.js"
+
+export const retire = defineCommand({
+  name: "retire",
+  describe: "end the life of the KMS keys that `replace` left: disable them, then schedule their deletion",
+  examples: [
+    ["$0 retire signer --yes", "KMS deletes the replaced key in 30 days"],
+    ["$0 retire signer --disable-only", "first see who still needs it: `aws kms enable-key` gives it back"],
+  ],
+  names: KEY_NAME,
+  options: {
+    "pending-window-days": PENDING_WINDOW,
+    "disable-only": { type: "boolean", default: false, describe: "disable it, and leave it at that" },
+    ...CONFIRMED,
+    ...WHICH,
+  },
+  async run(args, surroundings) {
+    const name = nameOf(args)
+    const request = { disableOnly: args.disableOnly, pendingWindowDays: windowOf(args.pendingWindowDays) }
+    const { openWork, OWNER } = await import("../../wiring.js")
+    const { findKey } = await import("../../app/find-key.js")
+    const { planRetirement, retireKey } = await import("../../app/retire.js")
+    await using work = await openWork(args, surroundings, { token: "none" })
+    const entry = await findKey(work, { owner: OWNER, name, target: args.target ?? null })
+    const planned = await planRetirement(work, entry, request)
+    const consequences = planned.flatMap((one) => one.consequences)
+    if (consequences.length > 0) await confirm({ name, consequences, yes: args.yes }, surroundings)
+    const rows: EndRow[] = []
+    for (const one of planned) rows.push(...(await retireKey(work, one, request)))
+    if (planned.length === 0) surroundings.progress.step(`${name} has no replaced KMS key that is not retired`)
+    const count = (outcome: string): number => rows.filter((row) => row.outcome === outcome).length
+    return {
+      result: { keys: rows, summary: { done: count("done"), nothing: count("nothing"), failed: count("failed") } },
+      text: table(
+        ["NAME", "TARGET", "KMS KEY", "OUTCOME", "STATE", "DELETED AT"],
+        rows.map((row) => [row.name, row.target, row.keyArn, row.outcome, row.keyState, row.deletionDate]),
+      ),
+    }
+  },
+})
