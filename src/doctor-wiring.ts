@@ -6,29 +6,29 @@ import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
 import { parseTokenUri, type TokenUri } from "./core/token-uri.js"
 import {
-  type Around,
   type CommonFlags,
-  givenToken,
   type KmsFlags,
-  openKms,
-  pinProvider,
-  stateDirectory,
+  settingsOf,
   type TokenFlags,
-} from "./wiring.js"
+  type TokenSetting,
+  tokenSetting,
+} from "./settings.js"
+import { type Around, openKms, pinProvider, stateDirectory, tokenOptions } from "./wiring.js"
 
 /** Wiring of `doctor` and `token list`, which look at a token step by step instead of opening it whole. */
 
 /** Slots and tokens of a module that is named by path or by the token URI. */
 export async function describeModule(
-  flags: { readonly module?: string | undefined; readonly token?: string | undefined },
+  flags: { readonly module?: string | undefined } & TokenFlags & CommonFlags,
   env: Around["env"],
 ) {
-  const uri = flags.module === undefined ? givenToken(flags, env) : moduleUri(flags.module)
+  const setting = flags.module === undefined ? tokenSetting(await settingsOf(flags, env), flags, env) : null
+  const uri = flags.module === undefined ? setting?.uri : moduleUri(flags.module)
   if (uri?.modulePath == null)
     throw new KeyferryError("ERR_USAGE", "no module is given", { hint: "give --module PATH" })
   const { describeSlots } = await import("./pkcs11/module.js")
   const { openModule } = await import("./pkcs11/inspect.js")
-  using module = openModule(uri)
+  using module = openModule(uri, setting?.libraryParameters ?? undefined)
   return { modulePath: uri.modulePath, library: module.library, slots: describeSlots(module) }
 }
 
@@ -43,9 +43,9 @@ export async function openDoctor(
 ): Promise<DoctorDeps & AsyncDisposable> {
   await coreDumpsOff()
   const stateDir = await stateDirectory(flags, around.env)
-  const uri = givenToken(flags, around.env)
+  const setting = tokenSetting(await settingsOf(flags, around.env), flags, around.env)
   const { inventoryFiles } = await import("./store/inventory-files.js")
-  const door = uri === null ? null : await tokenDoor(uri, flags, around, stateDir)
+  const door = setting === null ? null : await tokenDoor(setting, flags, around, stateDir)
   return {
     door,
     openKms: () => openKms(flags, around),
@@ -59,11 +59,13 @@ export async function openDoctor(
 }
 
 async function tokenDoor(
-  uri: TokenUri,
+  setting: TokenSetting,
   flags: TokenFlags & CommonFlags,
   around: Around,
   stateDir: string,
 ): Promise<TokenDoor> {
+  const { uri } = setting
+  const libraryParameters = setting.libraryParameters ?? undefined
   const { inspectToken, openModule } = await import("./pkcs11/inspect.js")
   const { openToken } = await import("./pkcs11/token.js")
   const { verdictCache } = await import("./store/verdict-cache.js")
@@ -72,15 +74,15 @@ async function tokenDoor(
     modulePath: uri.modulePath ?? "",
     load: () =>
       promised(() => {
-        const module = openModule(uri)
+        const module = openModule(uri, libraryParameters)
         open.push(module)
         return module.library
       }),
-    inspect: () => promised(() => inspectToken(uri)),
+    inspect: () => promised(() => inspectToken(uri, libraryParameters)),
     logIn: async () => {
       const warn = (text: string): void => around.progress.warn(text)
-      const pin = await pinProvider(flags, around, uri, stateDir)
-      const token = await openToken({ uri, pin, cache: verdictCache(stateDir, warn) })
+      const pin = await pinProvider(setting, flags, around, stateDir)
+      const token = await openToken({ ...(await tokenOptions(setting)), pin, cache: verdictCache(stateDir, warn) })
       open.push(token)
       return token
     },

@@ -6,6 +6,12 @@ export class Resources implements AsyncDisposable {
     this.#open.push(Symbol.asyncDispose in resource ? resource : closing(resource))
   }
 
+  /** The same resource, now one of these. */
+  added<T extends AsyncDisposable | Disposable>(resource: T): T {
+    this.add(resource)
+    return resource
+  }
+
   /** Hands everything over to a new owner. */
   move(): Resources {
     const owner = new Resources()

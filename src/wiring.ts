@@ -1,35 +1,27 @@
 import type { Deps } from "./app/deps.js"
 import type { Log } from "./log/log.js"
 import { loggedToken } from "./logged.js"
-import type { Policy } from "./core/binding.js"
 import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
 import type { Pacer } from "./kms/pacing.js"
 import type { Clock, Kms, PinProvider, Progress, Token } from "./core/ports.js"
-import { parseTokenUri, type TokenUri } from "./core/token-uri.js"
 import { Resources } from "./resources.js"
+import {
+  type CommonFlags,
+  type Env,
+  type KmsFlags,
+  type KmsSetting,
+  kmsSetting,
+  type Settings,
+  settingsOf,
+  type TokenFlags,
+  type TokenSetting,
+  tokenSetting,
+} from "./settings.js"
 
 /** The composition root: joins flags and environment to adapters. What is heavy is loaded when it is asked for. */
 
-type Env = Readonly<Record<string, string | undefined>>
-
-export interface TokenFlags {
-  readonly token?: string | undefined
-  readonly pinSource?: string | undefined
-  readonly retryPin?: boolean | undefined
-}
-
-export interface KmsFlags {
-  readonly region?: string | undefined
-  readonly profile?: string | undefined
-  readonly roleArn?: string | undefined
-  readonly endpointUrl?: string | undefined
-  readonly fips?: boolean | undefined
-}
-
-export interface CommonFlags {
-  readonly stateDir?: string | undefined
-}
+export type { CommonFlags, KmsFlags, TokenFlags } from "./settings.js"
 
 /** What a command knows of the process (cli/command.ts). */
 export interface Around {
@@ -39,49 +31,36 @@ export interface Around {
   readonly command: string
 }
 
-/** Owner of labels and tags; a manifest will name others. */
-export const OWNER = "keyferry"
+export const clock: Clock = { now: () => new Date() }
 
-/** Without a configuration file there is no stricter policy: SHA-1 in OAEP is safe for this use, and is stated. */
-export const POLICY: Policy = {
-  minimumHash: "SHA-1",
-  allowCustody: null,
-  allowUnenforcedCustody: false,
-  requireFingerprint: false,
+export const sleep = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+async function neededToken(flags: TokenFlags & CommonFlags, env: Env): Promise<TokenSetting> {
+  const setting = tokenSetting(await settingsOf(flags, env), flags, env)
+  if (setting !== null) return setting
+  throw noToken()
 }
 
-const clock: Clock = { now: () => new Date() }
-
-const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
-
-/** The token URI of `--token` or KEYFERRY_TOKEN; null where neither is given. */
-export function givenToken(flags: TokenFlags, env: Env): TokenUri | null {
-  const text = flags.token ?? env["KEYFERRY_TOKEN"]
-  return text === undefined || text === "" ? null : parseTokenUri(text)
-}
-
-function neededToken(flags: TokenFlags, env: Env): TokenUri {
-  const uri = givenToken(flags, env)
-  if (uri !== null) return uri
-  throw new KeyferryError("ERR_USAGE", "no token is given", {
+export function noToken(): KeyferryError {
+  return new KeyferryError("ERR_USAGE", "no token is given", {
     hint: "give --token pkcs11:token=LABEL?module-path=PATH, or set KEYFERRY_TOKEN; `keyferry token list --module PATH` shows what is there",
   })
 }
 
-/** Where the PIN comes from, and what is remembered of refusals; throws ERR_PIN_SOURCE where no source is given. */
+/** Where the PIN comes from, and what is remembered of refusals; throws ERR_PIN_SOURCE where the source is not understood. */
 export async function pinProvider(
-  flags: TokenFlags,
+  { pinSource }: TokenSetting,
+  { retryPin }: TokenFlags,
   { env, progress }: Around,
-  uri: TokenUri,
   stateDir: string,
 ): Promise<PinProvider> {
   const { createPinProvider } = await import("./config/pin-provider.js")
   const { pinMarkerFiles } = await import("./store/pin-marker-files.js")
-  const source = flags.pinSource ?? env["KEYFERRY_PIN_SOURCE"] ?? uri.pinSource ?? "prompt"
   return createPinProvider({
-    source,
+    source: pinSource,
     markers: pinMarkerFiles(stateDir),
-    retryPin: flags.retryPin ?? false,
+    retryPin: retryPin ?? false,
     env,
     warn: (text) => progress.warn(text),
   })
@@ -93,28 +72,51 @@ export async function stateDirectory(flags: CommonFlags, env: Env): Promise<stri
   return await openStateDir(stateDirPath(flags.stateDir, env))
 }
 
-async function loggedIn(
-  flags: TokenFlags & CommonFlags,
+/** Logs in to a token. */
+export async function openTokenOf(
+  setting: TokenSetting,
+  flags: TokenFlags,
   around: Around,
-  uri: TokenUri,
   stateDir: string,
 ): Promise<Token> {
   const { openToken } = await import("./pkcs11/token.js")
   const { verdictCache } = await import("./store/verdict-cache.js")
-  const pin = await pinProvider(flags, around, uri, stateDir)
+  const pin = await pinProvider(setting, flags, around, stateDir)
   await coreDumpsOff()
   const warn = (text: string): void => around.progress.warn(text)
-  const token = await openToken({ uri, pin, cache: verdictCache(stateDir, warn), warn })
+  const token = await openToken({ ...(await tokenOptions(setting)), pin, cache: verdictCache(stateDir, warn), warn })
   return loggedToken(token, around.log)
+}
+
+/** What of a token's setting the token itself is opened with. */
+export async function tokenOptions({ uri, profile, libraryParameters, sessions }: TokenSetting) {
+  const { profileNamed } = await import("./pkcs11/profile/profiles.js")
+  const wanted = profile === null ? undefined : profileNamed(profile)
+  return {
+    uri,
+    ...(wanted === undefined ? {} : { profile: wanted }),
+    ...(libraryParameters === null ? {} : { libraryParameters }),
+    ...(sessions === null ? {} : { sessions }),
+  }
 }
 
 /** The logged-in token alone, for a host that has nothing else. */
 export async function openTokenOnly(flags: TokenFlags & CommonFlags, around: Around): Promise<Token> {
-  const uri = neededToken(flags, around.env)
-  return await loggedIn(flags, around, uri, await stateDirectory(flags, around.env))
+  const setting = await neededToken(flags, around.env)
+  return await openTokenOf(setting, flags, around, await stateDirectory(flags, around.env))
 }
 
-export type TokenWork = Omit<Deps, "kms" | "kmsIn"> & AsyncDisposable
+/** Who the keys belong to. */
+interface Owned {
+  readonly owner: string
+}
+
+/** The name that the inventory gives the target: the manifest's or, without one, the Region. */
+interface Targeted {
+  readonly target: string
+}
+
+export type TokenWork = Omit<Deps, "kms" | "kmsIn"> & Owned & AsyncDisposable
 
 /** Token, inventory and, unless it is only read, the lock of the state directory. */
 export async function openTokenAndState(
@@ -122,17 +124,18 @@ export async function openTokenAndState(
   around: Around,
   { readOnly = false }: { readonly readOnly?: boolean } = {},
 ): Promise<TokenWork> {
-  const uri = neededToken(flags, around.env)
+  const setting = await neededToken(flags, around.env)
   const stateDir = await stateDirectory(flags, around.env)
   return await assemble(around, stateDir, {
+    settings: await settingsOf(flags, around.env),
     lock: !readOnly,
-    token: () => loggedIn(flags, around, uri, stateDir),
+    token: () => openTokenOf(setting, flags, around, stateDir),
     kms: null,
   })
 }
 
-export type Work = Deps & AsyncDisposable
-export type WorkWithoutToken = Omit<Deps, "token"> & { readonly token: Token | null } & AsyncDisposable
+export type Work = Deps & Owned & Targeted & AsyncDisposable
+export type WorkWithoutToken = Omit<Work, "token"> & { readonly token: Token | null }
 
 /** Everything a command that talks to KMS works with. Closed in the reverse order, whatever happens. */
 export async function openWork(flags: TokenFlags & KmsFlags & CommonFlags, around: Around): Promise<Work>
@@ -146,28 +149,34 @@ export async function openWork(
   around: Around,
   needs: { readonly token: "needed" | "if given" | "none" } = { token: "needed" },
 ): Promise<WorkWithoutToken> {
-  const given = needs.token === "none" ? null : givenToken(flags, around.env)
-  const uri = needs.token === "needed" ? neededToken(flags, around.env) : given
+  const settings = await settingsOf(flags, around.env)
+  const given = needs.token === "none" ? null : tokenSetting(settings, flags, around.env)
+  const setting = needs.token === "needed" ? await neededToken(flags, around.env) : given
+  const target = kmsSetting(settings, flags)
   const stateDir = await stateDirectory(flags, around.env)
   return await assemble(around, stateDir, {
+    settings,
     lock: true,
-    token: uri === null ? null : () => loggedIn(flags, around, uri, stateDir),
-    kms: (region) => openKms(region === undefined ? flags : { ...flags, region }, around),
+    token: setting === null ? null : () => openTokenOf(setting, flags, around, stateDir),
+    kms: (region) => openKmsOf({ ...target, region: region ?? target.region }, around),
+    target: target.name,
   })
 }
 
 /** One for the process: all its work together keeps to the quotas. */
 let pacer: Pacer | undefined
 
-/** KMS as flags and environment name it; an endpoint that the environment named is said aloud (invariant I3). */
-export async function openKms(
-  flags: KmsFlags & CommonFlags,
-  { env, progress, log }: Around,
-): Promise<Kms & Disposable> {
+/** KMS as flags, configuration file and environment name it. */
+export async function openKms(flags: KmsFlags & CommonFlags, around: Around): Promise<Kms & Disposable> {
+  return await openKmsOf(kmsSetting(await settingsOf(flags, around.env), flags), around)
+}
+
+/** KMS of a target; an endpoint that the environment named is said aloud (invariant I3). */
+export async function openKmsOf(setting: KmsSetting, { env, progress, log }: Around): Promise<Kms & Disposable> {
   const { openKms: open } = await import("./kms/kms.js")
   const { createPacer } = await import("./kms/pacing.js")
   pacer ??= createPacer()
-  const kms = await open({ ...flags, env, pacer, onCall: (call) => log.event("kms.call", call) })
+  const kms = await open({ ...setting, env, pacer, onCall: (call) => log.event("kms.call", call) })
   if (kms.endpoint !== null) progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)
   return kms
 }
@@ -179,27 +188,28 @@ export async function openRegion(
   region: string,
 ): Promise<(Kms & Disposable) | null> {
   try {
-    return await openKms({ ...flags, region }, around)
+    const setting = kmsSetting(await settingsOf(flags, around.env), flags)
+    return await openKmsOf({ ...setting, region }, around)
   } catch {
     return null
   }
 }
 
+interface Parts {
+  readonly settings: Settings
+  readonly lock: boolean
+  readonly token: (() => Promise<Token>) | null
+  readonly kms: OpenKms | null
+  readonly target?: string | null
+}
+
 async function assemble(
   around: Around,
   stateDir: string,
-  parts: { lock: boolean; token: () => Promise<Token>; kms: null },
+  parts: Parts & { token: () => Promise<Token>; kms: null },
 ): Promise<TokenWork>
-async function assemble(
-  around: Around,
-  stateDir: string,
-  parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: OpenKms },
-): Promise<WorkWithoutToken>
-async function assemble(
-  around: Around,
-  stateDir: string,
-  parts: { lock: boolean; token: (() => Promise<Token>) | null; kms: OpenKms | null },
-): Promise<object> {
+async function assemble(around: Around, stateDir: string, parts: Parts & { kms: OpenKms }): Promise<WorkWithoutToken>
+async function assemble(around: Around, stateDir: string, parts: Parts): Promise<object> {
   const { stateFiles } = await import("./state-files.js")
   const { lockState } = await import("./store/lock.js")
   await using open = new Resources()
@@ -211,13 +221,15 @@ async function assemble(
   if (token !== null) open.add(token)
   const owned = open.move()
   return {
+    owner: parts.settings.owner,
+    target: parts.target ?? kms?.region,
     token,
     kms,
     kmsIn: regions(kms, parts.kms, owned),
     ...stateFiles(stateDir, clock, around.log),
     clock,
     progress: around.progress,
-    policy: POLICY,
+    policy: parts.settings.policy,
     sleep,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   }

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { provision } from "#src/app/provision.js"
 import { createLog } from "#src/log/log.js"
-import { openWork, OWNER } from "#src/wiring.js"
+import { openWork } from "#src/wiring.js"
 import { startLocalKms } from "#test/support/local-kms.js"
 import { softhsmToken } from "#test/support/tokens.js"
 import { inChild, type Job } from "./child.js"
@@ -40,7 +40,7 @@ export const provisionKeys: Job<Batch, Cost> = async ({ keys, prefix, stateDir }
     const worker = async (): Promise<void> => {
       for (let name = names.shift(); name !== undefined; name = names.shift()) {
         const { proof } = await provision(work, {
-          ...{ owner: OWNER, name, target: work.kms.region, keyId: null, acceptNoReimport: false },
+          ...{ owner: work.owner, name, target: work.kms.region, keyId: null, acceptNoReimport: false },
           ...{ keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", custody: "token" },
           ...{ wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096", expiresIn: "90d", prove: "accept" },
           ...{ alias: null, description: null, tags: {}, multiRegion: false },

@@ -11,8 +11,8 @@ export interface Fleet extends AsyncDisposable {
   /** Owner of labels and tags: the manifest's `id`. */
   readonly owner: string
   /**
-   * The manifest's, a row for each key and target; without a configuration file those of the inventory's entries of
-   * the one target that flags name.
+   * The manifest's, a row for each key and target; without a configuration file those of the inventory's entries.
+   * Flags that name a target or Region leave out the others.
    */
   readonly bindings: readonly Binding[]
   /** Entries of the inventory that no binding names: watched, not changed. */

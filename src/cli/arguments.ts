@@ -1,3 +1,4 @@
+import { aliasName, LONGEST_DESCRIPTION, REGION, ROLE_ARN, tagFault } from "../core/aws-name.js"
 import { KeyferryError } from "../core/error.js"
 import { KEY_SPECS, type KeySpec, type KeyUsage } from "../core/key-spec.js"
 import { isName } from "../core/source-key.js"
@@ -6,8 +7,8 @@ import { isName } from "../core/source-key.js"
 
 /** Options whose values have one form wherever they are taken. */
 const FORMS: Readonly<Record<string, readonly [form: RegExp, fault: string]>> = {
-  region: [/^[a-z]{2,}(-[a-z]+)+-\d+$/, "is not the name of an AWS Region"],
-  "role-arn": [/^arn:aws[a-z-]*:iam::\d{12}:role\/[\x21-\x7e]+$/, "is not the ARN of an IAM role"],
+  region: [REGION, "is not the name of an AWS Region"],
+  "role-arn": [ROLE_ARN, "is not the ARN of an IAM role"],
 }
 
 /** Refuses a value that cannot be right whatever the command. */
@@ -48,9 +49,6 @@ export function checkedUsage(keySpec: KeySpec, asked: string | undefined): KeyUs
   throw new KeyferryError("ERR_USAGE", what, { hint: `give --key-usage ${usages.join(" or ")}` })
 }
 
-const MAX_TAG_KEY = 128
-const MAX_TAG_VALUE = 256
-
 /** `KEY=VALUE` as often as given; keyferry's own tags and AWS' are not for users. */
 export function checkedTags(given: readonly string[] | undefined): Readonly<Record<string, string>> {
   const tags: Record<string, string> = {}
@@ -58,33 +56,27 @@ export function checkedTags(given: readonly string[] | undefined): Readonly<Reco
     const at = text.indexOf("=")
     const [key, value] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)]
     const fault =
-      (key === "" && "is not KEY=VALUE") ||
-      (/^(keyferry|aws):/.test(key) && "uses a reserved prefix") ||
-      ((key.length > MAX_TAG_KEY || value.length > MAX_TAG_VALUE) && "is too long") ||
-      (Object.hasOwn(tags, key) && "repeats a key")
-    if (fault !== false) throw new KeyferryError("ERR_USAGE", `--tag '${text}' ${fault}`)
+      (key === "" ? "is not KEY=VALUE" : tagFault(key, value)) ??
+      (Object.hasOwn(tags, key) ? "repeats a key" : undefined)
+    if (fault !== undefined) throw new KeyferryError("ERR_USAGE", `--tag '${text}' ${fault}`)
     tags[key] = value
   }
   return tags
 }
 
-const ALIAS = /^alias\/(?!aws\/)[A-Za-z0-9/_-]{1,250}$/
-
 /** An alias name with its prefix; the prefix may be left out. */
 export function checkedAlias(given: string | undefined): string | null {
   if (given === undefined) return null
-  const alias = given.startsWith("alias/") ? given : `alias/${given}`
-  if (ALIAS.test(alias)) return alias
+  const alias = aliasName(given)
+  if (alias !== undefined) return alias
   throw new KeyferryError("ERR_USAGE", `--alias '${given}' is no alias`, {
     hint: "an alias is alias/ and letters, digits, slashes, underscores and hyphens; alias/aws/ is reserved",
   })
 }
 
-const DESCRIPTION = 8192
-
 export function checkedDescription(given: string | undefined): string | null {
-  if (given !== undefined && given.length > DESCRIPTION) {
-    throw new KeyferryError("ERR_USAGE", `--description is longer than ${DESCRIPTION} characters`)
+  if (given !== undefined && given.length > LONGEST_DESCRIPTION) {
+    throw new KeyferryError("ERR_USAGE", `--description is longer than ${LONGEST_DESCRIPTION} characters`)
   }
   return given ?? null
 }

@@ -5,7 +5,13 @@ import type { Log } from "../log/log.js"
 
 export type OptionTable = Record<string, Options>
 
-export type Args<O extends OptionTable> = ArgumentsCamelCase<InferredOptionTypes<O>>
+/** General options (options.ts) that the wiring reads. */
+interface GeneralArgs {
+  readonly config?: string | undefined
+  readonly stateDir?: string | undefined
+}
+
+export type Args<O extends OptionTable> = ArgumentsCamelCase<InferredOptionTypes<O>> & GeneralArgs
 
 /** What a command gives back to be printed: the same facts as JSON and as text. */
 export interface Output {

@@ -11,10 +11,7 @@ import { table } from "./table.js"
 export const KEY_NAME = { describe: "name of the key" } as const
 
 /** Options of every command that ends something: which key, and the operator's word. */
-export const WHICH = {
-  target: { type: "string", describe: "the target, where the key is in several" },
-  ...KMS,
-} as const
+export const WHICH = KMS
 
 export const CONFIRMED = {
   yes: {
@@ -42,7 +39,6 @@ export function nameOf(args: Readonly<Record<string, unknown>>): string {
 }
 
 interface EndFlags extends TokenFlags, KmsFlags, CommonFlags {
-  readonly target?: string | undefined
   readonly yes: boolean
   readonly loseLastCopy: boolean
 }
@@ -50,13 +46,13 @@ interface EndFlags extends TokenFlags, KmsFlags, CommonFlags {
 /** Looks, says what will stop working, asks, and does it. */
 export async function endKey(args: EndFlags, request: EndRequest, surroundings: Surroundings): Promise<Output> {
   const name = nameOf({ ...args })
-  const { openWork, OWNER } = await import("../wiring.js")
+  const { openWork } = await import("../wiring.js")
   const { findKey } = await import("../app/find-key.js")
   const { planEnding } = await import("../app/ending/plan.js")
   const { carryOutEnding } = await import("../app/ending/carry-out.js")
   const { lastCopy, stops } = ENDINGS[request.ending]
   await using work = await openWork(args, surroundings, { token: lastCopy ? "if given" : "none" })
-  const entry = await findKey(work, { owner: OWNER, name, target: args.target ?? null })
+  const entry = await findKey(work, { owner: work.owner, name, target: args.target ?? null })
   const plan = await planEnding(work, entry, request)
   if (plan.steps.some(({ todo }) => todo) && stops) {
     const consequences =

@@ -14,6 +14,12 @@ export const GENERAL = {
     group: "General:",
   },
   json: { type: "boolean", default: false, describe: "short for --output json", group: "General:" },
+  config: {
+    type: "string",
+    requiresArg: true,
+    describe: "configuration file: tokens, targets, keys, policy [KEYFERRY_CONFIG]",
+    group: "General:",
+  },
   "state-dir": {
     type: "string",
     requiresArg: true,
@@ -39,7 +45,7 @@ export const TOKEN = {
   token: {
     type: "string",
     requiresArg: true,
-    describe: "RFC 7512 URI of the token, with module-path and pin-source [KEYFERRY_TOKEN]",
+    describe: "RFC 7512 URI of the token, with module-path and pin-source; or its name in --config [KEYFERRY_TOKEN]",
     group: "Token:",
   },
   "pin-source": {
@@ -57,6 +63,7 @@ export const TOKEN = {
 } as const satisfies OptionTable
 
 export const KMS = {
+  target: { type: "string", requiresArg: true, describe: "target, by its name in --config", group: "AWS KMS:" },
   region: { type: "string", requiresArg: true, describe: "AWS Region [AWS_REGION, profile]", group: "AWS KMS:" },
   profile: { type: "string", requiresArg: true, describe: "AWS profile [AWS_PROFILE]", group: "AWS KMS:" },
   "role-arn": { type: "string", requiresArg: true, describe: "IAM role to assume", group: "AWS KMS:" },

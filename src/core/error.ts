@@ -22,6 +22,11 @@ const ERROR_ROWS = {
     retry: "never",
     hint: "give --expires-in as a duration under 365 days such as 90d or 12h, or `never`",
   },
+  ERR_CONFIG_INVALID: {
+    exit: "CONFIG",
+    retry: "never",
+    hint: "correct the file; `keyferry config check` checks it offline, `keyferry config schema` helps editors",
+  },
   ERR_POLICY_REFUSED: { exit: "CONFIG", retry: "never", hint: "ask whoever answers for the policy before changing it" },
   ERR_CUSTODY_REFUSED: {
     exit: "CONFIG",

@@ -7,7 +7,9 @@
 /** What the material is, which decides its plaintext format: raw bytes for `aes` and `hmac`, PKCS #8 for the rest. */
 export type KeyFamily = "aes" | "hmac" | "rsa" | "ec" | "edwards"
 
-export type KeyUsage = "ENCRYPT_DECRYPT" | "SIGN_VERIFY" | "GENERATE_VERIFY_MAC" | "KEY_AGREEMENT"
+export const KEY_USAGES = ["ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"] as const
+
+export type KeyUsage = (typeof KEY_USAGES)[number]
 
 /** How it can be proven that KMS holds the same material (PRODUCT.md section 6, `proof.kind`). */
 export type ProofKind = "public-key" | "mac" | "key-material-id" | "none"

@@ -62,11 +62,11 @@ export interface SourceKeyIdentity {
   readonly generation: number
 }
 
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+/** What can name a key or an owner: 1 to 63 of letters, digits, `.`, `_`, `-`, not starting with a sign. */
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 /** `keyferry/custody/…` is how custody keys are labelled, so no owner has that name. */
 const LABEL = /^keyferry\/(?!custody\/)([^/]+)\/([^/]+)\/(0|[1-9]\d*)$/
 
-/** Whether the text can name a key or an owner: 1 to 63 of letters, digits, `.`, `_`, `-`, not starting with a sign. */
 export function isName(text: string): boolean {
   return NAME.test(text)
 }

@@ -1,16 +1,10 @@
 import { KMSClient, type KMSClientConfig } from "@aws-sdk/client-kms"
 import type { STSClient } from "@aws-sdk/client-sts"
 import { loadSharedConfigFiles } from "@smithy/core/config"
+import { isLoopback } from "../core/endpoint-url.js"
 import { KeyferryError } from "../core/error.js"
 import type { Quotas } from "../core/schedule.js"
-import {
-  endpointOfSts,
-  isLoopback,
-  type NamedEndpoint,
-  namedEndpoint,
-  type ProfileSettings,
-  refuseUnsafe,
-} from "./endpoint.js"
+import { endpointOfSts, type NamedEndpoint, namedEndpoint, type ProfileSettings, refuseUnsafe } from "./endpoint.js"
 import { createPacer, type Pacer } from "./pacing.js"
 import { retryMiddleware, RETRY_PLACE } from "./retry.js"
 import { certificateAuthorities, DEFAULT_TIMEOUTS, requestHandler, SILENT, type Timeouts } from "./transport.js"
@@ -22,6 +16,10 @@ export interface KmsOptions {
   readonly roleArn?: string | undefined
   /** `--endpoint-url` */
   readonly endpointUrl?: string | undefined
+  /** Who named `endpointUrl`; `--endpoint-url` unless given. */
+  readonly endpointOrigin?: string | undefined
+  /** URL of the proxy, whatever the environment says. */
+  readonly proxy?: string | undefined
   readonly fips?: boolean | undefined
   /** `process.env`: the SDK's credential chain reads that for itself. */
   readonly env: NodeJS.ProcessEnv
@@ -56,7 +54,13 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   const region = options.region ?? env["AWS_REGION"] ?? env["AWS_DEFAULT_REGION"] ?? settings["region"]
   if (region === undefined || region === "") throw new KeyferryError("ERR_KMS_REGION_MISSING", "no AWS Region is given")
 
-  const sources = { flag: options.endpointUrl, env, profile: settings, services }
+  const sources = {
+    flag: options.endpointUrl,
+    flagName: options.endpointOrigin ?? "--endpoint-url",
+    env,
+    profile: settings,
+    services,
+  }
   const endpoint = namedEndpoint("KMS", sources)
   const fips = options.fips ?? (env["AWS_USE_FIPS_ENDPOINT"] ?? settings["use_fips_endpoint"]) === "true"
   refuseUnsafe(endpoint, fips, env)
@@ -65,7 +69,7 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   const ca = await certificateAuthorities(env["AWS_CA_BUNDLE"] ?? settings["ca_bundle"])
   const common = {
     region,
-    requestHandler: requestHandler({ env, timeouts, ca }),
+    requestHandler: requestHandler({ env, timeouts, ca, proxy: options.proxy }),
     ...(profileName === undefined ? {} : { profile: profileName }),
     logger: SILENT,
     maxAttempts: 3,

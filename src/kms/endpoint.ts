@@ -1,3 +1,4 @@
+import { endpointFault } from "../core/endpoint-url.js"
 import { KeyferryError } from "../core/error.js"
 
 /** An endpoint that somebody named, and who: a flag, an environment variable, or a setting of the AWS profile. */
@@ -12,6 +13,8 @@ export type ProfileSettings = Readonly<Record<string, string | undefined>>
 interface EndpointSources {
   /** `--endpoint-url` */
   readonly flag: string | undefined
+  /** How messages name who gave it: a flag, or a target of the configuration file. */
+  readonly flagName: string
   readonly env: NodeJS.ProcessEnv
   readonly profile: ProfileSettings
   /** The profile's `services` section: `kms.endpoint_url` and the like. */
@@ -26,11 +29,11 @@ interface EndpointSources {
  * @throws ERR_KMS_ENDPOINT_REFUSED (invariant I3)
  */
 export function namedEndpoint(service: "KMS" | "STS", sources: EndpointSources): NamedEndpoint | null {
-  const { flag, env, profile, services } = sources
+  const { flag, flagName, env, profile, services } = sources
   const inherited =
     (env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] ?? profile["ignore_configured_endpoint_urls"]) !== "true"
   const candidates: readonly (readonly [origin: string, url: string | undefined])[] = [
-    ["--endpoint-url", service === "KMS" ? flag : undefined],
+    [flagName, service === "KMS" ? flag : undefined],
     ...(inherited
       ? ([
           [`AWS_ENDPOINT_URL_${service}`, env[`AWS_ENDPOINT_URL_${service}`]],
@@ -50,20 +53,9 @@ export function namedEndpoint(service: "KMS" | "STS", sources: EndpointSources):
 
 /** Nothing but TLS vouches for the wrapping key that the endpoint lends, so plain http goes to this machine only. */
 function checkedUrl(text: string, origin: string): string {
-  const refused = (reason: string): KeyferryError =>
-    new KeyferryError("ERR_KMS_ENDPOINT_REFUSED", `the endpoint given by ${origin} ${reason}`)
-  if (!URL.canParse(text)) throw refused("is not a URL")
-  const url = new URL(text)
-  if (url.username !== "" || url.password !== "") throw refused("carries a user name or password")
-  if (url.protocol !== "https:" && url.protocol !== "http:") throw refused("is neither https nor http")
-  if (url.protocol === "http:" && !isLoopback(url.hostname)) throw refused(`is plain http to ${url.hostname}`)
-  if (url.search !== "" || url.hash !== "") throw refused("carries a query or a fragment")
-  return text
-}
-
-/** Whether a URL's host name is this machine: localhost, 127.0.0.0/8 or ::1. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname)
+  const fault = endpointFault(text)
+  if (fault === undefined) return text
+  throw new KeyferryError("ERR_KMS_ENDPOINT_REFUSED", `the endpoint given by ${origin} ${fault}`)
 }
 
 /** The domains of AWS' partitions under which its own endpoints, FIPS and VPC endpoints among them, have their names. */

@@ -1,4 +1,4 @@
-import { isLoopback } from "./endpoint.js"
+import { isLoopback } from "../core/endpoint-url.js"
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { "https:": "443", "http:": "80" }
 
@@ -8,12 +8,13 @@ function variable(env: NodeJS.ProcessEnv, name: string): string {
 }
 
 /**
- * The proxy for a URL by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in either case, or null. Plain http to loopback
+ * The proxy for a URL: the one that is given or, failing that, by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in either case, or null. Plain http to loopback
  * is never proxied: it would leave the machine unprotected.
  */
-export function proxyFor(target: string, env: NodeJS.ProcessEnv): URL | null {
+export function proxyFor(target: string, env: NodeJS.ProcessEnv, given?: string): URL | null {
   const url = new URL(target)
   if (url.protocol === "http:" && isLoopback(url.hostname)) return null
+  if (given !== undefined) return new URL(given)
   if (exempt(url, variable(env, "no_proxy"))) return null
   const proxy = variable(env, url.protocol === "https:" ? "https_proxy" : "http_proxy") || variable(env, "all_proxy")
   if (proxy === "") return null

@@ -48,6 +48,8 @@ export function requestHandler(options: {
   readonly env: NodeJS.ProcessEnv
   readonly timeouts: Timeouts
   readonly ca: string | undefined
+  /** In place of the environment's. */
+  readonly proxy?: string | undefined
 }): HttpHandler {
   const routes = new Map<string, Promise<NodeHttpHandler>>()
   const route = (origin: string): Promise<NodeHttpHandler> => {
@@ -74,10 +76,10 @@ export function requestHandler(options: {
 
 async function makeRoute(
   origin: string,
-  { env, timeouts, ca }: Parameters<typeof requestHandler>[0],
+  { env, timeouts, ca, proxy: given }: Parameters<typeof requestHandler>[0],
 ): Promise<NodeHttpHandler> {
   const tls = ca === undefined ? {} : { ca }
-  const proxy = proxyFor(origin, env)
+  const proxy = proxyFor(origin, env, given)
   const agents =
     proxy === null
       ? { httpAgent: new HttpAgent(SOCKETS), httpsAgent: new HttpsAgent({ ...SOCKETS, ...tls }) }

@@ -7,7 +7,7 @@ import type { Deps } from "#src/app/deps.js"
 import type { ProvisionRequest } from "#src/app/provision-request.js"
 import type { Token } from "#src/core/ports.js"
 import { parseTokenUri } from "#src/core/token-uri.js"
-import { POLICY } from "#src/wiring.js"
+import { DEFAULT_POLICY } from "#src/core/manifest.js"
 import { openKms } from "#src/kms/kms.js"
 import { openToken } from "#src/pkcs11/token.js"
 import { openStateDir } from "#src/store/state-dir.js"
@@ -84,7 +84,7 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
         ...stateFiles(stateDir, clock, null),
         clock,
         progress: { step: (text) => steps.push(text), warn: (text) => warnings.push(text) },
-        policy: POLICY,
+        policy: DEFAULT_POLICY,
         sleep: async (milliseconds) => {
           passedMs += milliseconds
           await kms.clock.advance(Math.ceil(milliseconds / 1000))

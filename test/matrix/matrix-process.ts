@@ -7,7 +7,7 @@ import { KeyferryError } from "#src/core/error.js"
 import { KEY_SPECS, type WrappingKeySpec } from "#src/core/key-spec.js"
 import { Secret } from "#src/core/secret.js"
 import { parseWrappingKey } from "#src/core/wrapping-key.js"
-import { openWork, OWNER, type Work } from "#src/wiring.js"
+import { openWork, type Work } from "#src/wiring.js"
 import { type Cell, CELLS, isTaken } from "./cells.js"
 
 const THIS_FILE = fileURLToPath(import.meta.url)
@@ -80,7 +80,7 @@ async function carried(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Ca
   const { keySpec, wrappingAlgorithm, wrappingKeySpec } = cell
   const result = await provision(work, {
     ...cell,
-    owner: OWNER,
+    owner: work.owner,
     // one source key for each key spec, with a target of its own for each cell: another KMS key each time
     name: keySpec,
     target: `${wrappingAlgorithm}.${wrappingKeySpec}`,

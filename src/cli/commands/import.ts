@@ -55,11 +55,11 @@ export const importCommand = defineCommand({
       now,
     )
 
-    const { openWork, OWNER } = await import("../../wiring.js")
+    const { openWork } = await import("../../wiring.js")
     const { importWrapped } = await import("../../app/import-wrapped.js")
     await using work = await openWork(args, surroundings, { token: bundle === null ? "if given" : "none" })
     const result = await importWrapped(work, {
-      ...{ owner: OWNER, name, target: work.kms.region, keyId, parameters, encryptedKeyMaterial, bundle },
+      ...{ owner: work.owner, name, target: work.target, keyId, parameters, encryptedKeyMaterial, bundle },
       expiresIn: args.expiresIn,
     })
     return { result, text: keyText(result) }

@@ -21,7 +21,7 @@ export const keyDestroy = defineCommand({
     ...KMS,
   },
   async run(args, surroundings) {
-    const { openKms, openRegion, openTokenAndState, OWNER } = await import("../../wiring.js")
+    const { openKms, openRegion, openTokenAndState } = await import("../../wiring.js")
     const { destroyKey } = await import("../../app/destroy-key.js")
     const name = checkedName("name", args.name)
     if (!args.yes) {
@@ -30,7 +30,7 @@ export const keyDestroy = defineCommand({
       })
     }
     await using work = await openTokenAndState(args, surroundings)
-    const request = { owner: OWNER, name, id: args.id, unrecorded: args.unrecorded }
+    const request = { owner: work.owner, name, id: args.id, unrecorded: args.unrecorded }
     const result = await destroyKey(work, request, {
       openRegion: (region) => openRegion(args, surroundings, region),
       openKms: () => openKms(args, surroundings),

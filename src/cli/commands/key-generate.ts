@@ -15,18 +15,20 @@ export const keyGenerate = defineCommand({
     ...TOKEN,
   },
   async run(args, surroundings) {
-    const { openTokenAndState, OWNER, POLICY } = await import("../../wiring.js")
+    const { settingsOf } = await import("../../settings.js")
+    const { openTokenAndState } = await import("../../wiring.js")
     const { generateKey, refuseGeneration } = await import("../../app/generate-key.js")
     const { keySpec, custody, wrappingAlgorithm, wrappingKeySpec } = args
+    const { owner, policy } = await settingsOf(args, surroundings.env)
     const request = {
-      owner: OWNER,
+      owner,
       name: checkedName("name", args.name),
       keySpec,
       custody,
       wrappingAlgorithm,
       wrappingKeySpec,
     }
-    refuseGeneration(request, POLICY)
+    refuseGeneration(request, policy)
     await using work = await openTokenAndState(args, surroundings)
     const { key, capability } = await generateKey(work, request)
     const carried = { wrappingAlgorithm: capability.wrappingAlgorithm, wrappingKeySpec, wrapPath: capability.wrapPath }

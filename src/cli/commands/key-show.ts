@@ -10,12 +10,12 @@ export const keyShow = defineCommand({
   examples: [["$0 key show --name payments", "attributes and imports"]],
   options: { name: { ...NAME, demandOption: true }, ...TOKEN },
   async run(args, surroundings) {
-    const { openTokenAndState, OWNER } = await import("../../wiring.js")
+    const { openTokenAndState } = await import("../../wiring.js")
     const { listKeys } = await import("../../app/key-list.js")
     const name = checkedName("name", args.name)
     await using work = await openTokenAndState(args, surroundings, { readOnly: true })
     const { keys } = await listKeys(work)
-    const mine = keys.filter((key) => key.owner === OWNER && key.name === name)
+    const mine = keys.filter((key) => key.owner === work.owner && key.name === name)
     const [key] = mine
     if (key === undefined)
       throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key named ${name}`, { key: name })

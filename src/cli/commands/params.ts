@@ -29,7 +29,7 @@ export const params = defineCommand({
     ...KMS,
   },
   async run(args, surroundings) {
-    const { openWork, OWNER } = await import("../../wiring.js")
+    const { openWork } = await import("../../wiring.js")
     const { params: fetchParameters } = await import("../../app/params.js")
     const { encodeParameters } = await import("../../core/transfer.js")
     const { refuseExisting, writeOutput } = await import("../../store/output-file.js")
@@ -40,7 +40,7 @@ export const params = defineCommand({
       keyId: args.keyId ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm,
       wrappingKeySpec: args.wrappingKeySpec,
-      create: create === null ? null : { ...create, owner: OWNER, target: work.kms.region },
+      create: create === null ? null : { ...create, owner: work.owner, target: work.target },
     })
     await writeOutput(args.out, encodeParameters(parameters, keySpec, args.name ?? null))
     const result = {

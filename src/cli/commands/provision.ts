@@ -62,10 +62,11 @@ export const provision = defineCommand({
     }
     const { provision: provisionKey } = await import("../../app/provision.js")
     const { refuseEarly } = await import("../../app/provision-request.js")
-    const { openWork, OWNER, POLICY } = await import("../../wiring.js")
-    refuseEarly(request, new Date(), POLICY)
+    const { settingsOf } = await import("../../settings.js")
+    const { openWork } = await import("../../wiring.js")
+    refuseEarly(request, new Date(), (await settingsOf(args, surroundings.env)).policy)
     await using work = await openWork(args, surroundings)
-    const result = await provisionKey(work, { ...request, owner: OWNER, target: work.kms.region })
+    const result = await provisionKey(work, { ...request, owner: work.owner, target: work.target })
     return { result, text: keyText(result) }
   },
 })

@@ -64,10 +64,10 @@ export const wrap = defineCommand({
     await refuseExisting(args.out)
     await refuseExisting(sidecar)
 
-    const { openTokenAndState, OWNER } = await import("../../wiring.js")
+    const { openTokenAndState } = await import("../../wiring.js")
     const { wrap: wrapKey } = await import("../../app/wrap.js")
     await using work = await openTokenAndState(args, surroundings, { readOnly: true })
-    const source = await namedSource(work.token, OWNER, name)
+    const source = await namedSource(work.token, work.owner, name)
     const { wrapped, bundle } = await wrapKey(work, source, parameters, fingerprint)
     await writeOutput(sidecar, encodeBundle(bundle))
     await writeOutput(args.out, wrapped.bytes)

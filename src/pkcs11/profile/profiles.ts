@@ -46,3 +46,12 @@ export function profileOf(info: TokenInfo): TokenProfile {
 export function profileDigest(profile: TokenProfile): string {
   return createHash("sha256").update(JSON.stringify(profile)).digest("hex")
 }
+
+export function profileFamilies(): readonly string[] {
+  return TOKEN_PROFILES.map(({ family }) => family)
+}
+
+/** The profile of that family; undefined if there is none. */
+export function profileNamed(family: string): TokenProfile | undefined {
+  return TOKEN_PROFILES.find((profile) => profile.family === family)
+}

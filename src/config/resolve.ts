@@ -1,0 +1,147 @@
+import { parseDuration } from "../core/expiry.js"
+import type { AgentSettings, Manifest, ManifestToken, Target } from "../core/manifest.js"
+import { endpointFault } from "../core/endpoint-url.js"
+import { errorMessage, type Fault } from "./fault.js"
+import { resolveKeys } from "./resolve-keys.js"
+import type { ConfigFile } from "./schema.js"
+import { parsePinSource } from "./pin-source.js"
+import { parseTokenUri, type TokenUri } from "../core/token-uri.js"
+
+/** The manifest of a file whose shape is right, and what its keys have to do with each other and do not fit. */
+export function resolve(file: ConfigFile): { readonly manifest: Manifest; readonly faults: readonly Fault[] } {
+  const policy = { ...file.policy, allowCustody: file.policy.allowCustody ?? null }
+  const { keys, faults } = resolveKeys(file, policy)
+  const manifest = {
+    id: file.id,
+    tokens: mapped(file.tokens, resolveToken),
+    targets: mapped(file.targets, resolveTarget),
+    keys,
+    policy,
+    agent: file.agent === undefined ? null : resolveAgent(file.agent),
+  }
+  return {
+    manifest,
+    faults: [
+      ...tokenFaults(file.tokens),
+      ...Object.entries(file.targets).flatMap(([name, target]) => targetFaults(name, target)),
+      ...faults,
+      ...(file.agent === undefined ? [] : agentFaults(file.agent)),
+    ],
+  }
+}
+
+function mapped<T, R>(of: Readonly<Record<string, T>>, to: (value: T) => R): Readonly<Record<string, R>> {
+  return Object.fromEntries(Object.entries(of).map(([name, value]) => [name, to(value)]))
+}
+
+type FileToken = ConfigFile["tokens"][string]
+
+function resolveToken({ uri, pin, profile, libraryParameters, sessions }: FileToken): ManifestToken {
+  const [[kind, where] = []] = Object.entries(pin ?? {}).filter(([, value]) => value !== undefined)
+  return {
+    uri,
+    pinSource: kind === undefined ? null : kind === "prompt" ? kind : `${kind}:${String(where)}`,
+    profile: profile ?? null,
+    libraryParameters: libraryParameters ?? null,
+    sessions: sessions ?? null,
+  }
+}
+
+/** A process loads a module once, and logs in to a token once. */
+function tokenFaults(tokens: ConfigFile["tokens"]): readonly Fault[] {
+  const faults: Fault[] = []
+  const modules = new Map<string, { name: string; parameters: string | null }>()
+  const seen = new Map<string, string>()
+  for (const [name, token] of Object.entries(tokens)) {
+    const path = ["tokens", name]
+    let uri: TokenUri
+    try {
+      uri = parseTokenUri(token.uri)
+      if (uri.pinSource !== null) parsePinSource(uri.pinSource)
+    } catch (error) {
+      faults.push({ path: [...path, "uri"], message: errorMessage(error) })
+      continue
+    }
+    if (uri.pinSource !== null && token.pin !== undefined) {
+      faults.push({ path: [...path, "pin"], message: "is given twice: pin-source stands in the uri" })
+    }
+    if (uri.libraryParameters !== null && token.libraryParameters !== undefined) {
+      const message = "is given twice: x-library-parameters stands in the uri"
+      faults.push({ path: [...path, "libraryParameters"], message })
+    }
+    if (uri.modulePath === null) {
+      faults.push({ path: [...path, "uri"], message: "has no module-path" })
+      continue
+    }
+    const parameters = token.libraryParameters ?? uri.libraryParameters
+    const known = modules.get(uri.modulePath)
+    if (known !== undefined && known.parameters !== parameters) {
+      const message = `has other library parameters than tokens.${known.name}, and a process loads a module once`
+      faults.push({ path, message })
+    }
+    modules.set(uri.modulePath, known ?? { name, parameters })
+    const which = JSON.stringify([uri.modulePath, Object.entries(uri.selectors).sort()])
+    const same = seen.get(which)
+    if (same !== undefined) faults.push({ path, message: `names the same token as tokens.${same}` })
+    seen.set(which, same ?? name)
+  }
+  return faults
+}
+
+type FileTarget = ConfigFile["targets"][string]
+
+function resolveTarget({ region, roleArn, profile, endpoint, fips, proxy, quotas }: FileTarget): Target {
+  return {
+    region,
+    roleArn: roleArn ?? null,
+    profile: profile ?? null,
+    endpoint: endpoint ?? null,
+    fips: fips ?? null,
+    proxy: proxy ?? null,
+    quotas: quotas ?? {},
+  }
+}
+
+function targetFaults(name: string, { endpoint, fips, proxy }: FileTarget): readonly Fault[] {
+  const faults: Fault[] = []
+  const fault = (key: string, message: string | undefined): void => {
+    if (message !== undefined) faults.push({ path: ["targets", name, key], message })
+  }
+  if (endpoint !== undefined) fault("endpoint", endpointFault(endpoint))
+  if (endpoint !== undefined && fips === true) fault("fips", "and an endpoint exclude each other")
+  if (proxy !== undefined) fault("proxy", proxyFault(proxy))
+  return faults
+}
+
+function proxyFault(text: string): string | undefined {
+  if (!URL.canParse(text)) return "is not a URL"
+  const { protocol, username, password } = new URL(text)
+  if (protocol !== "http:" && protocol !== "https:") return "is neither http nor https"
+  if (username === "" && password === "") return undefined
+  return "carries a user name or password: a proxy that wants one is named by HTTPS_PROXY in the environment"
+}
+
+type FileAgent = NonNullable<ConfigFile["agent"]>
+
+function resolveAgent({ schedule, timeZone, jitter, allow, listen }: FileAgent): AgentSettings {
+  return { schedule, timeZone, jitterSeconds: parseDuration(jitter) ?? 0, allow, listen: listen ?? null }
+}
+
+const CRON_FIELD = /^[0-9A-Za-z*/,?#-]+$/
+
+function agentFaults({ schedule, timeZone, listen }: FileAgent): readonly Fault[] {
+  const faults: Fault[] = []
+  const fields = schedule.trim().split(/\s+/)
+  if (fields.length !== 5 || !fields.every((field) => CRON_FIELD.test(field))) {
+    faults.push({ path: ["agent", "schedule"], message: "is no cron expression of five fields" })
+  }
+  try {
+    new Intl.DateTimeFormat("en", { timeZone })
+  } catch {
+    faults.push({ path: ["agent", "timeZone"], message: "is no time zone that this machine knows" })
+  }
+  if (listen !== undefined && Number(listen.slice(listen.lastIndexOf(":") + 1)) > 65_535) {
+    faults.push({ path: ["agent", "listen"], message: "has no port from 0 to 65535" })
+  }
+  return faults
+}

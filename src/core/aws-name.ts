@@ -1,0 +1,26 @@
+/** Forms of the names that AWS gives or takes: what can be refused before AWS is asked. */
+
+export const REGION = /^[a-z]{2,}(-[a-z]+)+-\d+$/
+export const ROLE_ARN = /^arn:aws[a-z-]*:iam::\d{12}:role\/[\x21-\x7e]+$/
+/** CreateAlias `AliasName`; `alias/aws/` is reserved. */
+const ALIAS_NAME = /^alias\/(?!aws\/)[A-Za-z0-9/_-]{1,250}$/
+
+/** An alias name with its prefix, which may be left out; undefined if it can be none. */
+export function aliasName(text: string): string | undefined {
+  const alias = text.startsWith("alias/") ? text : `alias/${text}`
+  return ALIAS_NAME.test(alias) ? alias : undefined
+}
+
+/** Characters of a KMS key's description (CreateKey `Description`). */
+export const LONGEST_DESCRIPTION = 8192
+
+/** KMS Tag: lengths of `TagKey` and `TagValue`. */
+const LONGEST_TAG = { key: 128, value: 256 }
+
+/** What is wrong with a tag of the user's, to follow "the tag"; undefined for a good one. */
+export function tagFault(key: string, value: string): string | undefined {
+  if (key === "") return "has no key"
+  if (/^(keyferry|aws):/i.test(key)) return "uses a reserved prefix"
+  if (key.length > LONGEST_TAG.key || value.length > LONGEST_TAG.value) return "is too long"
+  return undefined
+}
