@@ -1,11 +1,17 @@
 import { expect } from "chai"
+import { constants, createHmac, generateKeyPairSync, privateDecrypt } from "node:crypto"
 import type { SealingVerdict } from "#src/core/custody.js"
 import { KEY_SPEC_NAMES, type KeySpec } from "#src/core/key-spec.js"
 import type { Token } from "#src/core/ports.js"
 import type { CustodyKey, SealedMaterial } from "#src/core/sealed-material.js"
+import { newSourceKeyId } from "#src/core/source-key.js"
+import { parseWrappingKey } from "#src/core/wrapping-key.js"
 import { expectCode } from "#test/support/expect-code.js"
 import type { TestToken } from "#test/support/tokens.js"
 import { memoryCache, newCustodyKey, newKey, nss, open, sealedMaterialOf, softhsm } from "./fixture.js"
+
+const pair = generateKeyPairSync("rsa", { modulusLength: 2048 })
+const wrappingKey = parseWrappingKey(pair.publicKey.export({ format: "der", type: "spki" }), "RSA_2048")
 
 /** TOKENS.md sections 2 and 3; RSA by its smallest, as generating larger ones only takes longer. */
 const MEASURED: readonly {
@@ -127,5 +133,78 @@ for (const { name, make, possible, impossible, mechanism, enforced, features } o
         expect(await token.findSourceKeys({ id: material.id })).to.deep.equal([])
       })
     }
+
+    it("brings the very key back: its MAC, and what KMS will find in the wrapped result", async () => {
+      const key = await token.generateSourceKey(newKey({ keySpec: "HMAC_256" }))
+      const message = Buffer.from("the same before and after")
+      const before = await token.mac(key, message)
+      const material = await sealedMaterialOf(token, key, custodyKey)
+      await token.destroySourceKey(key)
+      const unsealed = await token.unseal(material)
+      expect(await token.mac(unsealed, message)).to.deep.equal(before)
+      const [capability] = await token.selfTest([
+        { keySpec: "HMAC_256", wrappingAlgorithm: "RSAES_OAEP_SHA_1", wrappingKeySpec: "RSA_2048" },
+      ])
+      const { bytes } = await token.wrap(unsealed, wrappingKey, capability!)
+      const padding = constants.RSA_PKCS1_OAEP_PADDING
+      const value = privateDecrypt({ key: pair.privateKey, padding, oaepHash: "sha1" }, bytes)
+      expect(new Uint8Array(createHmac("sha256", value).update(message).digest())).to.deep.equal(before)
+      await token.destroySourceKey(unsealed)
+      await expectCode("ERR_KEY_NOT_FOUND", () => token.wrap(unsealed, wrappingKey, capability!))
+    })
+
+    it("keeps apart what many ask for at one time, the same key among it", async () => {
+      const materials = await Promise.all(Array.from({ length: 4 }, () => sealed("HMAC_256")))
+      const message = Buffer.from("who is who")
+      const once = async (material: SealedMaterial): Promise<string> => {
+        const key = await token.unseal(material)
+        try {
+          return Buffer.from(await token.mac(key, message)).toString("hex")
+        } finally {
+          await token.destroySourceKey(key)
+        }
+      }
+      const alone: string[] = []
+      for (const material of materials) alone.push(await once(material))
+      expect(new Set(alone).size).to.equal(materials.length)
+      const rounds = Array.from({ length: 16 }, () => materials).flat()
+      const together = await Promise.all(rounds.map(once))
+      expect(together).to.deep.equal(rounds.map((material) => alone[materials.indexOf(material)]))
+      for (const { id } of materials) expect(await token.findSourceKeys({ id })).to.deep.equal([])
+    })
+
+    it("tells a flipped bit, a cut and another's ciphertext from a missing custody key", async () => {
+      const material = await sealed("SYMMETRIC_DEFAULT")
+      for (const at of [0, 9, material.ciphertext.length - 1]) {
+        const ciphertext = Uint8Array.from(material.ciphertext)
+        ciphertext[at]! ^= 1
+        await expectCode("ERR_SEALED_UNREADABLE", () => token.unseal({ ...material, ciphertext }))
+      }
+      for (const ciphertext of [material.ciphertext.subarray(0, 32), new Uint8Array(), new Uint8Array(9000)]) {
+        await expectCode("ERR_SEALED_UNREADABLE", () => token.unseal({ ...material, ciphertext }))
+      }
+      await expectCode("ERR_SEALED_UNREADABLE", () => token.unseal({ ...material, mechanism: "CKM_NONE" }))
+      const other = await token.generateCustodyKey(newCustodyKey())
+      const under = { id: other.id, label: other.label, kcv: null }
+      await expectCode("ERR_SEALED_UNREADABLE", () => token.unseal({ ...material, custodyKey: under }))
+      await token.destroyCustodyKey(other)
+      await expectCode("ERR_CUSTODY_KEY_MISSING", () => token.unseal({ ...material, custodyKey: under }))
+      // and it still opens
+      await token.destroySourceKey(await token.unseal(material))
+      expect(await token.findSourceKeys({ id: material.id })).to.deep.equal([])
+    })
+
+    it("takes a key of the token under custody, and leaves the token's own where it was", async () => {
+      const key = await token.generateSourceKey(newKey({ keySpec: "ECC_NIST_P384", custody: "token" }))
+      const material = await sealedMaterialOf(token, key, custodyKey)
+      const unsealed = await token.unseal(material)
+      await token.destroySourceKey(unsealed)
+      expect(await token.findSourceKeys({ id: key.id })).to.deep.equal([key])
+      const renamed = { id: newSourceKeyId(), label: key.label.replace(/0$/, "1") }
+      expect(await token.relabel(key, renamed)).to.deep.equal({ ...key, ...renamed })
+      expect(await token.findKeys({ label: renamed.label })).to.deep.equal([{ ...key, ...renamed }])
+      expect(await token.findKeys({ id: key.id })).to.deep.equal([])
+      await token.destroySourceKey({ ...key, ...renamed })
+    })
   })
 }
