@@ -49,12 +49,54 @@ static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,
   return CKR_OK;
 }
 
+/* CKM_RSA_AES_KEY_WRAP by calls of the real token: an AES key by OAEP, the key under that AES key. */
+static CK_RV wrap_natively(CK_SESSION_HANDLE session, CK_RSA_AES_KEY_WRAP_PARAMS *params, CK_OBJECT_HANDLE wrapping,
+                           CK_OBJECT_HANDLE key, CK_BYTE_PTR wrapped, CK_ULONG_PTR length) {
+  CK_RSA_PKCS_OAEP_PARAMS sha1 = {CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0};
+  CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+  CK_KEY_TYPE type = CKK_AES;
+  CK_ULONG bytes = params->ulAESKeyBits / 8, head = *length, tail;
+  CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+  CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof class},   {CKA_KEY_TYPE, &type, sizeof type},
+                             {CKA_VALUE_LEN, &bytes, sizeof bytes}, {CKA_TOKEN, &no, 1},
+                             {CKA_SENSITIVE, &yes, 1},            {CKA_EXTRACTABLE, &yes, 1},
+                             {CKA_WRAP, &yes, 1}};
+  CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 0};
+  CK_MECHANISM pad = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
+  CK_MECHANISM oaep = {CKM_RSA_PKCS_OAEP, lie("native, one hash for all") ? &sha1 : params->pOAEPParams, sizeof sha1};
+  CK_OBJECT_HANDLE aes;
+  CK_RV result = real->C_GenerateKey(session, &generate, template, sizeof template / sizeof *template, &aes);
+  if (result != CKR_OK) return result;
+  result = real->C_WrapKey(session, &oaep, wrapping, aes, wrapped, &head);
+  if (result == CKR_OK) {
+    tail = *length - head;
+    result = real->C_WrapKey(session, &pad, aes, key, wrapped + head, &tail);
+    *length = head + tail;
+  }
+  real->C_DestroyObject(session, aes);
+  return result;
+}
+
+static int is_native(void) { return lie("native") || lie("native, one hash for all"); }
+
+static CK_RV get_mechanism_list(CK_SLOT_ID slot, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count) {
+  CK_ULONG room = *count;
+  CK_RV result = real->C_GetMechanismList(slot, list, count);
+  if (result != CKR_OK || !is_native()) return result;
+  if (list != NULL && *count >= room) return CKR_BUFFER_TOO_SMALL;
+  if (list != NULL) list[*count] = CKM_RSA_AES_KEY_WRAP;
+  (*count)++;
+  return CKR_OK;
+}
+
 static CK_RV wrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE wrapping,
                       CK_OBJECT_HANDLE key, CK_BYTE_PTR wrapped, CK_ULONG_PTR length) {
   CK_RSA_PKCS_OAEP_PARAMS sha1 = {CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0};
   CK_MECHANISM oaep = {CKM_RSA_PKCS_OAEP, &sha1, sizeof sha1};
   CK_MECHANISM pkcs1 = {CKM_RSA_PKCS, NULL, 0};
   if (lie("device removed")) return CKR_DEVICE_REMOVED;
+  if (is_native() && mechanism->mechanism == CKM_RSA_AES_KEY_WRAP)
+    return wrap_natively(session, mechanism->pParameter, wrapping, key, wrapped, length);
   if (lie("another key") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) key = last_but_one;
   if (lie("one hash for all") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) mechanism = &oaep;
   if (lie("old padding") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) mechanism = &pkcs1;
@@ -131,6 +173,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   lying = *real;
   lying.C_GenerateKey = generate_key;
   lying.C_WrapKey = wrap_key;
+  lying.C_GetMechanismList = get_mechanism_list;
   lying.C_GetAttributeValue = get_attribute_value;
   lying.C_OpenSession = open_session;
   lying.C_CloseSession = close_session;

@@ -124,6 +124,36 @@ describe("a token that lies", () => {
     expect(await verdict(token, request("HMAC_256", "RSAES_OAEP_SHA_1"))).to.include({ usable: true })
   })
 
+  it("has its own RSA-AES mechanism preferred, once what comes out was opened: native", async () => {
+    tell("native")
+    await using token = await open(liar)
+    const capability = await verdict(token, request("ECC_NIST_P384", "RSA_AES_KEY_WRAP_SHA_1"))
+    expect(capability).to.deep.include({
+      usable: true,
+      wrapPath: "native",
+      mechanisms: ["CKM_RSA_AES_KEY_WRAP"],
+    })
+    const key = await token.generateSourceKey(newKey({ keySpec: "ECC_NIST_P384" }))
+    const wrapped = await token.wrap(key, wrappingKey, capability)
+    expect(wrapped).to.include({ wrapPath: "native" })
+    // 256 bytes of OAEP, 80 of PKCS #8 with their check value
+    expect(wrapped.bytes).to.have.lengthOf(256 + 88)
+    // SoftHSM has no OAEP with SHA-256, so this mechanism made of its calls has none either
+    expect(await verdict(token, request("ECC_NIST_P384", "RSA_AES_KEY_WRAP_SHA_256"))).to.include({ usable: false })
+    // and pads the value, natively as well
+    expect(await verdict(token, request("ECC_NIST_P256", "RSA_AES_KEY_WRAP_SHA_1"))).to.include({ usable: false })
+  })
+
+  it("is unmasked by what comes out: native, one hash for all", async () => {
+    tell("native, one hash for all")
+    await using token = await open(liar)
+    const sha256 = await verdict(token, request("ECC_NIST_P384", "RSA_AES_KEY_WRAP_SHA_256"))
+    expect(sha256).to.include({ usable: false, wrapPath: null })
+    expect(sha256.reason).to.match(/CKM_RSA_AES_KEY_WRAP uses SHA-1 whatever hash is asked \(SHA-256 was\)/)
+    const sha1 = await verdict(token, request("ECC_NIST_P384", "RSA_AES_KEY_WRAP_SHA_1"))
+    expect(sha1).to.include({ usable: true, wrapPath: "native" })
+  })
+
   const enforced = async (token: Token): Promise<readonly string[]> =>
     (await token.probeCustody()).verdicts.flatMap((found) => (found.enforced ? [found.custody] : []))
   const objectFlaws: readonly [lie: string, kept: false | null, flaw: RegExp][] = [

@@ -15,7 +15,7 @@ export const yubihsm2 = {
   evidence: "source read",
   source: "yubihsm-shell pkcs11/util_pkcs11.c check_wrap_mechanism",
   notes: [
-    "wraps by CKM_RSA_AES_KEY_WRAP alone (firmware 2.4): the native path, which this version does not offer",
+    "wraps by CKM_RSA_AES_KEY_WRAP alone (firmware 2.4): the native path",
     "the PIN is four hexadecimal digits of the authentication key's id and the password",
     "sixteen sessions in all",
   ],
