@@ -83,7 +83,7 @@ export function createService(options: ServiceOptions): Service {
     settings,
     save,
     async call(region, name, body) {
-      requests.arrived(name)
+      requests.arrived(name, region.name)
       const { delay, effect, delivery, error } = faults.hit({
         operation: name,
         region: region.name,

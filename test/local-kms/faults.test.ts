@@ -177,11 +177,13 @@ describe("local KMS: faults, quotas, counts", () => {
   it("counts requests, successes and errors, and forgets them", async () => {
     const KeyId = await createKey(client)
     await nameOf(client.encrypt({ KeyId, Plaintext: Buffer.of(1) }))
+    await kmsClient(kms, "eu-west-3").listKeys({})
     expect(await kms.counts()).to.deep.equal({
-      requests: { CreateKey: 1, Encrypt: 1 },
-      succeeded: { CreateKey: 1 },
+      requests: { CreateKey: 1, Encrypt: 1, ListKeys: 1 },
+      regions: { "us-east-1": { CreateKey: 1, Encrypt: 1 }, "eu-west-3": { ListKeys: 1 } },
+      succeeded: { CreateKey: 1, ListKeys: 1 },
       errors: { Encrypt: { KMSInvalidStateException: 1 } },
-      recent: ["CreateKey", "Encrypt"],
+      recent: ["CreateKey", "Encrypt", "ListKeys"],
     })
     await kms.clearCounts()
     expect((await kms.counts()).requests).to.deep.equal({})

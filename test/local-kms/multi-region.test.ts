@@ -262,6 +262,20 @@ describe("local KMS: multi-Region keys", () => {
       expect([await stateIn(paris), await stateIn(home)]).to.deep.equal(["PendingImport", "Enabled"])
     })
 
+    it("leaves a replica that is made later without any generation; it wants them all", async () => {
+      const second = randomBytes(32)
+      const secondId = await importMaterial(home, KeyId, second, NEW)
+      expect(await materialsIn(home)).to.deep.equal(["CURRENT IMPORTED", "PENDING_ROTATION IMPORTED"])
+      await home.rotateKeyOnDemand({ KeyId })
+      await kms.clock.advance(150)
+      await replicate()
+      expect(await materialsIn(paris)).to.deep.equal(["NON_CURRENT PENDING_IMPORT", "CURRENT PENDING_IMPORT"])
+      await importMaterial(paris, KeyId, second)
+      expect(await describeIn(paris)).to.include({ KeyState: "PendingImport", CurrentKeyMaterialId: secondId })
+      await importMaterial(paris, KeyId, first, { ...EXISTING, KeyMaterialId: firstId })
+      expect(await stateIn(paris)).to.equal("Enabled")
+    })
+
     it("forgets pending material everywhere when the primary key's is deleted, in one Region when a replica's is", async () => {
       await ready([paris, PARIS], [tokyo, TOKYO])
       const second = randomBytes(32)
