@@ -14,7 +14,7 @@ export const replace = defineCommand({
     const name = nameOf(args)
     const { replaceKey } = await import("../../app/replace.js")
     const { findKey } = await import("../../app/find-key.js")
-    const { openWork, OWNER } = await import("../../wiring.js")
+    const { openWork } = await import("../../wiring.js")
     const wishes = {
       expiresIn: args.expiresIn ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm ?? null,
@@ -22,8 +22,8 @@ export const replace = defineCommand({
       prove: args.prove,
       description: checkedDescription(args.description),
     }
-    await using work = await openWork(args, surroundings)
-    const entry = await findKey(work, { owner: OWNER, name, target: work.kms.region })
+    await using work = await openWork({ ...args, name }, surroundings)
+    const entry = await findKey(work, { owner: work.owner, name, target: work.target })
     const result = await replaceKey(work, entry, wishes)
     return { result, text: `${keyText(result)}\nreplaced           ${result.replaced}` }
   },

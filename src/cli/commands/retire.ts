@@ -22,11 +22,11 @@ export const retire = defineCommand({
   async run(args, surroundings) {
     const name = nameOf(args)
     const request = { disableOnly: args.disableOnly, pendingWindowDays: windowOf(args.pendingWindowDays) }
-    const { openWork, OWNER } = await import("../../wiring.js")
+    const { openWork } = await import("../../wiring.js")
     const { findKey } = await import("../../app/find-key.js")
     const { planRetirement, retireKey } = await import("../../app/retire.js")
     await using work = await openWork(args, surroundings, { token: "none" })
-    const entry = await findKey(work, { owner: OWNER, name, target: args.target ?? null })
+    const entry = await findKey(work, { owner: work.owner, name, target: args.target ?? null })
     const planned = await planRetirement(work, entry, request)
     const consequences = planned.flatMap((one) => one.consequences)
     if (consequences.length > 0) await confirm({ name, consequences, yes: args.yes }, surroundings)

@@ -15,7 +15,7 @@ export const rotate = defineCommand({
     const names = someNames(args)
     const { rotateKey } = await import("../../app/rotate.js")
     const { findKey } = await import("../../app/find-key.js")
-    const { openWork, OWNER } = await import("../../wiring.js")
+    const { openWork } = await import("../../wiring.js")
     const wishes = {
       expiresIn: args.expiresIn ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm ?? null,
@@ -23,9 +23,9 @@ export const rotate = defineCommand({
       prove: args.prove,
     }
     await using work = await openWork(args, surroundings)
-    const target = work.kms.region
+    const { target } = work
     return await severally(names, target, async (name) => {
-      const entry = await findKey(work, { owner: OWNER, name, target })
+      const entry = await findKey(work, { owner: work.owner, name, target })
       return await rotateKey(work, entry, wishes)
     })
   },
