@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   "key list": async () => erase((await import("./commands/key-list.js")).keyList),
   "key show": async () => erase((await import("./commands/key-show.js")).keyShow),
   "key destroy": async () => erase((await import("./commands/key-destroy.js")).keyDestroy),
+  verify: async () => erase((await import("./commands/verify.js")).verify),
   disable: async () => erase((await import("./commands/disable.js")).disable),
   enable: async () => erase((await import("./commands/enable.js")).enable),
   "delete-material": async () => erase((await import("./commands/delete-material.js")).deleteMaterial),

@@ -152,11 +152,12 @@ export const cannotReimport: Check = (context) => {
   return { reason: "CANNOT_REIMPORT", facts: { custody: entry?.custody ?? binding.custody, lost } }
 }
 
-/** Material that is gone before its time was deleted on purpose: only who names the key brings it back. */
+/** Material that is gone before its time, or by `delete-material`, was deleted on purpose: only who names the key brings it back. */
 export const materialDeleted: Check = (context) => {
   if (context.options.force === "named") return undefined
-  const { now } = context.snapshot
-  const deleted = context.materials.find((one) => one.state === "lost" && wasDeleted(one, now))
+  const { now, entry } = context.snapshot
+  const withheld = entry?.withheldAt != null
+  const deleted = context.materials.find((one) => one.state === "lost" && (withheld || wasDeleted(one, now)))
   return deleted === undefined ? undefined : { reason: "MATERIAL_DELETED", facts: { key: deleted.keyArn } }
 }
 

@@ -248,6 +248,15 @@ const ROWS: readonly Row[] = [
     `its key material was deleted from ${arn(REGION)} before its expiry`,
   ],
   [
+    "the material was deleted by keyferry, and its expiry has passed since",
+    {
+      key: seen(lost),
+      entry: entryOf([importRecord(0, { importedAt: days(-100) })], { withheldAt: "2026-05-01T00:00:00Z" }),
+    },
+    "MATERIAL_DELETED",
+    `its key material was deleted from ${arn(REGION)} before its expiry`,
+  ],
+  [
     "the material was deleted, and the key is named",
     { key: seen(lost) },
     "DELETED",

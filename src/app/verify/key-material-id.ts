@@ -1,0 +1,127 @@
+import { KeyferryError } from "../../core/error.js"
+import { rfc3339 } from "../../core/expiry.js"
+import { generationsOf, importOf, type Proof } from "../../core/inventory.js"
+import { wrapCandidates } from "../../core/negotiation.js"
+import type { KeyRotation } from "../../core/ports.js"
+import { importKey } from "../import-key.js"
+import { chooseTested } from "../source-keys.js"
+import { type Looked, sourceKeyOf, sourceMissing } from "./looked.js"
+import { blocked, disproven, type GenerationProof, type Verdict, verified } from "./row.js"
+
+/**
+ * Symmetric keys show nothing of their material but its ID: KMS lists the IDs that were recorded, those of all
+ * generations and no other, and the newest is the one in use. With `full` each generation is imported once more, pinned
+ * to its ID and with the expiry that it has, whereby KMS compares it with what the token has now.
+ */
+export async function verifyKeyMaterialId(looked: Looked, full: boolean): Promise<Verdict> {
+  const { kms, entry, keyArn, description } = looked
+  const rotations = await kms.listKeyRotations(keyArn)
+  const generations: GenerationProof[] = []
+  for (const source of generationsOf(entry)) {
+    const record = importOf(entry, source.generation, kms.region)
+    const id = record?.keyMaterialId ?? null
+    if (record === undefined || id === null) {
+      // of a rotation that is not over yet, or of an endpoint that names no material
+      generations.push({
+        generation: source.generation,
+        keyMaterialId: id,
+        proof: { kind: "none", result: "accepted" },
+      })
+      continue
+    }
+    const listed = rotations.find(({ keyMaterialId }) => keyMaterialId === id)
+    const held = listed?.importState === "IMPORTED"
+    const proof: Proof = held ? record.proof : { kind: "key-material-id", result: "failed" }
+    generations.push({ generation: source.generation, keyMaterialId: id, proof })
+    if (!held) {
+      const message = `KMS does not hold key material ${id} of generation ${source.generation}`
+      return disproven("PROOF_FAILED", message, { generations })
+    }
+  }
+  const foreign = foreignIn(generations, rotations)
+  if (foreign !== undefined) {
+    const message = `KMS holds key material ${foreign}, which no record of ${entry.name} names`
+    return disproven("FOREIGN_MATERIAL", message, { generations })
+  }
+  const inUse = inUseOf(generations, rotations)
+  const current = description.currentKeyMaterialId
+  if (inUse !== undefined && current !== null && inUse.keyMaterialId !== current) {
+    const message = `KMS uses key material ${current}, and ${inUse.keyMaterialId ?? ""} is the newest that was imported`
+    return disproven("FOREIGN_MATERIAL", message, { generations })
+  }
+  if (full) return await proveFully(looked, generations, rotations)
+  const proven = generations.every(({ proof }) => proof.result === "proven")
+  return verified(
+    `KMS holds the key material that was imported, by its ID${proven ? "" : "; --full proves it against the token"}`,
+    generations,
+  )
+}
+
+function foreignIn(known: readonly GenerationProof[], rotations: readonly KeyRotation[]): string | undefined {
+  // without an ID of each generation nobody can tell which of them it is
+  if (known.some(({ keyMaterialId }) => keyMaterialId === null)) return undefined
+  return rotations.find((one) => !known.some(({ keyMaterialId }) => keyMaterialId === one.keyMaterialId))?.keyMaterialId
+}
+
+/** The newest generation that does not wait for its rotation. */
+function inUseOf(
+  generations: readonly GenerationProof[],
+  rotations: readonly KeyRotation[],
+): GenerationProof | undefined {
+  return generations.findLast(({ keyMaterialId }) =>
+    rotations.some(
+      (one) => one.keyMaterialId === keyMaterialId && one.keyMaterialState?.startsWith("PENDING") !== true,
+    ),
+  )
+}
+
+async function proveFully(
+  looked: Looked,
+  known: readonly GenerationProof[],
+  rotations: readonly KeyRotation[],
+): Promise<Verdict> {
+  const { deps, kms, description } = looked
+  const { token } = deps
+  if (token === null) return sourceMissing(looked)
+  let { entry } = looked
+  const generations: GenerationProof[] = []
+  for (const one of known) {
+    const source = generationsOf(entry).find(({ generation }) => generation === one.generation)
+    const record = importOf(entry, one.generation, kms.region)
+    const listed = rotations.find(({ keyMaterialId }) => keyMaterialId === one.keyMaterialId)
+    // what waits for its rotation is not to be touched before that is over
+    if (source === undefined || record === undefined || one.keyMaterialId === null || isStaged(listed)) {
+      generations.push(one)
+      continue
+    }
+    const key = await sourceKeyOf(looked, source)
+    if (key === null) return { ...sourceMissing(looked), generations: [...generations, one] }
+    const validTo = listed === undefined ? description.validTo : listed.validTo
+    if (validTo !== null && validTo <= deps.clock.now()) {
+      return blocked("EXPIRED", `the key material of generation ${one.generation} expired at ${rfc3339(validTo)}`)
+    }
+    const candidates = wrapCandidates(entry.keySpec, record.wrappingKeySpec, "auto", deps.policy)
+    const { capability } = await chooseTested(token, candidates)
+    const expiresIn = validTo === null ? "never" : rfc3339(validTo)
+    const step = { entry, source: key, generation: one.generation, capability, expiresIn, prove: "accept" } as const
+    try {
+      const imported = await importKey({ ...deps, kms, token }, step)
+      entry = imported.entry
+      generations.push({ ...one, proof: imported.record.proof })
+    } catch (error) {
+      if (!isOtherMaterial(error)) throw error
+      const proof = { kind: "key-material-id", result: "failed" } as const
+      const message = `KMS says that generation ${one.generation} of the token is not its key material ${one.keyMaterialId}`
+      return disproven("PROOF_FAILED", message, { generations: [...generations, { ...one, proof }] })
+    }
+  }
+  return verified("imported once more, pinned: KMS found the same key material as the token's", generations)
+}
+
+function isStaged(rotation: KeyRotation | undefined): boolean {
+  return rotation?.keyMaterialState?.startsWith("PENDING") === true
+}
+
+function isOtherMaterial(error: unknown): boolean {
+  return error instanceof KeyferryError && ["ERR_KMS_KEY_MATERIAL", "ERR_PROOF_FAILED"].includes(error.code)
+}

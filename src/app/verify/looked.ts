@@ -1,0 +1,30 @@
+import type { InventoryEntry, SourceKeyRecord } from "../../core/inventory.js"
+import type { KeyDescription, Kms, Token } from "../../core/ports.js"
+import type { SourceKey } from "../../core/source-key.js"
+import type { Deps } from "../deps.js"
+import { blocked, type Verdict } from "./row.js"
+
+/** What verifying works with; without a token only what needs none is verified. */
+export type VerifyDeps = Omit<Deps, "token" | "kms"> & { readonly token: Token | null }
+
+/** One enabled KMS key of an entry, in one Region. */
+export interface Looked {
+  readonly deps: VerifyDeps
+  readonly kms: Kms
+  readonly entry: InventoryEntry & { readonly keyArn: string }
+  /** Of the Region: the entry's own, or a replica's. */
+  readonly keyArn: string
+  readonly description: KeyDescription
+}
+
+/** The source key as the token or the vault has it; null where no token is given, or it has it no longer. */
+export async function sourceKeyOf({ deps }: Looked, { id }: SourceKeyRecord): Promise<SourceKey | null> {
+  if (deps.token === null) return null
+  return (await deps.token.findSourceKeys({ id }))[0] ?? null
+}
+
+export function sourceMissing({ deps, entry }: Looked): Verdict {
+  return deps.token === null
+    ? blocked("TOKEN_NEEDED", `${entry.keySpec} keys are proven against the token, and none is given`, "USAGE")
+    : blocked("SOURCE_MISSING", `the token ${deps.token.info.label} has not the source key of ${entry.name}`)
+}

@@ -1,0 +1,54 @@
+import { constants, createPublicKey, randomBytes, verify } from "node:crypto"
+import { generationsOf } from "../../core/inventory.js"
+import type { KeySpec } from "../../core/key-spec.js"
+import type { Kms } from "../../core/ports.js"
+import { SIGNING } from "../../core/signing.js"
+import { sha256 } from "../../core/wrapping-key.js"
+import { type Looked, sourceKeyOf, sourceMissing } from "./looked.js"
+import { disproven, type Verdict, verified } from "./row.js"
+
+const MESSAGE_BYTES = 64
+
+/**
+ * RSA and EC: GetPublicKey equals the token's public key, or, where the token has the key no longer by design, the
+ * fingerprint that was recorded when it was generated. A key that signs must sign what that public key verifies.
+ */
+export async function verifyPublicKey(looked: Looked): Promise<Verdict> {
+  const { deps, kms, entry, keyArn } = looked
+  const [source = entry.source] = generationsOf(entry)
+  const key = await sourceKeyOf(looked, source)
+  if (key === null && source.publicKeyFingerprint === null) return sourceMissing(looked)
+  const theirs = await kms.getPublicKey(keyArn)
+  const ours =
+    key === null || deps.token === null ? source.publicKeyFingerprint : sha256(await deps.token.publicKey(key))
+  const against = key === null ? "the public key that was recorded when it was generated" : "the token's public key"
+  const result = sha256(theirs) === ours ? "proven" : "failed"
+  const generations = [{ generation: 0, keyMaterialId: null, proof: { kind: "public-key", result } }] as const
+  if (result === "failed") return disproven("PROOF_FAILED", `KMS' public key is not ${against}`, { generations })
+  const use = entry.keyUsage === "SIGN_VERIFY" ? await signatureCheck(kms, keyArn, theirs, entry.keySpec) : null
+  if (use?.result === "failed") {
+    return disproven("PROOF_FAILED", `${against} does not verify what KMS signs by ${use.algorithm}`, {
+      generations,
+      use,
+    })
+  }
+  const signs = use === null ? "" : `, and it verifies what KMS signs by ${use.algorithm}`
+  return verified(`KMS' public key is ${against}${signs}`, generations, use)
+}
+
+/** Signs in KMS and verifies here, with the public key given (SubjectPublicKeyInfo); null for a key that cannot sign. */
+export async function signatureCheck(
+  kms: Pick<Kms, "sign">,
+  keyArn: string,
+  spki: Uint8Array,
+  keySpec: KeySpec,
+): Promise<Verdict["use"]> {
+  const scheme = SIGNING[keySpec]
+  if (scheme === undefined) return null
+  const message = Uint8Array.from(randomBytes(MESSAGE_BYTES))
+  const signature = await kms.sign(keyArn, message, scheme.algorithm)
+  const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" })
+  const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+  const good = verify(scheme.hash, message, { key, ...(scheme.pss ? pss : {}) }, signature)
+  return { algorithm: scheme.algorithm, result: good ? "proven" : "failed" }
+}
