@@ -1,4 +1,5 @@
 import { expect } from "chai"
+import type { Fleet } from "#src/app/fleet.js"
 import { provision } from "#src/app/provision.js"
 import { rotateKey } from "#src/app/rotate.js"
 import { signatureCheck } from "#src/app/verify/public-key.js"
@@ -37,8 +38,13 @@ describe("verify", function () {
     { full = false, token = true }: { readonly full?: boolean; readonly token?: boolean } = {},
   ): Promise<Verification> => {
     const { deps } = await world.run({ endpoint: proxy.endpoint })
-    const looked = token ? deps : { ...deps, token: null }
-    return await verifyKeys(await tasksOf(looked, { owner: "keyferry", names }), { full })
+    const fleet: Fleet = {
+      ...{ ...deps, owner: "keyferry", bindings: [], unmanaged: await deps.inventory.list(), width: 1 },
+      ...{ depsOf: () => Promise.resolve(deps), kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1") },
+      tokenOf: () => Promise.resolve(token ? deps.token : null),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    }
+    return await verifyKeys(await tasksOf(fleet, names), { full })
   }
   const only = async (...args: Parameters<typeof run>) => {
     const { rows, exit } = await run(...args)

@@ -1,31 +1,41 @@
 import { KeyferryError } from "../../core/error.js"
+import { bindingOf } from "../../core/manifest.js"
+import type { Fleet } from "../fleet.js"
 import type { VerifyDeps } from "./looked.js"
 import type { VerifyTask } from "./verify.js"
 
 /**
- * Every KMS key of the names, or all: each followed by those whose place it took, until they are retired.
+ * Every KMS key of the names, or all: each followed by those whose place it took, until they are retired. Tokens and
+ * targets are opened with the first key that needs them.
  *
  * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing
  */
-export async function tasksOf(
-  deps: VerifyDeps,
-  { owner, names }: { readonly owner: string; readonly names: readonly string[] },
-): Promise<readonly VerifyTask[]> {
-  const entries = (await deps.inventory.list()).filter((entry) => entry.owner === owner)
-  const unknown = names.find((name) => !entries.some((entry) => entry.name === name))
+export async function tasksOf(fleet: Fleet, names: readonly string[]): Promise<readonly VerifyTask[]> {
+  const entries = await fleet.inventory.list()
+  const bindings = [...fleet.bindings, ...fleet.unmanaged.map((entry) => bindingOf(entry, false))]
+  const found = bindings.flatMap((binding) => {
+    const entry = entries.find(({ name, target }) => name === binding.name && target === binding.target)
+    return entry === undefined ? [] : [{ entry, binding }]
+  })
+  const unknown = names.find((name) => !found.some(({ entry }) => entry.name === name))
   if (unknown !== undefined) {
     throw new KeyferryError("ERR_KEY_NOT_FOUND", `this state directory has no key named ${unknown}`, {
       key: unknown,
       hint: "`keyferry status` shows the keys there are; --state-dir and --config say where to look",
     })
   }
-  const open = (): Promise<VerifyDeps> => Promise.resolve(deps)
-  return entries
-    .filter(({ name }) => names.length === 0 || names.includes(name))
-    .flatMap((entry) => [
-      { entry, role: "current" as const, open },
-      ...entry.former
-        .filter(({ retiredAt }) => retiredAt === null)
-        .map((former) => ({ entry: former, role: "former" as const, open })),
-    ])
+  return found
+    .filter(({ entry }) => names.length === 0 || names.includes(entry.name))
+    .flatMap(({ entry, binding: { token, target } }): VerifyTask[] => {
+      const open = async (): Promise<VerifyDeps> => {
+        const { inventory, vault, custodyKeys, custodyLog, clock, progress, policy, sleep } = fleet
+        const common = { inventory, vault, custodyKeys, custodyLog, clock, progress, policy, sleep }
+        return { ...common, kmsIn: (region) => fleet.kmsOf(target, region), token: await fleet.tokenOf(token) }
+      }
+      const former = entry.former.filter(({ retiredAt }) => retiredAt === null)
+      return [
+        { entry, role: "current", open },
+        ...former.map((one): VerifyTask => ({ entry: one, role: "former", open })),
+      ]
+    })
 }

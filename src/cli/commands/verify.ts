@@ -24,11 +24,11 @@ export const verify = defineCommand({
   },
   async run(args, surroundings) {
     const names = namesOf(args)
-    const { openWork, OWNER } = await import("../../wiring.js")
+    const { openFleet } = await import("../../fleet-wiring.js")
     const { tasksOf } = await import("../../app/verify/tasks.js")
     const { verifyKeys } = await import("../../app/verify/verify.js")
-    await using work = await openWork(args, surroundings, { token: "if given" })
-    const tasks = await tasksOf(work, { owner: OWNER, names })
+    await using fleet = await openFleet(args, surroundings, { lock: args.full, token: "if given" })
+    const tasks = await tasksOf(fleet, names)
     const { rows, exit } = await verifyKeys(tasks, { full: args.full })
     return { result: { keys: rows, summary: summaryOf(rows) }, text: textOf(rows), exit }
   },
