@@ -186,3 +186,22 @@ export function termsOf(entry: InventoryEntry): ImportWishes {
   const expiresIn = last?.expirationModel === "KEY_MATERIAL_DOES_NOT_EXPIRE" ? "never" : "90d"
   return { expiresIn, wrappingAlgorithm: "auto", wrappingKeySpec: last?.wrappingKeySpec ?? "RSA_4096" }
 }
+
+/**
+ * The entry once key material has gone into the vault: `sealed`, for each KMS key all of whose source keys are there,
+ * former and replacing ones too. The same object where nothing changes.
+ */
+export function withSealed(
+  entry: InventoryEntry,
+  inVault: ReadonlyMap<string, { readonly unenforced: string | null }>,
+): InventoryEntry {
+  const own = <E extends InventoryEntry>(one: E): E => {
+    const found = generationsOf(one).map(({ id }) => inVault.get(id))
+    if (one.custody === "sealed" || found.includes(undefined)) return one
+    return { ...one, custody: "sealed", unenforced: found.at(-1)?.unenforced ?? null }
+  }
+  const replacement = entry.replacement && own(entry.replacement)
+  const former = entry.former.map(own)
+  const same = replacement === entry.replacement && former.every((one, at) => one === entry.former[at])
+  return same ? own(entry) : { ...own(entry), replacement, former }
+}
