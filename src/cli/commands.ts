@@ -22,11 +22,18 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   params: async () => erase((await import("./commands/params.js")).params),
   wrap: async () => erase((await import("./commands/wrap.js")).wrap),
   import: async () => erase((await import("./commands/import.js")).importCommand),
+  init: async () => erase((await import("./commands/init.js")).init),
+  "config check": async () => erase((await import("./commands/config-check.js")).configCheck),
+  "config schema": async () => erase((await import("./commands/config-schema.js")).configSchema),
   "local-kms": async () => erase((await import("./commands/local-kms.js")).localKms),
   completion: async () => erase((await import("./commands/completion.js")).completion),
 }
 
-export const GROUPS = { key: "source keys in the token", token: "tokens of a module, and what they can do" } as const
+export const GROUPS = {
+  key: "source keys in the token",
+  token: "tokens of a module, and what they can do",
+  config: "the configuration file",
+} as const
 
 /** What a completion script asks with. */
 export const COMPLETE = "--get-yargs-completions"

@@ -7,6 +7,8 @@ import type { ConfigFile } from "./schema.js"
 import { parsePinSource } from "./pin-source.js"
 import { parseTokenUri, type TokenUri } from "../core/token-uri.js"
 
+const RESERVED_ID = "custody"
+
 /** The manifest of a file whose shape is right, and what its keys have to do with each other and do not fit. */
 export function resolve(file: ConfigFile): { readonly manifest: Manifest; readonly faults: readonly Fault[] } {
   const policy = { ...file.policy, allowCustody: file.policy.allowCustody ?? null }
@@ -22,6 +24,7 @@ export function resolve(file: ConfigFile): { readonly manifest: Manifest; readon
   return {
     manifest,
     faults: [
+      ...(file.id === RESERVED_ID ? [{ path: ["id"], message: "is reserved: custody keys are labelled so" }] : []),
       ...tokenFaults(file.tokens),
       ...Object.entries(file.targets).flatMap(([name, target]) => targetFaults(name, target)),
       ...faults,

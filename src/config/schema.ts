@@ -4,6 +4,7 @@ import { CUSTODY_NAMES } from "../core/custody.js"
 import { parseDuration } from "../core/expiry.js"
 import { KEY_SPEC_NAMES, KEY_USAGES, WRAPPING_KEY_SPEC_NAMES } from "../core/key-spec.js"
 import { AGENT_ACTIONS, DEFAULT_EXPIRES_IN, DEFAULT_ID } from "../core/manifest.js"
+import { DEFAULT_QUOTAS } from "../core/schedule.js"
 import { NAME } from "../core/source-key.js"
 import { WRAPPING_ALGORITHM_NAMES } from "../core/wrapping-algorithm.js"
 
@@ -81,7 +82,9 @@ const target = z.strictObject({
   proxy: text("URL of the proxy; default: HTTPS_PROXY and NO_PROXY of the environment", 2048).optional(),
   quotas: z
     .record(
-      form("KMS operation", /^[A-Z][A-Za-z]+$/, "is no KMS operation"),
+      form("KMS operation", /^[A-Z][A-Za-z]+$/, "is no operation of KMS that has a quota here", (operation) =>
+        Object.hasOwn(DEFAULT_QUOTAS, operation),
+      ),
       z.number().positive({ error: "must be more than 0" }).max(100_000, { error: "is more than 100000" }),
     )
     .optional()

@@ -219,6 +219,16 @@ const ERROR_ROWS = {
 
   // KMS
   ERR_KMS_REGION_MISSING: { exit: "CONFIG", retry: "never", hint: "give --region, or set AWS_REGION" },
+  ERR_KMS_REGION_INVALID: {
+    exit: "CONFIG",
+    retry: "never",
+    hint: "a Region is named like eu-west-3: correct it, or give --region",
+  },
+  ERR_KMS_PROFILE_UNKNOWN: {
+    exit: "CONFIG",
+    retry: "never",
+    hint: "name a profile of ~/.aws/config or ~/.aws/credentials (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE)",
+  },
   ERR_KMS_ENDPOINT_REFUSED: {
     exit: "CONFIG",
     retry: "never",

@@ -1,6 +1,7 @@
 import { KMSClient, type KMSClientConfig } from "@aws-sdk/client-kms"
 import type { STSClient } from "@aws-sdk/client-sts"
 import { loadSharedConfigFiles } from "@smithy/core/config"
+import { REGION } from "../core/aws-name.js"
 import { isLoopback } from "../core/endpoint-url.js"
 import { KeyferryError } from "../core/error.js"
 import type { Quotas } from "../core/schedule.js"
@@ -46,13 +47,13 @@ export interface AwsClients {
 /**
  * Makes the clients of one account and Region. Nothing is sent, and credentials are not looked for yet.
  *
- * @throws ERR_KMS_REGION_MISSING, ERR_KMS_ENDPOINT_REFUSED, ERR_INPUT_UNREADABLE
+ * @throws ERR_KMS_REGION_MISSING, ERR_KMS_REGION_INVALID, ERR_KMS_PROFILE_UNKNOWN, ERR_KMS_ENDPOINT_REFUSED,
+ *   ERR_INPUT_UNREADABLE
  */
 export async function openClients(options: KmsOptions): Promise<AwsClients> {
   const { env, timeouts = DEFAULT_TIMEOUTS } = options
   const { name: profileName, settings, services } = await profileSettings(options)
-  const region = options.region ?? env["AWS_REGION"] ?? env["AWS_DEFAULT_REGION"] ?? settings["region"]
-  if (region === undefined || region === "") throw new KeyferryError("ERR_KMS_REGION_MISSING", "no AWS Region is given")
+  const region = namedRegion(options, settings)
 
   const sources = {
     flag: options.endpointUrl,
@@ -118,13 +119,30 @@ function quotaKeyOf({ roleArn, profile, env }: KmsOptions, endpoint: NamedEndpoi
   return endpoint === null ? account : `${account} ${endpoint.url}`
 }
 
+/** The Region by flag or target, the environment, or the profile. */
+function namedRegion({ region, env }: KmsOptions, settings: ProfileSettings): string {
+  const candidates: readonly (readonly [origin: string, name: string | undefined])[] = [
+    ["--region", region],
+    ["AWS_REGION", env["AWS_REGION"]],
+    ["AWS_DEFAULT_REGION", env["AWS_DEFAULT_REGION"]],
+    ["region of the AWS profile", settings["region"]],
+  ]
+  const [origin, name] = candidates.find(([, value]) => value !== undefined) ?? []
+  if (name === undefined || name === "") throw new KeyferryError("ERR_KMS_REGION_MISSING", "no AWS Region is given")
+  if (REGION.test(name)) return name
+  throw new KeyferryError("ERR_KMS_REGION_INVALID", `${origin ?? ""} '${name}' is not the name of an AWS Region`)
+}
+
 /** The profile that applies, by flag, AWS_PROFILE or `default`, with its settings from the shared configuration file. */
 async function profileSettings({ profile, env }: KmsOptions): Promise<{
   name: string | undefined
   settings: ProfileSettings
   services: ProfileSettings
 }> {
-  const { configFile } = await loadSharedConfigFiles()
+  const { configFile, credentialsFile } = await loadSharedConfigFiles()
+  if (profile !== undefined && configFile[profile] === undefined && credentialsFile[profile] === undefined) {
+    throw new KeyferryError("ERR_KMS_PROFILE_UNKNOWN", `there is no AWS profile '${profile}'`)
+  }
   const settings: ProfileSettings = configFile[profile ?? env["AWS_PROFILE"] ?? "default"] ?? {}
   const section = settings["services"]
   return { name: profile, settings, services: section === undefined ? {} : (configFile[`services.${section}`] ?? {}) }

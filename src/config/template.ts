@@ -1,0 +1,68 @@
+/** What a commented configuration file is made of. */
+export interface TemplateFacts {
+  /** Family of the token profile. */
+  readonly profile: string
+  readonly title: string
+  readonly notes: readonly string[]
+  readonly modulePath: string
+  /** Null where the module wants none. */
+  readonly libraryParameters: string | null
+  readonly label: string
+  readonly region: string
+}
+
+/** A first configuration file, with what each setting means; it passes `config check` as it stands. */
+export function template(facts: TemplateFacts): string {
+  const { profile, title, notes, modulePath, libraryParameters, label, region } = facts
+  return `# keyferry configuration for ${title}
+# check: keyferry config check --config FILE     every setting: keyferry config schema, docs/configuration.md
+version: 1
+
+# owner tag on every KMS key, and part of every label in the token: keep it for the life of the keys
+id: keyferry
+
+tokens:
+${notes.map((note) => `  # ${note}\n`).join("")}  primary:
+    # RFC 7512; a slot number may change, so the token is chosen by its label (or serial=)
+    uri: ${JSON.stringify(`pkcs11:token=${encodeURIComponent(label)}?module-path=${encodeURI(modulePath)}`)}
+    # where the PIN comes from, never the PIN: file, fd, env, exec or prompt
+    pin: { file: /run/credentials/keyferry/pin }
+${libraryParameters === null ? "" : `    libraryParameters: ${JSON.stringify(libraryParameters)}\n`}    # chosen by what the token says of itself unless it is named
+    # profile: ${profile}
+    # sessions: 4
+
+targets:
+  main:
+    region: ${region}
+    # roleArn: "arn:aws:iam::111122223333:role/byok"
+    # profile: byok                       # AWS profile
+    # fips: true
+    # proxy: http://proxy.example:3128    # default: HTTPS_PROXY and NO_PROXY
+    # quotas: { GetParametersForImport: 1, ImportKeyMaterial: 15 }    # a second, as AWS grants them to the account
+
+# for every key that does not say otherwise
+defaults:
+  custody: sealed             # or token, locked, session; keyferry token probe shows which this token honours
+  wrappingAlgorithm: auto     # the strongest that KMS takes and the token has proven
+  wrappingKeySpec: RSA_4096
+  expiresIn: 90d              # under 365d, or never
+  renewBefore: 33%            # of its life, or a duration such as 30d
+
+policy:
+  minimumHash: SHA-1          # safe in OAEP; SHA-256 refuses what uses SHA-1
+  allowCustody: [sealed, token]
+
+keys:
+  payments:
+    keySpec: SYMMETRIC_DEFAULT
+    alias: alias/payments
+    # rotateEvery: 365d
+    # tags: { team: payments }
+  # signer:
+  #   keySpec: ECC_NIST_P384
+  #   keyUsage: SIGN_VERIFY
+  #   multiRegion: { replicas: [eu-central-1] }
+
+# agent: { schedule: "0 3 * * *", timeZone: UTC, jitter: 15m, allow: [rewrap], listen: "127.0.0.1:9464" }
+`
+}
