@@ -1,6 +1,6 @@
 import { CUSTODIES } from "../custody.js"
 import { parseDuration, rfc3339 } from "../expiry.js"
-import { generationsOf, type InventoryEntry, type SourceKeyRecord } from "../inventory.js"
+import { generationsOf } from "../inventory.js"
 import { isSymmetric, type Material, materialsOf } from "./material.js"
 import type { Facts, ReasonCode } from "./reason.js"
 import type { KeyView, PlannedImport, PlanOptions, SeenKey, Snapshot, SourceView } from "./snapshot.js"
@@ -40,10 +40,6 @@ export function keyWord({ snapshot: { entry, binding } }: Context): string {
   return entry?.keyArn ?? binding.name
 }
 
-export function newestOf(entry: InventoryEntry): SourceKeyRecord {
-  return entry.source
-}
-
 export function sourceOf({ snapshot: { sources } }: Context, generation: number): SourceView | undefined {
   return sources.find((one) => one.generation === generation)
 }
@@ -62,10 +58,10 @@ export function hasFixedEnd({ snapshot: { binding }, options }: Context): boolea
 /** The newest generation where it has not taken its place in KMS yet: `rotate` goes on with it, nothing else does. */
 export function stagedGeneration({ snapshot: { entry }, materials }: Context): number | undefined {
   if (entry === null) return undefined
-  const { generation } = newestOf(entry)
+  const { generation } = entry.source
   if (generation === 0) return undefined
   const own = materials.find((one) => one.region === entry.region && one.generation === generation)
-  const waits = own === undefined || own.state === "staged" || own.state === "never"
+  const waits = entry.rotating === true || own === undefined || own.state === "staged" || own.state === "never"
   return waits ? generation : undefined
 }
 

@@ -1,4 +1,4 @@
-import { type Check, type Context, day, hasFixedEnd, keyWord, seenKey, viewsOf } from "./context.js"
+import { type Check, type Context, canReimport, day, hasFixedEnd, keyWord, seenKey, viewsOf } from "./context.js"
 import { expiryDiffers } from "./check-import.js"
 import type { Drift, SeenKey } from "./snapshot.js"
 
@@ -15,15 +15,17 @@ export function driftOf(context: Context): readonly Drift[] {
 function keyDrift({ snapshot: { binding, wantedTags } }: Context, view: SeenKey): readonly Drift[] {
   const { region, description, tags, policy } = view
   const drift: Drift[] = []
+  const about = { region, correctable: true }
   for (const [tag, wanted] of tags === null ? [] : Object.entries(wantedTags)) {
     const found = tags?.[tag]
-    if (found !== wanted) drift.push({ field: "tags", region, wanted: `${tag}=${wanted}`, found: tagWords(tag, found) })
+    if (found !== wanted)
+      drift.push({ ...about, field: "tags", wanted: `${tag}=${wanted}`, found: tagWords(tag, found) })
   }
   if (binding.description !== null && description.description !== binding.description) {
-    drift.push({ field: "description", region, wanted: binding.description, found: description.description })
+    drift.push({ ...about, field: "description", wanted: binding.description, found: description.description })
   }
   if (binding.keyPolicy !== null && policy !== null && canonical(policy) !== canonical(binding.keyPolicy)) {
-    drift.push({ field: "policy", region, wanted: binding.keyPolicy, found: policy })
+    drift.push({ ...about, field: "policy", wanted: binding.keyPolicy, found: policy })
   }
   return drift
 }
@@ -35,7 +37,8 @@ function aliasDrift(context: Context): readonly Drift[] {
   const key = seenKey(context)
   if (binding.alias === null || aliasHolder === undefined || key === undefined) return []
   if (aliasHolder === key.description.keyId) return []
-  return [{ field: "alias", region, wanted: binding.alias, found: aliasHolder ?? "none" }]
+  const found = aliasHolder ?? "none"
+  return [{ field: "alias", region, wanted: binding.alias, found, correctable: !isForeignHolder(context) }]
 }
 
 /** Shown with the rest; an import is what corrects it. */
@@ -49,6 +52,7 @@ function expiryDrift(context: Context): readonly Drift[] {
       region,
       wanted: binding.expiresIn,
       found: validTo === null ? "never" : day(validTo),
+      correctable: canReimport(context),
     }))
 }
 

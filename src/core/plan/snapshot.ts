@@ -87,6 +87,8 @@ export interface Drift {
   readonly region: string
   readonly wanted: string
   readonly found: string
+  /** Whether `apply` sets it right: not an alias that is somebody else's; an expiry by an import. */
+  readonly correctable: boolean
 }
 
 export interface Warning {

@@ -1,0 +1,70 @@
+import type { InventoryEntry } from "../core/inventory.js"
+import type { Action } from "../core/plan/reason.js"
+import type { Decision, PlanOptions, Snapshot } from "../core/plan/snapshot.js"
+import type { SourceKey } from "../core/source-key.js"
+import { correctKey } from "./correct.js"
+import type { Deps } from "./deps.js"
+import { provision } from "./provision.js"
+import type { ProvisionRequest } from "./provision-request.js"
+import { rewrapKey } from "./rewrap-key.js"
+import { finishRotation, rotateKey, type RotateWishes } from "./rotate.js"
+
+/** What the executor of one decision works with. */
+export interface Work {
+  readonly deps: Deps
+  readonly snapshot: Snapshot
+  readonly decision: Decision
+  readonly options: PlanOptions
+  readonly sources: ReadonlyMap<string, SourceKey>
+}
+
+/** Who does what a decision asks for; here nothing is decided. */
+export const EXECUTORS: Readonly<Record<Action, ((work: Work) => Promise<unknown>) | null>> = {
+  none: null,
+  blocked: null,
+  provision: ({ deps, snapshot }) => provision(deps, provisionRequest(snapshot)),
+  rewrap: async ({ deps, snapshot, decision, options, sources }) => {
+    const entry = known(snapshot)
+    return await rewrapKey(deps, entry, {
+      ...{ imports: decision.imports, terms: termsOf(snapshot, options), sources },
+      disableAgain: disabledKeys(snapshot),
+    })
+  },
+  rotate: ({ deps, snapshot }) => rotateKey(deps, known(snapshot), rotateWishes(snapshot)),
+  "finish-rotation": ({ deps, snapshot }) => finishRotation(deps, known(snapshot), rotateWishes(snapshot)),
+  replicate: ({ deps, snapshot }) => provision(deps, provisionRequest(snapshot)),
+  correct: ({ deps, snapshot, decision }) => correctKey(deps, known(snapshot), decision.drift),
+}
+
+function known({ entry, binding }: Snapshot): InventoryEntry {
+  if (entry === null) throw new Error(`no entry of ${binding.name}`)
+  return entry
+}
+
+function termsOf({ binding }: Snapshot, { expiresIn }: PlanOptions) {
+  const { wrappingAlgorithm, wrappingKeySpec } = binding
+  return { expiresIn: expiresIn ?? binding.expiresIn, wrappingAlgorithm, wrappingKeySpec }
+}
+
+function rotateWishes({ binding }: Snapshot): RotateWishes {
+  const { expiresIn, wrappingAlgorithm, wrappingKeySpec, prove } = binding
+  return { expiresIn, wrappingAlgorithm, wrappingKeySpec, prove }
+}
+
+function disabledKeys({ key, replicas }: Snapshot): ReadonlySet<string> {
+  const disabled = [key, ...replicas].flatMap((view) =>
+    view.seen === "key" && view.description.keyState === "Disabled" ? [view.keyArn] : [],
+  )
+  return new Set(disabled)
+}
+
+function provisionRequest({ binding }: Snapshot): ProvisionRequest {
+  const { owner, name, target, keySpec, keyUsage, alias, custody, expiresIn, description, tags, prove } = binding
+  const { wrappingAlgorithm, wrappingKeySpec } = binding
+  return {
+    ...{ owner, name, target, keySpec, keyUsage, alias, custody, expiresIn, description, tags, prove },
+    ...{ wrappingAlgorithm, wrappingKeySpec, multiRegion: binding.replicas !== null, keyId: null },
+    // a binding that names such a custody and asks for no expiry has said it
+    acceptNoReimport: expiresIn === "never",
+  }
+}

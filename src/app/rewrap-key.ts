@@ -1,0 +1,100 @@
+import { KeyferryError } from "../core/error.js"
+import type { ImportWishes, InventoryEntry, SourceKeyRecord } from "../core/inventory.js"
+import { generationsOf } from "../core/inventory.js"
+import { wrapCandidates } from "../core/negotiation.js"
+import type { PlannedImport } from "../core/plan/snapshot.js"
+import type { Kms, WrapCapability } from "../core/ports.js"
+import type { SourceKey } from "../core/source-key.js"
+import type { Deps } from "./deps.js"
+import { entryEvent } from "./import-events.js"
+import { importKey } from "./import-key.js"
+import { refuseOtherToken } from "./provision-request.js"
+import { chooseTested } from "./source-keys.js"
+
+export interface RewrapStep {
+  readonly imports: readonly PlannedImport[]
+  readonly terms: ImportWishes
+  /** KMS keys that an import enables, and that are to be disabled again at once; by ARN. */
+  readonly disableAgain: ReadonlySet<string>
+  /** Source keys that were seen already, by CKA_ID; others are looked for in the token. */
+  readonly sources: ReadonlyMap<string, SourceKey>
+}
+
+/**
+ * Imports the same material again, each generation into the KMS key of each Region that the plan names. Nothing is
+ * deleted before, so the KMS key can be used at every moment of it. Everything that can be refused is refused before the
+ * first GetParametersForImport is spent (invariant I4).
+ *
+ * @throws ERR_KEY_NOT_FOUND, ERR_KEY_NOT_EXTRACTABLE, ERR_NO_USABLE_ALGORITHM; what Token and Kms throw
+ */
+export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapStep): Promise<InventoryEntry> {
+  const { keyArn } = entry
+  if (keyArn === null) throw new KeyferryError("ERR_BUG", `${entry.name} has no KMS key`)
+  refuseOtherToken(entry, deps.token.info)
+  const { wrappingKeySpec, wrappingAlgorithm, expiresIn } = step.terms
+  const candidates = wrapCandidates(entry.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const { capability } = await chooseTested(deps.token, candidates)
+  const ready = await Promise.all(step.imports.map((one) => prepared(deps, entry, step, one)))
+
+  let made: InventoryEntry & { readonly keyArn: string } = { ...entry, keyArn, terms: step.terms }
+  for (const { planned, source, kms } of ready) {
+    made = await importOne({ ...deps, kms }, made, { planned, source, capability, expiresIn })
+    if (step.disableAgain.has(planned.keyArn)) await disableAgain(deps, kms, made, planned.keyArn)
+  }
+  return made
+}
+
+interface Prepared {
+  readonly planned: PlannedImport
+  readonly source: SourceKey
+  readonly kms: Kms
+}
+
+async function prepared(
+  deps: Deps,
+  entry: InventoryEntry,
+  { sources }: RewrapStep,
+  planned: PlannedImport,
+): Promise<Prepared> {
+  const record = generationsOf(entry).find(({ generation }) => generation === planned.generation)
+  if (record === undefined) throw new KeyferryError("ERR_BUG", `${entry.name} has no generation ${planned.generation}`)
+  const source = sources.get(record.id) ?? (await findSource(deps, record))
+  if (source.attributes.extractable === false && source.custody !== "sealed") {
+    throw new KeyferryError("ERR_KEY_NOT_EXTRACTABLE", `the token's key ${source.label} is not extractable`, {
+      key: entry.name,
+    })
+  }
+  const kms = planned.region === deps.kms.region ? deps.kms : await deps.kmsIn(planned.region)
+  return { planned, source, kms }
+}
+
+async function findSource({ token }: Deps, { id, label }: SourceKeyRecord): Promise<SourceKey> {
+  const [source] = await token.findSourceKeys({ id })
+  if (source !== undefined) return source
+  throw new KeyferryError("ERR_KEY_NOT_FOUND", `the source key ${label} (${id}) is not in token "${token.info.label}"`)
+}
+
+async function importOne(
+  deps: Deps,
+  entry: InventoryEntry & { readonly keyArn: string },
+  {
+    planned,
+    source,
+    capability,
+    expiresIn,
+  }: {
+    readonly planned: PlannedImport
+    readonly source: SourceKey
+    readonly capability: WrapCapability
+    readonly expiresIn: string
+  },
+) {
+  const { generation } = planned
+  const imported = await importKey(deps, { entry, source, generation, capability, expiresIn, prove: "accept" })
+  return imported.entry
+}
+
+async function disableAgain(deps: Deps, kms: Kms, entry: InventoryEntry, keyArn: string): Promise<void> {
+  await kms.disableKey(keyArn)
+  await deps.custodyLog.append({ ...entryEvent(entry), keyArn, event: "kms-key.disabled", facts: { again: true } })
+}

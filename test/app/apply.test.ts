@@ -1,0 +1,152 @@
+import { expect } from "chai"
+import { lookAt } from "#src/app/look.js"
+import { rowsOf } from "#src/app/rows.js"
+import { status } from "#src/app/status.js"
+import { provision } from "#src/app/provision.js"
+import type { Binding } from "#src/core/binding.js"
+import { bindingOf } from "#src/core/manifest.js"
+import { KeyferryError } from "#src/core/error.js"
+import { createKey } from "../local-kms/fixture.js"
+import { APPLY, fleetOf, passDays, runOver } from "./fleet-world.js"
+import { EC, HMAC, openWorld, requestFor, type World, worldEnvironment } from "./world.js"
+
+describe("apply and status", () => {
+  worldEnvironment()
+  let world: World
+  before(async () => {
+    world = await openWorld()
+  })
+  beforeEach(() => world.reset())
+  after(() => world[Symbol.asyncDispose]())
+
+  const binding = (name: string, more: Partial<Binding> = {}): Binding => ({
+    ...{ owner: "keyferry", name, target: "us-east-1", token: null, keySpec: "SYMMETRIC_DEFAULT" },
+    ...{ keyUsage: "ENCRYPT_DECRYPT", alias: `alias/${name}`, custody: "token", wrapWithTrusted: false },
+    ...{ wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_2048", expiresIn: "90d", rotateEvery: null },
+    ...{ renewBefore: { kind: "duration", seconds: 30 * 86_400 }, description: `the key ${name}`, keyPolicy: null },
+    ...{ tags: { cost: "7" }, prove: "accept", replicas: null, managed: true },
+    ...more,
+  })
+  const apply = async (bindings: readonly Binding[]) => runOver(await fleetOf(await world.run(), { bindings }), APPLY)
+  const look = async (bindings: readonly Binding[]) => {
+    const fleet = await fleetOf(await world.run(), { bindings })
+    return await lookAt(fleet, await rowsOf(fleet), { look: APPLY.look, actions: APPLY.actions })
+  }
+
+  it("makes what is missing, and does nothing the second time", async () => {
+    const bindings = [binding("a-aes"), binding("a-mac", HMAC), binding("a-ec", { ...EC, expiresIn: "never" })]
+    const planned = await look(bindings)
+    expect(planned.rows.map(({ row }) => [row.outcome, row.action])).to.deep.equal(
+      Array.from({ length: 3 }, () => ["planned", "provision"]),
+    )
+    expect((await world.kms.counts()).requests).to.not.have.any.keys("CreateKey", "GetParametersForImport")
+    const first = await apply(bindings)
+    expect(first.all.map(({ outcome, did }) => [outcome, did])).to.deep.equal(
+      Array.from({ length: 3 }, () => ["done", ["provision"]]),
+    )
+    await world.kms.clearCounts()
+    const second = await apply(bindings)
+    expect(second.all.map(({ outcome }) => outcome)).to.deep.equal(["nothing", "nothing", "nothing"])
+    const { requests } = await world.kms.counts()
+    expect(Object.keys(requests).sort()).to.deep.equal(["DescribeKey", "ListAliases", "ListResourceTags"])
+    expect((await look(bindings)).rows.every(({ row }) => row.outcome === "nothing")).to.equal(true)
+  })
+
+  it("sets right what drifted, and takes no alias that is another key's", async () => {
+    const bindings = [binding("a-drift", HMAC), binding("a-taken", HMAC)]
+    const { rows } = await apply(bindings)
+    const KeyId = rows["a-drift"]!.keyArn!
+    await world.sdk.updateKeyDescription({ KeyId, Description: "somebody's" })
+    await world.sdk.untagResource({ KeyId, TagKeys: ["cost", "keyferry:name"] })
+    await world.sdk.deleteAlias({ AliasName: "alias/a-drift" })
+    const other = await createKey(world.sdk, "HMAC_256")
+    await world.sdk.updateAlias({ AliasName: "alias/a-taken", TargetKeyId: other })
+
+    const corrected = await apply(bindings)
+    expect(corrected.rows["a-drift"]).to.deep.include({ outcome: "done", did: ["correct"] })
+    expect(corrected.rows["a-taken"]).to.include({ outcome: "blocked", reason: "ALIAS_TAKEN" })
+    const key = (await world.sdk.describeKey({ KeyId: "alias/a-drift" })).KeyMetadata!
+    expect([key.Arn, key.Description]).to.deep.equal([KeyId, "the key a-drift"])
+    const { Tags = [] } = await world.sdk.listResourceTags({ KeyId })
+    expect(Tags).to.deep.include.members([
+      { TagKey: "cost", TagValue: "7" },
+      { TagKey: "keyferry:name", TagValue: "a-drift" },
+    ])
+    expect((await world.sdk.describeKey({ KeyId: "alias/a-taken" })).KeyMetadata!.Arn).to.equal(other)
+    expect((await apply([bindings[0]!])).rows["a-drift"]?.outcome).to.equal("nothing")
+  })
+
+  it("rotates when that is due, and only then", async () => {
+    await world.kms.rotationSeconds(1)
+    const bindings = [binding("a-rotate", { rotateEvery: 20 * 86_400 })]
+    await apply(bindings)
+    await passDays(world, 21)
+    const { rows } = await apply(bindings)
+    expect(rows["a-rotate"]).to.deep.include({ outcome: "done", did: ["rotate"] })
+    expect((await apply(bindings)).rows["a-rotate"]?.outcome).to.equal("nothing")
+    const { deps } = await world.run()
+    expect((await deps.inventory.get("a-rotate", "us-east-1"))?.source.generation).to.equal(1)
+  })
+
+  it("leaves alone what is another owner's, and says whose", async () => {
+    const bindings = [binding("a-claimed", HMAC)]
+    const { rows } = await apply(bindings)
+    const KeyId = rows["a-claimed"]!.keyArn!
+    await world.sdk.tagResource({ KeyId, Tags: [{ TagKey: "keyferry:owner", TagValue: "other-site" }] })
+    await passDays(world, 61)
+    const { rows: after, exit } = await apply(bindings)
+    expect(after["a-claimed"]).to.include({ outcome: "blocked", reason: "KEY_CLAIMED" })
+    expect([after["a-claimed"]!.message.includes("other-site"), exit]).to.deep.equal([true, "CONFIG"])
+  })
+
+  it("status tells what is there, without a token too, and changes nothing", async () => {
+    await provision((await world.run()).deps, requestFor("s-left", HMAC))
+    await apply([binding("s-here", HMAC), binding("s-lost", HMAC)])
+    const run = await world.run()
+    const lost = (await run.deps.inventory.get("s-lost", "us-east-1"))!
+    await run.deps.token.destroySourceKey(lost.source)
+    await passDays(world, 5)
+    await world.kms.clearCounts()
+    const bindings = [binding("s-here", HMAC), binding("s-lost", HMAC), binding("s-new")]
+    const fleet = await fleetOf(run, { bindings })
+    const { status: seen, exit } = await status(fleet, await rowsOf(fleet), { actions: APPLY.actions })
+    expect(exit).to.equal("OK")
+    expect(
+      Object.fromEntries(seen.keys.map((key) => [key.name, [key.outcome, key.reason, key.managed]])),
+    ).to.deep.equal({
+      "s-here": ["nothing", "NOT_DUE", true],
+      "s-lost": ["blocked", "SOURCE_MISSING", true],
+      "s-new": ["planned", "NOTHING_YET", true],
+      "s-left": ["nothing", "UNMANAGED", false],
+    })
+    const [here, , , left] = seen.keys
+    expect(here?.generations).to.have.length(1)
+    expect(here?.generations[0]).to.include({ generation: 0, state: "imported", daysLeft: 84, source: "present" })
+    expect(here?.keyStates.map(({ keyState }) => keyState)).to.deep.equal(["Enabled"])
+    expect(here?.forecast?.diesAt).to.equal(here?.generations[0]?.validTo)
+    expect(left?.warnings.map(({ code }) => code)).to.deep.equal(["UNMANAGED_EXPIRES"])
+    const { requests } = await world.kms.counts()
+    expect(Object.keys(requests).sort()).to.deep.equal(["DescribeKey", "ListAliases", "ListResourceTags"])
+
+    const refused = new KeyferryError("ERR_TOKEN_PIN_LOCKED", "the PIN is locked")
+    const blind = await fleetOf(run, { bindings, tokenOf: () => Promise.reject(refused) })
+    const unseen = await status(blind, await rowsOf(blind), { actions: APPLY.actions })
+    expect([unseen.exit, unseen.status.tokens]).to.deep.equal([
+      "NOPERM",
+      [{ name: null, state: "failed", message: "the PIN is locked" }],
+    ])
+    expect(unseen.status.keys.find(({ name }) => name === "s-lost")).to.include({ outcome: "nothing" })
+    const without = await fleetOf(run, { bindings, tokenOf: () => Promise.resolve(null) })
+    expect((await status(without, await rowsOf(without), { actions: APPLY.actions })).exit).to.equal("OK")
+  })
+
+  it("status fails as KMS does where KMS cannot be asked", async () => {
+    await apply([binding("s-far", HMAC)])
+    const run = await world.run({ endpoint: "http://127.0.0.1:9" })
+    const fleet = await fleetOf(run, { bindings: [binding("s-far", HMAC)] })
+    const { status: seen, exit } = await status(fleet, await rowsOf(fleet), { actions: APPLY.actions })
+    expect(seen.keys[0]).to.include({ outcome: "blocked", reason: "KMS_UNREACHABLE" })
+    expect(exit).to.equal("UNAVAILABLE")
+    expect(bindingOf((await run.deps.inventory.get("s-far", "us-east-1"))!).name).to.equal("s-far")
+  })
+})
