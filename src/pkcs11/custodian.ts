@@ -44,9 +44,11 @@ export class Custodian {
   }
 
   async find(owner: string): Promise<readonly CustodyKey[]> {
-    const found = await this.#pool.withSession((session) =>
-      this.#gate.search(() => findCustodyKeys(session, owner, this.#context)),
-    )
+    const found = await this.#pool.withSession(async (session, loan) => {
+      const keys = await this.#gate.search(() => findCustodyKeys(session, owner, this.#context))
+      if (keys.length === 0) loan.confirm()
+      return keys
+    })
     if (found.length === 0) return []
     const { features, mechanism } = await this.#verdicts.custodyKey()
     if (!features.unwrapTemplate || mechanism === null) return found.map(({ key }) => key)
@@ -75,10 +77,12 @@ export class Custodian {
   }
 
   async destroy(name: CustodyKeyName): Promise<void> {
-    await this.#pool.withSession((session) =>
+    await this.#pool.withSession((session, loan) =>
       this.#gate.search(() => {
         this.#handles.take(name)
-        for (const object of objectsOf(session, name)) destroyObject(session, object)
+        const objects = objectsOf(session, name)
+        if (objects.length === 0) loan.confirm()
+        for (const object of objects) destroyObject(session, object)
       }),
     )
   }

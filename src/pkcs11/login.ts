@@ -2,12 +2,11 @@ import type { Session as GrapheneSession } from "graphene-pk11"
 import { KeyferryError } from "../core/error.js"
 import type { PinProvider } from "../core/ports.js"
 import { attempt, ckrOf, restate } from "./error.js"
+import { USER_STATES } from "./health.js"
 import type { TokenSlot } from "./module.js"
 import { hasFlag, type TokenFlag } from "./token-flag.js"
 
 const CKU_USER = 1
-/** CKS_RO_USER_FUNCTIONS and CKS_RW_USER_FUNCTIONS of CK_SESSION_INFO.state. */
-const USER_STATES: readonly number[] = [1, 3]
 
 /** The flags after which no login is tried (invariant I6), with what they mean; checked before the PIN is read. */
 const REFUSALS: readonly {

@@ -1,7 +1,9 @@
 import type { Session as GrapheneSession, Slot } from "graphene-pk11"
 import { RESULT_BYTES, type Session } from "./cryptoki.js"
+import { type ErrorCode, KeyferryError } from "../core/error.js"
 import { attempt, ckrOf } from "./error.js"
 import { SessionFlag } from "./graphene.js"
+import { assertThere, USER_STATES } from "./health.js"
 
 /** Answers after which a session is not lent again: it is gone, or holds an operation that nobody will finish. */
 const SPOILED: ReadonlySet<string> = new Set([
@@ -22,6 +24,12 @@ const SPOILED: ReadonlySet<string> = new Set([
 export interface Loan {
   /** Keeps the session, and so the objects made in it, until what is returned is called or the pool is disposed. */
   pin(): () => void
+  /**
+   * For one who found nothing: whether that is to be believed.
+   *
+   * @throws ERR_TOKEN_UNAVAILABLE where the token or the login is gone
+   */
+  confirm(): void
   /** Has the session closed on return, for one who went on after failures in it. */
   spoil(): void
 }
@@ -47,6 +55,7 @@ export class SessionPool implements Disposable {
   readonly #anchor: GrapheneSession
   readonly #idle: Open[] = []
   readonly #waiting: ((open: Open | null) => void)[] = []
+  readonly #loggedIn: boolean
   #limit: number
   #lent = 0
   #lastReturned: (() => void) | undefined
@@ -55,6 +64,7 @@ export class SessionPool implements Disposable {
   constructor(slot: Slot, anchor: GrapheneSession, limit: number) {
     this.#slot = slot
     this.#anchor = anchor
+    this.#loggedIn = USER_STATES.includes(stateOf(anchor))
     this.#limit = Math.max(limit, 1)
     if (limit < 1) this.#idle.push(this.#opened(anchor))
   }
@@ -64,9 +74,14 @@ export class SessionPool implements Disposable {
     const open = await this.#take()
     let spoiled = false
     try {
-      return await use(open.session, { pin: () => pinned(open), spoil: () => (spoiled = true) })
+      return await use(open.session, {
+        pin: () => pinned(open),
+        confirm: () => assertThere(open.session, this.#slot, this.#loggedIn),
+        spoil: () => (spoiled = true),
+      })
     } catch (error) {
       spoiled ||= SPOILED.has(ckrOf(error) ?? "")
+      if (isDoubtful(error)) assertThere(open.session, this.#slot, this.#loggedIn)
       throw error
     } finally {
       this.#giveBack(open, spoiled)
@@ -132,6 +147,23 @@ export class SessionPool implements Disposable {
     const session = { lib: this.#slot.lib, handle: graphene.handle, result: Buffer.alloc(RESULT_BYTES) }
     return { session, graphene, pins: 0 }
   }
+}
+
+function stateOf(session: GrapheneSession): number {
+  return attempt("C_GetSessionInfo", () => session.lib.C_GetSessionInfo(session.handle)).state
+}
+
+/** What a token that is gone may cause: what it says then is no fact about keys. */
+const DOUBTFUL: ReadonlySet<ErrorCode> = new Set([
+  "ERR_CUSTODY_KEY_MISSING",
+  "ERR_KEY_ATTRIBUTES",
+  "ERR_KEY_NOT_FOUND",
+  "ERR_SEALED_UNREADABLE",
+  "ERR_TOKEN_OTHER",
+])
+
+function isDoubtful(error: unknown): boolean {
+  return error instanceof KeyferryError && DOUBTFUL.has(error.code)
 }
 
 function pinned(open: Open): () => void {

@@ -31,7 +31,7 @@ import { chooseToken, type Pkcs11Module, type TokenSlot } from "./module.js"
 import type { TokenProfile } from "./profile/profile.js"
 import { profileOf } from "./profile/profiles.js"
 import { publicKeyOf } from "./public-key.js"
-import { close, openSession, SessionPool } from "./session.js"
+import { close, type Loan, openSession, SessionPool } from "./session.js"
 import { findSourceKeys, type FoundKey, objectsOf, type SearchTerms } from "./source-key.js"
 import { StoreGate } from "./store-gate.js"
 import { Verdicts } from "./verdicts.js"
@@ -94,8 +94,9 @@ class Pkcs11Token implements Token {
   }
 
   search(by: SearchTerms = {}): Promise<SearchResult> {
-    return this.#search((session) => {
+    return this.#search((session, loan) => {
       const { keys, strays } = findSourceKeys(session, this.#context.reader, by)
+      if (keys.length === 0) loan.confirm()
       for (const found of keys) this.#handles.put(found)
       return { keys: keys.map(({ key }) => key), strays }
     })
@@ -120,9 +121,10 @@ class Pkcs11Token implements Token {
   }
 
   destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
-    return this.#search((session) => {
+    return this.#search((session, loan) => {
       try {
         const objects = this.#handles.take(key) ?? objectsOf(session, key)
+        if (objects.length === 0) loan.confirm()
         for (const object of objects) destroyObject(session, object)
       } catch (error) {
         throw error instanceof KeyferryError ? restate(error, error.code, error.message, key.label) : error
@@ -168,8 +170,9 @@ class Pkcs11Token implements Token {
   }
 
   async findKeys(by: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]> {
-    return await this.#search((session) => {
+    return await this.#search((session, loan) => {
       const { keys } = findSourceKeys(session, this.#context.reader, by, { anyLabel: true })
+      if (keys.length === 0) loan.confirm()
       for (const found of keys) this.#handles.put(found)
       return keys.map(({ key }) => key)
     })
@@ -217,8 +220,8 @@ class Pkcs11Token implements Token {
   }
 
   /** Runs what may search the token's objects. */
-  #search<T>(use: (session: Session) => T): Promise<T> {
-    return this.#pool.withSession((session) => this.#gate.search(() => use(session)))
+  #search<T>(use: (session: Session, loan: Loan) => T): Promise<T> {
+    return this.#pool.withSession((session, loan) => this.#gate.search(() => use(session, loan)))
   }
 
   /** Runs what changes a stored key. */
