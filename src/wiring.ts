@@ -134,6 +134,18 @@ export async function openTokenAndState(
   })
 }
 
+export type StateWork = Omit<TokenWork, "token">
+
+/** The state directory alone, with its lock. */
+export async function openStateOnly(
+  flags: CommonFlags & Readonly<Record<string, unknown>>,
+  around: Around,
+): Promise<StateWork> {
+  const settings = await settingsOf(flags, around.env)
+  const stateDir = await stateDirectory(flags, around.env)
+  return await assemble(around, stateDir, { settings, lock: true, token: null, kms: null })
+}
+
 export type Work = Deps & Owned & Targeted & AsyncDisposable
 export type WorkWithoutToken = Omit<Work, "token"> & { readonly token: Token | null }
 
@@ -208,6 +220,7 @@ async function assemble(
   stateDir: string,
   parts: Parts & { token: () => Promise<Token>; kms: null },
 ): Promise<TokenWork>
+async function assemble(around: Around, stateDir: string, parts: Parts & { token: null; kms: null }): Promise<StateWork>
 async function assemble(around: Around, stateDir: string, parts: Parts & { kms: OpenKms }): Promise<WorkWithoutToken>
 async function assemble(around: Around, stateDir: string, parts: Parts): Promise<object> {
   const { stateFiles } = await import("./state-files.js")

@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   enable: async () => erase((await import("./commands/enable.js")).enable),
   "delete-material": async () => erase((await import("./commands/delete-material.js")).deleteMaterial),
   "schedule-deletion": async () => erase((await import("./commands/schedule-deletion.js")).scheduleDeletion),
+  "key backup-confirmed": async () => erase((await import("./commands/key-backup-confirmed.js")).keyBackupConfirmed),
   params: async () => erase((await import("./commands/params.js")).params),
   wrap: async () => erase((await import("./commands/wrap.js")).wrap),
   import: async () => erase((await import("./commands/import.js")).importCommand),

@@ -1,0 +1,26 @@
+import { defineCommand } from "../command.js"
+
+export const keyBackupConfirmed = defineCommand({
+  name: "key backup-confirmed",
+  describe: "record that a backup of the token with its custody key was made, by the vendor's tool",
+  examples: [["$0 key backup-confirmed --note 'safe 2, envelope 17'", "of the custody key in force"]],
+  options: {
+    "custody-key": {
+      type: "string",
+      requiresArg: true,
+      describe: "CKA_ID in hex; the newest of this state directory unless given",
+    },
+    note: { type: "string", requiresArg: true, describe: "where it is and who has it, for the custody log" },
+  },
+  async run(args, surroundings) {
+    const { confirmBackup } = await import("../../app/confirm-backup.js")
+    const { openStateOnly } = await import("../../wiring.js")
+    await using state = await openStateOnly(args, surroundings)
+    const request = { owner: state.owner, custodyKey: args.custodyKey ?? null, note: args.note ?? null }
+    const result = await confirmBackup(state, request)
+    return {
+      result,
+      text: `the backup of ${result.label} (ID ${result.id}) is confirmed, on ${result.backupConfirmedAt}`,
+    }
+  },
+})
