@@ -15,6 +15,8 @@ import {
 } from "./settings.js"
 import { type Around, openKms, pinProvider, stateDirectory, tokenOptions } from "./wiring.js"
 
+const clock = { now: (): Date => new Date() }
+
 /** Wiring of `doctor` and `token list`, which look at a token step by step instead of opening it whole. */
 
 /** Slots and tokens of a module that is named by path or by the token URI. */
@@ -50,7 +52,7 @@ export async function openDoctor(
     door,
     openKms: () => openKms(flags, around),
     inventory: inventoryFiles(stateDir),
-    clock: { now: () => new Date() },
+    clock,
     surroundings: () => Promise.resolve([coreDumpLine(), stateLine(stateDir)]),
     [Symbol.asyncDispose]: async () => {
       await door?.[Symbol.asyncDispose]()
@@ -84,7 +86,8 @@ async function tokenDoor(
       const pin = await pinProvider(setting, flags, around, stateDir)
       const token = await openToken({ ...(await tokenOptions(setting)), pin, cache: verdictCache(stateDir, warn) })
       open.push(token)
-      return token
+      const { custodial, stateFiles } = await import("./state-files.js")
+      return custodial(token, stateFiles(stateDir, clock, null), clock, around.progress)
     },
     [Symbol.asyncDispose]: async () => {
       for (const one of open.reverse()) {

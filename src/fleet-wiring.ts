@@ -54,7 +54,7 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
   }
   if (flags.target !== undefined && settings.manifest !== null) namedTarget(settings, flags.target)
   const stateDir = await stateDirectory(flags, around.env)
-  const { stateFiles } = await import("./state-files.js")
+  const { custodial, stateFiles } = await import("./state-files.js")
   const { lockState } = await import("./store/lock.js")
   await using opening = new Resources()
   if (needs.lock) opening.add(await lockState(stateDir, around.command))
@@ -67,7 +67,9 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
   const open = opening.move()
   const tokenOf = once(async (name: string | null) => {
     const setting = tokenFor(name)
-    return setting === null ? null : open.added(await openTokenOf(setting, flags, around, stateDir))
+    if (setting === null) return null
+    const token = await openTokenOf(setting, flags, around, stateDir)
+    return open.added(custodial(token, files, clock, around.progress))
   })
   const kmsAt = once(async (target: string, region: string | undefined) =>
     open.added(await openKmsOf({ ...targets(target), region }, around)),

@@ -1,5 +1,6 @@
 import type { Deps } from "./app/deps.js"
-import type { Clock } from "./core/ports.js"
+import { custodialToken } from "./app/custodial-token.js"
+import type { Clock, Progress, Token } from "./core/ports.js"
 import type { Log } from "./log/log.js"
 import { loggedInventory } from "./logged.js"
 import { custodyKeyFiles } from "./store/custody-key-files.js"
@@ -7,12 +8,10 @@ import { custodyLogFile } from "./store/custody-log.js"
 import { inventoryFiles } from "./store/inventory-files.js"
 import { vaultFiles } from "./store/vault-files.js"
 
+export type StateFiles = Pick<Deps, "inventory" | "vault" | "custodyKeys" | "custodyLog">
+
 /** What a state directory holds, as the use cases see it. Without a log what is recorded is not logged as well. */
-export function stateFiles(
-  stateDir: string,
-  clock: Clock,
-  log: Log | null,
-): Pick<Deps, "inventory" | "vault" | "custodyKeys" | "custodyLog"> {
+export function stateFiles(stateDir: string, clock: Clock, log: Log | null): StateFiles {
   const inventory = inventoryFiles(stateDir)
   return {
     inventory: log === null ? inventory : loggedInventory(inventory, log),
@@ -20,4 +19,9 @@ export function stateFiles(
     custodyKeys: custodyKeyFiles(stateDir),
     custodyLog: custodyLogFile(stateDir, clock),
   }
+}
+
+/** The token with the sealed keys of a state directory, whatever it is that opened it. */
+export function custodial(token: Token, files: StateFiles, clock: Clock, progress: Progress): Token {
+  return custodialToken({ ...files, token, clock, progress })
 }

@@ -5,6 +5,7 @@ import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
 import type { Pacer } from "./kms/pacing.js"
 import type { Clock, Kms, PinProvider, Progress, Token } from "./core/ports.js"
+import { type OpenKms, regions } from "./regions.js"
 import { Resources } from "./resources.js"
 import {
   type CommonFlags,
@@ -223,14 +224,15 @@ async function assemble(
 async function assemble(around: Around, stateDir: string, parts: Parts & { token: null; kms: null }): Promise<StateWork>
 async function assemble(around: Around, stateDir: string, parts: Parts & { kms: OpenKms }): Promise<WorkWithoutToken>
 async function assemble(around: Around, stateDir: string, parts: Parts): Promise<object> {
-  const { stateFiles } = await import("./state-files.js")
+  const { custodial, stateFiles } = await import("./state-files.js")
   const { lockState } = await import("./store/lock.js")
   await using open = new Resources()
   if (parts.lock) open.add(await lockState(stateDir, around.command))
   // KMS first: what is wrong with flags shows before a PIN is read
   const kms = parts.kms === null ? null : await parts.kms()
   if (kms !== null) open.add(kms)
-  const token = parts.token === null ? null : await parts.token()
+  const files = stateFiles(stateDir, clock, around.log)
+  const token = parts.token === null ? null : custodial(await parts.token(), files, clock, around.progress)
   if (token !== null) open.add(token)
   const owned = open.move()
   return {
@@ -239,30 +241,11 @@ async function assemble(around: Around, stateDir: string, parts: Parts): Promise
     token,
     kms,
     kmsIn: regions(kms, parts.kms, owned),
-    ...stateFiles(stateDir, clock, around.log),
+    ...files,
     clock,
     progress: around.progress,
     policy: parts.settings.policy,
     sleep,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
-  }
-}
-
-type OpenKms = (region?: string) => Promise<Kms & Disposable>
-
-/** KMS of other Regions, each opened when it is first asked for and closed with everything else. */
-function regions(own: Kms | null, open: OpenKms | null, owned: Resources): (region: string) => Promise<Kms> {
-  const opened = new Map<string, Promise<Kms>>()
-  return async (region) => {
-    if (own === null || open === null) throw new KeyferryError("ERR_BUG", "KMS was asked for and is not there")
-    if (region === own.region) return own
-    const kms =
-      opened.get(region) ??
-      open(region).then((one) => {
-        owned.add(one)
-        return one
-      })
-    opened.set(region, kms)
-    return await kms
   }
 }

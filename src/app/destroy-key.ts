@@ -1,9 +1,10 @@
 import { KeyferryError } from "../core/error.js"
 import { parseKeyArn } from "../core/key-arn.js"
-import type { InventoryEntry } from "../core/inventory.js"
+import type { Custody } from "../core/custody.js"
+import { generationsOf, type InventoryEntry } from "../core/inventory.js"
 import type { KeyDescription, Kms } from "../core/ports.js"
-import { labelOf, type SourceKey } from "../core/source-key.js"
 import type { Deps } from "./deps.js"
+import { namedObject } from "./named-source.js"
 import { taggedKeys } from "./tagged-keys.js"
 import { TAGS } from "./tags.js"
 
@@ -12,6 +13,9 @@ export interface DestroyResult {
   readonly id: string
   readonly label: string
   readonly destroyed: boolean
+  readonly custody: Custody | null
+  /** In words: what this cannot undo; null where nothing is left. */
+  readonly note: string | null
 }
 
 /** How KMS is reached. */
@@ -28,6 +32,8 @@ export interface DestroyRequest {
   readonly owner: string
   readonly name: string
   readonly id: string | undefined
+  /** The newest where it is left out. */
+  readonly generation?: number | undefined
   /** The operator knows that no KMS key depends on it, where neither the inventory nor KMS can tell. */
   readonly unrecorded: boolean
 }
@@ -39,16 +45,20 @@ export interface DestroyRequest {
  * @throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS, ERR_KEY_IN_USE
  */
 export async function destroyKey(
-  deps: Pick<Deps, "token" | "inventory" | "progress">,
+  deps: Pick<Deps, "token" | "inventory" | "vault" | "progress">,
   request: DestroyRequest,
   doors: DestroyDoors,
 ): Promise<DestroyResult> {
   const { owner, name } = request
-  const source = await findOne(deps, labelOf({ owner, name, generation: 0 }), request)
-  const entries = (await deps.inventory.list(name)).filter(
-    // an import of loose files knows the name of its source key alone
-    (entry) => entry.owner === owner && (entry.source.id === source.id || entry.source.attributes === null),
-  )
+  const source = await namedObject(deps, request)
+  const custody = "custody" in source ? source.custody : null
+  const entries = (await deps.inventory.list(name))
+    .filter((entry) => entry.owner === owner)
+    .flatMap(withNested)
+    .filter(
+      // an import of loose files knows the name of its source key alone
+      (entry) => generationsOf(entry).some(({ id }) => id === source.id) || entry.source.attributes === null,
+    )
   const gone: InventoryEntry[] = []
   for (const entry of entries) if ((await lookRecorded(entry, doors.openRegion)) === "gone") gone.push(entry)
   const named = entries.flatMap(({ keyArn }) => keyArn ?? [])
@@ -57,8 +67,21 @@ export async function destroyKey(
   await deps.token.destroySourceKey(source)
   deps.progress.step(`source key ${source.label} (${source.id}) destroyed`)
   // an entry whose KMS key waits for material stays, so that the KMS key stays named
-  for (const entry of gone) await deps.inventory.remove(entry.name, entry.target)
-  return { name, id: source.id, label: source.label, destroyed: true }
+  for (const entry of gone) {
+    if ((await deps.inventory.get(entry.name, entry.target))?.keyArn === entry.keyArn)
+      await deps.inventory.remove(entry.name, entry.target)
+  }
+  const note = custody === "sealed" ? COPIES : null
+  if (note !== null) deps.progress.warn(note)
+  return { name, id: source.id, label: source.label, destroyed: true, custody, note }
+}
+
+const COPIES =
+  "the vault file is gone, but copies of it may exist, as in a backup, and whoever has one and this token has the key: --crypto-erase ends that"
+
+/** An entry with the ones inside it: the KMS key that is to replace its own, and those that were replaced. */
+function withNested(entry: InventoryEntry): readonly InventoryEntry[] {
+  return [entry, ...(entry.replacement === null ? [] : [entry.replacement]), ...entry.former]
 }
 
 /** @throws ERR_KEY_IN_USE where the entry's KMS key has material, or may have */
@@ -130,25 +153,6 @@ function inUse(name: string, keyArn: string, state: string | null, dies: string 
     `the KMS key ${keyArn} (${now}) depends on the source key ${name}: without it ${loss}`,
     { key: name },
   )
-}
-
-async function findOne(
-  deps: Pick<Deps, "token">,
-  label: string,
-  { name, id }: { readonly name: string; readonly id: string | undefined },
-): Promise<Pick<SourceKey, "id" | "label">> {
-  const { keys, strays } = await deps.token.search({ label })
-  const found = [...keys, ...strays].filter((key) => id === undefined || key.id === id)
-  const [first] = found
-  if (first === undefined)
-    throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key named ${name}`, { key: name })
-  if (found.some((other) => other.id !== first.id)) {
-    throw new KeyferryError("ERR_KEY_AMBIGUOUS", `several keys of the token have the label ${label}`, {
-      key: name,
-      hint: `name one with --id: ${found.map((one) => one.id).join(", ")}`,
-    })
-  }
-  return first
 }
 
 async function ask(

@@ -1,12 +1,15 @@
+import type { Policy } from "../core/binding.js"
 import type { Custody } from "../core/custody.js"
 import { KeyferryError } from "../core/error.js"
 import type { InventoryEntry } from "../core/inventory.js"
 import type { KeySpec, WrappingKeySpec } from "../core/key-spec.js"
-import { wrapCandidates, type WantedAlgorithm, type WrapPolicy } from "../core/negotiation.js"
+import { wrapCandidates, type WantedAlgorithm } from "../core/negotiation.js"
 import type { WrapCapability, WrapRequest } from "../core/ports.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "../core/source-key.js"
 import type { Deps } from "./deps.js"
-import { chooseTested, refuseCustody, refuseUnavailable } from "./source-keys.js"
+import { refuseCustody, refuseCustodyByPolicy } from "./custody-policy.js"
+import { refuseLocalUse } from "./provision-request.js"
+import { chooseTested } from "./source-keys.js"
 
 export interface GenerateRequest {
   readonly owner: string
@@ -15,19 +18,30 @@ export interface GenerateRequest {
   readonly custody: Custody
   readonly wrappingAlgorithm: WantedAlgorithm
   readonly wrappingKeySpec: WrappingKeySpec
+  /** A `locked` key may be used in the token, as its key spec's first usage says. */
+  readonly localUse?: boolean
+  readonly acceptNoReimport?: boolean
 }
 
 /**
  * Refuses what the flags alone show to be wrong.
  *
- * @throws ERR_CUSTODY_REFUSED, ERR_ALGORITHM_NOT_ALLOWED, ERR_POLICY_REFUSED
+ * @throws ERR_CUSTODY_REFUSED, ERR_NOT_ACKNOWLEDGED, ERR_ALGORITHM_NOT_ALLOWED, ERR_POLICY_REFUSED
  */
-export function refuseGeneration(request: GenerateRequest, policy: WrapPolicy): readonly WrapRequest[] {
-  refuseUnavailable(request.custody)
+export function refuseGeneration(request: GenerateRequest, policy: Policy): readonly WrapRequest[] {
+  refuseCustodyByPolicy(request.custody, policy)
+  refuseLocalUse(request)
   if (request.custody === "session") {
     throw new KeyferryError("ERR_CUSTODY_REFUSED", "a session key dies with the command that generates it", {
-      hint: "use provision, which imports it at once, or --custody token",
+      hint: "use provision, which imports it at once, or --custody sealed",
     })
+  }
+  if (request.custody === "locked" && !request.acceptNoReimport) {
+    throw new KeyferryError(
+      "ERR_NOT_ACKNOWLEDGED",
+      `with custody locked the material of ${request.name} can never be imported again`,
+      { hint: "give --accept-no-reimport if that is understood; it is to be imported with --expires-in never" },
+    )
   }
   return wrapCandidates(request.keySpec, request.wrappingKeySpec, request.wrappingAlgorithm, policy)
 }
@@ -36,6 +50,8 @@ export function refuseGeneration(request: GenerateRequest, policy: WrapPolicy): 
 export interface GeneratedKey {
   readonly key: SourceKey
   readonly capability: WrapCapability
+  /** What the token was seen not to enforce of the custody, and policy takes; null where all of it is. */
+  readonly unenforced: string | null
 }
 
 /**
@@ -55,7 +71,7 @@ export async function generateKey(
     throw new KeyferryError("ERR_NAME_TAKEN", `the token has a key ${label} already`, { key: name })
   const [begun] = (await deps.inventory.list(name)).filter((entry) => entry.owner === owner)
   if (begun !== undefined) refuseOther(begun, request)
-  await refuseCustody(deps.token, custody)
+  const unenforced = await refuseCustody(deps, request)
   const { capability, why } = await chooseTested(deps.token, candidates)
   deps.progress.step(`can be carried to KMS by ${capability.wrappingAlgorithm}: ${why}`)
   const key = await deps.token.generateSourceKey({
@@ -64,8 +80,9 @@ export async function generateKey(
     label,
     custody,
     wrapWithTrusted: false,
+    localUse: request.localUse ?? false,
   })
-  return { key, capability }
+  return { key, capability, unenforced }
 }
 
 /** A name that `params` or a stopped `provision` began has its source key's ID already; any other use of it is refused. */

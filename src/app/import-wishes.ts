@@ -1,7 +1,8 @@
 import { type ImportWishes, type InventoryEntry, termsOf } from "../core/inventory.js"
 import { type Choice, wrapCandidates } from "../core/negotiation.js"
 import type { Deps } from "./deps.js"
-import { chooseTested, refuseCustody } from "./source-keys.js"
+import { refuseCustody } from "./custody-policy.js"
+import { chooseTested } from "./source-keys.js"
 
 /** How material is to be imported for a key that is known; what null leaves open is repeated from its last import. */
 export interface ImportAgainWishes {
@@ -33,11 +34,11 @@ export function wished(
 
 /** The best way by which the token can carry such a key, proven; refuses what policy or token refuse. */
 export async function chooseWay(
-  deps: Pick<Deps, "token" | "policy">,
+  deps: Pick<Deps, "token" | "policy" | "progress">,
   { keySpec, custody }: Pick<InventoryEntry, "keySpec" | "custody">,
   { wrappingAlgorithm, wrappingKeySpec }: ImportWishes,
 ): Promise<Choice> {
   const candidates = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
-  await refuseCustody(deps.token, custody)
+  await refuseCustody(deps, { keySpec, custody })
   return await chooseTested(deps.token, candidates)
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import type { Custody } from "../core/custody.js"
+import { CUSTODIES, type Custody } from "../core/custody.js"
 import { errorAfter, KeyferryError } from "../core/error.js"
 import { validToFrom } from "../core/expiry.js"
 import type { ImportParameters } from "../core/import-parameters.js"
@@ -7,7 +7,7 @@ import { beginEntry, type ImportRecord, type InventoryEntry } from "../core/inve
 import { type KeyResult, keyResult } from "../core/key-result.js"
 import { isKeySpec, type KeySpec, type KeyUsage } from "../core/key-spec.js"
 import type { KeyDescription, Token } from "../core/ports.js"
-import { labelOf } from "../core/source-key.js"
+import { identityOf, labelOf, type SourceKey } from "../core/source-key.js"
 import { type Bundle, sameKey } from "../core/transfer.js"
 import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "../core/wrapping-algorithm.js"
 import { sha256 } from "../core/wrapping-key.js"
@@ -15,6 +15,7 @@ import { accountOf, refuseOtherAccount } from "./account.js"
 import type { Deps } from "./deps.js"
 import { recordProof, sendImport } from "./import-key.js"
 import { assertTakesImport, resolveKey } from "./kms-key.js"
+import { namedSource } from "./named-source.js"
 import { type Evidence, evidenceOf, proveBy } from "./prove.js"
 import { identityTags } from "./tags.js"
 
@@ -50,6 +51,7 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
   await refuseOtherAccount(deps, request, () => Promise.resolve(accountOf(key.keyArn)))
   const validTo = validToFrom(request.expiresIn, deps.clock.now())
   const { entry, evidence } = await gather(deps, request, key, key.keySpec)
+  refuseExpiry(entry, validTo)
   try {
     const sent = await sendImport(deps, {
       entry,
@@ -70,6 +72,16 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
   } catch (error) {
     throw errorAfter(error, `${request.name}, ${key.keyArn}`)
   }
+}
+
+/** What can be imported only once must not expire. */
+function refuseExpiry({ custody, name }: InventoryEntry, validTo: Date | null): void {
+  if (CUSTODIES[custody].reimport || validTo === null) return
+  throw new KeyferryError(
+    "ERR_NOT_ACKNOWLEDGED",
+    `with custody ${custody} the material of ${name} can never be imported again`,
+    { key: name, hint: "give --expires-in never" },
+  )
 }
 
 const mismatch = (text: string): KeyferryError => new KeyferryError("ERR_TRANSFER_INVALID", text)
@@ -115,14 +127,14 @@ async function gather(
   key: KeyDescription,
   keySpec: KeySpec,
 ): Promise<Gathered> {
-  const label = labelOf({ owner: request.owner, name: request.name, generation: 0 })
   const known = await deps.inventory.get(request.name, request.target)
   if (known !== undefined && known.keyArn !== null && known.keyArn !== key.keyArn) {
     throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for ${known.keyArn}`, {
       key: key.keyArn,
     })
   }
-  const [inToken] = deps.token === null ? [] : await deps.token.findSourceKeys({ label })
+  const inToken = await sourceInToken(deps, request, known)
+  const label = labelOf({ owner: request.owner, name: request.name, generation: known?.source.generation ?? 0 })
   const facts = request.bundle?.sourceKey ?? inToken
   const custody: Custody = facts?.custody ?? known?.custody ?? "token"
   const { bundle } = request
@@ -147,13 +159,14 @@ async function gather(
   const entry: Gathered["entry"] = {
     ...begun,
     custody,
+    unenforced: facts?.unenforced ?? null,
     creating: false,
     keyArn: key.keyArn,
     token: bundle?.token ?? deps.token?.info ?? null,
     source: {
       id: facts?.id ?? begun.source.id,
       label: facts?.label ?? label,
-      generation: bundle?.generation ?? 0,
+      generation: bundle?.generation ?? identityOf(facts?.label ?? label)?.generation ?? 0,
       attributes: facts?.attributes ?? null,
       kcv: facts?.kcv ?? null,
       publicKeyFingerprint: facts?.publicKeyFingerprint ?? null,
@@ -166,6 +179,24 @@ async function gather(
     return { entry, evidence: await evidenceOf({ token: deps.token }, inToken) }
   deps.progress.warn("no bundle and no token at hand: KMS' acceptance is all that can be said of this import")
   return { entry, evidence: { kind: "none" } }
+}
+
+/** The source key whose material was wrapped elsewhere, where the token at hand has it. */
+async function sourceInToken(
+  { token, inventory, vault }: ImportWrappedDeps,
+  { owner, name }: ImportRequest,
+  known: InventoryEntry | undefined,
+): Promise<SourceKey | undefined> {
+  if (token === null) return undefined
+  const [recorded] =
+    known === undefined || known.source.id === "" ? [] : await token.findSourceKeys({ id: known.source.id })
+  if (recorded !== undefined) return recorded
+  try {
+    return await namedSource({ token, inventory, vault }, { owner, name })
+  } catch (error) {
+    if (error instanceof KeyferryError && error.code === "ERR_KEY_NOT_FOUND") return undefined
+    throw error
+  }
 }
 
 function bundleEvidence({ proof }: Bundle): Evidence {

@@ -1,12 +1,13 @@
+import type { Policy } from "../core/binding.js"
 import { CUSTODIES, type Custody } from "../core/custody.js"
 import { KeyferryError } from "../core/error.js"
 import { validToFrom } from "../core/expiry.js"
 import type { InventoryEntry } from "../core/inventory.js"
 import type { KeySpec, KeyUsage, WrappingKeySpec } from "../core/key-spec.js"
-import { wrapCandidates, type WantedAlgorithm, type WrapPolicy } from "../core/negotiation.js"
+import { wrapCandidates, type WantedAlgorithm } from "../core/negotiation.js"
 import type { WrapRequest } from "../core/ports.js"
 import type { TokenInfo } from "../core/token-info.js"
-import { refuseUnavailable } from "./source-keys.js"
+import { refuseCustodyByPolicy } from "./custody-policy.js"
 
 export interface ProvisionRequest {
   readonly owner: string
@@ -25,6 +26,8 @@ export interface ProvisionRequest {
   readonly prove: "full" | "accept"
   /** An existing EXTERNAL key in PendingImport, by ID, ARN or alias; null to have one made. */
   readonly keyId: string | null
+  /** A `locked` key may be used in the token as its key usage says. */
+  readonly localUse?: boolean
   /** `session` and `locked` custody can import only once; the operator has said that this is understood. */
   readonly acceptNoReimport: boolean
 }
@@ -74,11 +77,12 @@ export function refuseOtherToken({ name, token }: InventoryEntry, here: TokenInf
 export function refuseEarly(
   request: Omit<ProvisionRequest, "owner" | "target">,
   now: Date,
-  policy: WrapPolicy,
+  policy: Policy,
 ): readonly WrapRequest[] {
   const { custody, expiresIn, keySpec, wrappingKeySpec, wrappingAlgorithm } = request
   validToFrom(expiresIn, now)
-  refuseUnavailable(custody)
+  refuseCustodyByPolicy(custody, policy)
+  refuseLocalUse(request)
   if (request.keyId !== null && (request.description !== null || request.multiRegion)) {
     throw new KeyferryError(
       "ERR_USAGE",
@@ -92,4 +96,29 @@ export function refuseEarly(
     )
   }
   return wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, policy)
+}
+
+/** Any other custody keeps its source key for wrapping alone. */
+export function refuseLocalUse({ custody, localUse }: Pick<ProvisionRequest, "custody" | "localUse">): void {
+  if (localUse !== true || custody === "locked") return
+  throw new KeyferryError("ERR_USAGE", `--local-use is for custody locked, not ${custody}`)
+}
+
+/**
+ * Material that can be imported only once goes into one KMS key.
+ *
+ * @throws ERR_CUSTODY_REFUSED where the name has a KMS key at another target already
+ */
+export function refuseSecondTarget(
+  request: Pick<ProvisionRequest, "owner" | "name" | "target" | "custody">,
+  entries: readonly InventoryEntry[],
+): void {
+  if (CUSTODIES[request.custody].reimport) return
+  const other = entries.find(({ owner, target }) => owner === request.owner && target !== request.target)
+  if (other === undefined) return
+  throw new KeyferryError(
+    "ERR_CUSTODY_REFUSED",
+    `with custody ${request.custody} the material of ${request.name} goes into one KMS key only, and ${other.target} has it`,
+    { key: request.name, hint: "choose another --name, or --custody sealed for a key of several targets" },
+  )
 }

@@ -3,7 +3,7 @@ import { errorAfter, errorOf, KeyferryError } from "../core/error.js"
 import { beginEntry, type ImportRecord, type InventoryEntry } from "../core/inventory.js"
 import { type KeyResult, keyResult } from "../core/key-result.js"
 import type { Choice } from "../core/negotiation.js"
-import { labelOf, newSourceKeyId, type SourceKey } from "../core/source-key.js"
+import { labelOf, localUsages, newSourceKeyId, type SourceKey } from "../core/source-key.js"
 import { pointAlias, refuseTakenAlias } from "./alias.js"
 import { accountOf, callersAccount, refuseOtherAccount } from "./account.js"
 import { createKeyOnce } from "./create-key.js"
@@ -11,8 +11,16 @@ import type { Deps } from "./deps.js"
 import { entryEvent } from "./import-events.js"
 import { importKey, provable } from "./import-key.js"
 import { assertTakesImport, resolveKey } from "./kms-key.js"
-import { type ProvisionRequest, refuseConflict, refuseEarly, refuseOtherToken } from "./provision-request.js"
-import { chooseTested, refuseCustody, takeSourceKey } from "./source-keys.js"
+import {
+  type ProvisionRequest,
+  refuseConflict,
+  refuseEarly,
+  refuseOtherToken,
+  refuseSecondTarget,
+} from "./provision-request.js"
+import { refuseCustody } from "./custody-policy.js"
+import { lockSource, wantsLock } from "./lock-key.js"
+import { chooseTested, takeSourceKey } from "./source-keys.js"
 import { identityTags } from "./tags.js"
 
 /**
@@ -37,18 +45,19 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   const done = known === undefined ? undefined : finished(known, request, deps.clock.now())
   if (done !== undefined) {
     sayUnchanged(deps, done.record, request)
-    // the alias is given last: a run that died before it left only that to do
-    const aliased = await giveAlias(deps, done.entry)
-    if (!aliased) deps.progress.step(`${request.name} is provisioned already; nothing to do`)
-    return keyResult(done.entry, done.record, aliased ? "done" : "nothing", null)
+    const { entry, changed } = await finishUp(deps, done.entry)
+    if (!changed) deps.progress.step(`${request.name} is provisioned already; nothing to do`)
+    return keyResult(entry, done.record, changed ? "done" : "nothing", null)
   }
 
   // from here to CreateKey everything that can be refused is refused, with nothing made (invariant I4)
   const candidates = refuseEarly(request, deps.clock.now(), deps.policy)
   const label = labelOf({ owner: request.owner, name: request.name, generation: 0 })
   const { keySpec, custody } = request
-  const existing = await takeSourceKey(deps.token, { label, keySpec, custody, id: known?.source.id })
-  await refuseCustody(deps.token, custody)
+  refuseSecondTarget(request, await deps.inventory.list(request.name))
+  const localUse = request.localUse === true ? localUsages(keySpec, request.keyUsage) : []
+  const existing = await takeSourceKey(deps.token, { label, keySpec, custody, id: known?.source.id, localUse })
+  const unenforced = await refuseCustody(deps, request)
   const { capability, why } = await chooseTested(deps.token, candidates)
   deps.progress.step(`algorithm ${capability.wrappingAlgorithm} (${capability.wrapPath ?? ""}): ${why}`)
   const keyId = request.keyId ?? known?.keyArn ?? null
@@ -58,7 +67,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     chosen === null ? await callersAccount(deps) : accountOf(chosen),
   )
 
-  let entry = known ?? newEntry(deps, request, existing)
+  let entry = { ...(known ?? newEntry(deps, request, existing)), unenforced }
   if (entry.keyArn === null) {
     entry =
       chosen === null
@@ -68,6 +77,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   const made = { ...entry, keyArn: entry.keyArn ?? "" }
   try {
     await tagTaken(deps, made, request)
+    if (made.importing !== null) await logRecovered(deps, made)
     return await fill(deps, request, made, { existing, capability, why, resumed: known !== undefined })
   } catch (error) {
     throw errorAfter(error, `${request.name}, ${made.keyArn}`)
@@ -88,10 +98,35 @@ async function fill(
     source,
     capability,
     expiresIn: request.expiresIn,
-    prove: request.prove,
+    prove: proofFor(request),
   })
-  await giveAlias(deps, imported.entry)
-  return keyResult(imported.entry, imported.record, "done", with_.why)
+  const { entry: finished } = await finishUp(deps, imported.entry)
+  return keyResult(finished, imported.record, "done", with_.why)
+}
+
+/** A locked key can be imported no second time, so its proof is not left for later. */
+function proofFor({ custody, prove }: ProvisionRequest): ProvisionRequest["prove"] {
+  return custody === "locked" ? "full" : prove
+}
+
+/** What comes after a proven import: a run that died before it left only that to do. */
+async function finishUp<E extends InventoryEntry & { readonly keyArn: string }>(
+  deps: Deps,
+  entry: E,
+): Promise<{ readonly entry: E; readonly changed: boolean }> {
+  const locking = wantsLock(entry)
+  const locked = locking ? await lockSource(deps, entry) : entry
+  const aliased = await giveAlias(deps, locked)
+  return { entry: locked, changed: locking || aliased }
+}
+
+/** An earlier run did not learn what became of its import; what KMS has now is on record before it is sent again. */
+async function logRecovered(deps: Deps, entry: InventoryEntry & { readonly keyArn: string }): Promise<void> {
+  const { keyState, currentKeyMaterialId } = await deps.kms.describeKey(entry.keyArn)
+  await deps.custodyLog.append({
+    ...{ ...entryEvent(entry), event: "recovered" },
+    facts: { step: "ImportKeyMaterial", found: keyState, keyMaterialId: currentKeyMaterialId },
+  })
 }
 
 /** Gives the KMS key the alias of its entry, and writes down that it has it; true if that was still to be done. */
@@ -146,9 +181,11 @@ async function ensureSource(
       label: entry.source.label,
       custody: request.custody,
       wrapWithTrusted: false,
+      localUse: request.localUse ?? false,
+      keyUsage: request.keyUsage,
     }))
   deps.progress.step(
-    `source key ${source.label} (${source.id}) ${existing === undefined ? "generated in" : "found in"} the token, custody ${source.custody}`,
+    `source key ${source.label} (${source.id}) ${existing === undefined ? "generated in" : "found in"} the token, custody ${request.custody}`,
   )
   const { id, label, attributes, kcv, publicKeyFingerprint } = source
   const { expiresIn, wrappingAlgorithm, wrappingKeySpec } = request
@@ -195,7 +232,7 @@ function finished(
   const record = entry.imports.at(-1)
   if (entry.keyArn === null || record === undefined || entry.importing !== null || record.proof.result === "failed")
     return undefined
-  if (request.prove === "full" && provable(record)) return undefined
+  if (proofFor(request) === "full" && provable(record)) return undefined
   // KMS forgot the material by then: the same is imported again
   if (record.validTo !== null && new Date(record.validTo) <= now) return undefined
   return { entry: { ...entry, keyArn: entry.keyArn }, record }

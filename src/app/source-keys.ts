@@ -1,4 +1,4 @@
-import { assessAttributes, CUSTODIES, type Custody, findingsText } from "../core/custody.js"
+import { assessAttributes, type Custody, findingsText, type LocalUsage } from "../core/custody.js"
 import { KeyferryError } from "../core/error.js"
 import { KEY_SPECS, type KeySpec } from "../core/key-spec.js"
 import { chooseAlgorithm, type Choice } from "../core/negotiation.js"
@@ -17,6 +17,8 @@ export async function takeSourceKey(
     readonly keySpec: KeySpec
     readonly custody: Custody
     readonly id: string | undefined
+    /** What else a `locked` key may do in the token. */
+    readonly localUse?: readonly LocalUsage[]
   },
 ): Promise<SourceKey | undefined> {
   const { keys: all, strays } = await token.search({ label: wanted.label })
@@ -33,12 +35,15 @@ export async function takeSourceKey(
   if (found.attributes.extractable !== true) {
     throw new KeyferryError("ERR_KEY_NOT_EXTRACTABLE", `the token's key ${wanted.label} is not extractable`)
   }
+  // it is locked only once its import is proven
+  const custody = wanted.custody === "locked" ? "token" : wanted.custody
   const differs =
     (wanted.id !== undefined && found.id !== wanted.id && `the ID ${found.id}, not ${wanted.id}`) ||
     (found.keySpec !== wanted.keySpec && `the key spec ${found.keySpec}`) ||
-    (found.custody !== wanted.custody && `the custody ${found.custody}`)
+    (found.custody !== custody && `the custody ${found.custody}`)
   if (differs !== false) throw new KeyferryError("ERR_NAME_TAKEN", `the token's key ${wanted.label} has ${differs}`)
-  refuseAttributes(found, wanted.custody)
+  // a sealed key was judged when it was sealed; as it is unsealed it is judged again
+  if (custody !== "sealed") refuseAttributes(found, custody, wanted.localUse ?? [])
   return found
 }
 
@@ -56,34 +61,15 @@ function refuseStray(
 }
 
 /** A key that keyferry would not have made so is not imported under its label either (invariant I1). */
-function refuseAttributes({ label, keySpec, attributes }: SourceKey, custody: Custody): void {
-  const findings = assessAttributes(attributes, custody, KEY_SPECS[keySpec].mac !== undefined)
+function refuseAttributes(
+  { label, keySpec, attributes }: SourceKey,
+  custody: Custody,
+  localUse: readonly LocalUsage[],
+): void {
+  const findings = assessAttributes(attributes, custody, KEY_SPECS[keySpec].mac !== undefined, localUse)
   if (findings.length === 0) return
   throw new KeyferryError("ERR_KEY_ATTRIBUTES", `the token's key ${label} is not as asked: ${findingsText(findings)}`, {
     hint: "destroy it (`keyferry key destroy`), or choose another --name",
-  })
-}
-
-/**
- * Refuses a custody that this version does not offer, or that the token does not enforce.
- *
- * @throws ERR_CUSTODY_REFUSED
- */
-export async function refuseCustody(token: Pick<Token, "probeCustody">, custody: Custody): Promise<void> {
-  refuseUnavailable(custody)
-  const { verdicts } = await token.probeCustody()
-  const verdict = verdicts.find((one) => one.custody === custody)
-  if (verdict?.enforced !== true) {
-    throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${custody}: ${verdict?.reason ?? "not probed"}`)
-  }
-}
-
-/** Refuses a custody that this version does not offer; needs no token. */
-export function refuseUnavailable(custody: Custody): void {
-  if (CUSTODIES[custody].available) return
-  const offered = Object.entries(CUSTODIES).flatMap(([name, { available }]) => (available ? [name] : []))
-  throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${custody} is not offered in this version`, {
-    hint: `give --custody ${offered.join(" or ")}`,
   })
 }
 

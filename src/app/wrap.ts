@@ -6,6 +6,7 @@ import { identityOf, type SourceKey } from "../core/source-key.js"
 import { base64, type Bundle } from "../core/transfer.js"
 import { sha256 } from "../core/wrapping-key.js"
 import { accountOf, refuseOtherAccount } from "./account.js"
+import { enforcementOf } from "./custody-policy.js"
 import type { Deps } from "./deps.js"
 import { evidenceOf } from "./prove.js"
 import { chooseTested } from "./source-keys.js"
@@ -20,7 +21,7 @@ export interface WrapResult {
  * Second of the three steps, on the host with the token: wraps a source key under parameters that came in a file. Asks
  * nothing of KMS. The bundle holds what the online host needs to prove the import.
  *
- * @throws ERR_FINGERPRINT_MISMATCH before anything is wrapped; ERR_KEY_NOT_EXTRACTABLE, ERR_NO_USABLE_ALGORITHM
+ * @throws ERR_POLICY_REFUSED, ERR_FINGERPRINT_MISMATCH before anything is wrapped; ERR_KEY_NOT_EXTRACTABLE, ERR_NO_USABLE_ALGORITHM
  */
 export async function wrap(
   deps: Pick<Deps, "token" | "inventory" | "policy">,
@@ -29,6 +30,16 @@ export async function wrap(
   expectFingerprint: string | null,
 ): Promise<WrapResult> {
   const { wrappingKey, wrappingAlgorithm, wrappingKeySpec } = parameters
+  if (expectFingerprint === null && deps.policy.requireFingerprint) {
+    throw new KeyferryError(
+      "ERR_POLICY_REFUSED",
+      `the policy wants --expect-fingerprint for ${source.label}; the wrapping key here is ${wrappingKey.fingerprint}`,
+      {
+        key: source.label,
+        hint: "give the fingerprint that `keyferry params` printed, come by another way than the file",
+      },
+    )
+  }
   if (expectFingerprint !== null && expectFingerprint.toLowerCase() !== wrappingKey.fingerprint) {
     throw new KeyferryError(
       "ERR_FINGERPRINT_MISMATCH",
@@ -47,6 +58,7 @@ export async function wrap(
   }
   const candidates = wrapCandidates(source.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
   const capability = await proven(deps.token, candidates, source)
+  const { unenforced } = await enforcementOf(deps.token, source.custody, source.keySpec)
   const wrapped = await deps.token.wrap(source, wrappingKey, capability)
   const { id, label, custody, kcv, publicKeyFingerprint, attributes } = source
   return {
@@ -66,7 +78,7 @@ export async function wrap(
       importTokenDigest: sha256(parameters.importToken.reveal()),
       encryptedKeyMaterialDigest: sha256(wrapped.bytes),
       token: deps.token.info,
-      sourceKey: { id, label, custody, kcv, publicKeyFingerprint, attributes },
+      sourceKey: { id, label, custody, unenforced, kcv, publicKeyFingerprint, attributes },
       proof: await bundleProof(deps, source),
     },
   }

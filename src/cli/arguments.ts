@@ -31,6 +31,14 @@ export function checkedName(option: string, value: string | undefined, said = `-
   })
 }
 
+/** A generation of a source key: 0 for the first; undefined for the newest. */
+export function checkedGeneration(value: string | undefined): number | undefined {
+  if (value === undefined || /^(0|[1-9]\d{0,3})$/.test(value)) return value === undefined ? undefined : Number(value)
+  throw new KeyferryError("ERR_USAGE", `--generation '${value}' is no generation`, {
+    hint: "0 is the first, 1 that after a rotation",
+  })
+}
+
 /** The names after a command that takes them (`names` of its definition), each once; none where none is given. */
 export function namesOf(args: Readonly<Record<string, unknown>>): readonly string[] {
   const given = args["name"]

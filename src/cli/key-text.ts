@@ -18,7 +18,7 @@ export function keyText(result: KeyResult): string {
     ["why this algorithm", result.wrappingAlgorithmReason],
     ["wrapping key", result.wrappingKeyFingerprint],
     ["expires", result.validTo ?? "never"],
-    ["custody", `${result.custody}, generation ${result.generation}`],
+    ["custody", custodyText(`${result.custody}, generation ${result.generation}`, result.custodyReason)],
     [
       "token",
       token === null ? null : `${token.label} (serial ${token.serial}, ${token.manufacturer}, ${token.library})`,
@@ -30,6 +30,11 @@ export function keyText(result: KeyResult): string {
     ["proof", proofText(proof)],
     ["imported", `${result.importedAt}, request ${result.requestId ?? "not known"}`],
   ])
+}
+
+/** A custody, and what the token does not keep of it. */
+export function custodyText(custody: string, unenforced: string | null): string {
+  return unenforced === null ? custody : `${custody}, NOT ENFORCED: ${unenforced}`
 }
 
 const PROOF_WORDS: Readonly<Record<string, string>> = {

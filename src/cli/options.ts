@@ -80,10 +80,31 @@ export const NAME = { type: "string", requiresArg: true, describe: "name of the 
 
 export const KEY_SPEC = { choices: KEY_SPEC_NAMES, describe: "KMS key spec" } as const
 
+/** Which source key of a name. */
+export const SOURCE_KEY = {
+  generation: { type: "string", requiresArg: true, describe: "generation of the source key; default: the newest" },
+  id: { type: "string", requiresArg: true, describe: "CKA_ID in hex, where several keys claim the name" },
+} as const satisfies OptionTable
+
 export const CUSTODY = {
   choices: CUSTODY_NAMES,
-  describe: "how the source key lives between imports; this version offers token and session",
+  default: "sealed",
+  describe: "how the source key lives between imports: as ciphertext alone, or in the token",
 } as const
+
+/** What custody that can import only once asks for. */
+export const IMPORT_ONCE = {
+  "accept-no-reimport": {
+    type: "boolean",
+    default: false,
+    describe: "understood: custody locked and session can import only once, with --expires-in never",
+  },
+  "local-use": {
+    type: "boolean",
+    default: false,
+    describe: "custody locked: the key may also be used in the token, as its key usage says",
+  },
+} as const satisfies OptionTable
 
 export const WRAPPING = {
   "wrapping-algorithm": {

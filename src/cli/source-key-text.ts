@@ -1,5 +1,6 @@
 import type { SourceKey } from "../core/source-key.js"
 import { facts } from "./facts.js"
+import { custodyText } from "./key-text.js"
 
 /** One source key for people. */
 export function sourceKeyText(key: SourceKey): string {
@@ -7,7 +8,7 @@ export function sourceKeyText(key: SourceKey): string {
     ["label", key.label],
     ["ID", key.id],
     ["key spec", key.keySpec],
-    ["custody", key.custody],
+    ["custody", custodyText(key.custody, key.unenforced ?? null)],
     ["check value", key.kcv],
     ["public key", key.publicKeyFingerprint],
     ...Object.entries(key.attributes).map(

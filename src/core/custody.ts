@@ -2,10 +2,10 @@ import type { KeyAttributes } from "./key-attributes.js"
 
 /** How a source key lives between imports (PRODUCT.md section 4). */
 export const CUSTODIES = {
-  sealed: { available: false, reimport: true },
-  token: { available: true, reimport: true },
-  locked: { available: false, reimport: false },
-  session: { available: true, reimport: false },
+  sealed: { reimport: true },
+  token: { reimport: true },
+  locked: { reimport: false },
+  session: { reimport: false },
 } as const
 
 export type Custody = keyof typeof CUSTODIES

@@ -166,7 +166,7 @@ export interface Bundle {
   readonly token: Readonly<
     Record<"label" | "serial" | "manufacturer" | "model" | "firmwareVersion" | "library", string>
   >
-  readonly sourceKey: Pick<SourceKey, "id" | "label" | "custody" | "kcv" | "publicKeyFingerprint"> & {
+  readonly sourceKey: Pick<SourceKey, "id" | "label" | "custody" | "unenforced" | "kcv" | "publicKeyFingerprint"> & {
     readonly attributes: KeyAttributes
   }
   /** SubjectPublicKeyInfo of a pair, base64; or a nonce with its MAC, hex; or null for symmetric keys. */

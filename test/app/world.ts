@@ -11,7 +11,7 @@ import { DEFAULT_POLICY } from "#src/core/manifest.js"
 import { openKms } from "#src/kms/kms.js"
 import { openToken } from "#src/pkcs11/token.js"
 import { openStateDir } from "#src/store/state-dir.js"
-import { stateFiles } from "#src/state-files.js"
+import { custodial, stateFiles } from "#src/state-files.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { sharedSofthsmToken, type TestToken } from "#test/support/tokens.js"
 import { awsEnvironment } from "../kms/aws-environment.js"
@@ -26,6 +26,11 @@ export function worldEnvironment(): void {
 /** One run of a use case: new adapters and what it said, over a state that outlives it. */
 export interface Run {
   readonly deps: Deps
+  readonly stateDir: string
+  /** The same run with parts of its world replaced, under the token as well. */
+  with(parts: Partial<Deps>): Deps
+  /** The token without what the vault adds. */
+  readonly inToken: Token
   readonly steps: readonly string[]
   readonly warnings: readonly string[]
 }
@@ -73,24 +78,29 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
       const clock = { now: () => new Date(Date.now() + passedMs) }
       const stateDir = join(folder, String(states))
       await openStateDir(stateDir)
+      const files = stateFiles(stateDir, clock, null)
+      const progress: Deps["progress"] = { step: (text) => steps.push(text), warn: (text) => warnings.push(text) }
       const deps: Deps = {
-        token,
+        token: custodial(token, files, clock, progress),
         kms: client,
         kmsIn: async (other) => {
           const one = await openKms({ region: other, endpointUrl: endpoint, env: {} })
           opened.push(one)
           return one
         },
-        ...stateFiles(stateDir, clock, null),
+        ...files,
         clock,
-        progress: { step: (text) => steps.push(text), warn: (text) => warnings.push(text) },
+        progress,
         policy: DEFAULT_POLICY,
         sleep: async (milliseconds) => {
           passedMs += milliseconds
           await kms.clock.advance(Math.ceil(milliseconds / 1000))
         },
       }
-      return { deps, steps, warnings }
+      return {
+        ...{ deps, stateDir, inToken: token, steps, warnings },
+        with: (parts) => ({ ...deps, token: custodial(token, { ...files, ...parts }, clock, progress), ...parts }),
+      }
     },
     async reopenToken() {
       await token[Symbol.asyncDispose]()
@@ -102,6 +112,7 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
       // other suites of this process share the token and count what is in it
       const { keys, strays } = await token.search({})
       for (const key of [...keys, ...strays]) await token.destroySourceKey(key)
+      for (const key of await token.findCustodyKeys("keyferry")) await token.destroyCustodyKey(key)
       await token[Symbol.asyncDispose]()
       sdk.destroy()
       await kms.stop()
@@ -122,6 +133,16 @@ export function requestFor(name: string, more: Partial<ProvisionRequest> = {}): 
 
 export const HMAC = { keySpec: "HMAC_256", keyUsage: "GENERATE_VERIFY_MAC" } as const
 export const EC = { keySpec: "ECC_NIST_P384", keyUsage: "SIGN_VERIFY" } as const
+
+/** The same object with some of its methods replaced; a copy would lose private fields. */
+export function overriding<T extends object>(object: T, methods: Partial<T>): T {
+  return new Proxy(object, {
+    get(target, property) {
+      const value = (methods[property as keyof T] ?? target[property as keyof T]) as unknown
+      return typeof value === "function" ? (value.bind(target) as unknown) : value
+    },
+  })
+}
 
 /** What a token is left with whose process died while it made a pair: the public half. */
 export function deletePrivateHalf(token: TestToken, id: string): void {

@@ -16,7 +16,6 @@ const EXPIRY = { code: "ERR_EXPIRY_INVALID", exit: 64 } as const
 const UNCLEAN = { code: "ERR_NO_USABLE_ALGORITHM", exit: 65 } as const
 const NOT_ALLOWED = { code: "ERR_ALGORITHM_NOT_ALLOWED", exit: 65 } as const
 const TAKEN = { code: "ERR_NAME_TAKEN", exit: 65 } as const
-const NOT_OFFERED = { code: "ERR_CUSTODY_REFUSED", exit: 78, tells: /token or session/ } as const
 const NOT_UNDERSTOOD = { code: "ERR_NOT_ACKNOWLEDGED", exit: 78, tells: /--accept-no-reimport/ } as const
 
 const inDays = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString()
@@ -75,10 +74,12 @@ describe("bad input: what the key is to be", () => {
       ],
     ],
     [
-      "a custody that is not offered, or not understood",
+      "a custody whose conditions are not met",
       [
-        [{ custody: "sealed" }, NOT_OFFERED],
-        [{ custody: "locked", "accept-no-reimport": true, "expires-in": "never" }, NOT_OFFERED],
+        [{ custody: "locked" }, NOT_UNDERSTOOD],
+        [{ custody: "locked", "accept-no-reimport": true }, NOT_UNDERSTOOD],
+        [{ custody: "locked", "expires-in": "never" }, NOT_UNDERSTOOD],
+        [{ custody: "sealed", "local-use": true }, USAGE],
         [{ custody: "session" }, NOT_UNDERSTOOD],
         [{ custody: "session", "accept-no-reimport": true }, NOT_UNDERSTOOD],
         [{ custody: "session", "expires-in": "never" }, NOT_UNDERSTOOD],
@@ -120,7 +121,7 @@ describe("bad input: what the key is to be", () => {
 
   it("options that are missing are all named", async () => {
     const result = await refused(stage, ["provision"], USAGE)
-    expect(result.error().message).to.match(/name.*key-spec.*custody/)
+    expect(result.error().message).to.match(/name.*key-spec/)
   })
 
   it("a session key without provision", async () => {

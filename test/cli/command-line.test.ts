@@ -13,7 +13,7 @@ function withJson(words: readonly string[]): readonly string[] {
 describe("command line", () => {
   type Row = readonly [words: readonly string[], tells: RegExp]
   const refusals: readonly Row[] = [
-    [["provision", "--name", "a"], /^missing: --key-spec, --custody$/],
+    [["provision", "--name", "a"], /^missing: --key-spec$/],
     [["key", "show", "--name"], /^--name needs a value$/],
     [["key", "show", "--name", "-x"], /^--name needs a value$/],
     [[...PROVISION, "--key-id"], /^--key-id needs a value$/],

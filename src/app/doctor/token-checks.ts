@@ -1,4 +1,4 @@
-import { CUSTODIES, type EnforcementFacts, shortcomings } from "../../core/custody.js"
+import { type EnforcementFacts, shortcomings } from "../../core/custody.js"
 import type { KeyferryError } from "../../core/error.js"
 import { KEY_SPEC_NAMES, type KeySpec } from "../../core/key-spec.js"
 import { wrapCandidates } from "../../core/negotiation.js"
@@ -158,11 +158,10 @@ function best(verdicts: readonly WrapCapability[], keySpec: KeySpec): WrapCapabi
 async function examineCustody(token: Token): Promise<readonly CheckedLine[]> {
   try {
     const { facts, verdicts } = await token.probeCustody()
-    const offered = verdicts.filter(({ custody }) => CUSTODIES[custody].available)
-    const kept = offered.filter(({ enforced }) => enforced).map(({ custody }) => custody)
-    const refused = offered.filter(({ enforced }) => !enforced)
+    const kept = verdicts.filter(({ enforced }) => enforced).map(({ custody }) => custody)
+    const refused = verdicts.filter(({ enforced }) => !enforced)
     return [
-      ...(kept.length > 0 ? [ok("custody", `${kept.join(" and ")} custody can be used: CKA_SENSITIVE is kept`)] : []),
+      ...(kept.length > 0 ? [ok("custody", `${listed(kept)} custody can be used: CKA_SENSITIVE is kept`)] : []),
       ...refused.map(({ custody, reason }) =>
         warn("custody-refused", `${custody} custody: ${reason}`, "keep keys in a token that enforces it"),
       ),
@@ -171,6 +170,11 @@ async function examineCustody(token: Token): Promise<readonly CheckedLine[]> {
   } catch (error) {
     return [failed("custody", error)]
   }
+}
+
+/** `a, b and c` */
+function listed(words: readonly string[]): string {
+  return [words.slice(0, -1).join(", "), ...words.slice(-1)].filter((part) => part !== "").join(" and ")
 }
 
 function enforcementLine(facts: EnforcementFacts): CheckedLine {

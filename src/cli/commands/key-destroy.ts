@@ -1,7 +1,7 @@
 import { KeyferryError } from "../../core/error.js"
-import { checkedName } from "../arguments.js"
+import { checkedGeneration, checkedName } from "../arguments.js"
 import { defineCommand } from "../command.js"
-import { KMS, NAME, TOKEN } from "../options.js"
+import { KMS, NAME, SOURCE_KEY, TOKEN } from "../options.js"
 
 export const keyDestroy = defineCommand({
   name: "key destroy",
@@ -10,7 +10,7 @@ export const keyDestroy = defineCommand({
   examples: [["$0 key destroy --name payments --yes", "without asking"]],
   options: {
     name: { ...NAME, demandOption: true },
-    id: { type: "string", requiresArg: true, describe: "CKA_ID in hex, where several keys claim the name" },
+    ...SOURCE_KEY,
     unrecorded: {
       type: "boolean",
       default: false,
@@ -24,17 +24,18 @@ export const keyDestroy = defineCommand({
     const { openKms, openRegion, openTokenAndState } = await import("../../wiring.js")
     const { destroyKey } = await import("../../app/destroy-key.js")
     const name = checkedName("name", args.name)
+    const generation = checkedGeneration(args.generation)
     if (!args.yes) {
       throw new KeyferryError("ERR_CONFIRMATION_MISSING", `destroying the source key ${name} cannot be undone`, {
         key: name,
       })
     }
     await using work = await openTokenAndState(args, surroundings)
-    const request = { owner: work.owner, name, id: args.id, unrecorded: args.unrecorded }
+    const request = { owner: work.owner, name, generation, id: args.id, unrecorded: args.unrecorded }
     const result = await destroyKey(work, request, {
       openRegion: (region) => openRegion(args, surroundings, region),
       openKms: () => openKms(args, surroundings),
     })
-    return { result, text: `destroyed ${result.label} (ID ${result.id})` }
+    return { result, text: [`destroyed ${result.label} (ID ${result.id})`, result.note ?? []].flat().join("\n") }
   },
 })

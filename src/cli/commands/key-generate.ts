@@ -1,16 +1,17 @@
 import { checkedName } from "../arguments.js"
 import { defineCommand } from "../command.js"
-import { CUSTODY, KEY_SPEC, NAME, TOKEN, WRAPPING } from "../options.js"
+import { CUSTODY, IMPORT_ONCE, KEY_SPEC, NAME, TOKEN, WRAPPING } from "../options.js"
 import { sourceKeyText } from "../source-key-text.js"
 
 export const keyGenerate = defineCommand({
   name: "key generate",
   describe: "generate a source key in the token, for the three-step flow or a later provision",
-  examples: [["$0 key generate --name payments --key-spec SYMMETRIC_DEFAULT --custody token", "an AES-256 source key"]],
+  examples: [["$0 key generate --name payments --key-spec SYMMETRIC_DEFAULT", "an AES-256 source key"]],
   options: {
     name: { ...NAME, demandOption: true },
     "key-spec": { ...KEY_SPEC, demandOption: true },
-    custody: { ...CUSTODY, demandOption: true },
+    custody: CUSTODY,
+    ...IMPORT_ONCE,
     ...WRAPPING,
     ...TOKEN,
   },
@@ -27,12 +28,25 @@ export const keyGenerate = defineCommand({
       custody,
       wrappingAlgorithm,
       wrappingKeySpec,
+      localUse: args.localUse,
+      acceptNoReimport: args.acceptNoReimport,
     }
     refuseGeneration(request, policy)
     await using work = await openTokenAndState(args, surroundings)
-    const { key, capability } = await generateKey(work, request)
+    const { key, capability, unenforced } = await generateKey(work, request)
     const carried = { wrappingAlgorithm: capability.wrappingAlgorithm, wrappingKeySpec, wrapPath: capability.wrapPath }
-    const text = `${sourceKeyText(key)}\n\nfor params on a host without the token: --wrapping-algorithm ${carried.wrappingAlgorithm} --wrapping-key-spec ${wrappingKeySpec}`
-    return { result: { name: request.name, ...key, ...carried, token: work.token.info }, text }
+    const shown = { ...key, custody, unenforced }
+    const text = `${sourceKeyText(shown)}\n\nfor params on a host without the token: --wrapping-algorithm ${carried.wrappingAlgorithm} --wrapping-key-spec ${wrappingKeySpec}`
+    return {
+      result: {
+        name: request.name,
+        ...shown,
+        custodyEnforced: unenforced === null,
+        custodyReason: unenforced,
+        ...carried,
+        token: work.token.info,
+      },
+      text,
+    }
   },
 })

@@ -1,25 +1,25 @@
 import { checkedAlias, checkedDescription, checkedName, checkedTags, checkedUsage } from "../arguments.js"
 import { defineCommand } from "../command.js"
 import { keyText } from "../key-text.js"
-import { CUSTODY, EXPIRES_IN, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options.js"
+import { CUSTODY, EXPIRES_IN, IMPORT_ONCE, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options.js"
 
 export const provision = defineCommand({
   name: "provision",
   describe: "make a KMS key of key material born in the token: generate, wrap, import, prove, record",
   examples: [
     [
-      "$0 provision --name payments --key-spec SYMMETRIC_DEFAULT --custody token --alias alias/payments",
+      "$0 provision --name payments --key-spec SYMMETRIC_DEFAULT --alias alias/payments",
       "a new AES-256 key in KMS, its material from the token",
     ],
     [
-      "$0 provision --name signer --key-spec ECC_NIST_P384 --key-usage SIGN_VERIFY --custody token --expires-in never --json",
+      "$0 provision --name signer --key-spec ECC_NIST_P384 --key-usage SIGN_VERIFY --expires-in never --json",
       "a signing key, the result as JSON",
     ],
   ],
   options: {
     name: { ...NAME, demandOption: true },
     "key-spec": { ...KEY_SPEC, demandOption: true },
-    custody: { ...CUSTODY, demandOption: true },
+    custody: CUSTODY,
     "key-id": {
       type: "string",
       requiresArg: true,
@@ -34,11 +34,7 @@ export const provision = defineCommand({
       default: "accept",
       describe: "symmetric keys: full imports once more, pinned, as the proof (one more GetParametersForImport)",
     },
-    "accept-no-reimport": {
-      type: "boolean",
-      default: false,
-      describe: "understood: this custody can import only once",
-    },
+    ...IMPORT_ONCE,
     ...TOKEN,
     ...KMS,
   },
@@ -58,6 +54,7 @@ export const provision = defineCommand({
       multiRegion: args.multiRegion,
       prove: args.prove,
       keyId: args.keyId ?? null,
+      localUse: args.localUse,
       acceptNoReimport: args.acceptNoReimport,
     }
     const { provision: provisionKey } = await import("../../app/provision.js")

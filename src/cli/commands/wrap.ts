@@ -1,14 +1,13 @@
 import { KeyferryError } from "../../core/error.js"
 import { WRAPPING_KEY_SPEC_NAMES } from "../../core/key-spec.js"
-import type { Token } from "../../core/ports.js"
-import { labelOf, type SourceKey } from "../../core/source-key.js"
 import { WRAPPING_ALGORITHM_NAMES } from "../../core/wrapping-algorithm.js"
-import { checkedName } from "../arguments.js"
+import { checkedGeneration, checkedName } from "../arguments.js"
 import { awsImportCommand } from "../aws-command.js"
 import { defineCommand } from "../command.js"
-import { NAME, TOKEN } from "../options.js"
+import { NAME, SOURCE_KEY, TOKEN } from "../options.js"
 import { PARAMETER_FILES, readParameters } from "../parameter-files.js"
 import { facts } from "../facts.js"
+import { custodyText } from "../key-text.js"
 
 export const wrap = defineCommand({
   name: "wrap",
@@ -25,6 +24,7 @@ export const wrap = defineCommand({
   ],
   options: {
     name: { ...NAME, demandOption: true },
+    ...SOURCE_KEY,
     ...PARAMETER_FILES,
     "wrapping-algorithm": {
       choices: WRAPPING_ALGORITHM_NAMES,
@@ -48,6 +48,7 @@ export const wrap = defineCommand({
   },
   async run(args, surroundings) {
     const name = checkedName("name", args.name)
+    const generation = checkedGeneration(args.generation)
     const fingerprint = args.expectFingerprint ?? null
     if (fingerprint !== null && !/^sha256:[0-9a-f]{64}$/i.test(fingerprint)) {
       throw new KeyferryError("ERR_USAGE", `--expect-fingerprint '${fingerprint}' is not sha256: and 64 hex digits`)
@@ -66,8 +67,9 @@ export const wrap = defineCommand({
 
     const { openTokenAndState } = await import("../../wiring.js")
     const { wrap: wrapKey } = await import("../../app/wrap.js")
-    await using work = await openTokenAndState(args, surroundings, { readOnly: true })
-    const source = await namedSource(work.token, work.owner, name)
+    const { namedSource } = await import("../../app/named-source.js")
+    await using work = await openTokenAndState(args, surroundings)
+    const source = await namedSource(work, { owner: work.owner, name, generation, id: args.id })
     const { wrapped, bundle } = await wrapKey(work, source, parameters, fingerprint)
     await writeOutput(sidecar, encodeBundle(bundle))
     await writeOutput(args.out, wrapped.bytes)
@@ -82,6 +84,7 @@ export const wrap = defineCommand({
     const text = facts([
       ["name", name],
       ["source key", `${source.label}, ID ${source.id}`],
+      ["custody", custodyText(source.custody, bundle.sourceKey.unenforced ?? null)],
       ["wrapping", `${bundle.wrappingAlgorithm} under ${bundle.wrappingKeySpec}, path ${wrapped.wrapPath}`],
       ["mechanisms", wrapped.mechanisms.join(", ")],
       ["wrapping key", bundle.wrappingKeyFingerprint],
@@ -90,14 +93,3 @@ export const wrap = defineCommand({
     return { result, text: `${text}\n\nimport it with keyferry, or with the AWS CLI:\n${awsCommand}` }
   },
 })
-
-/** The newest generation of a name in the token. */
-async function namedSource(token: Token, owner: string, name: string): Promise<SourceKey> {
-  const label = labelOf({ owner, name, generation: 0 })
-  const [source, another] = await token.findSourceKeys({ label })
-  if (source === undefined)
-    throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key ${label}`, { key: name })
-  if (another !== undefined)
-    throw new KeyferryError("ERR_KEY_AMBIGUOUS", `several keys of the token have the label ${label}`, { key: name })
-  return source
-}
