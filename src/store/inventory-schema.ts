@@ -63,7 +63,7 @@ const importing = z.strictObject({
   generation: z.int().nonnegative(),
   wrappingAlgorithm: z.enum(WRAPPING_ALGORITHM_NAMES),
   wrappingKeySpec: z.enum(WRAPPING_KEY_SPEC_NAMES),
-  wrapPath: z.enum(WRAP_PATHS),
+  wrapPath: z.enum(WRAP_PATHS).nullable(),
   mechanisms: z.array(z.string()),
   wrappingKeyFingerprint: digest,
   encryptedKeyMaterialDigest: digest,

@@ -55,6 +55,7 @@ const ENTRY: InventoryEntry = {
   importing: null,
   imports: [IMPORT],
   earlier: [],
+  rotating: false,
   replicas: [],
   terms: { expiresIn: "90d", wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096" },
   replacement: null,
@@ -73,7 +74,7 @@ describe("inventoryFiles", () => {
   })
 
   it("reads what an older version wrote, the missing filled in", async () => {
-    const newer = ["earlier", "replicas", "terms", "replacement", "former"]
+    const newer = ["earlier", "rotating", "replicas", "terms", "replacement", "former"]
     const older = Object.fromEntries(Object.entries(ENTRY).filter(([field]) => !newer.includes(field)))
     await inventoryFiles(folder()).put(ENTRY)
     writeFileSync(path(), JSON.stringify({ ...older, imports: [{ ...IMPORT, region: undefined }] }))

@@ -1,0 +1,57 @@
+import type { Rebuilding } from "../app/rebuild.js"
+import type { ExitName } from "../core/exit-code.js"
+import type { CommonFlags, KmsFlags, TokenFlags } from "../settings.js"
+import type { Output, Surroundings } from "./command.js"
+import { table } from "./table.js"
+
+export const REBUILD = {
+  rebuild: {
+    type: "boolean",
+    default: false,
+    describe:
+      "state lost: rebuild the inventory of the target from KMS tags, the token and the vault; entries that are there stay",
+  },
+  overwrite: { type: "boolean", default: false, describe: "with --rebuild: write over entries that are there" },
+} as const
+
+/** `status --rebuild`: one target's inventory anew. */
+export async function rebuildState(
+  args: TokenFlags & KmsFlags & CommonFlags & { readonly overwrite: boolean },
+  surroundings: Surroundings,
+): Promise<Output> {
+  const { openWork } = await import("../wiring.js")
+  const { rebuild } = await import("../app/rebuild.js")
+  await using work = await openWork(args, surroundings, { token: "if given" })
+  const { owner, target } = work
+  const rebuilding = await rebuild(work, { owner, target, overwrite: args.overwrite })
+  const { keys, unclaimed, unseen } = rebuilding
+  for (const { name, message } of keys.filter(({ diesAt }) => diesAt !== null)) {
+    surroundings.progress.warn(`${name}: ${message}`)
+  }
+  for (const text of unseen) surroundings.progress.warn(`not looked at: ${text}`)
+  const count = (outcome: Rebuilding["keys"][number]["outcome"]): number =>
+    keys.filter((row) => row.outcome === outcome).length
+  const summary = { done: count("done"), nothing: count("nothing"), planned: 0, blocked: count("blocked"), failed: 0 }
+  return {
+    result: { keys, summary, unclaimed, unseen },
+    text: textOf(rebuilding),
+    exit: summary.blocked > 0 ? "DATAERR" : ("OK" satisfies ExitName),
+  }
+}
+
+function textOf({ keys, unclaimed }: Rebuilding): string {
+  const parts = [
+    keys.length === 0
+      ? "KMS has no keys of this owner here"
+      : table(
+          ["NAME", "TARGET", "KMS KEY", "OUTCOME", "WHAT"],
+          keys.map((row) => [row.name, row.target, row.keyArn, row.outcome, `${row.message} [${row.reason}]`]),
+        ),
+  ]
+  for (const { name, lost } of keys) {
+    if (lost.length > 0) parts.push(`${name}: not known any more: ${lost.join("; ")}`)
+  }
+  for (const { id, label } of unclaimed)
+    parts.push(`source key ${label} (${id}): no KMS key here says that it is its own`)
+  return parts.join("\n")
+}
