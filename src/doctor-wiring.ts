@@ -1,19 +1,26 @@
 import { accessSync, constants, readFileSync } from "node:fs"
-import type { CheckedLine } from "./app/doctor/check.js"
+import { type CheckedLine, failed } from "./app/doctor/check.js"
 import type { DoctorDeps } from "./app/doctor/doctor.js"
 import type { TokenDoor } from "./app/doctor/token-checks.js"
 import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
+import { DEFAULT_ID, DEFAULT_POLICY } from "./core/manifest.js"
 import { parseTokenUri, type TokenUri } from "./core/token-uri.js"
 import {
   type CommonFlags,
   type KmsFlags,
+  type KmsSetting,
+  kmsSetting,
+  namedTarget,
+  namedToken,
+  refuseForMany,
+  type Settings,
   settingsOf,
   type TokenFlags,
   type TokenSetting,
   tokenSetting,
 } from "./settings.js"
-import { type Around, openKms, pinProvider, stateDirectory, tokenOptions } from "./wiring.js"
+import { type Around, openKmsOf, pinProvider, stateDirectory, tokenOptions } from "./wiring.js"
 
 const clock = { now: (): Date => new Date() }
 
@@ -45,19 +52,74 @@ export async function openDoctor(
 ): Promise<DoctorDeps & AsyncDisposable> {
   await coreDumpsOff()
   const stateDir = await stateDirectory(flags, around.env)
-  const setting = tokenSetting(await settingsOf(flags, around.env), flags, around.env)
+  const { settings, config } = await configLine(flags, around.env)
+  const open: AsyncDisposable[] = []
+  const doors = []
+  for (const { name, setting } of tokensOf(settings, flags, around.env)) {
+    const door = await tokenDoor(setting, flags, around, stateDir)
+    open.push(door)
+    doors.push({ name, door })
+  }
+  const targets = targetsOf(settings, flags)
   const { inventoryFiles } = await import("./store/inventory-files.js")
-  const door = setting === null ? null : await tokenDoor(setting, flags, around, stateDir)
   return {
-    door,
-    openKms: () => openKms(flags, around),
+    config,
+    doors,
+    targets: targets.map(({ name, setting }) => ({ name, openKms: () => openKmsOf(setting, around) })),
     inventory: inventoryFiles(stateDir),
     clock,
     surroundings: () => Promise.resolve([coreDumpLine(), stateLine(stateDir)]),
     [Symbol.asyncDispose]: async () => {
-      await door?.[Symbol.asyncDispose]()
+      for (const door of open.reverse()) await door[Symbol.asyncDispose]()
     },
   }
+}
+
+const NO_SETTINGS = { path: null, manifest: null, owner: DEFAULT_ID, policy: DEFAULT_POLICY } as const
+
+/** A configuration file that is wrong is a failed check; what flags name is looked at all the same. */
+async function configLine(
+  flags: CommonFlags,
+  env: Around["env"],
+): Promise<{ readonly settings: Settings; readonly config: readonly CheckedLine[] }> {
+  const id = "config"
+  try {
+    const settings = await settingsOf(flags, env)
+    const { path, manifest } = settings
+    if (path === null || manifest === null) return { settings, config: [] }
+    const count = (what: object): number => Object.keys(what).length
+    const said = `${count(manifest.tokens)} tokens, ${count(manifest.targets)} targets, ${count(manifest.keys)} keys`
+    return { settings, config: [{ id, status: "ok", message: `${path} is right: ${said}`, hint: null, exit: "OK" }] }
+  } catch (error) {
+    return { settings: NO_SETTINGS, config: [failed(id, error)] }
+  }
+}
+
+/** The token that flags name, or every token of the configuration file. */
+function tokensOf(
+  settings: Settings,
+  flags: TokenFlags,
+  env: Around["env"],
+): readonly { readonly name: string | null; readonly setting: TokenSetting }[] {
+  const names = Object.keys(settings.manifest?.tokens ?? {})
+  if (flags.token === undefined && names.length > 1) {
+    refuseForMany(settings, flags, ["pinSource"])
+    return names.map((name) => ({ name, setting: namedToken(settings, name, flags, env) }))
+  }
+  const setting = tokenSetting(settings, flags, env)
+  return setting === null ? [] : [{ name: null, setting }]
+}
+
+/** The target that flags name, or every target of the configuration file. */
+function targetsOf(
+  settings: Settings,
+  flags: KmsFlags,
+): readonly { readonly name: string | null; readonly setting: KmsSetting }[] {
+  const names = Object.keys(settings.manifest?.targets ?? {})
+  if (flags.target === undefined && flags.region === undefined && names.length > 1) {
+    return names.map((name) => ({ name, setting: namedTarget(settings, name, flags) }))
+  }
+  return [{ name: null, setting: kmsSetting(settings, flags) }]
 }
 
 async function tokenDoor(

@@ -13,6 +13,7 @@ import {
   kmsSetting,
   namedTarget,
   namedToken,
+  refuseForMany,
   type Settings,
   settingsOf,
   type TokenFlags,
@@ -43,7 +44,7 @@ interface FleetNeeds {
  */
 export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds): Promise<Fleet> {
   const settings = await settingsOf(flags, around.env)
-  refuseForMany(settings, flags)
+  refuseForMany(settings, flags, ["token", "pinSource"])
   const tokenFor = (name: string | null): TokenSetting | null => tokenNamed(settings, name, flags, around)
   if (
     needs.token === "needed" &&
@@ -98,16 +99,6 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
 }
 
 const placeOf = ({ name, target }: Pick<Binding, "name" | "target">): string => JSON.stringify([name, target])
-
-/** A flag that names one token's PIN, or one token, is not for several of them. */
-function refuseForMany({ manifest }: Settings, { token, pinSource }: Flags): void {
-  const names = Object.keys(manifest?.tokens ?? {})
-  if (names.length < 2 || (token === undefined && pinSource === undefined)) return
-  const option = token === undefined ? "--pin-source" : "--token"
-  throw new KeyferryError("ERR_USAGE", `${option} is for one token, and the configuration file has ${names.length}`, {
-    hint: `leave ${option} out: the file says of each of ${names.join(", ")} what it needs`,
-  })
-}
 
 function tokenNamed(settings: Settings, name: string | null, flags: Flags, { env }: Around): TokenSetting | null {
   // a fleet has no one key whose token it would be

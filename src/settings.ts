@@ -112,6 +112,23 @@ export function namedToken({ manifest }: Settings, name: string, flags: TokenFla
   return { ...token, uri, pinSource: flags.pinSource ?? token.pinSource ?? pinSourceOf(uri, env) }
 }
 
+const ONE_TOKEN = { token: "--token", pinSource: "--pin-source" } as const
+
+/** A flag that names one token, or its PIN, is not for several of them: each would be shown the others' PIN. */
+export function refuseForMany(
+  { manifest }: Settings,
+  flags: TokenFlags,
+  unwanted: readonly (keyof typeof ONE_TOKEN)[],
+): void {
+  const names = Object.keys(manifest?.tokens ?? {})
+  const given = unwanted.find((flag) => flags[flag] !== undefined)
+  if (names.length < 2 || given === undefined) return
+  const option = ONE_TOKEN[given]
+  throw new KeyferryError("ERR_USAGE", `${option} is for one token, and the configuration file has ${names.length}`, {
+    hint: `leave ${option} out: the file says of each of ${names.join(", ")} what it needs`,
+  })
+}
+
 function fromUri(text: string, flags: TokenFlags, env: Env): TokenSetting {
   const uri = parseTokenUri(text)
   const pinSource = flags.pinSource ?? env["KEYFERRY_PIN_SOURCE"] ?? pinSourceOf(uri, {})

@@ -5,10 +5,12 @@ import { examineKms } from "./kms-checks.js"
 import { examineToken, type TokenDoor } from "./token-checks.js"
 
 export interface DoctorDeps {
-  /** Null where no token was named. */
-  readonly door: TokenDoor | null
-  /** Opens KMS; throws ERR_KMS_REGION_MISSING where no Region was named. */
-  readonly openKms: () => Promise<Kms>
+  /** What is known of the configuration file; empty without one. */
+  readonly config: readonly CheckedLine[]
+  /** The tokens that are named; names are those of the configuration file. */
+  readonly doors: readonly { readonly name: string | null; readonly door: TokenDoor }[]
+  /** Opens KMS of each target; throws ERR_KMS_REGION_MISSING where no Region was named. */
+  readonly targets: readonly { readonly name: string | null; readonly openKms: () => Promise<Kms> }[]
   readonly inventory: Inventory
   readonly clock: Clock
   /** What the process and its folders show: settled at the edge, reported here. */
@@ -17,14 +19,28 @@ export interface DoctorDeps {
 
 /** Runs every check that can be made, and says of the others why not. */
 export async function examine(deps: DoctorDeps): Promise<readonly CheckedLine[]> {
-  const { token, lines } = await examineToken(deps.door)
-  return [
-    ...lines,
-    ...(await examineKms(deps.openKms)),
-    ...(await deps.surroundings()),
-    ...(await examineLeftovers(deps, token)),
-  ]
+  const lines: CheckedLine[] = [...deps.config]
+  const tokens: { name: string | null; token: Token }[] = []
+  if (deps.doors.length === 0) lines.push(...(await examineToken(null)).lines)
+  for (const { name, door } of deps.doors) {
+    const examined = await examineToken(door)
+    lines.push(...examined.lines.map((line) => of(name, line)))
+    if (examined.token !== null) tokens.push({ name, token: examined.token })
+  }
+  for (const { name, openKms } of deps.targets) {
+    lines.push(...(await examineKms(openKms)).map((line) => of(name, line)))
+  }
+  lines.push(...(await deps.surroundings()))
+  if (tokens.length === 0) lines.push(...(await examineLeftovers(deps, null)))
+  for (const { name, token } of tokens) {
+    lines.push(...(await examineLeftovers(deps, token)).map((line) => of(name, line)))
+  }
+  return lines
 }
+
+/** Whose line it is, where there are several. */
+const of = (name: string | null, line: CheckedLine): CheckedLine =>
+  name === null ? line : { ...line, message: `${name}: ${line.message}` }
 
 /** What stopped runs left, in the inventory and in the token, and source keys that KMS keys miss. */
 async function examineLeftovers(deps: DoctorDeps, token: Token | null): Promise<readonly CheckedLine[]> {
