@@ -2,7 +2,7 @@ import { createHash } from "node:crypto"
 import { stat } from "node:fs/promises"
 import { resolve } from "node:path"
 import { KeyferryError } from "../core/error.js"
-import type { PinMarker, PinMarkers } from "../core/pin-marker.js"
+import type { PinMarker, PinMarkers, PinToken } from "../core/pin-marker.js"
 import type { PinProvider } from "../core/ports.js"
 import { describePinSource, parsePinSource, type PinSource } from "./pin-source.js"
 import { type PinReading, readPin } from "./read-pin.js"
@@ -29,7 +29,7 @@ export function createPinProvider(options: PinProviderOptions): PinProvider {
   let reading: Promise<PinReading> | undefined
   const refusedNow = new Set<string>()
 
-  const refusedBefore = (serial: string): KeyferryError =>
+  const refusedBefore = ({ serial }: PinToken): KeyferryError =>
     new KeyferryError(
       "ERR_TOKEN_PIN_REFUSED_BEFORE",
       `the PIN from ${describePinSource(source)} was refused by token ${serial} before and is not presented again`,
@@ -39,20 +39,20 @@ export function createPinProvider(options: PinProviderOptions): PinProvider {
     )
 
   return {
-    async read(serial) {
-      if (refusedNow.has(serial)) throw refusedBefore(serial)
-      const marker = options.retryPin ? undefined : await options.markers.get(serial)
-      if (marker !== undefined && !(await hasChanged(marker, source, sourceDigest))) throw refusedBefore(serial)
-      reading ??= readPin(source, serial, options)
+    async read(token) {
+      if (refusedNow.has(nameOf(token))) throw refusedBefore(token)
+      const marker = options.retryPin ? undefined : await options.markers.get(token)
+      if (marker !== undefined && !(await hasChanged(marker, source, sourceDigest))) throw refusedBefore(token)
+      reading ??= readPin(source, token.serial, options)
       return (await reading).pin
     },
 
-    async refused(serial) {
-      refusedNow.add(serial)
+    async refused(token) {
+      refusedNow.add(nameOf(token))
       const { modifiedNs } = (await reading) ?? { modifiedNs: null }
       try {
         await options.markers.put({
-          tokenSerial: serial,
+          token,
           sourceDigest,
           modifiedNs,
           refusedAt: new Date().toISOString(),
@@ -66,10 +66,14 @@ export function createPinProvider(options: PinProviderOptions): PinProvider {
       }
     },
 
-    async accepted(serial) {
-      if ((await options.markers.get(serial)) !== undefined) await options.markers.remove(serial)
+    async accepted(token) {
+      if ((await options.markers.get(token)) !== undefined) await options.markers.remove(token)
     },
   }
+}
+
+function nameOf({ serial, label, manufacturer, libraryParameters }: PinToken): string {
+  return JSON.stringify([serial, label, manufacturer, libraryParameters])
 }
 
 /** The same for every spelling of a source. */

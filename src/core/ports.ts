@@ -10,6 +10,7 @@ import type {
   DamagedMaterial,
   SealedMaterial,
 } from "./sealed-material.js"
+import type { PinToken } from "./pin-marker.js"
 import type { Secret } from "./secret.js"
 import type { SourceKey, SourceKeyTemplate } from "./source-key.js"
 import type { TokenInfo } from "./token-info.js"
@@ -337,9 +338,9 @@ export interface VerdictCache {
  * `read` throws ERR_TOKEN_PIN_REFUSED_BEFORE where this source was refused before and has not changed since.
  */
 export interface PinProvider {
-  read(tokenSerial: string): Promise<Secret>
-  refused(tokenSerial: string): Promise<void>
-  accepted(tokenSerial: string): Promise<void>
+  read(token: PinToken): Promise<Secret>
+  refused(token: PinToken): Promise<void>
+  accepted(token: PinToken): Promise<void>
 }
 
 export interface Clock {

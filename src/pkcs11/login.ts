@@ -61,21 +61,27 @@ export function pinState({ token, info }: TokenSlot): PinState {
  *
  * @throws ERR_TOKEN_PIN_*, and what the provider throws
  */
-export async function login(chosen: TokenSlot, session: GrapheneSession, pin: PinProvider): Promise<void> {
+export async function login(
+  chosen: TokenSlot,
+  session: GrapheneSession,
+  pin: PinProvider,
+  libraryParameters: string | null,
+): Promise<void> {
   const state = pinState(chosen)
   if (!state.loginRequired || loggedIn(session)) return
   if (state.refusal) throw state.refusal
-  const { serial, label } = chosen.info
-  const secret = state.enteredAtToken ? undefined : await pin.read(serial)
+  const { serial, label, manufacturer } = chosen.info
+  const whose = { serial, label, manufacturer, libraryParameters }
+  const secret = state.enteredAtToken ? undefined : await pin.read(whose)
   try {
     attempt("C_Login", () => session.lib.C_Login(session.handle, CKU_USER, secret?.reveal()))
   } catch (error) {
     if (ckrOf(error) === "CKR_USER_ALREADY_LOGGED_IN" && loggedIn(session)) return
     if (!(error instanceof KeyferryError) || error.code !== "ERR_TOKEN_PIN_INCORRECT") throw error
-    if (secret) await pin.refused(serial)
+    if (secret) await pin.refused(whose)
     throw restate(error, error.code, `token "${label}" refused the PIN`)
   }
-  if (secret) await pin.accepted(serial)
+  if (secret) await pin.accepted(whose)
 }
 
 function loggedIn(session: GrapheneSession): boolean {

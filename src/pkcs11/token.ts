@@ -63,7 +63,7 @@ export async function openToken(options: TokenOptions): Promise<Token> {
     if (refusal) throw refusal
     if (warning !== null) options.warn?.(warning)
     anchor = openSession(chosen.slot)
-    await login(chosen, anchor, options.pin)
+    await login(chosen, anchor, options.pin, options.libraryParameters ?? options.uri.libraryParameters)
     return new Pkcs11Token(module, chosen, anchor, options)
   } catch (error) {
     if (anchor) close(anchor)

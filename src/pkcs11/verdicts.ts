@@ -175,7 +175,7 @@ export class Verdicts {
 
   /** A digest of all that a verdict depends on (PRODUCT.md section 5). */
   #cacheKey(): string {
-    const { manufacturer, model, serial, firmwareVersion } = this.#chosen.info
+    const { label, manufacturer, model, serial, firmwareVersion } = this.#chosen.info
     this.#key ??= createHash("sha256")
       .update(
         JSON.stringify([
@@ -184,6 +184,7 @@ export class Verdicts {
           manufacturer,
           model,
           serial,
+          label,
           firmwareVersion,
           profileDigest(this.#context.profile),
         ]),

@@ -2,10 +2,18 @@ import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "
 import { join } from "node:path"
 import { expect } from "chai"
 import { createPinProvider } from "#src/config/pin-provider.js"
+import type { PinToken } from "#src/core/pin-marker.js"
 import type { PinProvider } from "#src/core/ports.js"
 import { pinMarkerFiles } from "#src/store/pin-marker-files.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
+
+const tokenOf = (serial: string, libraryParameters: string | null = null): PinToken => ({
+  serial,
+  label: "token",
+  manufacturer: "maker",
+  libraryParameters,
+})
 
 describe("createPinProvider", () => {
   const folder = temporaryFolder()
@@ -26,20 +34,20 @@ describe("createPinProvider", () => {
   /** A run whose PIN the token refuses. */
   const refusedRun = async (source: string, retryPin = false): Promise<PinProvider> => {
     const pins = provider(source, retryPin)
-    expect((await pins.read("s1")).reveal()).to.equal("7351")
-    await pins.refused("s1")
+    expect((await pins.read(tokenOf("s1"))).reveal()).to.equal("7351")
+    await pins.refused(tokenOf("s1"))
     return pins
   }
   const blocked = (pins: PinProvider, serial = "s1") =>
-    expectCode("ERR_TOKEN_PIN_REFUSED_BEFORE", () => pins.read(serial))
+    expectCode("ERR_TOKEN_PIN_REFUSED_BEFORE", () => pins.read(tokenOf(serial)))
   beforeEach(() => (warnings.length = 0))
 
   it("gives the PIN as often as it is asked for, and reads the source once", async () => {
     const path = pinFile()
     const pins = provider(`file:${path}`)
-    await pins.read("s1")
+    await pins.read(tokenOf("s1"))
     writeFileSync(path, "changed")
-    expect((await pins.read("s1")).reveal()).to.equal("7351")
+    expect((await pins.read(tokenOf("s1"))).reveal()).to.equal("7351")
   })
 
   it("does not give a refused PIN again, in this run or the next", async () => {
@@ -50,7 +58,10 @@ describe("createPinProvider", () => {
 
   it("tells tokens apart", async () => {
     await refusedRun("env:PIN")
-    expect((await provider("env:PIN").read("s2")).reveal()).to.equal("7351")
+    expect((await provider("env:PIN").read(tokenOf("s2"))).reveal()).to.equal("7351")
+    // NSS databases share a serial: another folder is another token
+    const elsewhere = tokenOf("s1", "configdir='sql:/another'")
+    expect((await provider("env:PIN").read(elsewhere)).reveal()).to.equal("7351")
   })
 
   it("gives it again once the PIN file was written", async () => {
@@ -58,7 +69,7 @@ describe("createPinProvider", () => {
     await refusedRun(`file:${path}`)
     await blocked(provider(`file:${path}`))
     utimesSync(path, new Date(), new Date(statSync(path).mtimeMs + 1000))
-    expect((await provider(`file:${path}`).read("s1")).reveal()).to.equal("7351")
+    expect((await provider(`file:${path}`).read(tokenOf("s1"))).reveal()).to.equal("7351")
   })
 
   it("does not take another spelling of the same file for another source", async () => {
@@ -69,7 +80,7 @@ describe("createPinProvider", () => {
 
   it("gives a PIN from another source", async () => {
     await refusedRun("env:PIN")
-    expect((await provider("env:OTHER_PIN").read("s1")).reveal()).to.equal("7352")
+    expect((await provider("env:OTHER_PIN").read(tokenOf("s1"))).reveal()).to.equal("7352")
   })
 
   it("presents it once more by --retry-pin, and only once", async () => {
@@ -81,9 +92,9 @@ describe("createPinProvider", () => {
   it("forgets the refusal when the token takes the PIN", async () => {
     await refusedRun("env:PIN")
     const pins = provider("env:PIN", true)
-    await pins.read("s1")
-    await pins.accepted("s1")
-    expect((await provider("env:PIN").read("s1")).reveal()).to.equal("7351")
+    await pins.read(tokenOf("s1"))
+    await pins.accepted(tokenOf("s1"))
+    expect((await provider("env:PIN").read(tokenOf("s1"))).reveal()).to.equal("7351")
     expect(readdirSync(join(folder(), "state", "pin-refused"))).to.deep.equal([])
   })
 
@@ -101,8 +112,8 @@ describe("createPinProvider", () => {
   it("warns where the refusal cannot be noted", async () => {
     writeFileSync(join(folder(), "state"), "a file in the way")
     const pins = provider("env:PIN", true)
-    await pins.read("s1")
-    await pins.refused("s1")
+    await pins.read(tokenOf("s1"))
+    await pins.refused(tokenOf("s1"))
     expect(warnings).to.have.lengthOf(1)
     await blocked(pins)
   })
@@ -111,6 +122,6 @@ describe("createPinProvider", () => {
     const path = pinFile()
     await refusedRun(`file:${path}`)
     writeFileSync(path, "")
-    await expectCode("ERR_PIN_SOURCE", () => provider(`file:${path}`).read("s1"))
+    await expectCode("ERR_PIN_SOURCE", () => provider(`file:${path}`).read(tokenOf("s1")))
   })
 })

@@ -1,4 +1,5 @@
 import { KEY_SPEC_NAMES, WRAPPING_KEY_SPEC_NAMES } from "#src/core/key-spec.js"
+import type { PinToken } from "#src/core/pin-marker.js"
 import type { PinProvider, Token, VerdictCache, WrapRequest } from "#src/core/ports.js"
 import { type CustodyKey, custodyLabelOf, type SealedMaterial } from "#src/core/sealed-material.js"
 import { Secret } from "#src/core/secret.js"
@@ -15,14 +16,16 @@ export interface CountingPin extends PinProvider {
 
 export function pinOf(pin: string): CountingPin {
   const events: string[] = []
-  const note = (event: string) => (serial: string) => {
-    events.push(`${event} ${serial}`)
-    return Promise.resolve()
-  }
+  const note =
+    (event: string) =>
+    ({ serial }: PinToken) => {
+      events.push(`${event} ${serial}`)
+      return Promise.resolve()
+    }
   return {
     events,
-    read: async (serial) => {
-      await note("read")(serial)
+    read: async (token) => {
+      await note("read")(token)
       return new Secret(pin)
     },
     refused: note("refused"),

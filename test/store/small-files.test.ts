@@ -59,8 +59,9 @@ describe("verdictCache", () => {
 
 describe("pinMarkerFiles", () => {
   const base = folder()
+  const token = { serial: "../a/b", label: "one", manufacturer: "maker", libraryParameters: "configdir='sql:/a'" }
   const marker = {
-    tokenSerial: "../a/b",
+    token,
     sourceDigest: "sha256:ab",
     modifiedNs: null,
     refusedAt: "2026-01-01T00:00:00Z",
@@ -68,14 +69,14 @@ describe("pinMarkerFiles", () => {
 
   it("keeps one marker a token until it is removed", async () => {
     const markers = pinMarkerFiles(base())
-    expect(await markers.get("../a/b")).to.equal(undefined)
+    expect(await markers.get(token)).to.equal(undefined)
     await markers.put(marker)
     await markers.put({ ...marker, modifiedNs: "12" })
-    expect(await pinMarkerFiles(base()).get("../a/b")).to.deep.equal({ ...marker, modifiedNs: "12" })
-    expect(await markers.get("another")).to.equal(undefined)
-    await markers.remove("../a/b")
-    await markers.remove("../a/b")
-    expect(await markers.get("../a/b")).to.equal(undefined)
+    expect(await pinMarkerFiles(base()).get(token)).to.deep.equal({ ...marker, modifiedNs: "12" })
+    expect(await markers.get({ ...token, libraryParameters: "configdir='sql:/b'" })).to.equal(undefined)
+    await markers.remove(token)
+    await markers.remove(token)
+    expect(await markers.get(token)).to.equal(undefined)
   })
 
   it("refuses a damaged marker rather than forget it", async () => {
@@ -83,7 +84,7 @@ describe("pinMarkerFiles", () => {
     await markers.put(marker)
     const [name = ""] = readdirSync(join(base(), "pin-refused"))
     writeFileSync(join(base(), "pin-refused", name), "{}")
-    await expectCode("ERR_STATE_INVALID", () => markers.get("../a/b"))
+    await expectCode("ERR_STATE_INVALID", () => markers.get(token))
   })
 })
 
