@@ -11,7 +11,7 @@ import { sameToken } from "../core/token-info.js"
  */
 export async function whyLost(
   deps: Pick<Deps, "vault"> & { readonly token: Token | null },
-  entry: Pick<InventoryEntry, "custody" | "token">,
+  entry: Pick<InventoryEntry, "owner" | "custody" | "token">,
   source: SourceKeyRecord,
 ): Promise<string | null> {
   const { token } = deps
@@ -26,9 +26,25 @@ export async function whyLost(
     if (found.custody !== "sealed" && found.attributes.extractable !== true) {
       return `its source key ${source.label} is not extractable any more`
     }
-    return null
+    return found.custody === "sealed" ? await whySealed(deps.vault, token, entry.owner, source) : null
   } catch (error) {
     if (!(error instanceof KeyferryError)) throw error
     return `its source key ${source.label} cannot be used: ${error.message}`
   }
+}
+
+/** Why the file of the vault is of no use, in words; null where it is whole and the token has its custody key. */
+async function whySealed(
+  vault: Deps["vault"],
+  token: Token,
+  owner: string,
+  { id, label }: SourceKeyRecord,
+): Promise<string | null> {
+  const sealed = await vault.get(id)
+  if (sealed === undefined) return `the sealed material of its source key ${label} is gone`
+  const { custodyKey } = sealed
+  const keys = await token.findCustodyKeys(owner)
+  return keys.some((key) => key.id === custodyKey.id)
+    ? null
+    : `the custody key ${custodyKey.label} (${custodyKey.id}), under which its source key ${label} is sealed, is gone`
 }

@@ -1,12 +1,12 @@
 import { execFileSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { EndRow } from "#src/app/ending/plan.js"
 import type { InventoryEntry } from "#src/core/inventory.js"
 import type { KeyResult } from "#src/core/key-result.js"
 import { provisionArgs } from "./refusal.js"
-import { setStage, type Stage } from "./stage.js"
+import { filesUnder, setStage, type Stage } from "./stage.js"
 import { readJson } from "./three-steps-stage.js"
 
 const NO_TOKEN = { KEYFERRY_TOKEN: undefined }
@@ -46,6 +46,11 @@ describe("the ends of a KMS key's life", function () {
     expect(Object.keys(requests).filter((name) => /^(Enable|Disable|Delete|Schedule)/.test(name))).to.deep.equal([])
     return { status: result.status, ...result.error() }
   }
+  const login = (): string[] => {
+    const { module, label } = stage.token
+    return ["--module", module, "--token-label", label, "--login", "--pin", "env:USER_PIN"]
+  }
+  const pinEnvironment = () => ({ ...process.env, ...stage.token.env, USER_PIN: stage.token.pin })
   const stateOf = async (KeyId: string) => (await stage.sdk.describeKey({ KeyId })).KeyMetadata?.KeyState
   const events = (): { event: string; keyArn?: string; facts?: Record<string, unknown> }[] =>
     readFileSync(join(state, "custody.log.jsonl"), "utf8")
@@ -106,20 +111,31 @@ describe("the ends of a KMS key's life", function () {
   it("takes a source key for lost that it cannot look at, or that is gone", async () => {
     const { sourceKey } = await provision("gone")
     expect((await refused(["delete-material", "gone", "--yes"], NO_TOKEN)).message).to.include("no token is given")
-    const login = [
-      "--module",
-      stage.token.module,
-      "--token-label",
-      stage.token.label,
-      "--login",
-      "--pin",
-      "env:USER_PIN",
-    ]
-    execFileSync("pkcs11-tool", [...login, "--delete-object", "--type", "secrkey", "--id", sourceKey.id], {
-      env: { ...process.env, ...stage.token.env, USER_PIN: stage.token.pin },
-      stdio: "pipe",
-    })
+    const gone = [...login(), "--delete-object", "--type", "secrkey", "--id", sourceKey.id]
+    execFileSync("pkcs11-tool", gone, { env: pinEnvironment(), stdio: "pipe" })
     expect((await refused(["delete-material", "gone", "--yes"])).message).to.include("is gone")
+  })
+
+  it("takes sealed material for lost whose file is damaged, or whose custody key is gone", async () => {
+    const provisioned = ["provision", "--name", "sealed", "--key-spec", "SYMMETRIC_DEFAULT", "--json"]
+    const made = await stage.run(provisioned, { state })
+    expect(made.status, made.stderr).to.equal(0)
+    const { sourceKey } = made.json() as KeyResult
+    const file = filesUnder(join(state, "vault")).find((path) => path.includes(sourceKey.id)) ?? expect.fail("no file")
+    const path = join(state, "vault", file)
+    const whole = readFileSync(path)
+    writeFileSync(
+      path,
+      whole.toString().replace(/"ciphertext": ?"./, (text) => text.slice(0, -1) + "!"),
+    )
+    const damaged = await refused(["delete-material", "sealed", "--yes"])
+    expect(damaged).to.include({ code: "ERR_LAST_COPY" })
+    expect(damaged.message).to.include("is damaged")
+    writeFileSync(path, whole)
+    const { custodyKey } = JSON.parse(whole.toString()) as { custodyKey: { id: string } }
+    const withoutKey = [...login(), "--delete-object", "--type", "secrkey", "--id", custodyKey.id]
+    execFileSync("pkcs11-tool", withoutKey, { env: pinEnvironment(), stdio: "pipe" })
+    expect((await refused(["delete-material", "sealed", "--yes"])).message).to.include("custody key")
   })
 
   it("schedules a deletion, says from when, and takes a lost answer for what it is", async () => {

@@ -21,7 +21,11 @@ export async function verifyPublicKey(looked: Looked): Promise<Verdict> {
   const theirs = await kms.getPublicKey(keyArn)
   const ours =
     key === null || deps.token === null ? source.publicKeyFingerprint : sha256(await deps.token.publicKey(key))
-  const against = key === null ? "the public key that was recorded when it was generated" : "the token's public key"
+  // of a sealed key the token shows nothing before it is unsealed, and then no more than was recorded
+  const against =
+    key === null || key.custody === "sealed"
+      ? "the public key that was recorded when it was generated"
+      : "the token's public key"
   const result = sha256(theirs) === ours ? "proven" : "failed"
   const generations = [{ generation: 0, keyMaterialId: null, proof: { kind: "public-key", result } }] as const
   if (result === "failed") return disproven("PROOF_FAILED", `KMS' public key is not ${against}`, { generations })
