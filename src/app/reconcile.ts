@@ -49,7 +49,8 @@ export async function reconcile(
   options: ReconcileOptions,
 ): Promise<readonly Reported[]> {
   const sources = sourceIndex(fleet)
-  const run: Run = { fleet, options, sources, observer: observer(fleet, sources), stopped: new Map() }
+  const quiet = rows.length > 1
+  const run: Run = { fleet, options, sources, observer: observer(fleet, sources), stopped: new Map(), quiet }
   let over = 0
   return await inParallel(rows, fleet.width, async (row) => {
     const result = await reconcileRow(run, row)
@@ -66,6 +67,8 @@ interface Run {
   readonly observer: Observer
   /** Why nothing more is begun, by the manifest's name of the token; `everything` for the state directory. */
   readonly stopped: Map<string, KeyferryError>
+  /** Steps of many keys at once tell nobody anything; warnings do. */
+  readonly quiet: boolean
 }
 
 const EVERYTHING = "everything"
@@ -158,7 +161,7 @@ async function reread({ fleet }: Run, row: Row): Promise<Row> {
 }
 
 /** What the executor works with: its words carry the key's name, and a replaced key's entry stays inside its parent. */
-async function depsOf({ fleet }: Run, { binding, role, entry }: Row): Promise<Deps> {
+async function depsOf({ fleet, quiet }: Run, { binding, role, entry }: Row): Promise<Deps> {
   const deps = await fleet.depsOf(binding)
   const inventory: Inventory =
     role === "former" && entry !== null ? formerInventory(deps.inventory, binding, entry.requestId) : deps.inventory
@@ -167,7 +170,7 @@ async function depsOf({ fleet }: Run, { binding, role, entry }: Row): Promise<De
     ...deps,
     inventory,
     progress: {
-      step: (text) => progress.step(`${binding.name}: ${text}`),
+      step: (text) => (quiet ? undefined : progress.step(text)),
       warn: (text) => progress.warn(`${binding.name} (${binding.target}): ${text}`),
     },
   }

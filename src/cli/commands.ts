@@ -7,6 +7,10 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   replace: async () => erase((await import("./commands/replace.js")).replace),
   retire: async () => erase((await import("./commands/retire.js")).retire),
   rotate: async () => erase((await import("./commands/rotate.js")).rotate),
+  rewrap: async () => erase((await import("./commands/rewrap.js")).rewrap),
+  plan: async () => erase((await import("./commands/plan.js")).plan),
+  apply: async () => erase((await import("./commands/apply.js")).apply),
+  status: async () => erase((await import("./commands/status.js")).status),
   doctor: async () => erase((await import("./commands/doctor.js")).doctor),
   "token list": async () => erase((await import("./commands/token-list.js")).tokenList),
   "token probe": async () => erase((await import("./commands/token-probe.js")).tokenProbe),
@@ -40,7 +44,7 @@ export const GROUPS = {
 export const COMPLETE = "--get-yargs-completions"
 
 export const HELP_EPILOGUE =
-  "Exit status: 0 done, 64 usage, 65 bad data or key, 69 unreachable, 70 bug, 73 output exists, 74 state not written, " +
+  "Exit status: 0 done, 2 work found, 64 usage, 65 bad data or key, 69 unreachable, 70 bug, 73 output exists, 74 state not written, " +
   "75 try later, 76 proof failed, 77 PIN or permission, 78 configuration or policy."
 
 /** General options that the next word belongs to, when they stand before the command. */

@@ -1,0 +1,38 @@
+import type { Args, OptionTable, Output, Surroundings } from "../command.js"
+import { defineCommand } from "../command.js"
+import { actionsOf, FLEET, keysOf } from "../fleet-options.js"
+import { reportText } from "../fleet-text.js"
+import { KMS, TOKEN } from "../options.js"
+import { progressLine } from "../progress-line.js"
+
+const OPTIONS = { ...FLEET, ...TOKEN, ...KMS } as const satisfies OptionTable
+
+export const apply = defineCommand({
+  name: "apply",
+  describe: "do what `plan` shows: make, import again, rotate, and set right what drifted; it destroys nothing",
+  examples: [
+    ["$0 apply --config keyferry.yaml", "everything that is to be done; a second time there is nothing"],
+    ["$0 apply --config keyferry.yaml --only rewrap,rotate", "keep alive what is there, make nothing new"],
+  ],
+  options: OPTIONS,
+  run: (args, surroundings) => applyFleet(args, surroundings),
+})
+
+/** What `apply` does; `provision` without a name does the same for what is missing. */
+export async function applyFleet(args: Args<typeof OPTIONS>, surroundings: Surroundings): Promise<Output> {
+  const actions = actionsOf(args.only)
+  const names = keysOf(args.key)
+  const { openFleet } = await import("../../fleet-wiring.js")
+  const { reconcile } = await import("../../app/reconcile.js")
+  const { rowsOf } = await import("../../app/rows.js")
+  const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
+  await using fleet = await openFleet(args, surroundings, { lock: true, token: "if given" })
+  const rows = await rowsOf(fleet, { names })
+  using line = progressLine("applying")
+  const reported = await reconcile(fleet, rows, {
+    ...{ actions, look: { tags: true, materials: "needed" }, untilDone: true },
+    ...{ includeDisabled: args.includeDisabled, onRow: line.onRow },
+  })
+  const report = reportOf(reported)
+  return { result: report, text: reportText(report, "apply"), exit: exitOf(reported) }
+}

@@ -1,0 +1,57 @@
+import { KeyferryError } from "../../core/error.js"
+import { namesOf } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { FLEET } from "../fleet-options.js"
+import { reportText } from "../fleet-text.js"
+import { KMS, TOKEN } from "../options.js"
+import { progressLine } from "../progress-line.js"
+
+export const rewrap = defineCommand({
+  name: "rewrap",
+  describe: "import the same key material again, with a new expiry: every generation, every Region",
+  examples: [
+    ["$0 rewrap", "what is due; nothing else is touched, and nothing is spent where nothing is due"],
+    ["$0 rewrap payments signer", "these keys now, due or not"],
+    ["$0 rewrap --all --expires-in 180d", "every key that can be imported again"],
+  ],
+  names: { describe: "keys to import again now, whether due or not" },
+  options: {
+    due: { type: "boolean", default: false, describe: "what is due (default)" },
+    all: { type: "boolean", default: false, describe: "every key, due or not" },
+    "expires-in": {
+      type: "string",
+      requiresArg: true,
+      describe: "another expiry than the key's own: a duration under 365d, a time (RFC 3339), or never",
+    },
+    "include-disabled": FLEET["include-disabled"],
+    ...TOKEN,
+    ...KMS,
+  },
+  async run(args, surroundings) {
+    const names = namesOf(args)
+    const chosen = [args.due && "--due", args.all && "--all", names.length > 0 && "names"].filter(
+      (one) => one !== false,
+    )
+    if (chosen.length > 1) throw new KeyferryError("ERR_USAGE", `${chosen.join(" and ")} exclude each other`)
+    const { validToFrom } = await import("../../core/expiry.js")
+    if (args.expiresIn !== undefined) validToFrom(args.expiresIn, new Date())
+    const { openFleet } = await import("../../fleet-wiring.js")
+    const { reconcile } = await import("../../app/reconcile.js")
+    const { rowsOf } = await import("../../app/rows.js")
+    const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
+    await using fleet = await openFleet(args, surroundings, { lock: true, token: "if given" })
+    const rows = await rowsOf(fleet, { names })
+    using line = progressLine("rewrapping")
+    const reported = await reconcile(fleet, rows, {
+      actions: new Set(["rewrap"]),
+      look: { tags: false, materials: "needed" },
+      untilDone: false,
+      force: names.length > 0 ? "named" : args.all ? "all" : null,
+      includeDisabled: args.includeDisabled,
+      expiresIn: args.expiresIn ?? null,
+      onRow: line.onRow,
+    })
+    const report = reportOf(reported)
+    return { result: report, text: reportText(report, "rewrap"), exit: exitOf(reported) }
+  },
+})

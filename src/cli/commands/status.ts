@@ -1,0 +1,79 @@
+import type { KeyStatus, Status } from "../../app/status.js"
+import { namesOf } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { actionsOf } from "../fleet-options.js"
+import { nameOf, nextOf, notesOf, summaryText, tokensText, whatOf } from "../fleet-text.js"
+import { KMS, TOKEN } from "../options.js"
+import { progressLine } from "../progress-line.js"
+import { table } from "../table.js"
+
+export const status = defineCommand({
+  name: "status",
+  describe:
+    "every key: its state in KMS, its generations, days to expiry, what comes next, drift, and what a loss would cost",
+  examples: [
+    ["$0 status", "as a table; works without a token, whose side is then not known"],
+    ["$0 status payments --json", "everything that is known of one key"],
+  ],
+  names: { describe: "keys to look at; all where none is named" },
+  options: { ...TOKEN, ...KMS },
+  async run(args, surroundings) {
+    const names = namesOf(args)
+    const { openFleet } = await import("../../fleet-wiring.js")
+    const { rowsOf } = await import("../../app/rows.js")
+    const { status: look } = await import("../../app/status.js")
+    await using fleet = await openFleet(args, surroundings, { lock: false, token: "if given" })
+    using line = progressLine("looking at")
+    const rows = await rowsOf(fleet, { names })
+    const found = await look(fleet, rows, { actions: actionsOf(undefined), onRow: line.onRow })
+    return { result: found.status, text: statusText(found.status), exit: found.exit }
+  },
+})
+
+function statusText({ keys, summary, tokens, custodyKeys }: Status): string {
+  const notes = [...tokensText(tokens), ...custodyKeys.flatMap(({ warning }) => (warning === null ? [] : [warning]))]
+  if (keys.length === 0) return ["no keys are known here", ...notes].join("\n")
+  const head = [
+    "NAME",
+    "TARGET",
+    "KMS KEY",
+    "STATE",
+    "GENERATIONS",
+    "DAYS LEFT",
+    "NEXT",
+    "IF THE TOKEN IS LOST",
+    "WHAT",
+  ]
+  return [table(head, keys.map(cells)), ...notesOf(keys), ...notes, summaryText(summary)].join("\n")
+}
+
+function cells(key: KeyStatus): (string | number | null)[] {
+  const days = key.generations.flatMap(({ daysLeft }) => (daysLeft === null ? [] : [daysLeft]))
+  const states = key.keyStates.map(({ keyState }) => keyState ?? "not known")
+  const [first] = states
+  const same = states.every((state) => state === first)
+  return [
+    key.managed ? nameOf(key) : `${nameOf(key)} (unmanaged)`,
+    key.target,
+    key.keyArn,
+    first === undefined ? null : same ? first : states.join(", "),
+    generationsText(key),
+    days.length === 0 ? (key.generations.length === 0 ? null : "never") : Math.min(...days),
+    nextOf(key) ?? (key.outcome === "planned" ? `${key.action} now` : null),
+    key.forecast === null ? null : `dies ${key.forecast.diesAt}`,
+    whatOf(key),
+  ]
+}
+
+/** `0, 1 lost`: what is as it should be by its number alone; a Region is named where there are several. */
+function generationsText({ generations, keyStates }: KeyStatus): string | null {
+  if (generations.length === 0) return null
+  return generations
+    .map(({ generation, state, region, source }) => {
+      const where = keyStates.length > 1 ? ` ${region}` : ""
+      const is = state === "imported" ? "" : ` ${state}`
+      const missing = source === "missing" || source === "damaged" ? ` (source ${source})` : ""
+      return `${generation}${where}${is}${missing}`
+    })
+    .join(", ")
+}
