@@ -23,6 +23,8 @@ export interface ProvisionRequest {
   readonly description: string | null
   readonly tags: Readonly<Record<string, string>>
   readonly multiRegion: boolean
+  /** Other Regions that are to have a replica. */
+  readonly replicas?: readonly string[]
   readonly prove: "full" | "accept"
   /** An existing EXTERNAL key in PendingImport, by ID, ARN or alias; null to have one made. */
   readonly keyId: string | null
@@ -87,6 +89,16 @@ export function refuseEarly(
     throw new KeyferryError(
       "ERR_USAGE",
       "--description and --multi-region are for a KMS key that is made, not for --key-id",
+    )
+  }
+  const { replicas = [] } = request
+  if (replicas.length > 0 && !request.multiRegion) {
+    throw new KeyferryError("ERR_USAGE", "--replica is for a multi-Region key: give --multi-region as well")
+  }
+  if (replicas.length > 0 && !CUSTODIES[custody].reimport) {
+    throw new KeyferryError(
+      "ERR_REPLICA_REFUSED",
+      `custody ${custody} imports once, and each replica is an import more`,
     )
   }
   if (!CUSTODIES[custody].reimport && !(request.acceptNoReimport && expiresIn === "never")) {

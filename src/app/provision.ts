@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { errorAfter, errorOf, KeyferryError } from "../core/error.js"
-import { beginEntry, type ImportRecord, type InventoryEntry } from "../core/inventory.js"
+import { beginEntry, type ImportRecord, type InventoryEntry, newestImport } from "../core/inventory.js"
 import { type KeyResult, keyResult } from "../core/key-result.js"
 import type { Choice } from "../core/negotiation.js"
 import { labelOf, localUsages, newSourceKeyId, type SourceKey } from "../core/source-key.js"
@@ -20,6 +20,7 @@ import {
 } from "./provision-request.js"
 import { refuseCustody } from "./custody-policy.js"
 import { lockSource, wantsLock } from "./lock-key.js"
+import { ensureReplicas, refuseReplicas } from "./replicate.js"
 import { chooseTested, takeSourceKey } from "./source-keys.js"
 import { identityTags } from "./tags.js"
 
@@ -45,10 +46,11 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   const done = known === undefined ? undefined : finished(known, request, deps.clock.now())
   if (done !== undefined) {
     sayUnchanged(deps, done.record, request)
-    const { entry, changed } = await finishUp(deps, done.entry)
+    const { entry, changed } = await finishUp(deps, done.entry, request)
     if (!changed) deps.progress.step(`${request.name} is provisioned already; nothing to do`)
     return keyResult(entry, done.record, changed ? "done" : "nothing", null)
   }
+  if (known !== undefined) refuseGenerations(known)
 
   // from here to CreateKey everything that can be refused is refused, with nothing made (invariant I4)
   const candidates = refuseEarly(request, deps.clock.now(), deps.policy)
@@ -63,6 +65,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   const keyId = request.keyId ?? known?.keyArn ?? null
   const chosen = keyId === null ? null : await chooseKey(deps, request, keyId, known)
   if (request.alias !== null) await refuseTakenAlias(deps.kms, request.alias, chosen ?? known?.keyArn ?? null)
+  await refuseReplicas(deps, request, known)
   await refuseOtherAccount(deps, request, async () =>
     chosen === null ? await callersAccount(deps) : accountOf(chosen),
   )
@@ -100,7 +103,7 @@ async function fill(
     expiresIn: request.expiresIn,
     prove: proofFor(request),
   })
-  const { entry: finished } = await finishUp(deps, imported.entry)
+  const { entry: finished } = await finishUp(deps, imported.entry, request)
   return keyResult(finished, imported.record, "done", with_.why)
 }
 
@@ -110,14 +113,16 @@ function proofFor({ custody, prove }: ProvisionRequest): ProvisionRequest["prove
 }
 
 /** What comes after a proven import: a run that died before it left only that to do. */
-async function finishUp<E extends InventoryEntry & { readonly keyArn: string }>(
+async function finishUp(
   deps: Deps,
-  entry: E,
-): Promise<{ readonly entry: E; readonly changed: boolean }> {
+  entry: InventoryEntry & { readonly keyArn: string },
+  request: ProvisionRequest,
+): Promise<{ readonly entry: InventoryEntry & { readonly keyArn: string }; readonly changed: boolean }> {
   const locking = wantsLock(entry)
   const locked = locking ? await lockSource(deps, entry) : entry
-  const aliased = await giveAlias(deps, locked)
-  return { entry: locked, changed: locking || aliased }
+  const { entry: replicated, changed } = await ensureReplicas(deps, locked, request)
+  const aliased = await giveAlias(deps, replicated)
+  return { entry: replicated, changed: locking || changed || aliased }
 }
 
 /** An earlier run did not learn what became of its import; what KMS has now is on record before it is sent again. */
@@ -126,6 +131,15 @@ async function logRecovered(deps: Deps, entry: InventoryEntry & { readonly keyAr
   await deps.custodyLog.append({
     ...{ ...entryEvent(entry), event: "recovered" },
     facts: { step: "ImportKeyMaterial", found: keyState, keyMaterialId: currentKeyMaterialId },
+  })
+}
+
+/** A key that was rotated holds several materials: what it lacks is imported again, not provisioned. */
+function refuseGenerations({ name, source }: InventoryEntry): void {
+  if (source.generation === 0) return
+  throw new KeyferryError("ERR_NAME_TAKEN", `${name} was rotated, and KMS lacks key material of it`, {
+    key: name,
+    hint: `import it again, every generation: keyferry rewrap ${name}; or finish its rotation: keyferry rotate ${name}`,
   })
 }
 
@@ -229,9 +243,10 @@ function finished(
   request: ProvisionRequest,
   now: Date,
 ): { entry: InventoryEntry & { keyArn: string }; record: InventoryEntry["imports"][number] } | undefined {
-  const record = entry.imports.at(-1)
-  if (entry.keyArn === null || record === undefined || entry.importing !== null || record.proof.result === "failed")
-    return undefined
+  const record = newestImport(entry)
+  // one that is open in a replica's Region is that replica's matter
+  const open = entry.importing !== null && entry.importing.region === entry.region
+  if (entry.keyArn === null || record === undefined || open || record.proof.result === "failed") return undefined
   if (proofFor(request) === "full" && provable(record)) return undefined
   // KMS forgot the material by then: the same is imported again
   if (record.validTo !== null && new Date(record.validTo) <= now) return undefined

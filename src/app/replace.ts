@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import { CUSTODIES } from "../core/custody.js"
 import { errorAfter, KeyferryError } from "../core/error.js"
 import { validToFrom } from "../core/expiry.js"
-import { beginEntry, importOf, type ImportWishes, type InventoryEntry } from "../core/inventory.js"
+import { beginEntry, importOf, type ImportWishes, type InventoryEntry, keyArnIn } from "../core/inventory.js"
 import { type KeyResult, keyResult } from "../core/key-result.js"
 import type { Choice } from "../core/negotiation.js"
 import type { KeyDescription, Kms } from "../core/ports.js"
@@ -13,10 +13,13 @@ import type { Deps } from "./deps.js"
 import { ensureSource } from "./ensure-source.js"
 import { entryEvent } from "./import-events.js"
 import { importKey, provable } from "./import-key.js"
+import { aliasReplica } from "./replica-alias.js"
+import { fillReplica } from "./replicate.js"
 import { plain, replacementInventory } from "./nested-inventory.js"
 import { refuseOtherToken } from "./provision-request.js"
 import { chooseWay, type ImportAgainWishes, wished } from "./import-wishes.js"
-import { TAGS, userTags } from "./tags.js"
+import { dressOf } from "./key-policy.js"
+import { TAGS } from "./tags.js"
 
 export interface ReplaceWishes extends ImportAgainWishes {
   /** Of the new KMS key; null takes the old one's. */
@@ -58,7 +61,7 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
       hint: `finish it first: keyferry rotate ${old.name}`,
     })
   }
-  await refuseForeignAlias(deps.kms, old)
+  await refuseForeignAlias(deps, old)
   const terms = wished(old, wishes)
   validToFrom(terms.expiresIn, deps.clock.now())
   const choice = await chooseWay(deps, old, terms)
@@ -68,10 +71,13 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
   if (old.replacement !== null)
     deps.progress.step(`a KMS key in the place of ${old.keyArn} was begun before; finishing it`)
   const made =
-    begun.keyArn === null ? await createKeyOnce(nested, begun, await createTerms(deps, old, oldKey, wishes)) : begun
+    begun.keyArn === null ? await createKeyOnce(nested, begun, await createTerms(deps, oldKey, wishes)) : begun
   const filled = await fill(nested, { ...made, keyArn: made.keyArn ?? "" }, { choice, terms, prove: wishes.prove })
-  await takePlace(deps, old, filled, oldKey)
-  const promoted = await promote(deps, old, filled)
+  let whole = filled
+  for (const { region } of old.replicas) whole = await fillReplica(nested, whole, region, wishes)
+  await takePlace(deps, old, whole, oldKey)
+  for (const { region } of old.replicas) whole = await takeReplicasPlace(nested, old, whole, region)
+  const promoted = await promote(deps, old, whole)
   const record = importOf(promoted, 0, promoted.region)
   if (record === undefined) throw new KeyferryError("ERR_BUG", `no import into ${promoted.keyArn} is recorded`)
   return { ...keyResult(promoted, record, "done", choice.why), replaced: old.keyArn }
@@ -102,8 +108,14 @@ function beginReplacement(deps: Pick<Deps, "clock">, old: MadeEntry, terms: Impo
 }
 
 /** The alias is the old key's, or the new one's where an earlier run came so far; one that was never given is free. */
-async function refuseForeignAlias(kms: Kms, { alias, keyArn, replacement }: MadeEntry): Promise<void> {
-  if (alias !== null) await refuseTakenAlias(kms, alias, keyArn, replacement?.keyArn)
+async function refuseForeignAlias(deps: Pick<Deps, "kms" | "kmsIn">, old: MadeEntry): Promise<void> {
+  const { alias, replacement } = old
+  if (alias === null) return
+  await refuseTakenAlias(deps.kms, alias, old.keyArn, replacement?.keyArn)
+  for (const { region, keyArn } of old.replicas) {
+    const ours = replacement === null ? undefined : keyArnIn(replacement, region)
+    await refuseTakenAlias(await deps.kmsIn(region), alias, keyArn, ours)
+  }
 }
 
 async function describe(kms: Kms, keyArn: string): Promise<KeyDescription | null> {
@@ -138,22 +150,11 @@ async function fill(
   return (await importKey(deps, step)).entry
 }
 
-/** Description, tags and policy of the old KMS key, for the new one to be used as that was. */
-async function createTerms(deps: Deps, old: MadeEntry, oldKey: KeyDescription | null, { description }: ReplaceWishes) {
+/** The new KMS key is to be used as the old one was. */
+async function createTerms(deps: Deps, oldKey: KeyDescription | null, { description }: ReplaceWishes) {
   if (oldKey === null) return { description, tags: {} }
-  const said = description ?? (oldKey.description === "" ? null : oldKey.description)
-  const tags = userTags(await deps.kms.listResourceTags(old.keyArn))
-  return { description: said, tags, policy: await policyOf(deps, old.keyArn) }
-}
-
-async function policyOf(deps: Pick<Deps, "kms" | "progress">, keyArn: string): Promise<string | null> {
-  try {
-    return await deps.kms.getKeyPolicy(keyArn)
-  } catch (error) {
-    if (!(error instanceof KeyferryError && error.code === "ERR_KMS_ACCESS_DENIED")) throw error
-    deps.progress.warn(`the policy of ${keyArn} may not be read: the new KMS key gets KMS' default, so look after it`)
-    return null
-  }
+  const dress = await dressOf(deps, deps.kms, oldKey)
+  return { ...dress, description: description ?? dress.description }
 }
 
 /** What users of the alias see: from here on the new key. The old one says which took its place. */
@@ -166,6 +167,17 @@ async function takePlace(deps: Deps, old: MadeEntry, made: MadeEntry, oldKey: Ke
   }
   if (!isAlive(oldKey)) return
   await deps.kms.tagResource(old.keyArn, { [TAGS.replacedBy]: made.keyArn })
+}
+
+async function takeReplicasPlace(deps: Deps, old: MadeEntry, made: MadeEntry, region: string): Promise<MadeEntry> {
+  const from = keyArnIn(old, region)
+  const moved = await aliasReplica(deps, made, region, from)
+  const to = keyArnIn(made, region)
+  const kms = await deps.kmsIn(region)
+  if (from !== undefined && to !== undefined && isAlive(await describe(kms, from))) {
+    await kms.tagResource(from, { [TAGS.replacedBy]: to })
+  }
+  return moved
 }
 
 /** The new entry takes the old one's file, the old one its place among the former: in one write. */

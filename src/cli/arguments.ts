@@ -88,3 +88,13 @@ export function checkedDescription(given: string | undefined): string | null {
   }
   return given ?? null
 }
+
+/** The names of Regions, each once. */
+export function checkedRegions(option: string, given: readonly string[] | undefined): readonly string[] {
+  for (const region of given ?? []) {
+    if (!REGION.test(region)) {
+      throw new KeyferryError("ERR_USAGE", `--${option} '${region}' is not the name of an AWS Region`)
+    }
+  }
+  return [...new Set(given)]
+}

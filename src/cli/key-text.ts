@@ -28,6 +28,10 @@ export function keyText(result: KeyResult): string {
     ["check value", sourceKey.kcv],
     ["public key", sourceKey.publicKeyFingerprint],
     ["proof", proofText(proof)],
+    ...result.replicas.map(({ region, keyArn, validTo, proof: there }): [string, string] => [
+      `replica ${region}`,
+      `${keyArn ?? "not known"}, expires ${validTo ?? "never"}, ${there === null ? "no material" : there.result}`,
+    ]),
     ["imported", `${result.importedAt}, request ${result.requestId ?? "not known"}`],
   ])
 }

@@ -290,6 +290,11 @@ const ERROR_ROWS = {
     retry: "never",
     hint: "make a new KMS key in its place, with new key material and the same alias: keyferry replace",
   },
+  ERR_REPLICA_REFUSED: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "replicas are for multi-Region keys (provision --multi-region) whose custody can import again",
+  },
   ERR_ROTATION_PENDING: {
     exit: "TEMPFAIL",
     retry: "later",

@@ -96,6 +96,8 @@ export interface ReplicaRecord {
   readonly region: string
   /** Null while ReplicateKey was called and its answer is not known. */
   readonly keyArn: string | null
+  /** Whether the alias was seen to name it in its Region. */
+  readonly aliasGiven?: boolean | undefined
 }
 
 export interface ImportWishes {
@@ -159,6 +161,13 @@ export function importOf(entry: InventoryEntry, generation: number, region: stri
 /** The newest import into the entry's own Region: what results show; undefined before the first. */
 export function lastImport(entry: InventoryEntry): ImportRecord | undefined {
   return entry.imports.findLast(({ region }) => region === entry.region)
+}
+
+/** The import into the entry's own Region of the newest generation that has one; undefined before the first. */
+export function newestImport(entry: InventoryEntry): ImportRecord | undefined {
+  return generationsOf(entry)
+    .map(({ generation }) => importOf(entry, generation, entry.region))
+    .findLast((record) => record !== undefined)
 }
 
 /** The entry with the record in place of the one before of its generation and Region. */

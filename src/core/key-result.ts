@@ -1,4 +1,4 @@
-import { generationsOf, type ImportRecord, type InventoryEntry, type Proof } from "./inventory.js"
+import { generationsOf, type ImportRecord, importOf, type InventoryEntry, type Proof } from "./inventory.js"
 import { parseKeyArn } from "./key-arn.js"
 import type { TokenInfo } from "./token-info.js"
 import type { KeyAttributes } from "./key-attributes.js"
@@ -39,6 +39,13 @@ export interface KeyResult {
   readonly proof: Proof
   readonly requestId: string | null
   readonly importedAt: string
+  /** KMS keys of the same ID in other Regions, with their import of the same generation. */
+  readonly replicas: readonly {
+    readonly region: string
+    readonly keyArn: string | null
+    readonly validTo: string | null
+    readonly proof: Proof | null
+  }[]
 }
 
 /** Presents an import of an entry, with the source key of its generation. */
@@ -77,5 +84,9 @@ export function keyResult(
     proof: record.proof,
     requestId: record.requestId,
     importedAt: record.importedAt,
+    replicas: entry.replicas.map(({ region, keyArn }) => {
+      const there = importOf(entry, record.generation, region)
+      return { region, keyArn, validTo: there?.validTo ?? null, proof: there?.proof ?? null }
+    }),
   }
 }

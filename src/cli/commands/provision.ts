@@ -1,4 +1,11 @@
-import { checkedAlias, checkedDescription, checkedName, checkedTags, checkedUsage } from "../arguments.js"
+import {
+  checkedAlias,
+  checkedDescription,
+  checkedName,
+  checkedRegions,
+  checkedTags,
+  checkedUsage,
+} from "../arguments.js"
 import { defineCommand } from "../command.js"
 import { keyText } from "../key-text.js"
 import { CUSTODY, EXPIRES_IN, IMPORT_ONCE, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options.js"
@@ -27,6 +34,12 @@ export const provision = defineCommand({
     },
     alias: { type: "string", requiresArg: true, describe: "alias to give the KMS key" },
     ...KMS_KEY,
+    replica: {
+      type: "string",
+      array: true,
+      requiresArg: true,
+      describe: "Region of a replica of the multi-Region key; may be given again",
+    },
     ...WRAPPING,
     "expires-in": EXPIRES_IN,
     prove: {
@@ -52,6 +65,7 @@ export const provision = defineCommand({
       description: checkedDescription(args.description),
       tags: checkedTags(args.tag),
       multiRegion: args.multiRegion,
+      replicas: checkedRegions("replica", args.replica),
       prove: args.prove,
       keyId: args.keyId ?? null,
       localUse: args.localUse,
