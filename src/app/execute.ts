@@ -64,6 +64,7 @@ function provisionRequest({ binding }: Snapshot): ProvisionRequest {
   return {
     ...{ owner, name, target, keySpec, keyUsage, alias, custody, expiresIn, description, tags, prove },
     ...{ wrappingAlgorithm, wrappingKeySpec, multiRegion: binding.replicas !== null, keyId: null },
+    replicas: binding.replicas ?? [],
     // a binding that names such a custody and asks for no expiry has said it
     acceptNoReimport: expiresIn === "never",
   }
