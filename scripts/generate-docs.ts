@@ -2,7 +2,8 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { ERRORS } from "#src/core/error.js"
 import { EXIT_CODES } from "#src/core/exit-code.js"
-import { TOKEN_PROFILES } from "#src/pkcs11/profile/profiles.js"
+import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profile/profiles.js"
+import { configRows } from "./config-table.js"
 
 const page = (
   title: string,
@@ -33,6 +34,12 @@ const PAGES: Readonly<Record<string, string>> = {
     "Codes are part of the command line's contract; messages are not. Retry says whether the same can help later, or with new import parameters.",
     ["Code", "Exit status", "Retry", "Hint"],
     Object.entries(ERRORS).map(([code, { exit, retry, hint }]) => [code, EXIT_CODES[exit].status, retry, hint]),
+  ),
+  "docs/configuration.md": page(
+    "Configuration",
+    "One YAML file, named by `--config` or `KEYFERRY_CONFIG` and never looked for in the current folder. A key that is not here is an error. Flags go before the file, and the file before the environment. `keyferry init` writes a first one, `keyferry config check` checks it offline and prints it with every default, `keyferry config schema` prints its JSON Schema. What `defaults` says counts for every key that says nothing itself; an only token or target need not be named.",
+    ["Key", "Takes", "Default", "What it is"],
+    configRows(profileFamilies()),
   ),
   "docs/tokens.md": page(
     "Tokens",
