@@ -7,10 +7,10 @@ import type { WrappingAlgorithm } from "../core/wrapping-algorithm.js"
 import { booleanOf, CKA, KEY_TYPES, template } from "./attribute.js"
 import { getAttribute, type Handle, type Session, unwrapKey, withObjects, wrapKey } from "./cryptoki.js"
 import { CUSTODY_KEY_FEATURES, type CustodyKeyFeatures, generateCustodyObject } from "./custody-key.js"
-import { failureText, refusalOf } from "./error.js"
+import { refusalOf } from "./error.js"
 import { type MechanismName, MECHANISMS } from "./mechanism.js"
 import { sealUnder, unsealUnder } from "./sealing.js"
-import { openPath } from "./self-test/self-test.js"
+import { failure, openPath } from "./self-test/self-test.js"
 import { localPair, makeSample, type Sample, THROW_AWAY_LABEL, throwAwayUsages } from "./self-test/throw-away.js"
 import type { SessionPool } from "./session.js"
 import { SECRET_USAGES, stated } from "./template.js"
@@ -224,8 +224,4 @@ async function wrapsOtherwise({ session }: Probe, custodyKey: Handle, throwAway:
     refusalOf(error)
     return false
   }
-}
-
-function failure(refusal: KeyferryError): string {
-  return refusal.causes.length === 0 ? refusal.message : failureText(refusal)
 }

@@ -47,6 +47,10 @@ describe("openCryptoki 3.8.1", () => {
     expect(outcome!.facts).to.include({ extractableFalseRefusesWrap: true, sensitiveOneWay: true })
     // CKA_WRAP_WITH_TRUSTED is unknown, and an imported key claims to have been sensitive always
     expect(outcome!.facts).to.include({ wrapWithTrustedEnforced: null, provenanceHonest: false })
+    // it has no RFC 5649 to seal by
+    expect(outcome!.sealing).to.include({ possible: false, enforced: false, mechanism: null })
+    expect(outcome!.sealing?.reason).to.include("CKM_AES_KEY_WRAP_KWP")
+    expect(outcome!.custodyKey).to.equal("ERR_CUSTODY_REFUSED")
     for (const [keySpec, code] of Object.entries(outcome!.generated)) {
       const pair = KEY_SPECS[keySpec as keyof typeof KEY_SPECS].proof === "public-key"
       expect(code, keySpec).to.equal(pair ? "ERR_KEY_SPEC_UNSUPPORTED" : "ok")

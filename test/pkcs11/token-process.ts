@@ -4,13 +4,13 @@
  */
 import { text } from "node:stream/consumers"
 import { KeyferryError } from "#src/core/error.js"
-import type { EnforcementFacts } from "#src/core/custody.js"
+import type { EnforcementFacts, SealingVerdict } from "#src/core/custody.js"
 import type { WrapCapability, WrapRequest } from "#src/core/ports.js"
 import type { KeySpec } from "#src/core/key-spec.js"
 import { parseTokenUri } from "#src/core/token-uri.js"
 import { inspectToken } from "#src/pkcs11/inspect.js"
 import { openToken } from "#src/pkcs11/token.js"
-import { memoryCache, newKey, pinOf } from "./fixture.js"
+import { memoryCache, newCustodyKey, newKey, pinOf } from "./fixture.js"
 
 export interface Script {
   readonly uri: string
@@ -34,6 +34,10 @@ export interface Outcome {
   readonly flags: readonly string[]
   readonly verdicts: readonly WrapCapability[]
   readonly facts: EnforcementFacts | null
+  /** Of SYMMETRIC_DEFAULT. */
+  readonly sealing: SealingVerdict | null
+  /** `ok` or the failure's code. */
+  readonly custodyKey: string | null
   /** `ok` or the failure's code, by key spec. */
   readonly generated: Readonly<Record<string, string>>
 }
@@ -50,16 +54,23 @@ async function run(pinText: string): Promise<Outcome> {
   let flags: readonly string[] = []
   let verdicts: readonly WrapCapability[] = []
   let facts: EnforcementFacts | null = null
+  let sealing: SealingVerdict | null = null
+  let custodyKey: string | null = null
   const generated: Record<string, string> = {}
   const result = (code: string, causes: readonly string[], message: string): Outcome => {
     const pinEvents = pin.events.map((event) => event.split(" ")[0] ?? "")
-    return { code, causes, message, pinEvents, warnings, flags, verdicts, facts, generated }
+    return { code, causes, message, pinEvents, warnings, flags, verdicts, facts, sealing, custodyKey, generated }
   }
   try {
     flags = inspectToken(uri).flags
     await using token = await openToken({ uri, pin, cache: memoryCache(), warn: () => warnings++ })
     if (script.requests) verdicts = await token.selfTest(script.requests)
-    if (script.probeCustody) facts = (await token.probeCustody()).facts
+    if (script.probeCustody) {
+      const probed = await token.probeCustody({ keySpecs: ["SYMMETRIC_DEFAULT"] })
+      facts = probed.facts
+      sealing = probed.sealing.SYMMETRIC_DEFAULT ?? null
+      custodyKey = await token.generateCustodyKey(newCustodyKey()).then(() => "ok", codeOf)
+    }
     for (const keySpec of script.generate ?? []) {
       generated[keySpec] = await token.generateSourceKey(newKey({ keySpec })).then(() => "ok", codeOf)
     }

@@ -193,7 +193,7 @@ function refusal(request: WrapRequest, reason: string, conclusive: boolean): Ver
 }
 
 /** A failing call in words; throws on where the token is gone. */
-function failure(error: unknown): string {
+export function failure(error: unknown): string {
   const { causes, message } = refusalOf(error)
   return causes[0]?.message === "C_WrapKey" ? message : failureText(error)
 }
