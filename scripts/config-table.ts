@@ -3,9 +3,9 @@ import { jsonSchema } from "#src/config/schema.js"
 interface Node {
   readonly type?: string
   readonly description?: string
-  readonly default?: unknown
+  readonly default?: string | number | boolean | object
   readonly enum?: readonly unknown[]
-  readonly const?: unknown
+  readonly const?: string | number | boolean
   readonly properties?: Readonly<Record<string, Node>>
   readonly required?: readonly string[]
   readonly additionalProperties?: Node | boolean
@@ -14,7 +14,7 @@ interface Node {
 
 /** Every key of the configuration file with what it takes, its default, and what it is. */
 export function configRows(profiles: readonly string[]): readonly (readonly string[])[] {
-  return rows("", jsonSchema(profiles) as Node)
+  return rows("", jsonSchema(profiles))
 }
 
 function rows(path: string, { properties = {}, required = [] }: Node): readonly (readonly string[])[] {
@@ -36,6 +36,7 @@ function takes({ type, enum: names, const: only, items }: Node): string {
 
 function defaultOf(node: Node, required: boolean): string {
   const isPlain = node.default !== undefined && typeof node.default !== "object"
-  if (isPlain || Array.isArray(node.default)) return `\`${String(node.default)}\``
+  if (isPlain || Array.isArray(node.default))
+    return `\`${isPlain ? String(node.default) : (node.default as readonly string[]).join(", ")}\``
   return required && node.default === undefined ? "needed" : ""
 }

@@ -65,7 +65,7 @@ keys:
     expect(all.map(({ kms: { region } }) => region)).to.deep.equal(["eu-west-3", "eu-west-1", "eu-west-3"])
     expect(all[0]?.kms).to.equal(all[2]?.kms)
     expect(all[0]?.token).to.equal(all[1]?.token)
-    const identities = await Promise.all(all.map(({ kms: { callerIdentity } }) => callerIdentity()))
+    const identities = await Promise.all(all.map((deps) => deps.kms.callerIdentity()))
     expect(identities.map(({ arn }) => arn.includes("assumed-role/byok"))).to.deep.equal([false, true, false])
     const elsewhere = await all[1]?.kmsIn("eu-west-3")
     expect(elsewhere?.region).to.equal("eu-west-3")
