@@ -1,4 +1,5 @@
 import type { Rebuilding } from "../app/rebuild.js"
+import { KeyferryError } from "../core/error.js"
 import type { ExitName } from "../core/exit-code.js"
 import type { CommonFlags, KmsFlags, TokenFlags } from "../settings.js"
 import type { Output, Surroundings } from "./command.js"
@@ -18,7 +19,9 @@ export const REBUILD = {
 export async function rebuildState(
   args: TokenFlags & KmsFlags & CommonFlags & { readonly overwrite: boolean },
   surroundings: Surroundings,
+  names: readonly string[],
 ): Promise<Output> {
+  if (names.length > 0) throw new KeyferryError("ERR_USAGE", "--rebuild takes no names: it finds them")
   const { openWork } = await import("../wiring.js")
   const { rebuild } = await import("../app/rebuild.js")
   await using work = await openWork(args, surroundings, { token: "if given" })

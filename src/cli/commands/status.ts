@@ -1,9 +1,11 @@
 import type { KeyStatus, Status } from "../../app/status.js"
+import { KeyferryError } from "../../core/error.js"
 import { namesOf } from "../arguments.js"
 import { defineCommand } from "../command.js"
 import { actionsOf } from "../fleet-options.js"
 import { nameOf, nextOf, notesOf, summaryText, tokensText, whatOf } from "../fleet-text.js"
 import { KMS, TOKEN } from "../options.js"
+import { REBUILD, rebuildState } from "../rebuild.js"
 import { progressLine } from "../progress-line.js"
 import { table } from "../table.js"
 
@@ -13,12 +15,15 @@ export const status = defineCommand({
     "every key: its state in KMS, its generations, days to expiry, what comes next, drift, and what a loss would cost",
   examples: [
     ["$0 status", "as a table; works without a token, whose side is then not known"],
+    ["$0 status --rebuild --region eu-west-3", "the state directory is lost: what it knew, from KMS, token and vault"],
     ["$0 status payments --json", "everything that is known of one key"],
   ],
   names: { describe: "keys to look at; all where none is named" },
-  options: { ...TOKEN, ...KMS },
+  options: { ...REBUILD, ...TOKEN, ...KMS },
   async run(args, surroundings) {
     const names = namesOf(args)
+    if (args.rebuild) return await rebuildState(args, surroundings, names)
+    if (args.overwrite) throw new KeyferryError("ERR_USAGE", "--overwrite goes with --rebuild")
     const { openFleet } = await import("../../fleet-wiring.js")
     const { rowsOf } = await import("../../app/rows.js")
     const { status: look } = await import("../../app/status.js")
