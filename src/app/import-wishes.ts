@@ -32,13 +32,18 @@ export function wished(
   }
 }
 
+interface Way extends Choice {
+  /** What the token does not enforce of the custody, and policy takes; null where it enforces all of it. */
+  readonly unenforced: string | null
+}
+
 /** The best way by which the token can carry such a key, proven; refuses what policy or token refuse. */
 export async function chooseWay(
   deps: Pick<Deps, "token" | "policy" | "progress">,
   { keySpec, custody }: Pick<InventoryEntry, "keySpec" | "custody">,
   { wrappingAlgorithm, wrappingKeySpec }: ImportWishes,
-): Promise<Choice> {
+): Promise<Way> {
   const candidates = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
-  await refuseCustody(deps, { keySpec, custody })
-  return await chooseTested(deps.token, candidates)
+  const unenforced = await refuseCustody(deps, { keySpec, custody })
+  return { ...(await chooseTested(deps.token, candidates)), unenforced }
 }

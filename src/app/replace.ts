@@ -9,6 +9,7 @@ import type { KeyDescription, Kms } from "../core/ports.js"
 import { labelOf, newSourceKeyId } from "../core/source-key.js"
 import { moveAlias, refuseTakenAlias } from "./alias.js"
 import { createKeyOnce } from "./create-key.js"
+import { refuseCustodyByPolicy } from "./custody-policy.js"
 import type { Deps } from "./deps.js"
 import { ensureSource } from "./ensure-source.js"
 import { entryEvent } from "./import-events.js"
@@ -64,10 +65,12 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
   await refuseForeignAlias(deps, old)
   const terms = wished(old, wishes)
   validToFrom(terms.expiresIn, deps.clock.now())
+  if (old.replacement === null) refuseCustodyByPolicy(old.custody, deps.policy)
   const choice = await chooseWay(deps, old, terms)
 
   const nested: Deps = { ...deps, inventory: replacementInventory(deps.inventory, old) }
-  const begun = old.replacement ?? beginReplacement(deps, old, terms)
+  const { unenforced } = choice
+  const begun = old.replacement ?? { ...beginReplacement(deps, old, terms), unenforced }
   if (old.replacement !== null)
     deps.progress.step(`a KMS key in the place of ${old.keyArn} was begun before; finishing it`)
   const made =

@@ -6,6 +6,7 @@ import { type KeyResult, keyResult } from "../core/key-result.js"
 import { MOST_ROTATIONS, pendingRotation, rotationsDone, rotationsWarning } from "../core/rotation.js"
 import { labelOf, newSourceKeyId } from "../core/source-key.js"
 import type { Deps } from "./deps.js"
+import { refuseCustodyByPolicy } from "./custody-policy.js"
 import { AS_BEFORE, chooseWay, type ImportAgainWishes, wished } from "./import-wishes.js"
 import { refuseOtherToken } from "./provision-request.js"
 import { completeRotation } from "./complete-rotation.js"
@@ -76,6 +77,7 @@ async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: R
   if (warning !== null) deps.progress.warn(warning)
   const terms = wished(entry, wishes)
   validToFrom(terms.expiresIn, deps.clock.now())
+  refuseCustodyByPolicy(entry.custody, deps.policy)
   const choice = await chooseWay(deps, entry, terms)
   const generation = entry.source.generation + 1
   const shared = await siblingSource(deps, entry, generation)
@@ -85,6 +87,7 @@ async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: R
     ...entry,
     terms,
     rotating: true,
+    unenforced: choice.unenforced,
     earlier: generationsOf(entry),
     source: shared ?? fresh,
   }

@@ -48,7 +48,7 @@ describe("multi-Region keys", () => {
   }
 
   for (const [kind, more, proof] of [
-    ["symmetric", {}, "key-material-id"],
+    ["symmetric", { custody: "sealed" }, "key-material-id"],
     ["HMAC", HMAC, "mac"],
     ["EC", EC, "public-key"],
   ] as const) {

@@ -82,6 +82,21 @@ describe("replace", () => {
     expect((await entryOf("kept")).former[0]?.earlier).to.have.length(1)
   })
 
+  it("replaces and rotates a sealed key under labels that are shared, and nothing stays in the token", async () => {
+    const old = await make("sealed-place", { custody: "sealed", alias: "alias/sealed-place" })
+    await world.kms.fault({ kind: "access-denied", operation: "ImportKeyMaterial" })
+    await expectCode("ERR_KMS_ACCESS_DENIED", () => replace("sealed-place"))
+    const result = await replace("sealed-place")
+    await expectReplaced(old, result)
+    const turned = await rotateKey((await world.run()).deps, await entryOf("sealed-place"), AS_BEFORE)
+    expect(turned).to.include({ generation: 1, custody: "sealed", keyArn: result.keyArn })
+    const { deps, inToken } = await world.run()
+    expect((await deps.vault.list({ owner: "keyferry", name: "sealed-place" })).sealed).to.have.length(3)
+    for (const { id } of [old.sourceKey, result.sourceKey, turned.sourceKey]) {
+      expect((await inToken.search({ id })).keys).to.deep.equal([])
+    }
+  })
+
   it("gives the new key the old one's description, tags and policy", async () => {
     const old = await make("dressed", { ...HMAC, description: "for payments", tags: { team: "pay" } })
     const Policy = JSON.stringify({ Version: "2012-10-17", Id: "mine", Statement: [] })

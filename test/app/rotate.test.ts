@@ -1,8 +1,13 @@
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { expect } from "chai"
 import { provision } from "#src/app/provision.js"
+import { replaceKey } from "#src/app/replace.js"
 import { rotateKey, type RotateWishes } from "#src/app/rotate.js"
+import type { CustodyEvent } from "#src/core/custody-event.js"
 import type { InventoryEntry } from "#src/core/inventory.js"
 import type { KeyResult } from "#src/core/key-result.js"
+import { CUSTODY_LOG } from "#src/store/custody-log.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { importMaterial, makeMaterial } from "../local-kms/fixture.js"
 import { EC, openWorld, requestFor, type World, worldEnvironment } from "./world.js"
@@ -203,6 +208,38 @@ describe("rotate", () => {
     expect((await entryOf("worn")).source.generation).to.equal(25)
     await world.kms.rotationSeconds(150)
     expect(await decrypt(await encrypt(first.keyArn))).to.equal("kept")
+  })
+
+  it("seals the new source key as the old one was, in the vault before KMS gets it, and says so in the custody log", async () => {
+    const first = await make("sealed-turn", { custody: "sealed" })
+    const stop = ["ImportKeyMaterial", "RotateKeyOnDemand"] as const
+    for (const operation of stop) {
+      await world.kms.fault({ kind: "access-denied", operation })
+      await expectCode("ERR_KMS_ACCESS_DENIED", () => rotate("sealed-turn"))
+    }
+    const result = await rotate("sealed-turn")
+    expect(result).to.include({ generation: 1, custody: "sealed", keyArn: first.keyArn })
+    const { deps, inToken, stateDir } = await world.run()
+    const { sealed } = await deps.vault.list({ owner: "keyferry", name: "sealed-turn" })
+    expect(sealed.map(({ generation }) => generation).sort()).to.deep.equal([0, 1])
+    expect((await inToken.search({ id: result.sourceKey.id })).keys).to.deep.equal([])
+    const lines = readFileSync(join(stateDir, CUSTODY_LOG), "utf8").trimEnd().split("\n")
+    const events = lines.map((line) => JSON.parse(line) as CustodyEvent)
+    const names = events.filter(({ source }) => source?.generation === 1).map(({ event }) => event)
+    expect(names.filter((event) => event === "source.sealed")).to.have.length(1)
+    expect(names.indexOf("source.sealed")).to.be.lessThan(names.indexOf("import.intended"))
+    expect(names.slice(-3)).to.deep.equal(["rotation.requested", "rotation.requested", "rotation.done"])
+  })
+
+  it("is refused where policy no longer allows the custody, before anything is made", async () => {
+    await make("ruled-out")
+    const { deps } = await world.run()
+    const policy = { ...deps.policy, allowCustody: ["sealed"] as const }
+    const entry = await entryOf("ruled-out")
+    await expectCode("ERR_POLICY_REFUSED", () => rotateKey({ ...deps, policy }, entry, SAME))
+    const wishes = { ...SAME, description: null }
+    await expectCode("ERR_POLICY_REFUSED", () => replaceKey({ ...deps, policy }, entry, wishes))
+    expect(await entryOf("ruled-out")).to.deep.equal(entry)
   })
 
   it("gives two targets of one name the same new source key", async () => {
