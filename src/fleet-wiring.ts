@@ -82,6 +82,7 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
     ...common,
     owner: settings.owner,
     bindings: all.filter(({ target }) => wanted({ target, region: targets(target).region }, flags)),
+    entries,
     unmanaged: entries.filter((entry) => !bound.has(placeOf(entry))),
     width: WIDTH,
     // what is wrong with a target's name is to reject, like what is wrong with the target

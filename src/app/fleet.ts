@@ -15,6 +15,8 @@ export interface Fleet extends AsyncDisposable {
    * Flags that name a target or Region leave out the others.
    */
   readonly bindings: readonly Binding[]
+  /** The whole inventory, as it was when the fleet was opened: many files, read once. */
+  readonly entries: readonly InventoryEntry[]
   /** Entries of the inventory that no binding names: watched, not changed. */
   readonly unmanaged: readonly InventoryEntry[]
   readonly inventory: Inventory

@@ -19,15 +19,15 @@ export interface Chosen {
 
 /**
  * A row for each KMS key: of every binding, in the manifest's order, each followed by the keys that it replaced, then of
- * what no binding names. The inventory is read once.
+ * what no binding names.
  *
  * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing
  */
-export async function rowsOf(
-  fleet: Pick<Fleet, "bindings" | "unmanaged" | "inventory">,
+export function rowsOf(
+  fleet: Pick<Fleet, "bindings" | "unmanaged" | "entries">,
   { names }: Chosen = { names: [] },
-): Promise<readonly Row[]> {
-  const entries = new Map((await fleet.inventory.list()).map((entry) => [idOf(entry), entry]))
+): readonly Row[] {
+  const entries = new Map(fleet.entries.map((entry) => [idOf(entry), entry]))
   const bindings = [...fleet.bindings, ...fleet.unmanaged.map((entry) => bindingOf(entry, false))]
   const wanted = new Set(names)
   const unknown = names.find((name) => !bindings.some((binding) => binding.name === name))

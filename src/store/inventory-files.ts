@@ -10,6 +10,8 @@ import { jsonText, readJson } from "./json-file.js"
 import { makeFolder } from "./state-dir.js"
 
 const EXTENSION = ".json"
+/** Files that are read at the same time where all are. */
+const READ_AT_ONCE = 64
 
 /**
  * The inventory as files `inventory/<target>/<name>.json` of the state directory, mode 0600. Writers hold the state
@@ -33,9 +35,11 @@ export function inventoryFiles(stateDir: string): Inventory {
     async list(name) {
       const entries: InventoryEntry[] = []
       for (const target of await namesIn(root)) {
-        for (const found of name === undefined ? await keysIn(folderOf(root, target)) : [name]) {
-          const entry = await readEntry(root, { name: found, target })
-          if (entry !== undefined) entries.push(entry)
+        const names = name === undefined ? await keysIn(folderOf(root, target)) : [name]
+        for (let at = 0; at < names.length; at += READ_AT_ONCE) {
+          const batch = names.slice(at, at + READ_AT_ONCE)
+          const read = await Promise.all(batch.map((found) => readEntry(root, { name: found, target })))
+          entries.push(...read.filter((entry) => entry !== undefined))
         }
       }
       return entries

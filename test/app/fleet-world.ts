@@ -21,6 +21,7 @@ export async function fleetOf(
     ...deps,
     owner: "keyferry",
     bindings: bound,
+    entries,
     unmanaged: entries.filter(({ name, target }) => !names.has(`${target} ${name}`)),
     width: 8,
     depsOf: () => Promise.resolve(deps),
@@ -45,7 +46,7 @@ export const APPLY: ReconcileOptions = {
 
 /** One run over all keys of the fleet, or those named; results by name. */
 export async function runOver(fleet: Fleet, options: ReconcileOptions, names: readonly string[] = []) {
-  const reported = await reconcile(fleet, await rowsOf(fleet, { names }), options)
+  const reported = await reconcile(fleet, rowsOf(fleet, { names }), options)
   const rows: Readonly<Record<string, RowResult>> = Object.fromEntries(reported.map(({ row }) => [row.name, row]))
   return { rows, exit: exitOf(reported), all: reported.map(({ row }) => row) }
 }

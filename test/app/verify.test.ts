@@ -38,8 +38,9 @@ describe("verify", function () {
     { full = false, token = true }: { readonly full?: boolean; readonly token?: boolean } = {},
   ): Promise<Verification> => {
     const { deps } = await world.run({ endpoint: proxy.endpoint })
+    const entries = await deps.inventory.list()
     const fleet: Fleet = {
-      ...{ ...deps, owner: "keyferry", bindings: [], unmanaged: await deps.inventory.list(), width: 1 },
+      ...{ ...deps, owner: "keyferry", bindings: [], entries, unmanaged: entries, width: 1 },
       ...{ depsOf: () => Promise.resolve(deps), kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1") },
       tokenOf: () => Promise.resolve(token ? deps.token : null),
       [Symbol.asyncDispose]: () => Promise.resolve(),

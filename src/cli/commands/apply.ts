@@ -27,7 +27,7 @@ export async function applyFleet(args: Args<typeof OPTIONS>, surroundings: Surro
   const { rowsOf } = await import("../../app/rows.js")
   const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
   await using fleet = await openFleet(args, surroundings, { lock: true, token: "if given" })
-  const rows = await rowsOf(fleet, { names })
+  const rows = rowsOf(fleet, { names })
   using line = progressLine("applying")
   const reported = await reconcile(fleet, rows, {
     ...{ actions, look: { tags: true, materials: "needed" }, untilDone: true },

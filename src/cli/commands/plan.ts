@@ -28,7 +28,7 @@ export const plan = defineCommand({
     await using fleet = await openFleet(args, surroundings, { lock: false, token: "if given" })
     using line = progressLine("looking at")
     const { includeDisabled } = args
-    const sight = await lookAt(fleet, await rowsOf(fleet, { names }), {
+    const sight = await lookAt(fleet, rowsOf(fleet, { names }), {
       ...{ actions, includeDisabled, look: { tags: true, materials: "needed" }, onRow: line.onRow },
     })
     const report = reportOf(sight.rows)

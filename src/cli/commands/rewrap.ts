@@ -40,7 +40,7 @@ export const rewrap = defineCommand({
     const { rowsOf } = await import("../../app/rows.js")
     const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
     await using fleet = await openFleet(args, surroundings, { lock: true, token: "if given" })
-    const rows = await rowsOf(fleet, { names })
+    const rows = rowsOf(fleet, { names })
     using line = progressLine("rewrapping")
     const reported = await reconcile(fleet, rows, {
       actions: new Set(["rewrap"]),

@@ -29,7 +29,7 @@ export const status = defineCommand({
     const { status: look } = await import("../../app/status.js")
     await using fleet = await openFleet(args, surroundings, { lock: false, token: "if given" })
     using line = progressLine("looking at")
-    const rows = await rowsOf(fleet, { names })
+    const rows = rowsOf(fleet, { names })
     const found = await look(fleet, rows, { actions: actionsOf(undefined), onRow: line.onRow })
     return { result: found.status, text: statusText(found.status), exit: found.exit }
   },

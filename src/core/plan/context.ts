@@ -1,15 +1,17 @@
 import { CUSTODIES } from "../custody.js"
 import { parseDuration, rfc3339 } from "../expiry.js"
 import { generationsOf } from "../inventory.js"
-import { isSymmetric, type Material, materialsOf } from "./material.js"
+import { isSymmetric, type Material } from "./material.js"
 import type { Facts, ReasonCode } from "./reason.js"
-import type { KeyView, PlannedImport, PlanOptions, SeenKey, Snapshot, SourceView } from "./snapshot.js"
+import type { Drift, KeyView, PlannedImport, PlanOptions, SeenKey, Snapshot, SourceView } from "./snapshot.js"
 
 /** What the checks look at: the snapshot, and what follows from it for all of them. */
 export interface Context {
   readonly snapshot: Snapshot
   readonly options: PlanOptions
   readonly materials: readonly Material[]
+  /** What of the KMS key is not as wanted. */
+  readonly drift: readonly Drift[]
 }
 
 /** What a check found. */
@@ -21,10 +23,6 @@ export interface Verdict {
 
 /** One reason to decide; undefined where it does not apply. Those before it in the chain did not apply. */
 export type Check = (context: Context) => Verdict | undefined
-
-export function contextOf(snapshot: Snapshot, options: PlanOptions): Context {
-  return { snapshot, options, materials: materialsOf(snapshot) }
-}
 
 /** The KMS key in the target's own Region; the checks that use it stand behind those that find it missing. */
 export function seenKey({ snapshot: { key } }: Context): SeenKey | undefined {

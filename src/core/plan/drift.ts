@@ -65,7 +65,7 @@ function isForeignHolder({ snapshot: { entry, aliasHolder } }: Context): boolean
 
 /** What `correct` sets right; not an alias that names somebody else's key, and not an expiry. */
 export function correctable(context: Context): readonly Drift[] {
-  return driftOf(context).filter(({ field }) => field !== "expiry" && !(field === "alias" && isForeignHolder(context)))
+  return context.drift.filter(({ field }) => field !== "expiry" && !(field === "alias" && isForeignHolder(context)))
 }
 
 export const drifted: Check = (context) => {
@@ -77,7 +77,7 @@ export const drifted: Check = (context) => {
 
 export const aliasTaken: Check = (context) => {
   const { binding, aliasHolder } = context.snapshot
-  const taken = driftOf(context).some(({ field }) => field === "alias") && isForeignHolder(context)
+  const taken = context.drift.some(({ field }) => field === "alias") && isForeignHolder(context)
   return taken ? { reason: "ALIAS_TAKEN", facts: { alias: binding.alias ?? "", holder: aliasHolder ?? "" } } : undefined
 }
 

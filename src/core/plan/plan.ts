@@ -5,7 +5,6 @@ import {
   type Check,
   type Context,
   canReimport,
-  contextOf,
   day,
   earliest,
   hasFixedEnd,
@@ -13,6 +12,7 @@ import {
 } from "./context.js"
 import { costsOf } from "./costs.js"
 import { aliasTaken, correctable, drifted, driftOf } from "./drift.js"
+import { materialsOf } from "./material.js"
 import { filled, REASONS } from "./reason.js"
 import type { Decision, PlanOptions, Snapshot } from "./snapshot.js"
 import { warningsOf } from "./warnings.js"
@@ -49,11 +49,11 @@ const CHAIN: readonly Check[] = [
  * here and nowhere else.
  */
 export function plan(snapshot: Snapshot, options: PlanOptions = {}): Decision {
-  const context = contextOf(snapshot, options)
+  const seen: Context = { snapshot, options, materials: materialsOf(snapshot), drift: [] }
+  const context = { ...seen, drift: driftOf(seen) }
   const verdict = decide(context)
   const { action, sentence, hint } = REASONS[verdict.reason]
   const planned = verdict.imports ?? []
-  const drift = driftOf(context)
   const { binding, now } = snapshot
   return {
     action,
@@ -66,7 +66,7 @@ export function plan(snapshot: Snapshot, options: PlanOptions = {}): Decision {
       ...one,
       message: one.message.replaceAll("NAME", binding.name),
     })),
-    drift,
+    drift: context.drift,
     forecast: forecastOf(context),
     costs: costsOf({ action, binding, options, imports: planned, drift: correctable(context) }),
   }
