@@ -1,7 +1,7 @@
 import { KeyferryError } from "../core/error.js"
 import { parseKeyArn } from "../core/key-arn.js"
 import type { Custody } from "../core/custody.js"
-import { generationsOf, type InventoryEntry } from "../core/inventory.js"
+import { generationsOf, type InventoryEntry, withNested } from "../core/inventory.js"
 import type { KeyDescription, Kms } from "../core/ports.js"
 import type { Deps } from "./deps.js"
 import { namedObject } from "./named-source.js"
@@ -78,11 +78,6 @@ export async function destroyKey(
 
 const COPIES =
   "the vault file is gone, but copies of it may exist, as in a backup, and whoever has one and this token has the key: --crypto-erase ends that"
-
-/** An entry with the ones inside it: the KMS key that is to replace its own, and those that were replaced. */
-function withNested(entry: InventoryEntry): readonly InventoryEntry[] {
-  return [entry, ...(entry.replacement === null ? [] : [entry.replacement]), ...entry.former]
-}
 
 /** @throws ERR_KEY_IN_USE where the entry's KMS key has material, or may have */
 async function lookRecorded(entry: InventoryEntry, openRegion: DestroyDoors["openRegion"]): Promise<"gone" | "empty"> {

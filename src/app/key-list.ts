@@ -1,4 +1,4 @@
-import type { ImportRecord, InventoryEntry } from "../core/inventory.js"
+import { generationsOf, type ImportRecord, type InventoryEntry, withNested } from "../core/inventory.js"
 import type { StrayObject } from "../core/ports.js"
 import { identityOf, type SourceKey } from "../core/source-key.js"
 import { sameToken, type TokenInfo } from "../core/token-info.js"
@@ -51,13 +51,23 @@ export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">
       .map((source) => ({
         ...source,
         ...(identityOf(source.label) ?? { owner: "", name: source.label, generation: 0 }),
-        kms: entries.filter((entry) => entry.source.id === source.id).map((entry) => kmsSide(entry, now)),
+        kms: entries.flatMap(withNested).flatMap((entry) => sideOf(entry, source.id, now)),
       }))
       .sort((a, b) => compare(a.name, b.name) || a.generation - b.generation),
     leftovers: missing.filter((entry) => isHere(entry) && !endedByDesign(entry)).map((entry) => leftover(entry, now)),
     elsewhere: missing.filter((entry) => !isHere(entry)).map((entry) => leftover(entry, now)),
     strays,
   }
+}
+
+/** What a KMS key has of this source key: its newest generation, or an older one. */
+function sideOf(entry: InventoryEntry, id: string, now: Date): readonly KmsSide[] {
+  const generation = generationsOf(entry).find((one) => one.id === id)?.generation
+  if (generation === undefined) return []
+  if (generation === entry.source.generation) return [kmsSide(entry, now)]
+  const imports = entry.imports.filter((record) => record.generation === generation && record.region === entry.region)
+  const importing = entry.importing?.generation === generation ? entry.importing : null
+  return [kmsSide({ ...entry, imports, importing }, now)]
 }
 
 /** By code units, the same under every locale. */

@@ -153,6 +153,11 @@ export function generationsOf({ earlier, source }: InventoryEntry): readonly Sou
   return [...earlier, source]
 }
 
+/** An entry with the ones inside it: the KMS key that is to replace its own, and those that were replaced. */
+export function withNested(entry: InventoryEntry): readonly InventoryEntry[] {
+  return [entry, ...(entry.replacement === null ? [] : [entry.replacement]), ...entry.former]
+}
+
 /** The newest import of a generation in a Region; undefined if there was none. */
 export function importOf(entry: InventoryEntry, generation: number, region: string): ImportRecord | undefined {
   return entry.imports.findLast((record) => record.generation === generation && record.region === region)

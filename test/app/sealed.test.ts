@@ -1,10 +1,16 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
+import { AS_BEFORE } from "#src/app/import-wishes.js"
+import { listKeys } from "#src/app/key-list.js"
+import { namedSource } from "#src/app/named-source.js"
 import { provision } from "#src/app/provision.js"
 import { verifyChain } from "#src/core/custody-chain.js"
 import type { CustodyEvent } from "#src/core/custody-event.js"
 import type { Deps } from "#src/app/deps.js"
+import { replaceKey } from "#src/app/replace.js"
+import { rotateKey } from "#src/app/rotate.js"
+import type { InventoryEntry } from "#src/core/inventory.js"
 import { CUSTODY_LOG } from "#src/store/custody-log.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { filesUnder } from "../cli/stage.js"
@@ -127,6 +133,29 @@ describe("sealed custody", () => {
     expect(error.message).to.match(/ECC_NIST_P256/)
     expect(await world.requests("CreateKey")).to.equal(0)
     expect(vaultOf(run)).to.deep.equal([])
+  })
+
+  it("is kept by rotate and replace: a vault file for each generation of each KMS key", async () => {
+    await provision((await world.run()).deps, ask("long-lived"))
+    const entryNow = async (): Promise<InventoryEntry> =>
+      (await (await world.run()).deps.inventory.get("long-lived", "us-east-1")) ?? expect.fail("no entry")
+    const rotated = await rotateKey((await world.run()).deps, await entryNow(), AS_BEFORE)
+    expect(rotated).to.include({ generation: 1, custody: "sealed" })
+    const replaced = await replaceKey((await world.run()).deps, await entryNow(), { ...AS_BEFORE, description: null })
+    const run = await world.run()
+    expect(vaultOf(run).map((file) => file.slice(0, -38))).to.deep.equal([
+      ...["keyferry/long-lived/0", "keyferry/long-lived/0", "keyferry/long-lived/1"],
+    ])
+    expect((await run.inToken.search()).keys).to.deep.equal([])
+    // two keys carry the label of generation 0 by now; the inventory tells which is in use
+    const named = { owner: "keyferry", name: "long-lived", generation: 0 }
+    expect((await namedSource(run.deps, named)).id).to.equal(replaced.sourceKey.id)
+    const { keys } = await listKeys(run.deps)
+    expect(keys.map(({ generation, kms }) => [generation, kms.length])).to.deep.equal([
+      [0, 1],
+      [0, 1],
+      [1, 1],
+    ])
   })
 
   it("refuses to import what its vault file no longer holds, and never replaces it silently", async () => {

@@ -1,22 +1,28 @@
 import { KeyferryError } from "../../core/error.js"
-import { checkedName } from "../arguments.js"
+import { checkedGeneration, checkedName } from "../arguments.js"
 import { defineCommand } from "../command.js"
-import { NAME, TOKEN } from "../options.js"
+import { NAME, SOURCE_KEY, TOKEN } from "../options.js"
 import { sourceKeyText } from "../source-key-text.js"
 
 export const keyShow = defineCommand({
   name: "key show",
   describe: "one source key: its attributes as the token reads them back, and its imports",
   examples: [["$0 key show --name payments", "attributes and imports"]],
-  options: { name: { ...NAME, demandOption: true }, ...TOKEN },
+  options: { name: { ...NAME, demandOption: true }, ...SOURCE_KEY, ...TOKEN },
   async run(args, surroundings) {
     const { openTokenAndState } = await import("../../wiring.js")
     const { listKeys } = await import("../../app/key-list.js")
     const name = checkedName("name", args.name)
     await using work = await openTokenAndState(args, surroundings, { readOnly: true })
     const { keys } = await listKeys(work)
-    const mine = keys.filter((key) => key.owner === work.owner && key.name === name)
-    const [key] = mine
+    const generation = checkedGeneration(args.generation)
+    const key = keys.findLast(
+      (one) =>
+        one.owner === work.owner &&
+        one.name === name &&
+        (generation === undefined || one.generation === generation) &&
+        (args.id === undefined || one.id === args.id),
+    )
     if (key === undefined)
       throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key named ${name}`, { key: name })
     const sides = key.kms.map(
