@@ -87,6 +87,7 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
     width: WIDTH,
     // what is wrong with a target's name is to reject, like what is wrong with the target
     kmsOf: async (target, region) => await kmsOf(target, region),
+    quotasOf: (target) => targets(target).quotas,
     tokenOf,
     async depsOf({ target, token }): Promise<Deps> {
       // KMS first: what is wrong with a target shows before a PIN is read

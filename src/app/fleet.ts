@@ -1,6 +1,7 @@
 import type { Binding, Policy } from "../core/binding.js"
 import type { InventoryEntry } from "../core/inventory.js"
 import type { Clock, CustodyKeyRecords, CustodyLog, Inventory, Kms, Progress, Token, Vault } from "../core/ports.js"
+import type { Quotas } from "../core/schedule.js"
 import type { Deps } from "./deps.js"
 
 /**
@@ -35,6 +36,8 @@ export interface Fleet extends AsyncDisposable {
    * @throws ERR_CONFIG_INVALID where no target has that name
    */
   kmsOf(target: string, region?: string): Promise<Kms>
+  /** What a target's account may ask for a second, where that is not what AWS grants everybody. */
+  quotasOf(target: string): Quotas | undefined
   /** The token of a manifest's name, or the one that flags name for null; null where none is given. */
   tokenOf(token: string | null): Promise<Token | null>
   /** Rows that are worked on at the same time. */

@@ -75,7 +75,7 @@ function outcomeOf({ action }: Decision, { actions }: LookOptions): "blocked" | 
 }
 
 /** How long the planned work takes at the quotas: targets are worked on at the same time. */
-export function secondsAtQuota(rows: readonly Looked[]): number {
+export function secondsAtQuota(fleet: Pick<Fleet, "quotasOf">, rows: readonly Looked[]): number {
   const counts = new Map<string, Record<string, number>>()
   for (const { row } of rows) {
     if (row.outcome !== "planned") continue
@@ -83,5 +83,5 @@ export function secondsAtQuota(rows: readonly Looked[]): number {
     for (const [operation, count] of Object.entries(row.costs)) sum[operation] = (sum[operation] ?? 0) + count
     counts.set(row.target, sum)
   }
-  return Math.ceil(Math.max(0, ...[...counts.values()].map((sum) => estimate(sum))))
+  return Math.ceil(Math.max(0, ...[...counts].map(([target, sum]) => estimate(sum, fleet.quotasOf(target)))))
 }

@@ -26,6 +26,7 @@ export async function fleetOf(
     width: 8,
     depsOf: () => Promise.resolve(deps),
     kmsOf: (_target, region) => (region === undefined ? Promise.resolve(deps.kms) : deps.kmsIn(region)),
+    quotasOf: () => undefined,
     tokenOf: () => Promise.resolve(deps.token),
     [Symbol.asyncDispose]: () => Promise.resolve(),
     ...more,

@@ -42,6 +42,7 @@ describe("verify", function () {
     const fleet: Fleet = {
       ...{ ...deps, owner: "keyferry", bindings: [], entries, unmanaged: entries, width: 1 },
       ...{ depsOf: () => Promise.resolve(deps), kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1") },
+      quotasOf: () => undefined,
       tokenOf: () => Promise.resolve(token ? deps.token : null),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }

@@ -1,4 +1,5 @@
 import { expect } from "chai"
+import { secondsAtQuota } from "#src/app/look.js"
 import { estimate, DEFAULT_QUOTAS, PACE } from "#src/core/schedule.js"
 import { createPacer, type Pacer, type Timer, type Turn } from "#src/kms/pacing.js"
 import { AWS_QUOTAS } from "#src/local-kms/quotas.js"
@@ -129,6 +130,14 @@ describe("estimate", () => {
     expect(
       estimate({ GetParametersForImport: 98, ImportKeyMaterial: 98 }, { GetParametersForImport: 15 }),
     ).to.be.closeTo(91 / (PACE * 15), 1e-9)
+  })
+
+  it("goes by the quotas of each target, which are worked on at the same time", () => {
+    const planned = (target: string) => ({ row: { outcome: "planned", target, costs: { GetParametersForImport: 98 } } })
+    const rows = ["a", "a", "b"].map(planned) as unknown as Parameters<typeof secondsAtQuota>[1]
+    const quotasOf = (target: string) => (target === "a" ? { GetParametersForImport: 100 } : undefined)
+    expect(secondsAtQuota({ quotasOf }, rows)).to.equal(100)
+    expect(secondsAtQuota({ quotasOf }, rows.slice(0, 2))).to.equal(2)
   })
 
   it("knows every quota that the local KMS enforces", () => {

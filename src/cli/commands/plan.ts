@@ -32,7 +32,7 @@ export const plan = defineCommand({
       ...{ actions, includeDisabled, look: { tags: true, materials: "needed" }, onRow: line.onRow },
     })
     const report = reportOf(sight.rows)
-    const estimatedSeconds = secondsAtQuota(sight.rows)
+    const estimatedSeconds = secondsAtQuota(fleet, sight.rows)
     const work = report.summary.planned > 0
     const time = work ? [`at the quotas of KMS this takes ${durationText(estimatedSeconds)}`] : []
     const worst = worstExit([exitOf(sight.rows), sight.tokenExit])
