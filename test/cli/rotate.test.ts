@@ -71,6 +71,16 @@ describe("rotate on the command line", () => {
     expect([nothing.status, (nothing.json() as { keys: unknown[] }).keys]).to.deep.equal([0, []])
   })
 
+  it("refuses replicas of a key that is not multi-Region, and Regions that are none", async () => {
+    const args = provisionArgs({ name: "regions" })
+    const single = await run(...args, "--replica", "eu-west-3", "--json")
+    expect([single.status, single.error().code]).to.deep.equal([64, "ERR_USAGE"])
+    const none = await run(...args, "--multi-region", "--replica", "nowhere", "--json")
+    expect(none.error().message).to.include("'nowhere' is not the name of an AWS Region")
+    const own = await run(...args, "--multi-region", "--replica", "us-east-1", "--json")
+    expect([own.status, own.error().code]).to.deep.equal([65, "ERR_REPLICA_REFUSED"])
+  })
+
   it("leaves `provision` nothing to do", async () => {
     const again = (await run(...provisionArgs({ name: "payments" }), "--json")).json() as KeyResult
     expect(again).to.include({ outcome: "nothing", generation: 2 })
