@@ -120,6 +120,16 @@ interface Gathered {
   readonly evidence: Evidence
 }
 
+/** The entry's newest source key would be forgotten for an older one. */
+function refuseOlder(known: InventoryEntry | undefined, { bundle, name }: ImportRequest): void {
+  if (known === undefined || bundle === null || known.source.generation <= bundle.generation) return
+  throw new KeyferryError(
+    "ERR_TRANSFER_INVALID",
+    `the bundle is of generation ${bundle.generation}, and ${name} was rotated to generation ${known.source.generation}`,
+    { key: name, hint: `older generations are imported again by keyferry rewrap ${name}` },
+  )
+}
+
 /** The inventory's entry of the key, begun here where `params` ran elsewhere, and what the proof stands on. */
 async function gather(
   deps: ImportWrappedDeps,
@@ -133,6 +143,7 @@ async function gather(
       key: key.keyArn,
     })
   }
+  refuseOlder(known, request)
   const inToken = await sourceInToken(deps, request, known)
   const label = labelOf({ owner: request.owner, name: request.name, generation: known?.source.generation ?? 0 })
   const facts = request.bundle?.sourceKey ?? inToken
