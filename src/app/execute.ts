@@ -6,6 +6,7 @@ import { correctKey } from "./correct.js"
 import type { Deps } from "./deps.js"
 import { provision } from "./provision.js"
 import type { ProvisionRequest } from "./provision-request.js"
+import { ensureReplicas } from "./replicate.js"
 import { rewrapKey } from "./rewrap-key.js"
 import { finishRotation, rotateKey, type RotateWishes } from "./rotate.js"
 
@@ -32,7 +33,12 @@ export const EXECUTORS: Readonly<Record<Action, ((work: Work) => Promise<unknown
   },
   rotate: ({ deps, snapshot }) => rotateKey(deps, known(snapshot), rotateWishes(snapshot)),
   "finish-rotation": ({ deps, snapshot }) => finishRotation(deps, known(snapshot), rotateWishes(snapshot)),
-  replicate: ({ deps, snapshot }) => provision(deps, provisionRequest(snapshot)),
+  replicate: ({ deps, snapshot }) => {
+    const { keyArn, ...entry } = known(snapshot)
+    if (keyArn === null) throw new Error(`no KMS key of ${entry.name}`)
+    const replicas = snapshot.binding.replicas ?? []
+    return ensureReplicas(deps, { ...entry, keyArn }, { ...rotateWishes(snapshot), replicas })
+  },
   correct: ({ deps, snapshot, decision }) => correctKey(deps, known(snapshot), decision.drift),
 }
 

@@ -14,7 +14,7 @@ describe("apply and status", () => {
   worldEnvironment()
   let world: World
   before(async () => {
-    world = await openWorld()
+    world = await openWorld(["us-east-1", "eu-west-3"])
   })
   beforeEach(() => world.reset())
   after(() => world[Symbol.asyncDispose]())
@@ -86,6 +86,23 @@ describe("apply and status", () => {
     expect((await apply(bindings)).rows["a-rotate"]?.outcome).to.equal("nothing")
     const { deps } = await world.run()
     expect((await deps.inventory.get("a-rotate", "us-east-1"))?.source.generation).to.equal(1)
+  })
+
+  it("makes replicas, and imports again in every Region", async () => {
+    const replicas = ["eu-west-3"]
+    await apply([binding("a-home", { replicas: [] })])
+    const bindings = [binding("a-home", { replicas })]
+    const added = await apply(bindings)
+    expect(added.rows["a-home"]).to.include({ outcome: "done" })
+    expect(added.rows["a-home"]?.did[0]).to.equal("replicate")
+    expect((await apply(bindings)).rows["a-home"]).to.include({ outcome: "nothing", reason: "NOT_DUE" })
+    await passDays(world, 62)
+    const { rows } = await apply(bindings)
+    expect(rows["a-home"]?.did).to.deep.equal(["rewrap"])
+    expect((await apply(bindings)).rows["a-home"]?.outcome).to.equal("nothing")
+    const { deps } = await world.run()
+    const entry = await deps.inventory.get("a-home", "us-east-1")
+    expect(entry?.imports.map(({ region }) => region).sort()).to.deep.equal(["eu-west-3", "us-east-1"])
   })
 
   it("leaves alone what is another owner's, and says whose", async () => {

@@ -1,4 +1,5 @@
-import type { Args, OptionTable, Output, Surroundings } from "../command.js"
+import type { openFleet } from "../../fleet-wiring.js"
+import type { OptionTable, Output, Surroundings } from "../command.js"
 import { defineCommand } from "../command.js"
 import { actionsOf, FLEET, keysOf } from "../fleet-options.js"
 import { reportText } from "../fleet-text.js"
@@ -18,20 +19,26 @@ export const apply = defineCommand({
   run: (args, surroundings) => applyFleet(args, surroundings),
 })
 
+type FleetArgs = Parameters<typeof openFleet>[0] & {
+  readonly only?: string | undefined
+  readonly key?: readonly string[] | undefined
+  readonly includeDisabled?: boolean
+}
+
 /** What `apply` does; `provision` without a name does the same for what is missing. */
-export async function applyFleet(args: Args<typeof OPTIONS>, surroundings: Surroundings): Promise<Output> {
+export async function applyFleet(args: FleetArgs, surroundings: Surroundings): Promise<Output> {
   const actions = actionsOf(args.only)
   const names = keysOf(args.key)
-  const { openFleet } = await import("../../fleet-wiring.js")
+  const { openFleet: open } = await import("../../fleet-wiring.js")
   const { reconcile } = await import("../../app/reconcile.js")
   const { rowsOf } = await import("../../app/rows.js")
   const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
-  await using fleet = await openFleet(args, surroundings, { lock: true, token: "if given" })
+  await using fleet = await open(args, surroundings, { lock: true, token: "if given" })
   const rows = rowsOf(fleet, { names })
   using line = progressLine("applying")
   const reported = await reconcile(fleet, rows, {
     ...{ actions, look: { tags: true, materials: "needed" }, untilDone: true },
-    ...{ includeDisabled: args.includeDisabled, onRow: line.onRow },
+    ...{ includeDisabled: args.includeDisabled ?? false, onRow: line.onRow },
   })
   const report = reportOf(reported)
   return { result: report, text: reportText(report, "apply"), exit: exitOf(reported) }

@@ -6,6 +6,7 @@ import {
   checkedTags,
   checkedUsage,
 } from "../arguments.js"
+import { KeyferryError } from "../../core/error.js"
 import { defineCommand } from "../command.js"
 import { keyText } from "../key-text.js"
 import { CUSTODY, EXPIRES_IN, IMPORT_ONCE, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options.js"
@@ -22,10 +23,11 @@ export const provision = defineCommand({
       "$0 provision --name signer --key-spec ECC_NIST_P384 --key-usage SIGN_VERIFY --expires-in never --json",
       "a signing key, the result as JSON",
     ],
+    ["$0 provision --config keyferry.yaml", "every key of the configuration that has none in KMS yet"],
   ],
   options: {
-    name: { ...NAME, demandOption: true },
-    "key-spec": { ...KEY_SPEC, demandOption: true },
+    name: NAME,
+    "key-spec": KEY_SPEC,
     custody: CUSTODY,
     "key-id": {
       type: "string",
@@ -52,9 +54,18 @@ export const provision = defineCommand({
     ...KMS,
   },
   async run(args, surroundings) {
-    const keySpec = args.keySpec
+    const { name, keySpec } = args
+    const configured = args.config !== undefined || (surroundings.env["KEYFERRY_CONFIG"] ?? "") !== ""
+    if (name === undefined && keySpec === undefined && configured) {
+      const { applyFleet } = await import("./apply.js")
+      return await applyFleet({ ...args, only: "provision", key: undefined, includeDisabled: false }, surroundings)
+    }
+    if (name === undefined || keySpec === undefined) {
+      const missing = [name === undefined && "--name", keySpec === undefined && "--key-spec"]
+      throw new KeyferryError("ERR_USAGE", `missing: ${missing.filter((one) => one !== false).join(", ")}`)
+    }
     const request = {
-      name: checkedName("name", args.name),
+      name: checkedName("name", name),
       keySpec,
       keyUsage: checkedUsage(keySpec, args.keyUsage),
       alias: checkedAlias(args.alias),
