@@ -47,7 +47,7 @@ function moduleUri(path: string): TokenUri {
 }
 
 export async function openDoctor(
-  flags: TokenFlags & KmsFlags & CommonFlags,
+  flags: TokenFlags & KmsFlags & CommonFlags & { readonly deep?: boolean | undefined },
   around: Around,
 ): Promise<DoctorDeps & AsyncDisposable> {
   await coreDumpsOff()
@@ -61,12 +61,14 @@ export async function openDoctor(
     doors.push({ name, door })
   }
   const targets = targetsOf(settings, flags)
-  const { inventoryFiles } = await import("./store/inventory-files.js")
+  const { stateFiles } = await import("./state-files.js")
   return {
     config,
     doors,
     targets: targets.map(({ name, setting }) => ({ name, openKms: () => openKmsOf(setting, around) })),
-    inventory: inventoryFiles(stateDir),
+    ...stateFiles(stateDir, clock, null),
+    owner: settings.owner,
+    deep: flags.deep ?? false,
     clock,
     surroundings: () => Promise.resolve([coreDumpLine(), stateLine(stateDir)]),
     [Symbol.asyncDispose]: async () => {

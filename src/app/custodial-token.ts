@@ -18,6 +18,11 @@ export function custodialToken(deps: CustodyDeps): Token {
   return new CustodialToken(deps)
 }
 
+/** The token itself, without what the vault adds to it: for what moves keys between the two. */
+export function bareToken(token: Token): Token {
+  return token instanceof CustodialToken ? token.bare : token
+}
+
 class CustodialToken implements Token {
   readonly #deps: CustodyDeps
   readonly #token: Token
@@ -27,6 +32,10 @@ class CustodialToken implements Token {
   constructor(deps: CustodyDeps) {
     this.#deps = deps
     this.#token = deps.token
+  }
+
+  get bare(): Token {
+    return this.#token
   }
 
   get info(): Token["info"] {

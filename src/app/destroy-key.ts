@@ -3,6 +3,7 @@ import { parseKeyArn } from "../core/key-arn.js"
 import type { Custody } from "../core/custody.js"
 import { generationsOf, type InventoryEntry, withNested } from "../core/inventory.js"
 import type { KeyDescription, Kms } from "../core/ports.js"
+import type { Erasure } from "./crypto-erase.js"
 import type { Deps } from "./deps.js"
 import { namedObject } from "./named-source.js"
 import { taggedKeys } from "./tagged-keys.js"
@@ -16,6 +17,8 @@ export interface DestroyResult {
   readonly custody: Custody | null
   /** In words: what this cannot undo; null where nothing is left. */
   readonly note: string | null
+  /** What became of the custody keys that it was sealed under; null where that was not asked for. */
+  readonly erasure: Erasure | null
 }
 
 /** How KMS is reached. */
@@ -36,13 +39,15 @@ export interface DestroyRequest {
   readonly generation?: number | undefined
   /** The operator knows that no KMS key depends on it, where neither the inventory nor KMS can tell. */
   readonly unrecorded: boolean
+  /** Makes copies of a sealed key's file worthless, before the file itself goes; null where they may stay. */
+  readonly erase: ((sourceKeyId: string) => Promise<Erasure>) | null
 }
 
 /**
  * Destroys a source key for good, unless a KMS key depends on it: then the material could not be imported again, and
  * that KMS key would die when its material expires. Where the inventory names no KMS key, KMS is searched.
  *
- * @throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS, ERR_KEY_IN_USE
+ * @throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS, ERR_KEY_IN_USE, ERR_CUSTODY_REFUSED, and what erasing throws
  */
 export async function destroyKey(
   deps: Pick<Deps, "token" | "inventory" | "vault" | "progress">,
@@ -52,6 +57,16 @@ export async function destroyKey(
   const { owner, name } = request
   const source = await namedObject(deps, request)
   const custody = "custody" in source ? source.custody : null
+  if (request.erase !== null && custody !== "sealed") {
+    throw new KeyferryError(
+      "ERR_CUSTODY_REFUSED",
+      `the source key ${name} is not sealed, so nothing of it is to be erased`,
+      {
+        key: name,
+        hint: "leave --crypto-erase out",
+      },
+    )
+  }
   const entries = (await deps.inventory.list(name))
     .filter((entry) => entry.owner === owner)
     .flatMap(withNested)
@@ -64,6 +79,7 @@ export async function destroyKey(
   const named = entries.flatMap(({ keyArn }) => keyArn ?? [])
   const spoken = entries.some(({ keyArn, source: { attributes } }) => keyArn !== null && attributes !== null)
   if (!spoken) await refuseFound(deps, { ...request, sourceId: source.id, named }, doors.openKms)
+  const erasure = request.erase === null ? null : await request.erase(source.id)
   await deps.token.destroySourceKey(source)
   deps.progress.step(`source key ${source.label} (${source.id}) destroyed`)
   // an entry whose KMS key waits for material stays, so that the KMS key stays named
@@ -71,13 +87,16 @@ export async function destroyKey(
     if ((await deps.inventory.get(entry.name, entry.target))?.keyArn === entry.keyArn)
       await deps.inventory.remove(entry.name, entry.target)
   }
-  const note = custody === "sealed" ? COPIES : null
+  const note = custody === "sealed" ? (erasure === null ? COPIES : ERASED) : null
   if (note !== null) deps.progress.warn(note)
-  return { name, id: source.id, label: source.label, destroyed: true, custody, note }
+  return { name, id: source.id, label: source.label, destroyed: true, custody, note, erasure }
 }
 
 const COPIES =
   "the vault file is gone, but copies of it may exist, as in a backup, and whoever has one and this token has the key: --crypto-erase ends that"
+
+const ERASED =
+  "copies of the vault file cannot be opened any more, but with a backup of the custody key that was destroyed: destroy those backups too"
 
 /** @throws ERR_KEY_IN_USE where the entry's KMS key has material, or may have */
 async function lookRecorded(entry: InventoryEntry, openRegion: DestroyDoors["openRegion"]): Promise<"gone" | "empty"> {

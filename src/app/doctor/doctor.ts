@@ -1,18 +1,18 @@
-import type { Clock, Inventory, Kms, Token } from "../../core/ports.js"
+import type { Kms, Token } from "../../core/ports.js"
+import { bareToken } from "../custodial-token.js"
 import { kmsSide, type Leftover, listKeys } from "../key-list.js"
 import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
 import { examineKms } from "./kms-checks.js"
 import { examineToken, type TokenDoor } from "./token-checks.js"
+import { examineVault, type VaultDoctor } from "./vault-checks.js"
 
-export interface DoctorDeps {
+export interface DoctorDeps extends VaultDoctor {
   /** What is known of the configuration file; empty without one. */
   readonly config: readonly CheckedLine[]
   /** The tokens that are named; names are those of the configuration file. */
   readonly doors: readonly { readonly name: string | null; readonly door: TokenDoor }[]
   /** Opens KMS of each target; throws ERR_KMS_REGION_MISSING where no Region was named. */
   readonly targets: readonly { readonly name: string | null; readonly openKms: () => Promise<Kms> }[]
-  readonly inventory: Inventory
-  readonly clock: Clock
   /** What the process and its folders show: settled at the edge, reported here. */
   readonly surroundings: () => Promise<readonly CheckedLine[]>
 }
@@ -27,6 +27,7 @@ export async function examine(deps: DoctorDeps): Promise<readonly CheckedLine[]>
     lines.push(...examined.lines.map((line) => of(name, line)))
     if (examined.token !== null) tokens.push({ name, token: examined.token })
   }
+  lines.push(...(await examineVaults(deps, tokens)))
   for (const { name, openKms } of deps.targets) {
     lines.push(...(await examineKms(openKms)).map((line) => of(name, line)))
   }
@@ -34,6 +35,23 @@ export async function examine(deps: DoctorDeps): Promise<readonly CheckedLine[]>
   if (tokens.length === 0) lines.push(...(await examineLeftovers(deps, null)))
   for (const { name, token } of tokens) {
     lines.push(...(await examineLeftovers(deps, token)).map((line) => of(name, line)))
+  }
+  return lines
+}
+
+/** The vault as each token sees it; what is wrong with a file whatever the token is said once. */
+async function examineVaults(
+  deps: VaultDoctor,
+  tokens: readonly { readonly name: string | null; readonly token: Token }[],
+): Promise<readonly CheckedLine[]> {
+  if (tokens.length === 0) return await examineVault(deps, null)
+  const lines: CheckedLine[] = []
+  const said = new Set<string>()
+  for (const { name, token } of tokens) {
+    const own = await examineVault(deps, bareToken(token))
+    const fresh = own.filter(({ status, message }) => status !== "fail" || !said.has(message))
+    for (const { message } of own) said.add(message)
+    lines.push(...fresh.map((line) => of(name, line)))
   }
   return lines
 }
@@ -52,7 +70,11 @@ async function examineLeftovers(deps: DoctorDeps, token: Token | null): Promise<
       ]
     }
     const list = await listKeys({ ...deps, token })
-    const [missing, left] = [list.leftovers.filter(isMissed), list.leftovers.filter((one) => !isMissed(one))]
+    // a sealed key is in no token: the vault's own check says what of it is missing
+    const sealed = (await deps.inventory.list()).filter(({ custody }) => custody === "sealed")
+    const looked = new Set(sealed.map(({ source }) => source.id))
+    const missing = list.leftovers.filter((one) => isMissed(one) && !looked.has(one.sourceKeyId))
+    const left = list.leftovers.filter((one) => !isMissed(one))
     const notes = [
       ...list.keys.flatMap((key) => key.kms.flatMap(({ note }) => noteOf(key.name, note))),
       ...left.flatMap(({ name, note }) => noteOf(name, note)),

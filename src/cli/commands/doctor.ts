@@ -4,11 +4,16 @@ import { KMS, TOKEN } from "../options.js"
 
 export const doctor = defineCommand({
   name: "doctor",
-  describe: "check library, token, PIN, login, mechanisms by self-test, custody, AWS identity, KMS, clock and state",
+  describe:
+    "check library, token, PIN, login, mechanisms by self-test, custody, vault, AWS identity, KMS, clock and state",
   examples: [
     ["$0 doctor --region eu-west-3", "token from KEYFERRY_TOKEN; one line each: ok, warn or fail, with the fix"],
   ],
-  options: { ...TOKEN, ...KMS },
+  options: {
+    deep: { type: "boolean", default: false, describe: "open every sealed key, not the custody key's canary alone" },
+    ...TOKEN,
+    ...KMS,
+  },
   async run(args, surroundings) {
     const { openDoctor } = await import("../../doctor-wiring.js")
     const { examine } = await import("../../app/doctor/doctor.js")

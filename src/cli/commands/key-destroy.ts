@@ -1,13 +1,23 @@
-import { KeyferryError } from "../../core/error.js"
 import { checkedGeneration, checkedName } from "../arguments.js"
 import { defineCommand } from "../command.js"
+import { confirm } from "../confirm.js"
 import { KMS, NAME, SOURCE_KEY, TOKEN } from "../options.js"
+
+const DESTROYED = "a source key that is destroyed cannot be brought back"
+
+const ERASED = [
+  "the custody key that it is sealed under is destroyed: what other state directories sealed under it, and every backup of this vault, cannot be opened any more",
+  "a new custody key is made for all other sealed keys: back the token up afterwards",
+]
 
 export const keyDestroy = defineCommand({
   name: "key destroy",
   describe:
     "destroy a source key for good; refused while a KMS key depends on it, by the state directory or by KMS in --region",
-  examples: [["$0 key destroy --name payments --yes", "without asking"]],
+  examples: [
+    ["$0 key destroy --name payments --yes", "without asking"],
+    ["$0 key destroy --name payments --crypto-erase", "and no copy of its vault file can be opened any more"],
+  ],
   options: {
     name: { ...NAME, demandOption: true },
     ...SOURCE_KEY,
@@ -16,22 +26,29 @@ export const keyDestroy = defineCommand({
       default: false,
       describe: "no KMS key depends on it, as you know where neither the state directory nor KMS can tell",
     },
+    "crypto-erase": {
+      type: "boolean",
+      default: false,
+      describe: "reseal all other keys under a new custody key and destroy the old one, so that copies are worthless",
+    },
     yes: { type: "boolean", default: false, describe: "yes, destroy it" },
     ...TOKEN,
     ...KMS,
   },
   async run(args, surroundings) {
     const { openKms, openRegion, openTokenAndState } = await import("../../wiring.js")
+    const { cryptoErase } = await import("../../app/crypto-erase.js")
+    const { bareToken } = await import("../../app/custodial-token.js")
     const { destroyKey } = await import("../../app/destroy-key.js")
     const name = checkedName("name", args.name)
     const generation = checkedGeneration(args.generation)
-    if (!args.yes) {
-      throw new KeyferryError("ERR_CONFIRMATION_MISSING", `destroying the source key ${name} cannot be undone`, {
-        key: name,
-      })
-    }
+    const consequences = args.cryptoErase ? [DESTROYED, ...ERASED] : [DESTROYED]
+    await confirm({ name, consequences, yes: args.yes }, surroundings)
     await using work = await openTokenAndState(args, surroundings)
-    const request = { owner: work.owner, name, generation, id: args.id, unrecorded: args.unrecorded }
+    const { owner } = work
+    const own = { ...work, token: bareToken(work.token) }
+    const erase = args.cryptoErase ? (id: string) => cryptoErase(own, { owner, ids: [id] }) : null
+    const request = { owner, name, generation, id: args.id, unrecorded: args.unrecorded, erase }
     const result = await destroyKey(work, request, {
       openRegion: (region) => openRegion(args, surroundings, region),
       openKms: () => openKms(args, surroundings),

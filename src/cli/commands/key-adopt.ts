@@ -1,0 +1,98 @@
+import type { AdoptedKey } from "../../app/adopt-key.js"
+import { ADOPT_CUSTODIES } from "../../app/adopt-judgement.js"
+import { KeyferryError } from "../../core/error.js"
+import { checkedName } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { confirm } from "../confirm.js"
+import { facts } from "../facts.js"
+import { KMS, NAME, TOKEN, WRAPPING } from "../options.js"
+import { sourceKeyText } from "../source-key-text.js"
+
+export const keyAdopt = defineCommand({
+  name: "key adopt",
+  describe: "take a key that is in the token already under a name, its attributes judged",
+  examples: [
+    ["$0 key adopt --label 'prod AES 2024' --name payments --custody token", "stays where it is, under another label"],
+    [
+      "$0 key adopt --id 0a1b --name payments --key-id alias/payments --yes",
+      "into the vault, for a KMS key that has it",
+    ],
+  ],
+  options: {
+    label: { type: "string", requiresArg: true, describe: "its CKA_LABEL in the token" },
+    id: { type: "string", requiresArg: true, describe: "its CKA_ID in hex" },
+    name: { ...NAME, demandOption: true },
+    custody: {
+      choices: ADOPT_CUSTODIES,
+      default: "sealed",
+      describe: "sealed moves it into the vault and destroys the token object; token and locked leave it where it is",
+    },
+    "key-id": {
+      type: "string",
+      requiresArg: true,
+      describe: "EXTERNAL KMS key that has its material, or is to have it: ID, ARN or alias",
+    },
+    "wrapping-key-spec": WRAPPING["wrapping-key-spec"],
+    yes: { type: "boolean", default: false, describe: "yes, destroy the token object once it is in the vault" },
+    ...TOKEN,
+    ...KMS,
+  },
+  async run(args, surroundings) {
+    const { adoptKey } = await import("../../app/adopt-key.js")
+    const { bareToken } = await import("../../app/custodial-token.js")
+    const { openTokenAndState, openWork } = await import("../../wiring.js")
+    const name = checkedName("name", args.name)
+    const by = {
+      ...(args.id === undefined ? {} : { id: checkedId(args.id) }),
+      ...(args.label === undefined ? {} : { label: args.label }),
+    }
+    if (Object.keys(by).length === 0)
+      throw new KeyferryError("ERR_USAGE", "give --label or --id of the key in the token")
+    if (args.custody === "sealed") {
+      const consequences = [
+        "once it is sealed, and seen to open again, the object is destroyed: what uses it in the token stops working",
+      ]
+      await confirm({ name, consequences, yes: args.yes }, surroundings)
+    }
+    const { custody, wrappingKeySpec } = args
+    const request = { name, by, custody, wrappingKeySpec }
+    if (args.keyId === undefined) {
+      await using work = await openTokenAndState(args, surroundings)
+      return output(
+        await adoptKey(
+          { ...work, token: bareToken(work.token), kms: null },
+          { ...request, owner: work.owner, kmsKey: null },
+        ),
+      )
+    }
+    await using work = await openWork(args, surroundings)
+    const kmsKey = { keyId: args.keyId, target: work.target }
+    return output(await adoptKey({ ...work, token: bareToken(work.token) }, { ...request, owner: work.owner, kmsKey }))
+  },
+})
+
+function output(result: AdoptedKey) {
+  const { was, kms, judgement } = result
+  const more = facts([
+    [
+      "origin",
+      was === null
+        ? "adopted by an earlier run"
+        : `adopted: it was ${was.label || "without a label"} (${was.id || "without an ID"})`,
+    ],
+    [
+      "KMS key",
+      kms === null
+        ? null
+        : `${kms.keyArn} (${kms.keyState}), ${kms.proof === null ? "no proof yet" : `${kms.proof.kind} ${kms.proof.result}`}`,
+    ],
+    ["next", kms?.next ?? null],
+  ])
+  return { result, text: [sourceKeyText(result), more, ...judgement].join("\n") }
+}
+
+function checkedId(text: string): string {
+  const id = text.toLowerCase()
+  if (/^([0-9a-f]{2})+$/.test(id)) return id
+  throw new KeyferryError("ERR_USAGE", `--id '${text}' is not hex`)
+}

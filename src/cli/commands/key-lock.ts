@@ -1,0 +1,28 @@
+import { checkedName } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { NAME, TOKEN } from "../options.js"
+import { sourceKeyText } from "../source-key-text.js"
+
+export const keyLock = defineCommand({
+  name: "key lock",
+  describe: "set CKA_EXTRACTABLE of a source key to false for good: the end of the three-step flow for custody locked",
+  examples: [["$0 key lock --name payments", "once its import is proven, and never expires"]],
+  options: {
+    name: { ...NAME, demandOption: true },
+    id: { type: "string", requiresArg: true, describe: "CKA_ID in hex, where several keys claim the name" },
+    "accept-no-reimport": {
+      type: "boolean",
+      default: false,
+      describe: "understood: it can never be imported again, whatever is recorded here of its import",
+    },
+    ...TOKEN,
+  },
+  async run(args, surroundings) {
+    const { lockKey } = await import("../../app/lock-key.js")
+    const { openTokenAndState } = await import("../../wiring.js")
+    const name = checkedName("name", args.name)
+    await using work = await openTokenAndState(args, surroundings)
+    const result = await lockKey(work, { owner: work.owner, name, id: args.id, confirmed: args.acceptNoReimport })
+    return { result: { ...result, token: work.token.info }, text: sourceKeyText(result.key) }
+  },
+})

@@ -1,0 +1,64 @@
+import { type Custody, CUSTODY_NAMES } from "../../core/custody.js"
+import { KeyferryError } from "../../core/error.js"
+import { worstExit } from "../../core/exit-code.js"
+import { namesOf } from "../arguments.js"
+import { defineCommand } from "../command.js"
+import { TOKEN } from "../options.js"
+import { table } from "../table.js"
+
+/** Why a custody is none to reseal to. */
+const REFUSED: Readonly<Record<Exclude<Custody, "sealed">, readonly [why: string, hint: string]>> = {
+  token: [
+    "a sealed key does not become a token object again: it would be extractable there for good",
+    "`keyferry replace` makes a new key of the custody that you want",
+  ],
+  locked: ["a key is locked by another command, once its import is proven", "`keyferry key lock --name NAME`"],
+  session: ["a session key dies with its command, so nothing can be kept so", "choose another custody for a new key"],
+}
+
+export const keyReseal = defineCommand({
+  name: "key reseal",
+  describe: "seal key material anew: under the custody key in force or a new one, or from token objects into the vault",
+  examples: [
+    ["$0 key reseal --all --new-custody-key", "every sealed key under a custody key that is made now"],
+    ["$0 key reseal payments --to sealed", "its token objects become files of the vault"],
+  ],
+  names: { describe: "keys to reseal, all generations of each" },
+  options: {
+    all: { type: "boolean", default: false, describe: "every key" },
+    to: { choices: CUSTODY_NAMES, describe: "custody to go over to; sealed takes token objects into the vault" },
+    "new-custody-key": {
+      type: "boolean",
+      default: false,
+      describe: "make the next custody key first; one that an earlier run made and did not finish with is taken up",
+    },
+    ...TOKEN,
+  },
+  async run(args, surroundings) {
+    const { bareToken } = await import("../../app/custodial-token.js")
+    const { exitsOf } = await import("../../app/reseal-row.js")
+    const { reseal } = await import("../../app/reseal.js")
+    const { openTokenAndState } = await import("../../wiring.js")
+    const names = namesOf(args)
+    if (names.length > 0 === args.all) throw new KeyferryError("ERR_USAGE", "give names of keys, or --all")
+    if (args.to !== undefined && args.to !== "sealed") {
+      const [why, hint] = REFUSED[args.to]
+      throw new KeyferryError("ERR_CUSTODY_REFUSED", `--to ${args.to}: ${why}`, { hint })
+    }
+    await using work = await openTokenAndState(args, surroundings)
+    const result = await reseal(
+      { ...work, token: bareToken(work.token) },
+      { owner: work.owner, names: args.all ? null : names, to: args.to ?? null, newCustodyKey: args.newCustodyKey },
+    )
+    const rows = result.keys.map(({ name, generation, custody, outcome, message, reason, hint }) => [
+      name,
+      generation === null ? "" : String(generation),
+      custody ?? "",
+      outcome,
+      hint === null ? message : `${message} [${reason}]; ${hint}`,
+    ])
+    const text =
+      rows.length === 0 ? "nothing to reseal" : table(["name", "generation", "custody", "outcome", "what"], rows)
+    return { result, text, exit: worstExit(exitsOf(result.keys)) }
+  },
+})
