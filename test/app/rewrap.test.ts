@@ -170,6 +170,17 @@ describe("rewrap", () => {
     ]).to.deep.equal(["Disabled", true])
   })
 
+  it("imports sealed material again, and says when its file is gone", async () => {
+    for (const name of ["w-sealed", "w-emptied"]) await made(name, { custody: "sealed" })
+    const { deps } = await world.run()
+    const emptied = (await deps.inventory.get("w-emptied", "us-east-1"))!
+    await deps.vault.remove(emptied.source.id)
+    await passDays(world, 62)
+    const { rows } = await rewrap()
+    expect(rows["w-sealed"]).to.include({ outcome: "done", reason: "DUE", custody: "sealed" })
+    expect(rows["w-emptied"]).to.include({ outcome: "blocked", reason: "SOURCE_MISSING" })
+  })
+
   it("brings deleted material back only when the key is named", async () => {
     const { keyArn } = await made("w-deleted")
     await world.sdk.deleteImportedKeyMaterial({ KeyId: keyArn })
