@@ -69,12 +69,15 @@ export async function lockKey(deps: LockDeps & Pick<Deps, "vault">, request: Loc
       { key: name },
     )
   }
-  const proven = entries.some((entry) => entry.importing === null && lastImport(entry)?.proof.result === "proven")
+  const proven = entries.some((entry) => {
+    const last = entry.importing === null ? lastImport(entry) : undefined
+    return last?.proof.result === "proven" && last.validTo === null
+  })
   if (!proven && !request.confirmed) {
     throw new KeyferryError(
       "ERR_CONFIRMATION_MISSING",
-      `no proven import of ${name} is on record here, and once locked it cannot be imported`,
-      { key: name, hint: "give --yes if KMS was seen to hold its material" },
+      `no proven import of ${name} that never expires is on record here, and once locked it cannot be imported`,
+      { key: name, hint: "give --accept-no-reimport if KMS was seen to hold its material for ever" },
     )
   }
   const key = await locked(deps, source)
