@@ -1,7 +1,7 @@
 import { link, readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { KeyferryError } from "../core/error.js"
-import { replaceFile, stateWriteError, writeTemporary } from "./atomic-file.js"
+import { removeLeftovers, replaceFile, stateWriteError, writeTemporary } from "./atomic-file.js"
 import type { FileError } from "./file-error.js"
 import { jsonText, readJson } from "./json-file.js"
 import { mayRun, type ProcessIdentity, thisProcess } from "./process-identity.js"
@@ -41,6 +41,7 @@ export async function lockState(stateDir: string, command: string): Promise<Asyn
       continue
     }
     await removeBelow(folder, mine)
+    await removeLeftovers(folder)
     return { [Symbol.asyncDispose]: () => release(folder, mine, holder) }
   }
 }
@@ -50,7 +51,10 @@ function ticketPath(folder: string, number: number): string {
 }
 
 async function tickets(folder: string): Promise<readonly number[]> {
-  return (await readdir(folder)).flatMap((name) => Number(TICKET.exec(name)?.[1] ?? []))
+  return (await readdir(folder)).flatMap((name) => {
+    const [, number] = TICKET.exec(name) ?? []
+    return number === undefined ? [] : Number(number)
+  })
 }
 
 async function highestTicket(folder: string): Promise<number> {
