@@ -52,12 +52,29 @@ export async function reconcile(
   const quiet = rows.length > 1
   const run: Run = { fleet, options, sources, observer: observer(fleet, sources), stopped: new Map(), quiet }
   let over = 0
-  return await inParallel(rows, fleet.width, async (row) => {
-    const result = await reconcileRow(run, row)
-    over += 1
-    options.onRow?.(over, rows.length)
-    return result
+  const results = new Map<Row, Reported>()
+  await inParallel(byName(rows), fleet.width, async (group) => {
+    for (const row of group) {
+      results.set(row, await reconcileRow(run, row === group[0] ? row : await reread(run, row)))
+      over += 1
+      options.onRow?.(over, rows.length)
+    }
   })
+  return rows.flatMap((row) => results.get(row) ?? [])
+}
+
+/**
+ * A name's keys are worked on one after the other: a replaced key lies in the entry of the one that took its place, and
+ * targets share source keys, so that two at a time would each write what the other does not know.
+ */
+function byName(rows: readonly Row[]): readonly (readonly Row[])[] {
+  const groups = new Map<string, Row[]>()
+  for (const row of rows) {
+    const group = groups.get(row.binding.name)
+    if (group === undefined) groups.set(row.binding.name, [row])
+    else group.push(row)
+  }
+  return [...groups.values()]
 }
 
 interface Run {
