@@ -1,17 +1,20 @@
-/** `npm run bench [-- --strict] [-- --only a,b,c]`: ratios measured side by side in one run; see docs/performance.md. */
+/** `npm run bench [-- --strict] [-- --only a,b,c,d,e]`: ratios measured side by side in one run; see docs/performance.md. */
 import { parseArgs } from "node:util"
 import { table } from "#src/cli/table.js"
 import type { Job } from "./child.js"
 import { coldStart } from "./cold-start.js"
 import { type Measure, met, row } from "./measure.js"
+import { planCalls, planning } from "./plan.js"
 import { provisioning, provisionKeys } from "./provision.js"
+import { rewrapping } from "./rewrap.js"
 import { recordedKeys, tokenCalls } from "./token-calls.js"
 
-const PARTS = { a: tokenCalls, b: provisioning, c: coldStart } as const
+const PARTS = { a: tokenCalls, b: provisioning, c: coldStart, d: rewrapping, e: planning } as const
 
 const JOBS: Readonly<Record<string, Job<never, unknown>>> = {
   "recorded-keys": recordedKeys,
   provision: provisionKeys,
+  "plan-calls": planCalls,
 }
 
 async function bench(): Promise<void> {

@@ -20,6 +20,7 @@ interface Batch {
   readonly keys: number
   readonly prefix: string
   readonly stateDir: string
+  readonly custody: "token" | "sealed"
 }
 
 interface Cost {
@@ -30,7 +31,7 @@ interface Cost {
 }
 
 /** Provisions keys by the use case that the command calls, with the dependencies that it gets. */
-export const provisionKeys: Job<Batch, Cost> = async ({ keys, prefix, stateDir }) => {
+export const provisionKeys: Job<Batch, Cost> = async ({ keys, prefix, stateDir, custody }) => {
   const quiet = { step: () => undefined, warn: (text: string) => void process.stderr.write(`${text}\n`) }
   const start = performance.now()
   {
@@ -41,7 +42,7 @@ export const provisionKeys: Job<Batch, Cost> = async ({ keys, prefix, stateDir }
       for (let name = names.shift(); name !== undefined; name = names.shift()) {
         const { proof } = await provision(work, {
           ...{ owner: work.owner, name, target: work.kms.region, keyId: null, acceptNoReimport: false },
-          ...{ keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", custody: "token" },
+          ...{ keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", custody },
           ...{ wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096", expiresIn: "90d", prove: "accept" },
           ...{ alias: null, description: null, tags: {}, multiRegion: false },
         })
@@ -67,8 +68,8 @@ export async function provisioning(say: (text: string) => void): Promise<readonl
     const first = await todaysKeys(kms, folder, TODAYS_KEYS / 2)
     say(`${TODAYS_KEYS / 2} keys by openssl and aws in ${first.toFixed(1)} s`)
     const env = { ...kms.env, ...token.env, KEYFERRY_TOKEN: token.uri }
-    const provisioned = (batch: Omit<Batch, "stateDir">): Promise<Cost> =>
-      inChild("provision", { ...batch, stateDir: join(folder, "state") }, env)
+    const provisioned = (batch: Omit<Batch, "stateDir" | "custody">): Promise<Cost> =>
+      inChild("provision", { ...batch, custody: "token", stateDir: join(folder, "state") }, env)
     // the first key of a token tests it, and the verdict is kept
     await provisioned({ keys: 1, prefix: "first" })
     const cost = await provisioned({ keys: KEYS, prefix: "bench" })
