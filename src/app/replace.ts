@@ -7,6 +7,7 @@ import { type KeyResult, keyResult } from "../core/key-result.js"
 import type { Choice } from "../core/negotiation.js"
 import type { KeyDescription, Kms } from "../core/ports.js"
 import { labelOf, newSourceKeyId } from "../core/source-key.js"
+import { sameToken } from "../core/token-info.js"
 import { moveAlias, refuseTakenAlias } from "./alias.js"
 import { createKeyOnce } from "./create-key.js"
 import { refuseCustodyByPolicy } from "./custody-policy.js"
@@ -17,7 +18,6 @@ import { importKey, provable } from "./import-key.js"
 import { aliasReplica } from "./replica-alias.js"
 import { fillReplica } from "./replicate.js"
 import { plain, replacementInventory } from "./nested-inventory.js"
-import { refuseOtherToken } from "./provision-request.js"
 import { chooseWay, type ImportAgainWishes, wished } from "./import-wishes.js"
 import { dressOf } from "./key-policy.js"
 import { TAGS } from "./tags.js"
@@ -54,7 +54,7 @@ export async function replaceKey(deps: Deps, entry: InventoryEntry, wishes: Repl
 }
 
 async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): Promise<ReplaceResult> {
-  refuseOtherToken(old, deps.token.info)
+  sayOtherToken(deps, old)
   const oldKey = await describe(deps.kms, old.keyArn)
   if (old.rotating === true && isAlive(oldKey)) {
     throw new KeyferryError("ERR_KMS_KEY_STATE", `a rotation of ${old.name} is not finished`, {
@@ -108,6 +108,15 @@ function beginReplacement(deps: Pick<Deps, "clock">, old: MadeEntry, terms: Impo
   const identity = { owner, name, target, region, keySpec, keyUsage, custody, alias, multiRegion }
   const source = { id: newSourceKeyId(), label: labelOf({ owner, name, generation: 0 }) }
   return { ...beginEntry(identity, source, randomUUID(), deps.clock.now()), terms }
+}
+
+/** The new material may be born in another token: the old one's may be what was lost. */
+function sayOtherToken({ token: { info }, progress }: Pick<Deps, "token" | "progress">, { name, token }: MadeEntry): void {
+  if (token === null || sameToken(token, info)) return
+  const there = `"${token.label}" (serial ${token.serial})`
+  progress.warn(
+    `the source key of ${name} is in token ${there}; that of the new KMS key is made in "${info.label}" (serial ${info.serial})`,
+  )
 }
 
 /** The alias is the old key's, or the new one's where an earlier run came so far; one that was never given is free. */

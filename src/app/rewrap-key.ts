@@ -5,6 +5,7 @@ import { wrapCandidates } from "../core/negotiation.js"
 import type { PlannedImport } from "../core/plan/snapshot.js"
 import type { Kms, WrapCapability } from "../core/ports.js"
 import type { SourceKey } from "../core/source-key.js"
+import { sameToken } from "../core/token-info.js"
 import type { Deps } from "./deps.js"
 import { entryEvent } from "./import-events.js"
 import { importKey } from "./import-key.js"
@@ -30,18 +31,44 @@ export interface RewrapStep {
 export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapStep): Promise<InventoryEntry> {
   const { keyArn } = entry
   if (keyArn === null) throw new KeyferryError("ERR_BUG", `${entry.name} has no KMS key`)
-  refuseOtherToken(entry, deps.token.info)
+  await refuseWithoutKeys(deps, entry, step.imports)
   const { wrappingKeySpec, wrappingAlgorithm, expiresIn } = step.terms
   const candidates = wrapCandidates(entry.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
   const { capability } = await chooseTested(deps.token, candidates)
   const ready = await Promise.all(step.imports.map((one) => prepared(deps, entry, step, one)))
 
-  let made: InventoryEntry & { readonly keyArn: string } = { ...entry, keyArn, terms: step.terms }
+  let made: InventoryEntry & { readonly keyArn: string } = { ...entry, keyArn, terms: step.terms, token: deps.token.info }
   for (const { planned, source, kms } of ready) {
     made = await importOne({ ...deps, kms }, made, { planned, source, capability, expiresIn })
     if (step.disableAgain.has(planned.keyArn)) await disableAgain(deps, kms, made, planned.keyArn)
   }
   return made
+}
+
+/**
+ * A token that was restored from a backup may have another serial: it is taken for the one that was lost where it holds
+ * the same objects. KMS compares the material itself.
+ */
+async function refuseWithoutKeys(
+  deps: Deps,
+  entry: InventoryEntry,
+  imports: readonly PlannedImport[],
+): Promise<void> {
+  if (entry.token === null || sameToken(entry.token, deps.token.info)) return
+  const custodyKeys = entry.custody === "sealed" ? await deps.token.findCustodyKeys(entry.owner) : []
+  const wanted = generationsOf(entry).filter((one) => imports.some(({ generation }) => generation === one.generation))
+  for (const { id } of wanted) {
+    const sealed = await deps.vault.get(id)
+    const there =
+      sealed === undefined
+        ? (await deps.token.findSourceKeys({ id })).length > 0
+        : custodyKeys.some((key) => key.id === sealed.custodyKey.id && key.kcv === sealed.custodyKey.kcv)
+    if (!there) refuseOtherToken(entry, deps.token.info)
+  }
+  deps.progress.warn(
+    `token "${deps.token.info.label}" (serial ${deps.token.info.serial}) has the source key of ${entry.name}, which was in ` +
+      `"${entry.token.label}" (serial ${entry.token.serial}): taken for its restored copy`,
+  )
 }
 
 interface Prepared {

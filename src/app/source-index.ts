@@ -42,14 +42,14 @@ export function sourceIndex(fleet: Pick<Fleet, "tokenOf" | "vault" | "custodyKey
 
   const viewOf = async (binding: Binding, entry: InventoryEntry, { id, generation, attributes }: SourceKeyRecord) => {
     const content = known.get(binding.token)
+    const object = content?.keys.get(id)
+    if (object !== undefined && object.custody !== "sealed") {
+      return { generation, state: "present", note: null } as const
+    }
     const elsewhere = content != null && entry.token !== null && !sameToken(entry.token, content.info)
     if (elsewhere) {
       const note = `it is in token "${entry.token.label}" (serial ${entry.token.serial})`
       return { generation, state: "unknown", note } as const
-    }
-    const object = content?.keys.get(id)
-    if (object !== undefined && object.custody !== "sealed") {
-      return { generation, state: "present", note: null } as const
     }
     if (entry.custody === "sealed") return { generation, ...(await inVault(id)) }
     if (content == null || attributes === null) return { generation, state: "unknown", note: null } as const
