@@ -1,3 +1,4 @@
+import { CUSTODIES } from "../core/custody.js"
 import { generationsOf, type ImportRecord, type InventoryEntry, withNested } from "../core/inventory.js"
 import type { StrayObject } from "../core/ports.js"
 import { identityOf, type SourceKey } from "../core/source-key.js"
@@ -94,6 +95,7 @@ export function kmsSide(entry: InventoryEntry, now: Date): KmsSide {
   // `params` makes an entry without having seen a source key, perhaps on a host that has no token
   const again =
     entry.source.attributes === null ? "run `wrap` and `import`, or provision" : "run the same provision again"
+  const expired = CUSTODIES[entry.custody].reimport ? `run \`keyferry rewrap ${entry.name}\`` : again
   if (entry.creating)
     return { target, keyArn, status: "unfinished", validTo: null, note: `a KMS key may have been created: ${again}` }
   if (entry.importing !== null) {
@@ -117,7 +119,7 @@ export function kmsSide(entry: InventoryEntry, now: Date): KmsSide {
     }
   }
   if (record.validTo !== null && new Date(record.validTo) <= now) {
-    return { target, keyArn, status: "expired", validTo: record.validTo, note: `its material has expired: ${again}` }
+    return { target, keyArn, status: "expired", validTo: record.validTo, note: `its material has expired: ${expired}` }
   }
   const aliasLeft = entry.alias !== null && !entry.aliasGiven
   const note = aliasLeft ? `the alias ${entry.alias} is still to be given: ${again}` : null

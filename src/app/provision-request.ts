@@ -66,7 +66,7 @@ export function refuseOtherToken({ name, token }: InventoryEntry, here: TokenInf
     "ERR_NAME_TAKEN",
     `the source key of ${name} is in token "${token.label}" (serial ${token.serial}), not in "${here.label}"`,
     {
-      hint: "name that token with --token, or choose another --name",
+      hint: "name that token with --token; if it is lost, restore it from its backup, or `keyferry replace` the key while KMS has its material",
     },
   )
 }

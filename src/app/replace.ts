@@ -111,7 +111,10 @@ function beginReplacement(deps: Pick<Deps, "clock">, old: MadeEntry, terms: Impo
 }
 
 /** The new material may be born in another token: the old one's may be what was lost. */
-function sayOtherToken({ token: { info }, progress }: Pick<Deps, "token" | "progress">, { name, token }: MadeEntry): void {
+function sayOtherToken(
+  { token: { info }, progress }: Pick<Deps, "token" | "progress">,
+  { name, token }: MadeEntry,
+): void {
   if (token === null || sameToken(token, info)) return
   const there = `"${token.label}" (serial ${token.serial})`
   progress.warn(

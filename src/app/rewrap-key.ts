@@ -37,7 +37,12 @@ export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapS
   const { capability } = await chooseTested(deps.token, candidates)
   const ready = await Promise.all(step.imports.map((one) => prepared(deps, entry, step, one)))
 
-  let made: InventoryEntry & { readonly keyArn: string } = { ...entry, keyArn, terms: step.terms, token: deps.token.info }
+  let made: InventoryEntry & { readonly keyArn: string } = {
+    ...entry,
+    keyArn,
+    terms: step.terms,
+    token: deps.token.info,
+  }
   for (const { planned, source, kms } of ready) {
     made = await importOne({ ...deps, kms }, made, { planned, source, capability, expiresIn })
     if (step.disableAgain.has(planned.keyArn)) await disableAgain(deps, kms, made, planned.keyArn)
@@ -49,11 +54,7 @@ export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapS
  * A token that was restored from a backup may have another serial: it is taken for the one that was lost where it holds
  * the same objects. KMS compares the material itself.
  */
-async function refuseWithoutKeys(
-  deps: Deps,
-  entry: InventoryEntry,
-  imports: readonly PlannedImport[],
-): Promise<void> {
+async function refuseWithoutKeys(deps: Deps, entry: InventoryEntry, imports: readonly PlannedImport[]): Promise<void> {
   if (entry.token === null || sameToken(entry.token, deps.token.info)) return
   const custodyKeys = entry.custody === "sealed" ? await deps.token.findCustodyKeys(entry.owner) : []
   const wanted = generationsOf(entry).filter((one) => imports.some(({ generation }) => generation === one.generation))

@@ -329,7 +329,7 @@ const ERROR_ROWS = {
   ERR_KMS_KEY_MATERIAL: {
     exit: "DATAERR",
     retry: "never",
-    hint: "this KMS key is bound to other key material for ever: import that, or use another KMS key",
+    hint: "this KMS key is bound to other key material for ever: import the source key that its tag keyferry:source names, from the token or backup that has it; deleting its material changes nothing",
   },
   ERR_KMS_REFUSED: { exit: "DATAERR", retry: "never", hint: "KMS refused the request; see its words below" },
   ERR_KMS_ANSWER: {

@@ -1,12 +1,10 @@
-import { execFile } from "node:child_process"
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { expect } from "chai"
 import { temporaryFolder } from "#test/support/temp-dir.js"
+import { markedBlock, readme, ROOT, shell } from "./readme.js"
 
-const ROOT = fileURLToPath(new URL("../../../", import.meta.url))
 const PORT = "4599"
 
 describe("README", () => {
@@ -16,8 +14,9 @@ describe("README", () => {
     this.timeout(120_000)
     const port = (await isFree(Number(PORT))) ? PORT : String(await freePort())
     const script = join(folder(), "quick-start.sh")
-    writeFileSync(script, quickStart().replaceAll(PORT, port))
-    const { status, stdout, stderr } = await shell(script, folder())
+    const env = { HOME: folder(), TMPDIR: folder() }
+    const quickStart = markedBlock("quick start").replaceAll(PORT, port)
+    const { status, stdout, stderr } = await shell(quickStart, script, { cwd: ROOT, env, stop: true })
 
     expect(status, stderr).to.equal(0)
     expect(stdout).to.match(/^ok {4}login/m)
@@ -35,33 +34,6 @@ describe("README", () => {
     expect(missing).to.deep.equal([])
   })
 })
-
-const readme = (): string => readFileSync(join(ROOT, "README.md"), "utf8")
-
-/** The block of shell commands after the comment that marks it. */
-function quickStart(): string {
-  const [, block] = /<!-- quick start:[^>]*-->\n```sh\n([\s\S]*?)```/.exec(readme()) ?? []
-  expect(block, "README.md has no marked quick start").to.be.a("string")
-  return block ?? ""
-}
-
-interface Ended {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** A shell that, like the one people type into, expands aliases; unlike it, it stops at the first failure. */
-function shell(script: string, temporary: string): Promise<Ended> {
-  // the `aws` that PATH finds first may be a version manager's shim
-  const path = `/usr/bin:${process.env["PATH"] ?? ""}`
-  const env = { PATH: path, HOME: temporary, TMPDIR: temporary, AWS_EC2_METADATA_DISABLED: "true", AWS_PAGER: "" }
-  return new Promise((resolve) => {
-    execFile("bash", ["--norc", "-e", "-O", "expand_aliases", script], { cwd: ROOT, env }, (error, stdout, stderr) =>
-      resolve({ status: error === null ? 0 : Number(error.code ?? -1), stdout, stderr }),
-    )
-  })
-}
 
 /** Whether a path of the checkout, perhaps with one `*` in its last part, names something. */
 function isThere(path: string): boolean {

@@ -25,6 +25,6 @@ export const replace = defineCommand({
     await using work = await openWork({ ...args, name }, surroundings)
     const entry = await findKey(work, { owner: work.owner, name, target: work.target })
     const result = await replaceKey(work, entry, wishes)
-    return { result, text: `${keyText(result)}\nreplaced           ${result.replaced}` }
+    return { result, text: `${keyText(result)}\nreplaced            ${result.replaced}` }
   },
 })

@@ -109,7 +109,7 @@ const REASON_ROWS = {
   DISABLED: {
     action: "blocked",
     sentence: "it is due ({why}), and {key} is disabled: an import would enable it",
-    hint: "`keyferry enable --name NAME`, or rewrap with --include-disabled, which disables it again at once",
+    hint: "`keyferry enable NAME`, or rewrap with --include-disabled, which disables it again at once",
     exit: "DATAERR",
   },
 
@@ -166,6 +166,7 @@ const WARNING_ROWS = {
   DISABLED: "{key} is disabled",
   SOURCE_GONE: "the source key of generation {generation} ({id}) is gone: KMS alone has this material",
   SOURCE_UNUSABLE: "the sealed material of generation {generation} cannot be used: {note}; KMS alone has it",
+  SOURCE_ELSEWHERE: "the source key of generation {generation} ({id}) is not in the token that is given: {note}",
   UNMANAGED_EXPIRES: "the configuration does not name it, and KMS loses its material on {date}",
   UNMANAGED_LOST: "the configuration does not name it, and its key material is gone from KMS",
   SHORTER: "its new expiry, {wanted}, is earlier than its present one, {found}",
@@ -176,7 +177,7 @@ const WARNING_ROWS = {
   CUSTODY_DIFFERS: "its custody is {found}, and {wanted} is wanted: `keyferry key reseal`",
   REPLICA_UNWANTED: "the replica in {region} is not wanted any more: it is kept alive until it is deleted",
   REPLICA_STATE: "the replica in {region} is {state}",
-  REPLACEMENT_BEGUN: "a replacement was begun and not finished: run `keyferry replace --name NAME` again",
+  REPLACEMENT_BEGUN: "a replacement was begun and not finished: run `keyferry replace NAME` again",
   FORMER_KEPT: "{key} was replaced on {date} and is kept alive until `keyferry retire`",
 } as const satisfies Record<string, string>
 

@@ -35,7 +35,7 @@ export interface SourceView {
   readonly generation: number
   /** `unknown` where the token was not asked. */
   readonly state: "present" | "missing" | "damaged" | "unknown"
-  /** In words: what is wrong with it. */
+  /** In words: what is wrong with it, or which other token has it. */
   readonly note: string | null
 }
 

@@ -30,6 +30,7 @@ function* sources(context: Context): Iterable<Said> {
     const facts = { generation, id: idOf(context, generation), note: note ?? "" }
     if (is === "missing") yield ["SOURCE_GONE", facts]
     if (is === "damaged") yield ["SOURCE_UNUSABLE", facts]
+    if (is === "unknown" && note !== null) yield ["SOURCE_ELSEWHERE", facts]
   }
 }
 

@@ -1,0 +1,139 @@
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { expect } from "chai"
+import { MAIN } from "#test/support/cli.js"
+import { CLOCK_AHEAD } from "#test/support/clock-ahead.js"
+import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
+import { opencryptokiToken, softhsmToken, type TestToken } from "#test/support/tokens.js"
+import { expectPromised, markedBlock, shell, type ShellOptions } from "./readme.js"
+
+const DAY_S = 86_400
+/** What expires is due when a third of its 90 days is left. */
+const DUE_AFTER_DAYS = 70
+
+/** Each recipe as it stands, in one long life of the same keys: every one starts where the one before ended. */
+describe("README, day two", function () {
+  this.timeout(180_000)
+  let kms: LocalKmsProcess
+  let folder: string
+  let token: TestToken
+  let aheadDays = 0
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "keyferry-day-two-"))
+    kms = await startLocalKms()
+    token = softhsmToken()
+    await run("keyferry provision --name payments --key-spec SYMMETRIC_DEFAULT --alias alias/payments --prove full")
+    await run("keyferry provision --name in-token --key-spec SYMMETRIC_DEFAULT --custody token")
+    await encrypt()
+  })
+  after(async () => {
+    token.remove()
+    await kms.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const passDays = async (days: number): Promise<void> => {
+    aheadDays += days
+    await kms.clock.advance(days * DAY_S)
+  }
+  /** `before.bin`: "hello" under the KMS key that the alias names now. */
+  const encrypt = async (): Promise<void> => {
+    using sdk = disposable(kmsClient(kms))
+    const { CiphertextBlob } = await sdk.encrypt({ KeyId: "alias/payments", Plaintext: Buffer.from("hello") })
+    writeFileSync(join(folder, "before.bin"), CiphertextBlob ?? "")
+  }
+  const keyId = async (): Promise<string> => {
+    using sdk = disposable(kmsClient(kms))
+    return (await sdk.describeKey({ KeyId: "alias/payments" })).KeyMetadata?.KeyId ?? expect.fail("no such key")
+  }
+  const enter = async (script: string, env: Readonly<Record<string, string>>, prefix: readonly string[]) => {
+    const clock = `NODE_OPTIONS='--import file://${CLOCK_AHEAD}' KEYFERRY_TEST_AHEAD=${aheadDays * DAY_S}`
+    const aliases = [
+      `alias keyferry="${clock} ${process.execPath} ${MAIN}"`,
+      `alias aws='aws --endpoint-url "$AWS_ENDPOINT_URL"'`,
+    ]
+    const options: ShellOptions = {
+      cwd: folder,
+      prefix,
+      env: { ...kms.env, ...token.env, HOME: folder, KEYFERRY_STATE_DIR: join(folder, "state"), ...env },
+    }
+    delete (options.env as Record<string, string>)["PATH"]
+    return (await shell([...aliases, script].join("\n"), join(folder, "script.sh"), options)).stdout
+  }
+  const environment = (): Readonly<Record<string, string>> => ({ KEYFERRY_TOKEN: token.uri })
+  /** What brings a situation about: all of it must work. */
+  const run = async (script: string): Promise<void> => {
+    const output = await enter(script, environment(), token.prefix)
+    expect(output, output).to.not.match(/^exit status/m)
+  }
+  const recipe = async (words: string, more: Readonly<Record<string, string>> = {}): Promise<string> => {
+    const block = markedBlock(`day two: ${words}`)
+    const output = await enter(block, { ...environment(), ...more }, token.prefix)
+    expectPromised(block, output)
+    return output
+  }
+
+  it("says what to do when a key is about to expire", async () => {
+    await passDays(DUE_AFTER_DAYS)
+    await recipe("about to expire")
+  })
+
+  it("says what to do when a key has expired", async () => {
+    await passDays(91)
+    await recipe("has expired")
+  })
+
+  it("says what to do when the token is lost, and comes back from its backup", async () => {
+    const [tokens, backup] = [join(token.dir, "tokens"), join(token.dir, "backup")]
+    cpSync(tokens, backup, { recursive: true })
+    rmSync(tokens, { recursive: true })
+    cpSync(backup, tokens, { recursive: true, filter: (path) => path === backup })
+    await recipe("token is lost")
+    rmSync(tokens, { recursive: true })
+    renameSync(backup, tokens)
+    await recipe("token is restored")
+  })
+
+  it("says what to do when KMS expected other key material", async () => {
+    const key = await keyId()
+    await run(`keyferry params --key-id ${key} --wrapping-algorithm RSAES_OAEP_SHA_1 --out payments.params.json
+      keyferry wrap --name in-token --parameters payments.params.json --out wrong.bin && rm wrong.bin.json`)
+    const output = await recipe("incorrect key material", { KEY: key })
+    const [id = ""] = /^[0-9a-f]{32}$/m.exec(output) ?? []
+    expect(output).to.match(new RegExp(`^payments .* ${id} `, "m"))
+  })
+
+  it("says what to do when the state is lost", async () => {
+    renameSync(join(folder, "state"), join(folder, "lost"))
+    await recipe("state is lost")
+  })
+
+  it("says what to do when the token is lost for ever", async () => {
+    await encrypt()
+    token.remove()
+    token = softhsmToken()
+    await recipe("token is not restored")
+  })
+
+  it("says what to do when the PIN is locked", async () => {
+    token.remove()
+    token = opencryptokiToken()
+    rmSync(join(folder, "state"), { recursive: true })
+    await kms.reset()
+    await run("keyferry provision --name payments --key-spec SYMMETRIC_DEFAULT --custody token")
+    const pins = { SO_PIN: token.soPin ?? "", FIRST_PIN: "31415926", NEW_PIN: "27182818", MODULE: token.module }
+    writeFileSync(token.pinFile, `${pins.NEW_PIN}\n`)
+    const again = `pkcs11-tool --module ${token.module} --token-label keyferry --login --pin 27182818 --list-objects`
+    const refused = await enter(`keyferry rewrap payments\n${again}\n${again}`, environment(), token.prefix)
+    expect(refused)
+      .to.include("ERR_TOKEN_PIN_INCORRECT")
+      .and.to.match(/CKR_PIN_LOCKED|CKR_PIN_INCORRECT/)
+    await recipe("PIN is locked", pins)
+    expect(readFileSync(token.pinFile, "utf8").trim()).to.equal(pins.NEW_PIN)
+  })
+})
+
+const disposable = <T extends { destroy(): void }>(client: T): T & Disposable =>
+  Object.assign(client, { [Symbol.dispose]: () => client.destroy() })
