@@ -61,7 +61,7 @@ export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promi
   }
   const sources = await sourcesOf(deps, request.owner, unseen)
   const rows: RebuildRow[] = []
-  for (const name of new Set(found.map(({ tags }) => tags[TAGS.name] ?? ""))) {
+  for (const name of [...new Set(found.map(({ tags }) => tags[TAGS.name] ?? ""))].sort()) {
     const keys = found.filter(({ tags }) => tags[TAGS.name] === name)
     rows.push(...(await rebuildName(deps, { ...request, name }, keys, sources, unseen)))
   }
@@ -192,6 +192,7 @@ async function rebuiltOf(
     sourceId: tags[TAGS.source] ?? null,
     sources: about.sources.filter(({ id }) => !others.includes(id)),
     token: deps.token?.info ?? null,
+    seals: ((await deps.token?.findCustodyKeys(owner)) ?? []).length > 0,
   })
   return { ...rebuilt, lost: [...rebuilt.lost, ...unread] }
 }

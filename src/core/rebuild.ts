@@ -32,6 +32,8 @@ export interface Remains {
   readonly sourceId: string | null
   readonly sources: readonly FoundSource[]
   readonly token: TokenInfo | null
+  /** Whether the token has a custody key of the owner: then what is nowhere was sealed, as far as anybody can tell. */
+  readonly seals: boolean
 }
 
 export interface Rebuilt {
@@ -141,6 +143,7 @@ function custodyOf(
   const found = remains.sources.find((one) => one.id === id)
   if (found !== undefined) return { custody: found.custody, assumed: false }
   const never = remains.primary.description.expirationModel === "KEY_MATERIAL_DOES_NOT_EXPIRE"
+  if (remains.seals) return { custody: "sealed", assumed: true }
   return { custody: never ? "session" : "token", assumed: true }
 }
 

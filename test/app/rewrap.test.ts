@@ -4,9 +4,10 @@ import { provision } from "#src/app/provision.js"
 import { rotateKey } from "#src/app/rotate.js"
 import type { KeyResult } from "#src/core/key-result.js"
 import { KeyferryError } from "#src/core/error.js"
+import type { Token } from "#src/core/ports.js"
 import { importMaterial, makeMaterial } from "../local-kms/fixture.js"
 import { fleetOf, passDays, REWRAP, runOver } from "./fleet-world.js"
-import { EC, HMAC, openWorld, requestFor, type World, worldEnvironment } from "./world.js"
+import { EC, HMAC, openWorld, overriding, requestFor, type World, worldEnvironment } from "./world.js"
 
 describe("rewrap", () => {
   worldEnvironment()
@@ -236,5 +237,35 @@ describe("rewrap", () => {
     const { deps } = await world.run()
     expect(((await stateOf(keyArn)).ValidTo!.getTime() - deps.clock.now().getTime()) / 86_400_000).to.be.within(9.9, 10)
     expect((await deps.inventory.get("w-short", "us-east-1"))?.terms?.expiresIn).to.equal("10d")
+  })
+
+  it("takes a restored copy of the token, whatever its serial, for the one that was lost; no other token", async () => {
+    await made("w-object")
+    await made("w-sealed", { custody: "sealed" })
+    const run = await world.run()
+    const { token } = run.deps
+    const info = { ...token.info, serial: "restored" }
+    const rewrapBy = async (other: Partial<Token>) => {
+      const deps = { ...run.deps, token: overriding(token, { info, ...other }) }
+      return await runOver(await fleetOf({ ...run, deps }), { ...REWRAP, force: "all" })
+    }
+    await world.kms.clearCounts()
+    const empty = await rewrapBy({
+      search: () => Promise.resolve({ keys: [], strays: [] }),
+      findSourceKeys: () => Promise.resolve([]),
+      findCustodyKeys: () => Promise.resolve([]),
+    })
+    expect(empty.all.map(({ outcome, reason }) => [outcome, reason])).to.deep.equal([
+      ["failed", "ERR_NAME_TAKEN"],
+      ["failed", "ERR_NAME_TAKEN"],
+    ])
+    expect(await spent()).to.deep.equal([0, 0, 0])
+
+    const restored = await rewrapBy({})
+    expect(restored.all.map(({ outcome }) => outcome)).to.deep.equal(["done", "done"])
+    expect(run.warnings.filter((text) => text.includes("restored copy"))).to.have.length(2)
+    for (const name of ["w-object", "w-sealed"]) {
+      expect((await run.deps.inventory.get(name, "us-east-1"))?.token?.serial).to.equal("restored")
+    }
   })
 })

@@ -40,6 +40,11 @@ const ROWS: readonly Row[] = [
     "the sealed material of generation 0 cannot be used: digest differs; KMS alone has it",
   ],
   [
+    { sources: [{ generation: 0, state: "unknown", note: 'it is in token "old" (serial 1)' }] },
+    "SOURCE_ELSEWHERE",
+    `the source key of generation 0 (${id}) is not in the token that is given: it is in token "old" (serial 1)`,
+  ],
+  [
     bound({ managed: false }),
     "UNMANAGED_EXPIRES",
     "the configuration does not name it, and KMS loses its material on 2026-08-20T00:00:00Z",
@@ -97,7 +102,7 @@ const ROWS: readonly Row[] = [
   [
     { entry: entryOf([importRecord()], { replacement: entryOf([]) }) },
     "REPLACEMENT_BEGUN",
-    "a replacement was begun and not finished: run `keyferry replace --name payments` again",
+    "a replacement was begun and not finished: run `keyferry replace payments` again",
   ],
   [
     {
