@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { KeyferryError } from "../core/error.js"
-import { beginEntry, type InventoryEntry, type Proof } from "../core/inventory.js"
+import { beginEntry, type InventoryEntry, type Proof, withNested } from "../core/inventory.js"
 import { KEY_SPECS, type KeyUsage } from "../core/key-spec.js"
 import type { KeyDescription, Kms } from "../core/ports.js"
 import type { SourceKey } from "../core/source-key.js"
@@ -142,9 +142,9 @@ function newEntry(
 
 /** A KMS key that another name, or another owner, has is not taken from it. */
 async function refuseClaimed(deps: AdoptDeps, kms: Kms, { owner, name }: AdoptRequest, keyArn: string): Promise<void> {
-  const holder = (await deps.inventory.list()).find(
-    (entry) => entry.keyArn === keyArn && (entry.name !== name || entry.owner !== owner),
-  )
+  const holder = (await deps.inventory.list())
+    .flatMap(withNested)
+    .find((entry) => entry.keyArn === keyArn && (entry.name !== name || entry.owner !== owner))
   if (holder !== undefined) throw claimed(keyArn, holder.owner, holder.name)
   const tags = await kms.listResourceTags(keyArn)
   const [tagOwner = owner, tagName = name] = [tags[TAGS.owner], tags[TAGS.name]]

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { errorAfter, errorOf, KeyferryError } from "../core/error.js"
-import { beginEntry, type ImportRecord, type InventoryEntry, newestImport } from "../core/inventory.js"
+import { beginEntry, type ImportRecord, type InventoryEntry, newestImport, withNested } from "../core/inventory.js"
 import { type KeyResult, keyResult } from "../core/key-result.js"
 import type { Choice } from "../core/negotiation.js"
 import { labelOf, localUsages, newSourceKeyId, type SourceKey } from "../core/source-key.js"
@@ -268,7 +268,7 @@ async function chooseKey(
 
 /** A KMS key that waits for the material of one name is not there for another. */
 async function refuseHeld(deps: Deps, keyArn: string): Promise<void> {
-  const holder = (await deps.inventory.list()).find((entry) => entry.keyArn === keyArn)
+  const holder = (await deps.inventory.list()).flatMap(withNested).find((entry) => entry.keyArn === keyArn)
   if (holder === undefined) return
   throw new KeyferryError("ERR_NAME_TAKEN", `${keyArn} is the KMS key of ${holder.name}`, {
     key: keyArn,

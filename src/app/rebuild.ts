@@ -1,5 +1,5 @@
 import { errorOf, KeyferryError } from "../core/error.js"
-import type { FormerEntry, InventoryEntry } from "../core/inventory.js"
+import { type FormerEntry, type InventoryEntry, withNested } from "../core/inventory.js"
 import { isKeySpec, KEY_SPECS, type KeyUsage } from "../core/key-spec.js"
 import type { KeyDescription, Kms, Token } from "../core/ports.js"
 import { type FoundKey, type FoundSource, rebuiltEntry, type Rebuilt } from "../core/rebuild.js"
@@ -67,7 +67,7 @@ export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promi
   }
   const claimed = new Set(
     (await deps.inventory.list()).flatMap((entry) =>
-      [entry, ...entry.former].flatMap(({ source, earlier }) => [source.id, ...earlier.map(({ id }) => id)]),
+      withNested(entry).flatMap(({ source, earlier }) => [source.id, ...earlier.map(({ id }) => id)]),
     ),
   )
   const unclaimed = sources.filter(({ id }) => !claimed.has(id)).map(({ id, label }) => ({ id, label }))

@@ -1,6 +1,8 @@
 import { expect } from "chai"
 import type { ReconcileOptions } from "#src/app/reconcile.js"
 import { provision } from "#src/app/provision.js"
+import { replaceKey } from "#src/app/replace.js"
+import { AS_BEFORE } from "#src/app/import-wishes.js"
 import { rotateKey } from "#src/app/rotate.js"
 import type { KeyResult } from "#src/core/key-result.js"
 import { KeyferryError } from "#src/core/error.js"
@@ -226,6 +228,25 @@ describe("rewrap", () => {
       Array.from({ length: 3 }, () => ["failed", "ERR_TOKEN_PIN_INCORRECT"]),
     )
     expect([logins, exit, await spent()]).to.deep.equal([1, "NOPERM", [0, 0, 0]])
+  })
+
+  it("keeps a key and those that it replaced apart, though all are due at once", async () => {
+    await made("w-place")
+    const { deps } = await world.run()
+    const entry = async () => (await deps.inventory.get("w-place", "us-east-1"))!
+    for (let round = 0; round < 2; round += 1) {
+      await replaceKey(deps, await entry(), { ...AS_BEFORE, description: null })
+    }
+    await passDays(world, 62)
+    expect((await rewrap()).all.map(({ outcome, reason }) => [outcome, reason])).to.deep.equal(
+      Array.from({ length: 3 }, () => ["done", "DUE"]),
+    )
+    const kept = await entry()
+    for (const { keyArn, importing, imports } of [kept, ...kept.former]) {
+      const validTo = (await stateOf(keyArn!)).ValidTo!
+      expect(importing).to.equal(null)
+      expect(imports.map((one) => new Date(one.validTo!).getTime())).to.deep.equal([validTo.getTime()])
+    }
   })
 
   it("takes another expiry, and says when it is an earlier one", async () => {

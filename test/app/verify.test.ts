@@ -1,6 +1,8 @@
 import { expect } from "chai"
 import type { Fleet } from "#src/app/fleet.js"
+import { AS_BEFORE } from "#src/app/import-wishes.js"
 import { provision } from "#src/app/provision.js"
+import { replaceKey } from "#src/app/replace.js"
 import { rotateKey } from "#src/app/rotate.js"
 import { signatureCheck } from "#src/app/verify/public-key.js"
 import { tasksOf } from "#src/app/verify/tasks.js"
@@ -46,7 +48,7 @@ describe("verify", function () {
       tokenOf: () => Promise.resolve(token ? deps.token : null),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
-    return await verifyKeys(await tasksOf(fleet, names), { full })
+    return await verifyKeys(tasksOf(fleet, names), { full })
   }
   const only = async (...args: Parameters<typeof run>) => {
     const { rows, exit } = await run(...args)
@@ -161,6 +163,27 @@ describe("verify", function () {
     const failed = await only(["full"], { full: true })
     expect(failed).to.include({ outcome: "failed", reason: "PROOF_FAILED", exit: "PROOF" })
     expect(failed.generations[0]?.proof).to.deep.equal({ kind: "key-material-id", result: "failed" })
+  })
+
+  it("with --full proves replaced keys as well, each kept in its own place of the entry", async () => {
+    const old = await make("placed", { expiresIn: "30d" })
+    const { deps } = await world.run()
+    const before = (await deps.inventory.get("placed", "us-east-1"))!
+    const made = await replaceKey(deps, before, { ...AS_BEFORE, description: null })
+    const { rows, exit } = await run(["placed"], { full: true })
+    expect(rows.map(({ role, keyArn, outcome }) => [role, keyArn, outcome])).to.deep.equal([
+      ["current", made.keyArn, "done"],
+      ["former", old.keyArn, "done"],
+    ])
+    expect(exit).to.equal("OK")
+    const entry = (await deps.inventory.get("placed", "us-east-1"))!
+    const proven = { kind: "key-material-id", result: "proven" }
+    expect(
+      [entry, ...entry.former].map(({ keyArn, imports }) => [keyArn, imports.map(({ proof }) => proof)]),
+    ).to.deep.equal([
+      [made.keyArn, [proven]],
+      [old.keyArn, [proven]],
+    ])
   })
 
   it("leaves a disabled key disabled, and says what it could not look at", async () => {

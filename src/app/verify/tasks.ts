@@ -1,6 +1,8 @@
 import { KeyferryError } from "../../core/error.js"
+import type { FormerEntry } from "../../core/inventory.js"
 import { bindingOf } from "../../core/manifest.js"
 import type { Fleet } from "../fleet.js"
+import { formerInventory } from "../nested-inventory.js"
 import type { VerifyDeps } from "./looked.js"
 import type { VerifyTask } from "./verify.js"
 
@@ -10,11 +12,11 @@ import type { VerifyTask } from "./verify.js"
  *
  * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing
  */
-export async function tasksOf(fleet: Fleet, names: readonly string[]): Promise<readonly VerifyTask[]> {
-  const entries = await fleet.inventory.list()
+export function tasksOf(fleet: Fleet, names: readonly string[]): readonly VerifyTask[] {
+  const entries = new Map(fleet.entries.map((entry) => [idOf(entry), entry]))
   const bindings = [...fleet.bindings, ...fleet.unmanaged.map((entry) => bindingOf(entry, false))]
   const found = bindings.flatMap((binding) => {
-    const entry = entries.find(({ name, target }) => name === binding.name && target === binding.target)
+    const entry = entries.get(idOf(binding))
     return entry === undefined ? [] : [{ entry, binding }]
   })
   const unknown = names.find((name) => !found.some(({ entry }) => entry.name === name))
@@ -33,9 +35,19 @@ export async function tasksOf(fleet: Fleet, names: readonly string[]): Promise<r
         return { ...common, kmsIn: (region) => fleet.kmsOf(target, region), token: await fleet.tokenOf(token) }
       }
       const former = entry.former.filter(({ retiredAt }) => retiredAt === null)
-      return [
-        { entry, role: "current", open },
-        ...former.map((one): VerifyTask => ({ entry: one, role: "former", open })),
-      ]
+      return [{ entry, role: "current", open }, ...former.map((one) => formerTask(one, open))]
     })
 }
+
+/** An import into a replaced KMS key, as `--full` makes one, is kept inside the entry of its name. */
+function formerTask(former: FormerEntry, open: VerifyTask["open"]): VerifyTask {
+  return {
+    ...{ entry: former, role: "former" },
+    async open() {
+      const deps = await open()
+      return { ...deps, inventory: formerInventory(deps.inventory, former, former.requestId) }
+    },
+  }
+}
+
+const idOf = ({ name, target }: { readonly name: string; readonly target: string }): string => `${target} ${name}`

@@ -12,6 +12,7 @@ import { blocked, disproven, type Verdict, type VerifyRow } from "./row.js"
 export interface VerifyTask {
   readonly entry: InventoryEntry
   readonly role: VerifyRow["role"]
+  /** With an inventory that has the entry under its name and target, wherever it is kept. */
   readonly open: () => Promise<VerifyDeps>
 }
 
@@ -69,7 +70,7 @@ async function verifyEntry({ entry, role, open }: VerifyTask, options: VerifyOpt
     try {
       const deps = await open()
       // an import into one Region writes the entry that the next one goes on from
-      const latest = keyNow(await deps.inventory.get(entry.name, entry.target), entry.keyArn) ?? entry
+      const latest = (await deps.inventory.get(entry.name, entry.target)) ?? entry
       results.push(
         judged(region, keyArn, await verifyIn(deps, { ...latest, keyArn: entry.keyArn }, { region, keyArn }, options)),
       )
@@ -85,12 +86,6 @@ async function verifyEntry({ entry, role, open }: VerifyTask, options: VerifyOpt
     }
   }
   return results
-}
-
-/** The KMS key's entry as it is by now: the name's own, or that of one whose place another took. */
-function keyNow(parent: InventoryEntry | undefined, keyArn: string): InventoryEntry | undefined {
-  if (parent === undefined) return undefined
-  return [parent, ...parent.former].find((one) => one.keyArn === keyArn)
 }
 
 async function verifyIn(

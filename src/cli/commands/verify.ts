@@ -28,7 +28,7 @@ export const verify = defineCommand({
     const { tasksOf } = await import("../../app/verify/tasks.js")
     const { verifyKeys } = await import("../../app/verify/verify.js")
     await using fleet = await openFleet(args, surroundings, { lock: args.full, token: "if given" })
-    const tasks = await tasksOf(fleet, names)
+    const tasks = tasksOf(fleet, names)
     const { rows, exit } = await verifyKeys(tasks, { full: args.full })
     return { result: { keys: rows, summary: summaryOf(rows) }, text: textOf(rows), exit }
   },
