@@ -32,7 +32,9 @@ export async function confirmBackup(
   { owner, custodyKey, note }: ConfirmRequest,
 ): Promise<BackupConfirmed> {
   const records = (await deps.custodyKeys.list()).filter((one) => one.owner === owner)
-  const record = custodyKey === null ? records.at(-1) : records.find(({ id }) => id === custodyKey)
+  // each token counts its custody keys from 1
+  const [newest] = [...records].sort((one, other) => (one.createdAt < other.createdAt ? 1 : -1))
+  const record = custodyKey === null ? newest : records.find(({ id }) => id === custodyKey)
   if (record === undefined) throw unknownKey(custodyKey, records)
   const { id, label, kcv, token } = record
   if (record.backupConfirmedAt !== null && note === null) {

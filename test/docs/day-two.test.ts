@@ -3,9 +3,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect } from "chai"
 import { MAIN } from "#test/support/cli.js"
-import { CLOCK_AHEAD } from "#test/support/clock-ahead.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { opencryptokiToken, softhsmToken, type TestToken } from "#test/support/tokens.js"
+import { HOOK } from "../kill/hook.js"
 import { expectPromised, markedBlock, shell, type ShellOptions } from "./readme.js"
 
 const DAY_S = 86_400
@@ -27,6 +27,7 @@ describe("README, day two", function () {
     await run("keyferry provision --name payments --key-spec SYMMETRIC_DEFAULT --alias alias/payments --prove full")
     await run("keyferry provision --name in-token --key-spec SYMMETRIC_DEFAULT --custody token")
     await encrypt()
+    cpSync(join(folder, "state"), join(folder, "backup"), { recursive: true })
   })
   after(async () => {
     token.remove()
@@ -49,7 +50,7 @@ describe("README, day two", function () {
     return (await sdk.describeKey({ KeyId: "alias/payments" })).KeyMetadata?.KeyId ?? expect.fail("no such key")
   }
   const enter = async (script: string, env: Readonly<Record<string, string>>, prefix: readonly string[]) => {
-    const clock = `NODE_OPTIONS='--import file://${CLOCK_AHEAD}' KEYFERRY_TEST_AHEAD=${aheadDays * DAY_S}`
+    const clock = `NODE_OPTIONS='--import file://${HOOK}' KEYFERRY_TEST_AHEAD=${aheadDays * DAY_S}`
     const aliases = [
       `alias keyferry="${clock} ${process.execPath} ${MAIN}"`,
       `alias aws='aws --endpoint-url "$AWS_ENDPOINT_URL"'`,
@@ -106,7 +107,15 @@ describe("README, day two", function () {
   })
 
   it("says what to do when the state is lost", async () => {
-    renameSync(join(folder, "state"), join(folder, "lost"))
+    const [state, backup, lost] = ["state", "backup", "lost"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ]
+    rmSync(state, { recursive: true })
+    cpSync(backup, state, { recursive: true })
+    await recipe("state is restored")
+    renameSync(state, lost)
     await recipe("state is lost")
   })
 
@@ -115,6 +124,10 @@ describe("README, day two", function () {
     token.remove()
     token = softhsmToken()
     await recipe("token is not restored")
+    const doctor = (): Promise<string> => enter("keyferry doctor", environment(), token.prefix)
+    expect(await doctor()).to.include("no backup of the custody key")
+    await recipe("backup is made")
+    expect(await doctor()).to.not.include("no backup of the custody key")
   })
 
   it("says what to do when the PIN is locked", async () => {
