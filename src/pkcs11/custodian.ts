@@ -34,6 +34,8 @@ export class Custodian {
   readonly #verdicts: Verdicts
   /** By handle: what was read of a custody key, which nobody can change without making another. */
   readonly #read = new Map<string, CustodyKey>()
+  /** SubjectPublicKeyInfo of unsealed pairs, which have no public half in the token: NSS wants its point to unseal. */
+  readonly #publicKeys = new WeakMap<SourceKey, Uint8Array>()
 
   constructor(pool: SessionPool, gate: StoreGate, context: WrapContext, handles: HandleCache, verdicts: Verdicts) {
     this.#pool = pool
@@ -102,7 +104,7 @@ export class Custodian {
         throw new KeyferryError("ERR_CUSTODY_REFUSED", message, { key: key.label })
       }
       const { object, publicHalf } = await this.#gate.search(() => this.#handles.locate(session, key))
-      const publicKey = publicHalf && publicKeyOf(session, publicHalf, key.keySpec)
+      const publicKey = publicHalf ? publicKeyOf(session, publicHalf, key.keySpec) : (this.#publicKeys.get(key) ?? null)
       try {
         const ciphertext = await sealUnder(session, custodyKey.object, object, key.keySpec, mechanism)
         // what does not come back now would be missed when it is needed
@@ -141,6 +143,7 @@ export class Custodian {
         destroyObject(session, unsealed.object)
         throw unreadable(label, `it comes out as ${key?.keySpec ?? "a key of no key spec"}, not ${sealed.keySpec}`)
       }
+      if (provenance.publicKey !== null) this.#publicKeys.set(key, provenance.publicKey)
       this.#handles.putOwn({ key, object: unsealed.object, publicHalf: null }, loan.pin())
       return key
     })

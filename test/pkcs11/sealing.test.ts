@@ -129,6 +129,9 @@ for (const { name, make, possible, impossible, mechanism, enforced, features } o
         expect(key.attributes).to.include({ token: false, private: true, sensitive: true, extractable: true })
         // SoftHSM has no check value of an unwrapped key
         expect(key.kcv).to.be.oneOf([material.provenance.kcv, null])
+        // what resealing stands on
+        const again = await token.seal(key, custodyKey)
+        expect(Buffer.compare(again.ciphertext, material.ciphertext)).to.equal(0)
         await token.destroySourceKey(key)
         expect(await token.findSourceKeys({ id: material.id })).to.deep.equal([])
       })
