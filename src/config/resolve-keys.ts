@@ -113,6 +113,8 @@ class KeyCheck {
       prove: prove ?? "accept",
       replicas: multiRegion?.replicas ?? null,
     } as const
+    // a setting that would be passed over is worse than none: nothing marks a wrapping key as trusted yet
+    if (key.wrapWithTrusted) this.#fault("is not honoured by this version: leave it out", "wrapWithTrusted")
     this.#wrapping(key)
     this.#replicas(targets)
     return key

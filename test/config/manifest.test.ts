@@ -129,6 +129,7 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     ["a tag of AWS'", "version: 1\ndefaults: { tags: { 'aws:x': y } }\n", /^defaults\.tags\["aws:x"\]: .*reserved/],
     ["a tag that is a number", keys("tags: { a: 1 }"), /^keys\.k\.tags\.a: must be text/],
     ["a key policy that is none", keys("keyPolicy: '{'"), /^keys\.k\.keyPolicy: is no key policy/],
+    ["a trust that nothing gives yet", keys("wrapWithTrusted: true"), /^keys\.k\.wrapWithTrusted: is not honoured/],
     ["a token that is not there", keys("token: other"), /^keys\.k\.token: names no token of the file: other/],
     ["a target that is not there", keys("targets: [here, there]"), /^keys\.k\.targets\[1\]: names no target.*there/],
     ["a target twice", keys("targets: [here, here]"), /^keys\.k\.targets\[1\]: names here again/],
