@@ -5,17 +5,23 @@ import type { Deps } from "./deps.js"
 
 type SourceDeps = Pick<Deps, "token" | "inventory" | "progress">
 
+interface SourceWishes {
+  /** Whether KMS holds its material already, so that another key would not do. */
+  readonly needed: boolean
+  /** Whether a `locked` key that is generated may be used in the token too. */
+  readonly localUse?: boolean | undefined
+}
+
 /**
  * The source key of an entry's newest generation: found by the CKA_ID that the entry has chosen, or generated under it.
  * What it is stands in the inventory before it is used (invariant I5).
  *
- * @param needed whether KMS holds its material already, so that another key would not do
  * @throws ERR_KEY_NOT_FOUND where it is needed and gone; ERR_KEY_MISMATCH; what the token throws
  */
 export async function ensureSource<E extends InventoryEntry>(
   deps: SourceDeps,
   entry: E,
-  needed: boolean,
+  { needed, localUse = false }: SourceWishes,
 ): Promise<{ readonly source: SourceKey; readonly entry: E }> {
   const { id, label, generation } = entry.source
   const { keys, strays } = await deps.token.search({ id })
@@ -40,7 +46,7 @@ export async function ensureSource<E extends InventoryEntry>(
     found ??
     (await deps.token.generateSourceKey({
       ...{ id, label, keySpec: entry.keySpec, keyUsage: entry.keyUsage, custody: entry.custody },
-      ...{ wrapWithTrusted: false, shareLabel: true },
+      ...{ wrapWithTrusted: false, shareLabel: true, localUse },
     }))
   if (found === undefined) deps.progress.step(`source key ${label} (${id}), generation ${generation}`)
   if (found !== undefined && entry.source.attributes !== null) return { source, entry }

@@ -6,7 +6,7 @@ import { beginEntry, importOf, type ImportWishes, type InventoryEntry, keyArnIn 
 import { type KeyResult, keyResult } from "../core/key-result.js"
 import type { Choice } from "../core/negotiation.js"
 import type { KeyDescription, Kms } from "../core/ports.js"
-import { labelOf, newSourceKeyId } from "../core/source-key.js"
+import { labelOf, localUsages, newSourceKeyId } from "../core/source-key.js"
 import { sameToken } from "../core/token-info.js"
 import { moveAlias, refuseTakenAlias } from "./alias.js"
 import { createKeyOnce } from "./create-key.js"
@@ -15,16 +15,22 @@ import type { Deps } from "./deps.js"
 import { ensureSource } from "./ensure-source.js"
 import { entryEvent } from "./import-events.js"
 import { importKey, provable } from "./import-key.js"
+import { lockSource, wantsLock } from "./lock-key.js"
 import { aliasReplica } from "./replica-alias.js"
 import { fillReplica } from "./replicate.js"
 import { plain, replacementInventory } from "./nested-inventory.js"
 import { chooseWay, type ImportAgainWishes, wished } from "./import-wishes.js"
 import { dressOf } from "./key-policy.js"
+import { refuseLocalUse } from "./provision-request.js"
 import { TAGS } from "./tags.js"
 
 export interface ReplaceWishes extends ImportAgainWishes {
   /** Of the new KMS key; null takes the old one's. */
   readonly description: string | null
+  /** `session` and `locked` custody can import only once; the operator has said that this is understood. */
+  readonly acceptNoReimport?: boolean
+  /** A `locked` key may be used in the token; without a word, as the old one may. */
+  readonly localUse?: boolean
 }
 
 export interface ReplaceResult extends KeyResult {
@@ -42,7 +48,8 @@ type MadeEntry = InventoryEntry & { readonly keyArn: string }
  * to it last. The replaced one stays as it is, tagged, and rewrapped, until it is retired. A replacement that an earlier
  * run left unfinished is finished, and is this one.
  *
- * @throws ERR_CUSTODY_REFUSED, ERR_KMS_ALIAS_TAKEN and others before anything is made; what provisioning throws
+ * @throws ERR_CUSTODY_REFUSED, ERR_NOT_ACKNOWLEDGED, ERR_KMS_ALIAS_TAKEN and others before anything is made; what
+ * provisioning throws
  */
 export async function replaceKey(deps: Deps, entry: InventoryEntry, wishes: ReplaceWishes): Promise<ReplaceResult> {
   const old = replaceable(entry)
@@ -65,18 +72,21 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
   await refuseForeignAlias(deps, old)
   const terms = wished(old, wishes)
   validToFrom(terms.expiresIn, deps.clock.now())
-  if (old.replacement === null) refuseCustodyByPolicy(old.custody, deps.policy)
+  refuseImportOnce(old, terms, wishes)
+  refuseLocalUse({ custody: old.custody, localUse: wishes.localUse ?? false })
+  const earlier = await begunBefore(deps, old)
+  if (earlier === null) refuseCustodyByPolicy(old.custody, deps.policy)
   const choice = await chooseWay(deps, old, terms)
 
   const nested: Deps = { ...deps, inventory: replacementInventory(deps.inventory, old) }
   const { unenforced } = choice
-  const begun = old.replacement ?? { ...beginReplacement(deps, old, terms), unenforced }
-  if (old.replacement !== null)
-    deps.progress.step(`a KMS key in the place of ${old.keyArn} was begun before; finishing it`)
+  const begun = earlier ?? { ...beginReplacement(deps, old, terms), unenforced }
+  if (earlier !== null) deps.progress.step(`a KMS key in the place of ${old.keyArn} was begun before; finishing it`)
   const made =
     begun.keyArn === null ? await createKeyOnce(nested, begun, await createTerms(deps, oldKey, wishes)) : begun
-  const filled = await fill(nested, { ...made, keyArn: made.keyArn ?? "" }, { choice, terms, prove: wishes.prove })
-  let whole = filled
+  const asOld = { ...wishes, localUse: wishes.localUse === true || usedLocally(old) }
+  const filled = await fill(nested, { ...made, keyArn: made.keyArn ?? "" }, { choice, terms, wishes: asOld })
+  let whole = wantsLock(filled) ? await lockSource(nested, filled) : filled
   for (const { region } of old.replicas) whole = await fillReplica(nested, whole, region, wishes)
   await takePlace(deps, old, whole, oldKey)
   for (const { region } of old.replicas) whole = await takeReplicasPlace(nested, old, whole, region)
@@ -87,13 +97,7 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
 }
 
 function replaceable(entry: InventoryEntry): MadeEntry {
-  const { name, custody, keyArn } = entry
-  if (!CUSTODIES[custody].reimport) {
-    throw new KeyferryError("ERR_CUSTODY_REFUSED", `${name} has custody ${custody}, which imports once`, {
-      key: name,
-      hint: "provision another key under another --name, and move the alias to it",
-    })
-  }
+  const { name, keyArn } = entry
   if (keyArn === null || entry.imports.length === 0) {
     throw new KeyferryError("ERR_KEY_NOT_FOUND", `${name} has no KMS key with key material yet`, {
       key: name,
@@ -101,6 +105,33 @@ function replaceable(entry: InventoryEntry): MadeEntry {
     })
   }
   return { ...entry, keyArn }
+}
+
+/** Whether a locked key was given the usages that `--local-use` gives. */
+function usedLocally({ custody, keySpec, keyUsage, source: { attributes } }: MadeEntry): boolean {
+  const usages = localUsages(keySpec, keyUsage)
+  return custody === "locked" && usages.length > 0 && usages.every((usage) => attributes?.[usage] === true)
+}
+
+/** The new material is as little to be imported again as the old one's was. */
+function refuseImportOnce({ name, custody }: MadeEntry, { expiresIn }: ImportWishes, wishes: ReplaceWishes): void {
+  if (CUSTODIES[custody].reimport || (wishes.acceptNoReimport === true && expiresIn === "never")) return
+  throw new KeyferryError(
+    "ERR_NOT_ACKNOWLEDGED",
+    `with custody ${custody} the new material of ${name} can never be imported again`,
+    { key: name },
+  )
+}
+
+/** What an earlier run began; null where it did not, or where the operator has given up the KMS key that it made. */
+async function begunBefore(
+  deps: Pick<Deps, "kms" | "progress">,
+  { replacement }: MadeEntry,
+): Promise<InventoryEntry | null> {
+  if (replacement?.keyArn == null) return replacement
+  if (isAlive(await describe(deps.kms, replacement.keyArn))) return replacement
+  deps.progress.warn(`${replacement.keyArn}, which was begun before, is gone or about to be deleted; making another`)
+  return null
 }
 
 function beginReplacement(deps: Pick<Deps, "clock">, old: MadeEntry, terms: ImportWishes): InventoryEntry {
@@ -148,21 +179,26 @@ const isAlive = (key: KeyDescription | null): boolean => key !== null && !DYING.
 async function fill(
   deps: Deps,
   made: MadeEntry,
-  {
-    choice,
-    terms,
-    prove,
-  }: { readonly choice: Choice; readonly terms: ImportWishes; readonly prove: "full" | "accept" },
+  { choice, terms, wishes }: { readonly choice: Choice; readonly terms: ImportWishes; readonly wishes: ReplaceWishes },
 ): Promise<MadeEntry> {
+  // a locked key can be imported no second time, so its proof is not left for later
+  const prove = made.custody === "locked" ? "full" : wishes.prove
   const record = importOf(made, 0, made.region)
   const open = made.importing !== null || record === undefined || record.proof.result === "failed"
   const gone = record?.validTo != null && new Date(record.validTo) <= deps.clock.now()
   if (!open && !gone && !(prove === "full" && provable(record))) return made
   // an import whose outcome is not known may have filled the key: then no other source key would do
   const { keyState } = await deps.kms.describeKey(made.keyArn)
-  const { source, entry } = await ensureSource(deps, made, keyState !== "PendingImport" || record !== undefined)
-  const step = { entry, source, capability: choice.capability, expiresIn: terms.expiresIn, prove }
-  return (await importKey(deps, step)).entry
+  const needed = keyState !== "PendingImport" || record !== undefined
+  try {
+    const { source, entry } = await ensureSource(deps, made, { needed, localUse: wishes.localUse })
+    const step = { entry, source, capability: choice.capability, expiresIn: terms.expiresIn, prove }
+    return (await importKey(deps, step)).entry
+  } catch (error) {
+    if (!(error instanceof KeyferryError && error.code === "ERR_KEY_NOT_FOUND")) throw error
+    const hint = `schedule the deletion of ${made.keyArn}, which nobody uses yet, and run again: another is made`
+    throw new KeyferryError(error.code, error.message, { key: made.name, hint, cause: error })
+  }
 }
 
 /** The new KMS key is to be used as the old one was. */

@@ -8,7 +8,7 @@ import type { InventoryEntry } from "#src/core/inventory.js"
 import type { KeyResult } from "#src/core/key-result.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { createKey } from "../local-kms/fixture.js"
-import { EC, HMAC, openWorld, requestFor, type World, worldEnvironment } from "./world.js"
+import { EC, HMAC, openWorld, overriding, requestFor, type World, worldEnvironment } from "./world.js"
 
 const SAME: ReplaceWishes = { ...AS_BEFORE, description: null }
 
@@ -153,9 +153,59 @@ describe("replace", () => {
     )
     await expectCode("ERR_KMS_KEY_STATE", () => replace("refused"))
     await make("refused-session", { custody: "session", expiresIn: "never", acceptNoReimport: true })
-    await expectCode("ERR_CUSTODY_REFUSED", () => replace("refused-session"))
+    await expectCode("ERR_NOT_ACKNOWLEDGED", () => replace("refused-session"))
+    await expectCode("ERR_NOT_ACKNOWLEDGED", () =>
+      replace("refused-session", { acceptNoReimport: true, expiresIn: "9d" }),
+    )
     expect(await keys()).to.equal(3)
     expect((await entryOf("refused")).replacement).to.equal(null)
+  })
+
+  describe("of what is imported once", () => {
+    const once = { acceptNoReimport: true, expiresIn: "never" } as const
+    const inToken = async (id: string) => (await (await world.run()).inToken.search({ id })).keys
+
+    it("locks the new source key after its proof, also where a run died between, and lets it be used as the old one", async () => {
+      const old = await make("locked-place", { ...HMAC, custody: "locked", ...once, localUse: true })
+      const { deps } = await world.run()
+      const lock = (): Promise<never> => Promise.reject(new Error("killed"))
+      const dying = { ...deps, token: overriding(deps.token, { lock }) }
+      const died = await replaceKey(dying, await entryOf("locked-place"), { ...SAME, acceptNoReimport: true }).then(
+        () => "done",
+        (error: unknown) => String(error),
+      )
+      expect(died).to.include("killed")
+      await world.kms.clearCounts()
+      const result = await replace("locked-place", { acceptNoReimport: true })
+      expect(await world.requests("ImportKeyMaterial")).to.equal(0)
+      await expectReplaced(old, result)
+      expect(result.proof).to.deep.equal({ kind: "mac", result: "proven" })
+      expect((await inToken(result.sourceKey.id))[0]?.attributes).to.include({ extractable: false, verify: true })
+      expect((await entryOf("locked-place")).source.attributes?.extractable).to.equal(false)
+    })
+
+    it("proves a locked symmetric key whatever was asked", async () => {
+      await make("locked-aes-place", { custody: "locked", ...once })
+      const result = await replace("locked-aes-place", once)
+      expect(result.proof).to.deep.equal({ kind: "key-material-id", result: "proven" })
+      const attributes = (await inToken(result.sourceKey.id))[0]?.attributes
+      expect(attributes).to.include({ extractable: false, encrypt: false })
+    })
+
+    it("makes another KMS key where a session died with the material of the first", async () => {
+      const old = await make("session-place", { ...EC, custody: "session", ...once })
+      await world.kms.fault({ kind: "access-denied", operation: "GetPublicKey" })
+      await expectCode("ERR_KMS_ACCESS_DENIED", () => replace("session-place", once))
+      await world.reopenToken()
+      const error = await expectCode("ERR_KEY_NOT_FOUND", () => replace("session-place", once))
+      const lost = (await entryOf("session-place")).replacement?.keyArn ?? ""
+      expect(error.hint).to.include(`schedule the deletion of ${lost}`)
+      await world.sdk.scheduleKeyDeletion({ KeyId: lost, PendingWindowInDays: 7 })
+      const result = await replace("session-place", once)
+      expect(result).to.include({ outcome: "done", replaced: old.keyArn, custody: "session" })
+      expect(result.proof).to.deep.equal({ kind: "public-key", result: "proven" })
+      expect(result.keyArn).not.to.equal(lost)
+    })
   })
 
   it("works where the old KMS key is gone", async () => {

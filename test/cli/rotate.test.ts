@@ -71,6 +71,22 @@ describe("rotate on the command line", () => {
     expect([nothing.status, (nothing.json() as { keys: unknown[] }).keys]).to.deep.equal([0, []])
   })
 
+  it("replaces a locked key once that is understood", async () => {
+    const once = ["--expires-in", "never", "--accept-no-reimport"]
+    const args = provisionArgs({ name: "door", "key-spec": "HMAC_256", custody: "locked" })
+    expect((await run(...args, ...once)).status).to.equal(0)
+    const unsaid = await run("replace", "door", "--json")
+    expect([unsaid.status, unsaid.error().code]).to.deep.equal([78, "ERR_NOT_ACKNOWLEDGED"])
+    const replaced = await run("replace", "door", "--accept-no-reimport", "--local-use", "--json")
+    expect(replaced.status, replaced.stderr).to.equal(0)
+    const { custody, sourceKey } = replaced.json() as KeyResult
+    expect([custody, sourceKey.attributes?.extractable, sourceKey.attributes?.verify]).to.deep.equal([
+      "locked",
+      false,
+      true,
+    ])
+  })
+
   it("refuses replicas of a key that is not multi-Region, and Regions that are none", async () => {
     const args = provisionArgs({ name: "regions" })
     const single = await run(...args, "--replica", "eu-west-3", "--json")
