@@ -1,4 +1,4 @@
-import { type Document, isMap, isPair, isScalar, isSeq, type LineCounter, parseDocument, type YAMLError } from "yaml"
+import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type YAMLError } from "yaml"
 import type { Fault } from "./fault.js"
 
 export interface YamlFile {
@@ -20,9 +20,7 @@ const WORDS: Readonly<Record<string, string>> = {
 
 /** Reads YAML 1.2, which JSON is part of; the faults are those of YAML itself. */
 export function parseYaml(text: string, lineCounter: LineCounter): YamlFile | { readonly faults: readonly Fault[] } {
-  const document = parseDocument(text, {
-    ...{ lineCounter, prettyErrors: false, stringKeys: true, version: "1.2", schema: "core", logLevel: "error" },
-  } as const)
+  const document = parsed(text, lineCounter)
   const problems = [...document.errors, ...document.warnings]
   if (problems.length > 0) return { faults: problems.map((problem) => yamlFault(problem, lineCounter)) }
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
@@ -36,6 +34,26 @@ export function parseYaml(text: string, lineCounter: LineCounter): YamlFile | { 
     const message = unresolved ? "has an alias that names no anchor" : "has more aliases than any settings need"
     return { faults: [{ path: [], message }] }
   }
+}
+
+const OPTIONS = { prettyErrors: false, stringKeys: true, version: "1.2", schema: "core", logLevel: "error" } as const
+
+/** The parser's own check for repeated keys compares each with each: it is left to say where they are. */
+function parsed(text: string, lineCounter: LineCounter): Document.Parsed {
+  const document = parseDocument(text, { ...OPTIONS, lineCounter, uniqueKeys: false })
+  return repeatsKey(document) ? parseDocument(text, { ...OPTIONS, lineCounter: new LineCounter() }) : document
+}
+
+function repeatsKey(document: Document.Parsed): boolean {
+  let repeated = false
+  visit(document, {
+    Map(_, { items }) {
+      const keys = new Set(items.map(({ key }) => (isScalar(key) ? key.value : key)))
+      if (keys.size < items.length) repeated = true
+      return repeated ? visit.BREAK : undefined
+    },
+  })
+  return repeated
 }
 
 function yamlFault({ code, pos, message }: YAMLError, lines: LineCounter): Fault {
