@@ -3,7 +3,6 @@ import type { Log } from "./log/log.js"
 import { loggedToken } from "./logged.js"
 import { coreDumpsOff } from "./core-dump.js"
 import { KeyferryError } from "./core/error.js"
-import { kmsTime } from "./kms-time.js"
 import type { Pacer } from "./kms/pacing.js"
 import type { Clock, Kms, PinProvider, Progress, Token } from "./core/ports.js"
 import { type OpenKms, regions } from "./regions.js"
@@ -33,10 +32,7 @@ export interface Around {
   readonly command: string
 }
 
-const time = kmsTime({ now: () => new Date() })
-
-/** The time for everything in this process, once KMS has answered by KMS' clock where this host's is wrong. */
-export const clock: Clock = time
+export const clock: Clock = { now: () => new Date() }
 
 export const sleep = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds))
@@ -194,7 +190,6 @@ export async function openKmsOf(setting: KmsSetting, { env, progress, log }: Aro
   const { createPacer } = await import("./kms/pacing.js")
   pacer ??= createPacer()
   const kms = await open({ ...setting, env, pacer, onCall: (call) => log.event("kms.call", call) })
-  time.follow(kms, progress)
   if (kms.endpoint !== null) progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)
   return kms
 }

@@ -83,8 +83,6 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
       ])
       return {
         ...base,
-        // once KMS has answered: its time counts where this host's clock is wrong
-        now: fleet.clock.now(),
         region: kms.region,
         key,
         replicas,

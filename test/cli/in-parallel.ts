@@ -7,9 +7,10 @@ interface Lanes<T, R extends AsyncDisposable> {
   readonly run: (row: T, lane: R) => Promise<void>
   /** Rows to begin with, because they wait for long. */
   readonly first?: (row: T) => boolean
+  /** Mocha's limit for one row, which may wait for its turn. */
+  readonly patienceMs?: number
 }
 
-/** Mocha's limit for one row, which may wait for its turn. */
 const PATIENCE_MS = 240_000
 
 /**
@@ -17,7 +18,7 @@ const PATIENCE_MS = 240_000
  * and would leave the other core idle.
  */
 export function inParallel<T, R extends AsyncDisposable>(rows: readonly T[], how: Lanes<T, R>): void {
-  const { width, name, lane, run, first = () => false } = how
+  const { width, name, lane, run, first = () => false, patienceMs = PATIENCE_MS } = how
   const outcomes = new Map<T, PromiseSettledResult<void>>()
   const waiting = new Map<T, () => void>()
   const working: Promise<void>[] = []
@@ -41,7 +42,7 @@ export function inParallel<T, R extends AsyncDisposable>(rows: readonly T[], how
   })
   for (const row of rows) {
     it(name(row), async function () {
-      this.timeout(PATIENCE_MS)
+      this.timeout(patienceMs)
       if (!outcomes.has(row)) {
         const turn = new Promise<void>((resolve) => waiting.set(row, resolve))
         // a lane that cannot be set up would leave its rows waiting

@@ -14,6 +14,12 @@ import { fileURLToPath } from "node:url"
 /** Path of this file, for `--import`. */
 export const HOOK = fileURLToPath(import.meta.url)
 
+/** Environment that preloads it. Coverage is not asked for: its report takes longer than the command. */
+export const PRELOADED = { NODE_OPTIONS: `--import file://${HOOK}`, NODE_V8_COVERAGE: "" }
+
+/** The same, with every outside call counted. */
+export const HOOKED = { ...PRELOADED, KEYFERRY_TEST_HOOK: "1" }
+
 const killAt = Number(process.env["KEYFERRY_TEST_KILL_AT"] ?? Infinity)
 const stepsFile = process.env["KEYFERRY_TEST_STEPS"]
 let count = 0

@@ -5,7 +5,7 @@ import { expect } from "chai"
 import { verifyChain } from "#src/core/custody-chain.js"
 import type { CliResult } from "#test/support/cli.js"
 import { setStage, type Stage } from "../cli/stage.js"
-import { HOOK } from "../kill/hook.js"
+import { PRELOADED } from "../kill/hook.js"
 
 const DAY_S = 86_400
 /** Twenty-five times 73 days are five years; material lives for 90 days, and is due when a third of that is left. */
@@ -42,10 +42,7 @@ describe("a key's five years", () => {
   after(() => stage[Symbol.asyncDispose]())
 
   const keyferry = async (args: readonly string[]): Promise<CliResult> => {
-    const env = {
-      NODE_OPTIONS: `--import file://${HOOK}`,
-      KEYFERRY_TEST_AHEAD: String(passedDays * DAY_S),
-    }
+    const env = { ...PRELOADED, KEYFERRY_TEST_AHEAD: String(passedDays * DAY_S) }
     const result = await stage.run([...args, "--json"], { state, env })
     expect(result.status, `day ${passedDays}, ${args.join(" ")}: ${result.stderr}`).to.equal(0)
     return result

@@ -1,0 +1,79 @@
+import { readFileSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { expect } from "chai"
+import { inParallel, sharedLane } from "../cli/in-parallel.js"
+import { setStage, type Stage } from "../cli/stage.js"
+import { expectConverged, isOver } from "./converged.js"
+import { HOOKED, PRELOADED } from "./hook.js"
+import { next, OPERATIONS, type Operation, prepare, type Subject } from "./operations.js"
+
+/** Nothing that keyferry does takes so many calls: a command that never ends fails the test. */
+const MOST_STEPS = 400
+
+let kills = 0
+
+describe("killed before and after every outside call, and run again", () => {
+  inParallel(OPERATIONS, {
+    width: 2,
+    patienceMs: 600_000,
+    name: ({ title }) => `${title} converges: nothing lost, nothing double`,
+    lane: sharedLane,
+    run: killEverywhere,
+  })
+  after(() => {
+    process.stdout.write(`    ${kills} kills over ${OPERATIONS.length} operations\n`)
+  })
+})
+
+/** Kills the command before its first call, its second, and so on, until it ends before it is killed. */
+async function killEverywhere(operation: Operation): Promise<void> {
+  await using stage = await setStage()
+  const state = stage.state()
+  let subject: Subject | null = null
+  const most = operation.grows === true ? await callsOf(operation, stage) : MOST_STEPS
+  for (let at = 0; at < most; at += 1) {
+    subject ??= await prepare(stage, operation, state, `${operation.title.replaceAll(" ", "-")}-${at}`)
+    const steps = join(stage.folder, `steps-${at}`)
+    const hook = { ...HOOKED, KEYFERRY_TEST_STEPS: steps }
+    const args = operation.args(subject.name)
+    const first = await stage.run(args, { state, env: { ...hook, KEYFERRY_TEST_KILL_AT: String(at) } })
+    if (first.signal === null) {
+      expect(first.status, first.stderr).to.equal(0)
+      expect(at, "steps").to.be.greaterThan(15)
+      return
+    }
+    kills += 1
+    const where = readFileSync(steps, "utf8").trim().split("\n").at(-1) ?? ""
+    rmSync(steps)
+    try {
+      // killed after the last thing that lasts it was done: again it would be another rotation, another key
+      if (await isOver(operation, subject)) {
+        await expectConverged(stage, operation, subject)
+        subject = next(operation, subject)
+        continue
+      }
+      // a CreateKey whose outcome is not known is looked for until a listing that lags would show it
+      const second = await stage.run(args, {
+        state,
+        env: { ...PRELOADED, KEYFERRY_TEST_AHEAD: "31" },
+      })
+      expect(second.status, second.stderr).to.equal(0)
+      await expectConverged(stage, operation, subject)
+    } catch (error) {
+      throw new Error(`call ${at}, ${where}`, { cause: error })
+    }
+    subject = next(operation, subject)
+  }
+  if (operation.grows === true) return
+  throw new Error(`${operation.title} makes more than ${MOST_STEPS} calls`)
+}
+
+/** How many calls the command makes the first time, for one that makes more each time. */
+async function callsOf(operation: Operation, stage: Stage): Promise<number> {
+  const { state, name } = await prepare(stage, operation, stage.state(), "counted")
+  const steps = join(stage.folder, "steps")
+  const env = { ...HOOKED, KEYFERRY_TEST_STEPS: steps }
+  const run = await stage.run(operation.args(name), { state, env })
+  expect(run.status, run.stderr).to.equal(0)
+  return readFileSync(steps, "utf8").trim().split("\n").length
+}
