@@ -63,7 +63,7 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
   const entries = await files.inventory.list()
   const all = settings.manifest === null ? entries.map((entry) => bindingOf(entry)) : bindingsOf(settings.manifest)
   const bound = new Set(all.map(placeOf))
-  const targets = (target: string): KmsSetting => targetNamed(settings, target, { flags, entries })
+  const targets = once((target: string) => targetNamed(settings, target, { flags, entries }))
 
   const open = opening.move()
   const tokenOf = once(async (name: string | null) => {
@@ -129,10 +129,8 @@ const wanted = ({ target, region }: Pick<KmsFlags, "target" | "region">, flags: 
   (flags.target === undefined || flags.target === target) && (flags.region === undefined || flags.region === region)
 
 /** Calls `make` once for each set of arguments, also where it fails: a refused PIN is not presented again. */
-function once<A extends readonly (string | null | undefined)[], T>(
-  make: (...args: A) => Promise<T>,
-): (...args: A) => Promise<T> {
-  const made = new Map<string, Promise<T>>()
+function once<A extends readonly (string | null | undefined)[], T>(make: (...args: A) => T): (...args: A) => T {
+  const made = new Map<string, T>()
   return (...args) => {
     const key = JSON.stringify(args)
     const known = made.get(key) ?? make(...args)

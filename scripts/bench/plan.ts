@@ -23,15 +23,17 @@ interface Calls {
   readonly keyArns: readonly string[]
   readonly endpoint: string
   readonly describe: number
+  readonly tags: number
   readonly rotations: number
 }
 
 /** The KMS calls of a plan and nothing else: what it costs beyond them is the plan's own. */
-export const planCalls: Job<Calls, Usage> = async ({ keyArns, endpoint, describe, rotations }) => {
+export const planCalls: Job<Calls, Usage> = async ({ keyArns, endpoint, describe, tags, rotations }) => {
   {
     using kms = await openKms({ region: "us-east-1", endpointUrl: endpoint, env: process.env })
     const calls = [
       ...keyArns.slice(0, describe).map((arn) => () => kms.describeKey(arn)),
+      ...keyArns.slice(0, tags).map((arn) => () => kms.listResourceTags(arn)),
       ...keyArns.slice(0, rotations).map((arn) => () => kms.listKeyRotations(arn)),
     ]
     await atOnce(calls)
@@ -142,7 +144,8 @@ async function outsideKms(
   const { requests } = await kms.counts()
   const calls: Calls = {
     ...{ keyArns, endpoint: kms.endpoint },
-    ...{ describe: requests["DescribeKey"] ?? 0, rotations: requests["ListKeyRotations"] ?? 0 },
+    ...{ describe: requests["DescribeKey"] ?? 0, tags: requests["ListResourceTags"] ?? 0 },
+    rotations: requests["ListKeyRotations"] ?? 0,
   }
   const inKms = await inChild<Usage>("plan-calls", calls, kms.env)
   return { totalMs: planned.cpuMs, ownMs: planned.cpuMs - inKms.cpuMs, peakMb: planned.peakMb }

@@ -44,7 +44,7 @@ export interface Sight {
 
 /** Looks at every key and decides, and changes nothing. Works without a token: its side is not known then. */
 export async function lookAt(fleet: Fleet, rows: readonly Row[], options: LookOptions): Promise<Sight> {
-  const sources = sourceIndex(fleet)
+  const sources = sourceIndex(fleet, { withSealed: false })
   const tokens: TokenSight[] = []
   let tokenExit: ExitName = "OK"
   for (const name of new Set(rows.map(({ binding }) => binding.token))) {

@@ -48,7 +48,7 @@ export async function reconcile(
   rows: readonly Row[],
   options: ReconcileOptions,
 ): Promise<readonly Reported[]> {
-  const sources = sourceIndex(fleet)
+  const sources = sourceIndex(fleet, { withSealed: true })
   const quiet = rows.length > 1
   const run: Run = { fleet, options, sources, observer: observer(fleet, sources), stopped: new Map(), quiet }
   let over = 0

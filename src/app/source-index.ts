@@ -3,14 +3,15 @@ import { CUSTODIES } from "../core/custody.js"
 import { KeyferryError } from "../core/error.js"
 import { generationsOf, type InventoryEntry, type SourceKeyRecord } from "../core/inventory.js"
 import type { SourceView } from "../core/plan/snapshot.js"
-import type { SourceKey } from "../core/source-key.js"
+import { identityOf, type SourceKey } from "../core/source-key.js"
 import { sameToken, type TokenInfo } from "../core/token-info.js"
+import { bareToken } from "./custodial-token.js"
 import type { Fleet } from "./fleet.js"
 
 /** What a token held when it was asked: one search for all keys. */
 export interface TokenContent {
   readonly info: TokenInfo
-  /** By CKA_ID; sealed ones among them. */
+  /** By CKA_ID; sealed ones among them where they were asked for. */
   readonly keys: ReadonlyMap<string, SourceKey>
 }
 
@@ -25,7 +26,10 @@ export interface SourceIndex {
   content(token: string | null): Promise<TokenContent | null>
 }
 
-export function sourceIndex(fleet: Pick<Fleet, "tokenOf" | "vault" | "custodyKeys">): SourceIndex {
+export function sourceIndex(
+  fleet: Pick<Fleet, "tokenOf" | "vault" | "custodyKeys">,
+  { withSealed }: { readonly withSealed: boolean },
+): SourceIndex {
   const opened = new Map<string | null, Promise<TokenContent | null>>()
   const known = new Map<string | null, TokenContent | null>()
   let sealsHere: Promise<boolean> | undefined
@@ -33,25 +37,29 @@ export function sourceIndex(fleet: Pick<Fleet, "tokenOf" | "vault" | "custodyKey
   const open = async (name: string | null): Promise<TokenContent | null> => {
     const token = await fleet.tokenOf(name)
     if (token === null) return null
-    const { keys } = await token.search()
+    const { keys } = await (withSealed ? token : bareToken(token)).search()
     return { info: token.info, keys: new Map(keys.map((key) => [key.id, key])) }
   }
 
   /** Whether anything was ever sealed in this state directory; on another host the vault knows of nothing. */
   const sealed = (): Promise<boolean> => (sealsHere ??= fleet.custodyKeys.list().then((records) => records.length > 0))
 
-  const viewOf = async (binding: Binding, entry: InventoryEntry, { id, generation, attributes }: SourceKeyRecord) => {
+  const viewOf = async (binding: Binding, entry: InventoryEntry, source: SourceKeyRecord) => {
+    const { id, label, generation, attributes } = source
     const content = known.get(binding.token)
     const object = content?.keys.get(id)
-    if (object !== undefined && object.custody !== "sealed") {
-      return { generation, state: "present", note: null } as const
-    }
+    const present = { generation, state: "present", note: null } as const
+    const isObject = object !== undefined && object.custody !== "sealed"
+    if (isObject && entry.custody !== "sealed") return present
     const elsewhere = content != null && entry.token !== null && !sameToken(entry.token, content.info)
     if (elsewhere) {
       const note = `it is in token "${entry.token.label}" (serial ${entry.token.serial})`
       return { generation, state: "unknown", note } as const
     }
-    if (entry.custody === "sealed") return { generation, ...(await inVault(id)) }
+    if (entry.custody === "sealed") {
+      const kept = { generation, ...(await inVault(id, label)) }
+      return isObject && kept.state !== "present" ? present : kept
+    }
     if (content == null || attributes === null) return { generation, state: "unknown", note: null } as const
     const state = (await isThere(binding.token, id)) ? "present" : "missing"
     return { generation, state, note: null } as const
@@ -63,9 +71,9 @@ export function sourceIndex(fleet: Pick<Fleet, "tokenOf" | "vault" | "custodyKey
     return found.length > 0
   }
 
-  const inVault = async (id: string): Promise<Pick<SourceView, "state" | "note">> => {
+  const inVault = async (id: string, label: string): Promise<Pick<SourceView, "state" | "note">> => {
     try {
-      const material = await fleet.vault.get(id)
+      const material = await fleet.vault.get(id, identityOf(label))
       if (material !== undefined) return { state: "present", note: material.unenforced }
       return { state: (await sealed()) ? "missing" : "unknown", note: null }
     } catch (error) {

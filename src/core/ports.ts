@@ -12,7 +12,7 @@ import type {
 } from "./sealed-material.js"
 import type { PinToken } from "./pin-marker.js"
 import type { Secret } from "./secret.js"
-import type { SourceKey, SourceKeyTemplate } from "./source-key.js"
+import type { SourceKey, SourceKeyIdentity, SourceKeyTemplate } from "./source-key.js"
 import type { TokenInfo } from "./token-info.js"
 import type { WrapPath, WrappingAlgorithm } from "./wrapping-algorithm.js"
 import type { WrappingKey } from "./wrapping-key.js"
@@ -301,8 +301,12 @@ export interface Inventory {
 
 /** Sealed key material: one file a source key, whole or not there, with its own digest. */
 export interface Vault {
-  /** By CKA_ID, hex. @throws ERR_VAULT_DAMAGED where the file is not what was written */
-  get(id: string): Promise<SealedMaterial | undefined>
+  /**
+   * By CKA_ID, hex; where it is said whose it is, other files are looked through only if it is not there.
+   *
+   * @throws ERR_VAULT_DAMAGED where the file is not what was written
+   */
+  get(id: string, of?: SourceKeyIdentity): Promise<SealedMaterial | undefined>
   /** Of one name of an owner, or all; what is damaged is told apart. */
   list(of?: {
     readonly owner: string

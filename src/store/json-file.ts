@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises"
+import { readFileSync } from "node:fs"
 import { KeyferryError } from "../core/error.js"
 import { causesOf, isMissing } from "./file-error.js"
 
@@ -7,10 +7,11 @@ import { causesOf, isMissing } from "./file-error.js"
  *
  * @throws ERR_STATE_INVALID if it is not JSON, ERR_INPUT_UNREADABLE
  */
-export async function readJson(path: string): Promise<unknown> {
+export function readJson(path: string): unknown {
   let text: string
   try {
-    text = await readFile(path, "utf8")
+    // a hop to a thread and back for each step costs several times what reading so small a file does
+    text = readFileSync(path, "utf8")
   } catch (error) {
     if (isMissing(error)) return undefined
     throw new KeyferryError("ERR_INPUT_UNREADABLE", `could not read ${path}`, { cause: error, causes: causesOf(error) })

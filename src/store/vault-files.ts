@@ -1,9 +1,10 @@
-import { readdir, readFile, rm } from "node:fs/promises"
+import { readdirSync, readFileSync } from "node:fs"
+import { rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { KeyferryError } from "../core/error.js"
 import type { Vault } from "../core/ports.js"
 import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../core/sealed-material.js"
-import { isName } from "../core/source-key.js"
+import { isName, type SourceKeyIdentity } from "../core/source-key.js"
 import { removeLeftovers, replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
 import { digestedText, readDigested } from "./digested-file.js"
 import { causesOf, isMissing } from "./file-error.js"
@@ -19,10 +20,10 @@ const FILE = /^(0|[1-9]\d*)-([0-9a-f]+)\.json$/
 export function vaultFiles(stateDir: string): Vault {
   const root = join(stateDir, "vault")
   const prepared = new Map<string, Promise<void>>()
-  let index: Promise<Map<string, string>> | undefined
+  let index: Map<string, string> | undefined
 
-  const paths = (): Promise<Map<string, string>> =>
-    (index ??= allFiles(root).then((files) => new Map(files.map((path) => [facts(path).id ?? path, path]))))
+  const paths = (): Map<string, string> =>
+    (index ??= new Map(allFiles(root).map((path) => [facts(path).id ?? path, path])))
 
   const prepare = (folder: string): Promise<void> => {
     const made = prepared.get(folder) ?? prepareFolder(stateDir, folder)
@@ -31,16 +32,16 @@ export function vaultFiles(stateDir: string): Vault {
   }
 
   return {
-    async get(id) {
-      const path = (await paths()).get(id)
-      if (path === undefined) return undefined
-      const found = await readSealed(path)
+    async get(id, of) {
+      const own = of === undefined ? undefined : await readSealed(fileOf(root, { ...of, id }))
+      const path = own === undefined ? paths().get(id) : undefined
+      const found = path === undefined ? own : await readSealed(path)
       if (found === undefined || "sealed" in found) return found?.sealed
       throw vaultDamage(found.damaged)
     },
 
     async list(of) {
-      const files = of === undefined ? await allFiles(root) : await filesIn(folderOf(root, of))
+      const files = of === undefined ? allFiles(root) : filesIn(folderOf(root, of))
       const sealed: SealedMaterial[] = []
       const damaged: DamagedMaterial[] = []
       for (const path of files) {
@@ -56,11 +57,11 @@ export function vaultFiles(stateDir: string): Vault {
       const path = fileOf(root, material)
       await prepare(dirname(path))
       await replaceFile(path, digestedText(material))
-      if (index !== undefined) (await index).set(material.id, path)
+      index?.set(material.id, path)
     },
 
     async remove(id) {
-      const path = (await paths()).get(id)
+      const path = paths().get(id)
       if (path === undefined) return
       try {
         await rm(path)
@@ -68,7 +69,7 @@ export function vaultFiles(stateDir: string): Vault {
       } catch (error) {
         if (!isMissing(error)) throw stateWriteError(path, error)
       }
-      ;(await paths()).delete(id)
+      paths().delete(id)
     },
   }
 }
@@ -81,7 +82,7 @@ function folderOf(root: string, { owner, name }: { readonly owner: string; reado
   return join(root, owner, name)
 }
 
-function fileOf(root: string, material: SealedMaterial): string {
+function fileOf(root: string, material: SourceKeyIdentity & Pick<SealedMaterial, "id">): string {
   const file = `${material.generation}-${material.id}.json`
   if (!FILE.test(file)) throw new KeyferryError("ERR_BUG", `not the ID of a source key: ${JSON.stringify(material.id)}`)
   return join(folderOf(root, material), file)
@@ -109,21 +110,23 @@ async function prepareFolder(stateDir: string, folder: string): Promise<void> {
   }
 }
 
-async function allFiles(root: string): Promise<readonly string[]> {
+function allFiles(root: string): readonly string[] {
   const files: string[] = []
-  for (const owner of await namesIn(root))
-    for (const name of await namesIn(join(root, owner))) files.push(...(await filesIn(join(root, owner, name))))
+  for (const owner of namesIn(root))
+    for (const name of namesIn(join(root, owner))) files.push(...filesIn(join(root, owner, name)))
   return files
 }
 
 /** Every file of a folder but temporary ones, sorted: one of a strange name is damage, not nothing. */
-async function filesIn(folder: string): Promise<readonly string[]> {
-  return (await namesIn(folder)).map((file) => join(folder, file))
+function filesIn(folder: string): readonly string[] {
+  return namesIn(folder).map((file) => join(folder, file))
 }
 
-async function namesIn(folder: string): Promise<readonly string[]> {
+function namesIn(folder: string): readonly string[] {
   try {
-    return (await readdir(folder)).filter((entry) => !entry.startsWith(".")).sort()
+    return readdirSync(folder)
+      .filter((entry) => !entry.startsWith("."))
+      .sort()
   } catch (error) {
     if (isMissing(error)) return []
     throw new KeyferryError("ERR_INPUT_UNREADABLE", `could not read ${folder}`, {
@@ -141,7 +144,8 @@ async function readSealed(path: string): Promise<Found | undefined> {
   const damaged = (reason: string): Found => ({ damaged: { path, name, generation, id, reason } })
   let text: string
   try {
-    text = await readFile(path, "utf8")
+    // a hop to a thread and back for each step costs several times what reading so small a file does
+    text = readFileSync(path, "utf8")
   } catch (error) {
     return isMissing(error) ? undefined : damaged(`it cannot be read: ${causesOf(error)[0]?.message ?? ""}`)
   }

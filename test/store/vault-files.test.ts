@@ -81,6 +81,10 @@ describe("the vault as files", () => {
     expect(message).to.match(/cannot be imported again.* dies/)
     writeFileSync(path, whole)
     expect(await vault.get("01")).to.deep.equal(material("a", "01"))
+    const { owner, name, generation } = material("a", "01")
+    expect(await vault.get("01", { owner, name, generation })).to.deep.equal(material("a", "01"))
+    // said to be another's: found all the same
+    expect(await vault.get("01", { owner, name: "b", generation: 7 })).to.deep.equal(material("a", "01"))
   })
 
   it("tells a file that lies under another path, and lists damage beside what is whole", async () => {
