@@ -199,7 +199,8 @@ export async function sendImport(
     validTo: terms.validTo === null ? null : rfc3339(terms.validTo),
   }
   const event = importEvent(entry, importing)
-  const about = importFacts(importing, terms)
+  const { unenforced } = entry
+  const about = { ...importFacts(importing, terms), ...(unenforced === null ? {} : { unenforced }) }
   await Promise.all([
     deps.inventory.put({ ...entry, importing }),
     deps.custodyLog.append({ ...event, event: "import.intended", facts: about }),

@@ -51,6 +51,7 @@ export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">
     keys: sources
       .map((source) => ({
         ...source,
+        unenforced: source.unenforced ?? unenforcedOf(entries, source.id),
         ...(identityOf(source.label) ?? { owner: "", name: source.label, generation: 0 }),
         kms: entries.flatMap(withNested).flatMap((entry) => sideOf(entry, source.id, now)),
       }))
@@ -59,6 +60,12 @@ export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">
     elsewhere: missing.filter((entry) => !isHere(entry)).map((entry) => leftover(entry, now)),
     strays,
   }
+}
+
+/** Of keys that are objects only the inventory knows what the token did not enforce. */
+function unenforcedOf(entries: readonly InventoryEntry[], id: string): string | null {
+  const held = entries.flatMap(withNested).filter((entry) => generationsOf(entry).some((one) => one.id === id))
+  return held.find(({ unenforced }) => unenforced !== null)?.unenforced ?? null
 }
 
 /** What a KMS key has of this source key: its newest generation, or an older one. */

@@ -10,6 +10,7 @@ import { inParallel } from "./in-parallel.js"
 import { type Look, observer } from "./observe.js"
 import type { Row } from "./rows.js"
 import { sourceIndex } from "./source-index.js"
+import type { SeenToken } from "./vault-status.js"
 
 /** Rows that are only looked at: they wait for KMS, not for a token. */
 const LOOK_WIDTH = 32
@@ -38,6 +39,8 @@ export interface TokenSight {
 export interface Sight {
   readonly rows: readonly Looked[]
   readonly tokens: readonly TokenSight[]
+  /** What was found in those that were looked at. */
+  readonly seen: readonly SeenToken[]
   /** Of the token that could not be asked; OK where all that are given could. */
   readonly tokenExit: ExitName
 }
@@ -46,10 +49,12 @@ export interface Sight {
 export async function lookAt(fleet: Fleet, rows: readonly Row[], options: LookOptions): Promise<Sight> {
   const sources = sourceIndex(fleet, { withSealed: false })
   const tokens: TokenSight[] = []
+  const seen: SeenToken[] = []
   let tokenExit: ExitName = "OK"
   for (const name of new Set(rows.map(({ binding }) => binding.token))) {
     try {
       const content = await sources.content(name)
+      if (content !== null) seen.push({ name, content })
       tokens.push({ name, state: content === null ? "not given" : "looked at", message: null })
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
@@ -66,7 +71,7 @@ export async function lookAt(fleet: Fleet, rows: readonly Row[], options: LookOp
     options.onRow?.(over, rows.length)
     return { snapshot, decision, ...rowOf(snapshot, decision, { outcome: outcomeOf(decision, options) }) }
   })
-  return { rows: looked, tokens, tokenExit }
+  return { rows: looked, tokens, seen, tokenExit }
 }
 
 function outcomeOf({ action }: Decision, { actions }: LookOptions): "blocked" | "nothing" | "planned" {

@@ -8,6 +8,7 @@ import type { CustodyKeyRecord } from "../core/sealed-material.js"
 import type { Fleet } from "./fleet.js"
 import { type Looked, lookAt, type LookOptions, type TokenSight } from "./look.js"
 import type { Row } from "./rows.js"
+import { vaultStatus, type VaultStatus } from "./vault-status.js"
 
 const DAY_MS = 86_400_000
 
@@ -46,6 +47,7 @@ export interface Status extends Omit<Report, "keys"> {
   readonly keys: readonly KeyStatus[]
   readonly tokens: readonly TokenSight[]
   readonly custodyKeys: readonly CustodyKeyStatus[]
+  readonly vault: VaultStatus
 }
 
 /** Every key as KMS, token, vault and inventory have it. It changes nothing, and works without a token. */
@@ -57,11 +59,12 @@ export async function status(
   const sight = await lookAt(fleet, rows, { ...options, look: { tags: true, materials: "all" } })
   const keys = sight.rows.map(statusOf)
   const custodyKeys = (await fleet.custodyKeys.list()).map(custodyKeyStatus)
+  const vault = await vaultStatus(fleet, sight.seen)
   const { summary } = reportOf(sight.rows)
   // a key in a bad state was looked at all the same: only what could not be seen fails
   const unseen = sight.rows.filter(({ snapshot }) => [snapshot.key, ...snapshot.replicas].some(isUnseen))
   const exit = worstExit([sight.tokenExit, ...unseen.map((one) => one.exit)])
-  return { status: { keys, summary, tokens: sight.tokens, custodyKeys }, exit }
+  return { status: { keys, summary, tokens: sight.tokens, custodyKeys, vault }, exit }
 }
 
 const isUnseen = (view: Looked["snapshot"]["key"]): boolean =>

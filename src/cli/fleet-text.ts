@@ -1,5 +1,6 @@
 import type { TokenSight } from "../app/look.js"
 import type { Report, RowResult } from "../core/plan/row-result.js"
+import { custodyText } from "./key-text.js"
 import { table } from "./table.js"
 
 /** Results of many keys for people. */
@@ -38,6 +39,7 @@ export function notesOf(rows: readonly RowResult[]): readonly string[] {
     return [
       ...row.causes.map(({ code, message }) => `${of}: ${code}: ${message}`),
       ...(stuck && row.hint !== null ? [`${of}: hint: ${row.hint}`] : []),
+      ...(row.custodyReason === null ? [] : [`${of}: custody ${custodyText(row.custody, row.custodyReason)}`]),
       ...row.warnings.map(({ message, code }) => `${of}: warning: ${message} [${code}]`),
       ...row.drift.map(({ field, wanted, found, region }) => `${of}: ${field} in ${region}: ${found}, not ${wanted}`),
     ]

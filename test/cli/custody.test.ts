@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { expect } from "chai"
 import type { Check } from "#src/app/doctor/check.js"
 import type { Resealed } from "#src/app/reseal-row.js"
+import type { Status } from "#src/app/status.js"
 import type { KeyResult } from "#src/core/key-result.js"
 import { verifyChain } from "#src/core/custody-chain.js"
 import { provisionArgs } from "./refusal.js"
@@ -89,7 +90,18 @@ describe("sealed custody over its life", function () {
     expect(status).to.equal(65)
     const { keyArn, validTo } = made.get(name)!
     const finding = bad.find(({ message }) => message.includes(keyArn))
-    expect(finding?.message).to.include(`${keyArn} loses its material on ${validTo ?? ""} and cannot be renewed`)
+    const end = `${keyArn} loses its material on ${validTo ?? ""} and cannot be renewed`
+    expect(finding?.message).to.include(end)
+    // status sees the same, and without a token too
+    for (const env of [{}, { KEYFERRY_TOKEN: "" }]) {
+      const looked = await stage.run(["status", "--region", "us-east-1", "--endpoint-url", stage.kms.endpoint], {
+        ...{ state, env },
+      })
+      expect(looked.status, looked.stderr).to.equal(0)
+      expect(looked.stdout)
+        .to.include(end)
+        .and.to.match(/custody key: a backup of \S+ was confirmed on \d{4}-/)
+    }
   }
 
   it("doctor names the KMS key that dies, and when, of a flipped bit", async () => {
@@ -193,11 +205,18 @@ describe("sealed custody over its life", function () {
         `${keyArn} loses its material on ${validTo ?? ""}`,
       )
     }
+    const faults = async () => {
+      const args = ["status", "--region", "us-east-1", "--endpoint-url", stage.kms.endpoint, "--json"]
+      const { vault } = (await stage.run(args, { state })).json() as Status
+      return [...new Set(vault.findings.map(({ fault }) => fault))]
+    }
+    expect(await faults()).to.include("custody-key-missing")
     const label = "keyferry/custody/keyferry/3"
     pkcs11("--keygen", "--key-type", "AES:32", "--label", label, "--id", id, "--sensitive", "--usage-wrap")
     const wrong = await doctor()
     expect(wrong.status).to.equal(65)
     expect(wrong.bad.map(({ message }) => message).join()).to.match(/check value|unseal/)
+    expect(await faults()).to.include("custody-key-differs")
     const again = await stage.run(["key", "reseal", "--all", "--new-custody-key", "--json"], { state })
     expect(again.status).to.equal(65)
   })

@@ -97,6 +97,15 @@ describe("sealed custody on the command line", () => {
       expect(result.custodyReason).to.match(/^the token \S/)
       const again = await stage.run([...args, "--config", config], { state, env })
       expect(again.stdout).to.include(`NOT ENFORCED: ${result.custodyReason ?? ""}`)
+      const look = ["--region", "us-east-1", "--endpoint-url", stage.kms.endpoint]
+      for (const shown of [
+        ["status", ...look],
+        ["rewrap", "--all", ...look],
+        ["key", "list"],
+      ]) {
+        const { stdout, stderr } = await stage.run([...shown, "--config", config], { state, env })
+        expect(stdout, stderr).to.include(`custody sealed, NOT ENFORCED: ${result.custodyReason ?? ""}`)
+      }
       for (const [folder, file] of [
         ["vault", vault(state)[0]],
         ["inventory", filesUnder(join(state, "inventory"))[0]],
@@ -104,9 +113,11 @@ describe("sealed custody on the command line", () => {
         const text = readFileSync(join(state, folder, file ?? ""), "utf8")
         expect((JSON.parse(text) as { unenforced: string }).unenforced, folder).to.equal(result.custodyReason)
       }
-      expect(logged(state).find(({ event }) => event === "source.sealed")?.facts).to.include({
-        unenforced: result.custodyReason,
-      })
+      for (const said of ["source.generated", "source.sealed", "import.intended"]) {
+        expect(logged(state).find(({ event }) => event === said)?.facts, said).to.include({
+          unenforced: result.custodyReason,
+        })
+      }
     } finally {
       nss.remove()
     }

@@ -1,4 +1,6 @@
+import type { ListedKey } from "../../app/key-list.js"
 import { defineCommand } from "../command.js"
+import { custodyText } from "../key-text.js"
 import { TOKEN } from "../options.js"
 import { table } from "../table.js"
 
@@ -18,7 +20,7 @@ export const keyList = defineCommand({
         : table(
             ["NAME", "KEY SPEC", "CUSTODY", "ID", "KMS KEY", "STATUS", "EXPIRES"],
             list.keys.flatMap((key) => {
-              const own = [key.name, key.keySpec, key.custody, key.id]
+              const own = [key.name, key.keySpec, custodyWord(key), key.id]
               if (key.kms.length === 0) return [[...own, null, "no record here", null]]
               return key.kms.map((side) => [
                 ...own,
@@ -30,6 +32,7 @@ export const keyList = defineCommand({
           ),
     ]
     for (const key of list.keys) {
+      if (key.unenforced != null) parts.push(`${key.label}: custody ${custodyText(key.custody, key.unenforced)}`)
       for (const { note, target } of key.kms) if (note !== null) parts.push(`${key.name} (${target}): ${note}`)
     }
     for (const left of list.leftovers) {
@@ -44,3 +47,6 @@ export const keyList = defineCommand({
     return { result: list, text: parts.join("\n") }
   },
 })
+
+const custodyWord = ({ custody, unenforced }: ListedKey): string =>
+  unenforced == null ? custody : `${custody}, NOT ENFORCED`

@@ -35,8 +35,8 @@ export const status = defineCommand({
   },
 })
 
-function statusText({ keys, summary, tokens, custodyKeys }: Status): string {
-  const notes = [...tokensText(tokens), ...custodyKeys.flatMap(({ warning }) => (warning === null ? [] : [warning]))]
+function statusText({ keys, summary, tokens, custodyKeys, vault }: Status): string {
+  const notes = [...tokensText(tokens), ...custodyText({ custodyKeys, vault })]
   if (keys.length === 0) return ["no keys are known here", ...notes].join("\n")
   const head = [
     "NAME",
@@ -50,6 +50,17 @@ function statusText({ keys, summary, tokens, custodyKeys }: Status): string {
     "WHAT",
   ]
   return [table(head, keys.map(cells)), ...notesOf(keys), ...notes, summaryText(summary)].join("\n")
+}
+
+/** What is wrong in the vault, and of custody keys; then which of them have a backup, and since when. */
+function custodyText({ custodyKeys, vault }: Pick<Status, "custodyKeys" | "vault">): readonly string[] {
+  return [
+    ...vault.findings.flatMap(({ message, hint }) => [`vault: ${message}`, `vault: hint: ${hint}`]),
+    ...vault.custodyKeys.flatMap(({ message, hint }) => [`custody key: ${message}`, `custody key: hint: ${hint}`]),
+    ...custodyKeys.flatMap(({ label, backupConfirmedAt }) =>
+      backupConfirmedAt === null ? [] : [`custody key: a backup of ${label} was confirmed on ${backupConfirmedAt}`],
+    ),
+  ]
 }
 
 function cells(key: KeyStatus): (string | number | null)[] {

@@ -1,15 +1,7 @@
 import * as imports from "./check-import.js"
 import * as keys from "./check-key.js"
 import * as rotation from "./check-rotation.js"
-import {
-  type Check,
-  type Context,
-  canReimport,
-  day,
-  earliest,
-  hasFixedEnd,
-  type Verdict,
-} from "./context.js"
+import { type Check, type Context, canReimport, day, earliest, hasFixedEnd, type Verdict } from "./context.js"
 import { costsOf } from "./costs.js"
 import { aliasTaken, correctable, drifted, driftOf } from "./drift.js"
 import { materialsOf } from "./material.js"
@@ -54,14 +46,14 @@ export function plan(snapshot: Snapshot, options: PlanOptions = {}): Decision {
   const verdict = decide(context)
   const { action, sentence, hint } = REASONS[verdict.reason]
   const planned = verdict.imports ?? []
-  const { binding, now } = snapshot
+  const { binding } = snapshot
   return {
     action,
     reason: verdict.reason,
     message: filled(sentence, verdict.facts ?? {}),
     hint: hint?.replaceAll("NAME", binding.name) ?? null,
     imports: planned,
-    next: action === "none" ? upcoming(context) : { action, at: day(now) },
+    next: nextOf(context, action),
     warnings: warningsOf(context, planned).map((one) => ({
       ...one,
       message: one.message.replaceAll("NAME", binding.name),
@@ -83,6 +75,12 @@ function decide(context: Context): Verdict {
 /** What the operator names by hand is done for a key that no binding names too. */
 function unlessNamed(check: Check): Check {
   return (context) => (context.options.force === "named" ? undefined : check(context))
+}
+
+/** What stands against a key does not come next: it is there, and the operator ends it. */
+function nextOf(context: Context, action: Decision["action"]): Decision["next"] {
+  if (action === "blocked") return null
+  return action === "none" ? upcoming(context) : { action, at: day(context.snapshot.now) }
 }
 
 /** When the next thing is due if nothing changes until then. */

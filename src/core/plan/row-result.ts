@@ -16,6 +16,10 @@ export interface RowResult {
   readonly replaced: boolean
   readonly keySpec: string
   readonly custody: string
+  /** False where the policy takes a custody that the token does not enforce; null before anything was made. */
+  readonly custodyEnforced: boolean | null
+  /** What the token does not enforce of it, in words; null where all of it is, or nothing is known. */
+  readonly custodyReason: string | null
   readonly outcome: RowOutcome
   readonly action: Action
   readonly reason: ReasonCode | ErrorCode
@@ -60,6 +64,8 @@ export function rowOf(
     replaced: role === "former",
     keySpec: entry?.keySpec ?? binding.keySpec,
     custody: entry?.custody ?? binding.custody,
+    custodyEnforced: entry === null ? null : entry.unenforced === null,
+    custodyReason: entry?.unenforced ?? null,
     outcome,
     action: decision.action,
     reason: decision.reason,
