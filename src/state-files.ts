@@ -1,14 +1,17 @@
 import type { Deps } from "./app/deps.js"
 import { custodialToken } from "./app/custodial-token.js"
-import type { Clock, Progress, Token } from "./core/ports.js"
+import type { Clock, Progress, Token, ToBeLocked } from "./core/ports.js"
 import type { Log } from "./log/log.js"
 import { loggedInventory } from "./logged.js"
 import { custodyKeyFiles } from "./store/custody-key-files.js"
 import { custodyLogFile } from "./store/custody-log.js"
 import { inventoryFiles } from "./store/inventory-files.js"
+import { toBeLockedFiles } from "./store/to-be-locked-files.js"
 import { vaultFiles } from "./store/vault-files.js"
 
-export type StateFiles = Pick<Deps, "inventory" | "vault" | "custodyKeys" | "custodyLog">
+export interface StateFiles extends Pick<Deps, "inventory" | "vault" | "custodyKeys" | "custodyLog"> {
+  readonly toBeLocked: ToBeLocked
+}
 
 /** What a state directory holds, as the use cases see it. Without a log what is recorded is not logged as well. */
 export function stateFiles(stateDir: string, clock: Clock, log: Log | null): StateFiles {
@@ -18,6 +21,7 @@ export function stateFiles(stateDir: string, clock: Clock, log: Log | null): Sta
     vault: vaultFiles(stateDir),
     custodyKeys: custodyKeyFiles(stateDir),
     custodyLog: custodyLogFile(stateDir, clock),
+    toBeLocked: toBeLockedFiles(stateDir),
   }
 }
 

@@ -1,11 +1,13 @@
 import { KeyferryError } from "../core/error.js"
-import type { SearchResult, StrayObject, Token, WrapCapability, WrappedKeyMaterial } from "../core/ports.js"
+import type { SearchResult, StrayObject, ToBeLocked, Token, WrapCapability, WrappedKeyMaterial } from "../core/ports.js"
 import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../core/sealed-material.js"
 import { identityOf, type SourceKey, type SourceKeyTemplate } from "../core/source-key.js"
 import { sha256, type WrappingKey } from "../core/wrapping-key.js"
 import { type CustodyDeps, ensureCustodyKey } from "./custody-key.js"
 import { enforcementOf } from "./custody-policy.js"
 import { provenanceOf, sealKey, sourceKeyOf } from "./seal-key.js"
+
+type Dependencies = CustodyDeps & { readonly toBeLocked: ToBeLocked }
 
 type SearchTerms = Parameters<Token["search"]>[0]
 
@@ -14,7 +16,7 @@ type SearchTerms = Parameters<Token["search"]>[0]
  * objects, and what changes a source key is written to the custody log. A sealed key exists in the token only while it
  * is used, as a session object that is destroyed whatever happens.
  */
-export function custodialToken(deps: CustodyDeps): Token {
+export function custodialToken(deps: Dependencies): Token {
   return new CustodialToken(deps)
 }
 
@@ -24,12 +26,12 @@ export function bareToken(token: Token): Token {
 }
 
 class CustodialToken implements Token {
-  readonly #deps: CustodyDeps
+  readonly #deps: Dependencies
   readonly #token: Token
   /** The custody key in force, by owner: looked for once. */
   readonly #custodyKeys = new Map<string, ReturnType<typeof ensureCustodyKey>>()
 
-  constructor(deps: CustodyDeps) {
+  constructor(deps: Dependencies) {
     this.#deps = deps
     this.#token = deps.token
   }
@@ -55,17 +57,20 @@ class CustodialToken implements Token {
     const ids = new Set(sealed.map(({ id }) => id))
     const unsealed = (key: SourceKey): boolean => key.custody === "session" && ids.has(key.id)
     const left = keys.filter((key) => ids.has(key.id) && !unsealed(key))
+    const objects = await this.#toBeLocked(keys.filter((key) => !ids.has(key.id)))
     return {
-      keys: [...keys.filter((key) => !ids.has(key.id)), ...sealed.map(sourceKeyOf)],
+      keys: [...objects, ...sealed.map(sourceKeyOf)],
       strays: [...strays.filter(({ id }) => !ids.has(id)), ...left.map(leftObject), ...damaged.map(strayOf)],
     }
   }
 
   async generateSourceKey(template: SourceKeyTemplate): Promise<SourceKey> {
     if (template.custody === "sealed") return await this.#generateSealed(template)
+    // durable before there is a key that would pass for one of custody `token`
+    if (template.custody === "locked") await this.#deps.toBeLocked.add(template)
     const key = await this.#token.generateSourceKey(template)
     await this.#logGenerated(key, template.custody)
-    return key
+    return template.custody === "locked" ? { ...key, custody: "locked" } : key
   }
 
   async destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
@@ -73,6 +78,7 @@ class CustodialToken implements Token {
     await this.#log("source.destroyed", key, { ...facts, step: "intended" })
     await this.#token.destroySourceKey(key)
     await this.#deps.vault.remove(key.id)
+    await this.#deps.toBeLocked.remove(key.id)
     await this.#log("source.destroyed", key, { ...facts, step: "done" })
   }
 
@@ -99,6 +105,7 @@ class CustodialToken implements Token {
   async lock(key: SourceKey): Promise<SourceKey> {
     const locked = await this.#token.lock(key)
     await this.#log("source.locked", key, { extractable: locked.attributes.extractable })
+    await this.#deps.toBeLocked.remove(key.id)
     return locked
   }
 
@@ -141,6 +148,12 @@ class CustodialToken implements Token {
       const provenance = await provenanceOf(this.#deps, object, "generated")
       return sourceKeyOf(await sealKey(this.#deps, object, identity, custodyKey, provenance))
     })
+  }
+
+  async #toBeLocked(keys: readonly SourceKey[]): Promise<readonly SourceKey[]> {
+    if (!keys.some(({ custody }) => custody === "token")) return keys
+    const ids = await this.#deps.toBeLocked.list()
+    return keys.map((key) => (key.custody === "token" && ids.has(key.id) ? { ...key, custody: "locked" } : key))
   }
 
   /** The token would refuse an object of this label or ID; the vault is held to the same. */

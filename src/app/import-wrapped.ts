@@ -50,8 +50,7 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
   assertTakesImport(key, { keySpec: request.bundle?.keySpec ?? key.keySpec, pendingOnly: false })
   await refuseOtherAccount(deps, request, () => Promise.resolve(accountOf(key.keyArn)))
   const validTo = validToFrom(request.expiresIn, deps.clock.now())
-  const { entry, evidence } = await gather(deps, request, key, key.keySpec)
-  refuseExpiry(entry, validTo)
+  const { entry, evidence } = await gather(deps, request, { key, keySpec: key.keySpec, validTo })
   try {
     const sent = await sendImport(deps, {
       entry,
@@ -134,8 +133,7 @@ function refuseOlder(known: InventoryEntry | undefined, { bundle, name }: Import
 async function gather(
   deps: ImportWrappedDeps,
   request: ImportRequest,
-  key: KeyDescription,
-  keySpec: KeySpec,
+  { key, keySpec, validTo }: { readonly key: KeyDescription; readonly keySpec: KeySpec; readonly validTo: Date | null },
 ): Promise<Gathered> {
   const known = await deps.inventory.get(request.name, request.target)
   if (known !== undefined && known.keyArn !== null && known.keyArn !== key.keyArn) {
@@ -147,7 +145,7 @@ async function gather(
   const inToken = await sourceInToken(deps, request, known)
   const label = labelOf({ owner: request.owner, name: request.name, generation: known?.source.generation ?? 0 })
   const facts = request.bundle?.sourceKey ?? inToken
-  const custody: Custody = facts?.custody ?? known?.custody ?? "token"
+  const custody = custodyOf(facts?.custody, known?.custody)
   const { bundle } = request
   const { owner, name, target } = request
   const identity = {
@@ -183,6 +181,7 @@ async function gather(
       publicKeyFingerprint: facts?.publicKeyFingerprint ?? null,
     },
   }
+  refuseExpiry(entry, validTo)
   if (known?.keyArn !== key.keyArn || known.source.id !== entry.source.id)
     await deps.kms.tagResource(entry.keyArn, identityTags(entry))
   if (bundle !== null) return { entry, evidence: bundleEvidence(bundle) }
@@ -190,6 +189,11 @@ async function gather(
     return { entry, evidence: await evidenceOf({ token: deps.token }, inToken) }
   deps.progress.warn("no bundle and no token at hand: KMS' acceptance is all that can be said of this import")
   return { entry, evidence: { kind: "none" } }
+}
+
+/** A token that knows nothing of the state tells a key that is to be locked from none of custody `token`. */
+function custodyOf(found: Custody | undefined, known: Custody | undefined): Custody {
+  return found === "token" && known === "locked" ? "locked" : (found ?? known ?? "token")
 }
 
 /** The source key whose material was wrapped elsewhere, where the token at hand has it. */

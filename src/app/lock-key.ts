@@ -53,7 +53,7 @@ export async function lockKey(deps: LockDeps & Pick<Deps, "vault">, request: Loc
   const source = await namedSource(deps, request)
   const { name } = request
   if (source.attributes.extractable === false) return { name, key: source, outcome: "nothing" }
-  if (source.custody !== "token") {
+  if (source.custody !== "token" && source.custody !== "locked") {
     throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${source.custody} of ${name} has nothing to lock`, {
       key: name,
     })

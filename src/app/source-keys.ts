@@ -35,12 +35,13 @@ export async function takeSourceKey(
   if (found.attributes.extractable !== true) {
     throw new KeyferryError("ERR_KEY_NOT_EXTRACTABLE", `the token's key ${wanted.label} is not extractable`)
   }
-  // it is locked only once its import is proven
+  // it is locked only once its import is proven: until then one that was generated as `token` will do
   const custody = wanted.custody === "locked" ? "token" : wanted.custody
+  const custodies = [wanted.custody, custody]
   const differs =
     (wanted.id !== undefined && found.id !== wanted.id && `the ID ${found.id}, not ${wanted.id}`) ||
     (found.keySpec !== wanted.keySpec && `the key spec ${found.keySpec}`) ||
-    (found.custody !== custody && `the custody ${found.custody}`)
+    (!custodies.includes(found.custody) && `the custody ${found.custody}`)
   if (differs !== false) throw new KeyferryError("ERR_NAME_TAKEN", `the token's key ${wanted.label} has ${differs}`)
   // a sealed key was judged when it was sealed; as it is unsealed it is judged again
   if (custody !== "sealed") refuseAttributes(found, custody, wanted.localUse ?? [])

@@ -326,6 +326,17 @@ export interface CustodyKeyRecords {
   remove(id: string): Promise<void>
 }
 
+/**
+ * Which source keys are to be locked once their import is proven: until then they are objects like those of custody
+ * `token`, which nothing in the token tells apart.
+ */
+export interface ToBeLocked {
+  /** By CKA_ID, hex. */
+  list(): Promise<ReadonlySet<string>>
+  add(key: Pick<SourceKey, "id" | "label">): Promise<void>
+  remove(id: string): Promise<void>
+}
+
 /** The record of every change of state (PRODUCT.md section 8): appended and fsynced, each line chained to the one before. */
 export interface CustodyLog {
   append(event: CustodyEvent): Promise<void>

@@ -9,6 +9,7 @@ import { KeyferryError } from "#src/core/error.js"
 import type { KeySpec } from "#src/core/key-spec.js"
 import type { SealedMaterial } from "#src/core/sealed-material.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "#src/core/source-key.js"
+import { toBeLockedFiles } from "#src/store/to-be-locked-files.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { openWorld, type World, worldEnvironment } from "./world.js"
 
@@ -22,6 +23,7 @@ describe("sealed keys under another custody key", function () {
   before(async () => {
     world = await openWorld()
   })
+  let state: string
   const fresh = async (): Promise<void> => {
     await world.reset()
     deps = await bare()
@@ -36,11 +38,12 @@ describe("sealed keys under another custody key", function () {
   })
 
   const bare = async (): Promise<VaultDeps> => {
-    const run = (await world.run()).deps
+    const { deps: run, stateDir } = await world.run()
+    state = stateDir
     return { ...run, token: bareToken(run.token) }
   }
   const make = (name: string, custody: Custody, keySpec: KeySpec = "SYMMETRIC_DEFAULT"): Promise<SourceKey> =>
-    custodialToken(deps).generateSourceKey({
+    custodialToken({ ...deps, toBeLocked: toBeLockedFiles(state) }).generateSourceKey({
       ...{ keySpec, custody, id: newSourceKeyId(), label: labelOf({ owner: OWNER, name, generation: 0 }) },
       wrapWithTrusted: false,
     })

@@ -72,6 +72,30 @@ describe("the three steps: params, wrap, import", () => {
       })
     }
 
+    it("know a key that is to be locked: imported for ever or not at all, then locked", async () => {
+      const [parameters, wrapped] = [freshPath(stage, "p.json"), freshPath(stage, "e.bin")]
+      const generated = ["--name", "door", "--key-spec", "HMAC_256", "--custody", "locked", "--accept-no-reimport"]
+      expect(await json("key", "generate", ...generated)).to.include({ custody: "locked" })
+      expect(await json("key", "show", "--name", "door")).to.include({ custody: "locked" })
+      const KeyId = await createKey(stage.sdk, "HMAC_256")
+      const algorithm = ["--wrapping-algorithm", "RSAES_OAEP_SHA_1"]
+      await json("params", "--key-id", KeyId, ...algorithm, "--out", parameters)
+      const wrap = await json("wrap", "--name", "door", "--parameters", parameters, "--out", wrapped)
+      expect((wrap["sourceKey"] as { custody: string }).custody).to.equal("locked")
+      // the online host knows it by the bundle alone
+      const args = ["import", "--name", "door", "--parameters", parameters, "--wrapped", wrapped, "--json"]
+      const expiring = await stage.run([...args, "--expires-in", "30d"], { state: stage.state() })
+      expect([expiring.status, expiring.error().code]).to.deep.equal([78, "ERR_NOT_ACKNOWLEDGED"])
+      expect((await describeKey(KeyId)).KeyState).to.equal("PendingImport")
+      expect((await stage.sdk.listResourceTags({ KeyId })).Tags).to.deep.equal([])
+      const imported = await stage.run([...args, "--expires-in", "never"], { state })
+      expect(imported.status, imported.stderr).to.equal(0)
+      expect(imported.json()).to.include({ custody: "locked", validTo: null })
+      expect(await json("key", "lock", "--name", "door")).to.nested.include({
+        ...{ outcome: "done", "key.custody": "locked", "key.attributes.extractable": false },
+      })
+    })
+
     it("make one KMS key, however often params is asked", async () => {
       const args = ["params", "--name", "again", "--key-spec", "HMAC_256", "--out"]
       const [first, second] = [freshPath(stage, "p.json"), freshPath(stage, "p.json")]
