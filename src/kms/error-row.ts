@@ -62,7 +62,7 @@ export const ERRORS_BY_NAME: Readonly<Record<string, ErrorRow>> = {
   NotFoundException: row("ERR_KMS_KEY_NOT_FOUND", "KMS does not know the key or alias"),
   InvalidArnException: row("ERR_KMS_KEY_NOT_FOUND", "KMS does not take that for the ARN of a key"),
   KMSInvalidStateException: row("ERR_KMS_KEY_STATE", "the state of the KMS key does not allow it"),
-  DisabledException: row("ERR_KMS_KEY_STATE", "the KMS key is disabled", "enable it: aws kms enable-key"),
+  DisabledException: row("ERR_KMS_KEY_STATE", "the KMS key is disabled", "enable it: keyferry enable NAME"),
   ConflictException: row(
     "ERR_KMS_KEY_STATE",
     "a rotation of the KMS key is in progress",
@@ -177,7 +177,7 @@ export const REFINEMENTS: readonly { name: string; operation?: string; message?:
   {
     name: "KMSInvalidStateException",
     message: /is pending import/,
-    row: row("ERR_KMS_KEY_STATE", "the KMS key holds no key material", "import its key material first"),
+    row: row("ERR_KMS_KEY_STATE", "the KMS key holds no key material", "import it again: keyferry rewrap NAME"),
   },
   {
     name: "KMSInvalidStateException",
@@ -185,7 +185,7 @@ export const REFINEMENTS: readonly { name: string; operation?: string; message?:
     row: row(
       "ERR_KMS_KEY_STATE",
       "other new key material already waits for the rotation of the KMS key",
-      "rotate to it (aws kms rotate-key-on-demand) or delete it",
+      "rotate to it: keyferry rotate NAME; or delete it where it came from",
     ),
   },
   {

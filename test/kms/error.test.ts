@@ -102,15 +102,16 @@ describe("translate", () => {
       `${KEY} is pending import.`,
       "GetPublicKey",
       "ERR_KMS_KEY_STATE",
-      /import its key material/,
+      /keyferry rewrap/,
     ],
     [
       "KMSInvalidStateException",
       "New key material (id: a) cannot be imported into KMS key b, because another key material (id: c) is pending rotation.",
       "ImportKeyMaterial",
       "ERR_KMS_KEY_STATE",
-      /rotate-key-on-demand/,
+      /keyferry rotate/,
     ],
+    ["DisabledException", `${KEY} is disabled.`, "GetPublicKey", "ERR_KMS_KEY_STATE", /keyferry enable/],
     ["UnsupportedOperationException", "origin is AWS_KMS", "GetParametersForImport", "ERR_KMS_KEY_ORIGIN", /EXTERNAL/],
     ["UnsupportedOperationException", "not here", "CreateKey", "ERR_KMS_REFUSED", /below/],
     [
