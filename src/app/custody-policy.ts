@@ -1,5 +1,5 @@
 import type { Policy } from "../core/binding.js"
-import { CUSTODY_NAMES, type Custody } from "../core/custody.js"
+import { CUSTODY_NAMES, type Custody, shortcomings } from "../core/custody.js"
 import { KeyferryError } from "../core/error.js"
 import type { KeySpec } from "../core/key-spec.js"
 import type { Token } from "../core/ports.js"
@@ -59,6 +59,34 @@ export async function refuseCustody(
   throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${custody} of ${keySpec}: ${unenforced}`, {
     hint: await otherCustody(deps, custody, keySpec, possible),
   })
+}
+
+/**
+ * Refuses CKA_WRAP_WITH_TRUSTED where the token does not hold to it, unless policy takes that, and for a sealed key,
+ * which its custody key, being no trusted one, could not seal.
+ *
+ * @returns what is not enforced and taken, which has been said aloud; null where it is enforced
+ * @throws ERR_CUSTODY_REFUSED
+ */
+export async function refuseWrapWithTrusted(
+  { token, policy, progress }: Pick<Deps, "token" | "policy" | "progress">,
+  custody: Custody,
+): Promise<string | null> {
+  if (custody === "sealed") {
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", "CKA_WRAP_WITH_TRUSTED does not go with custody sealed", {
+      hint: "take custody token, or leave wrapWithTrusted out",
+    })
+  }
+  const { facts } = await token.probeCustody()
+  if (facts.wrapWithTrustedEnforced === true) return null
+  const why = `the token ${shortcomings(facts, ["wrapWithTrustedEnforced"]).join(", ")}`
+  if (!policy.allowUnenforcedCustody) {
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", `wrapWithTrusted: ${why}`, {
+      hint: "leave wrapWithTrusted out, or take it as it is with policy.allowUnenforcedCustody: true",
+    })
+  }
+  progress.warn(`CKA_WRAP_WITH_TRUSTED is not enforced: ${why}; taken, as policy.allowUnenforcedCustody is true`)
+  return why
 }
 
 async function otherCustody(

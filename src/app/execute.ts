@@ -66,9 +66,10 @@ function disabledKeys({ key, replicas }: Snapshot): ReadonlySet<string> {
 
 function provisionRequest({ binding }: Snapshot): ProvisionRequest {
   const { owner, name, target, keySpec, keyUsage, alias, custody, expiresIn, description, tags, prove } = binding
-  const { wrappingAlgorithm, wrappingKeySpec } = binding
+  const { wrappingAlgorithm, wrappingKeySpec, keyPolicy, wrapWithTrusted } = binding
   return {
     ...{ owner, name, target, keySpec, keyUsage, alias, custody, expiresIn, description, tags, prove },
+    ...{ keyPolicy, wrapWithTrusted },
     ...{ wrappingAlgorithm, wrappingKeySpec, multiRegion: binding.replicas !== null, keyId: null },
     replicas: binding.replicas ?? [],
     // a binding that names such a custody and asks for no expiry has said it

@@ -26,6 +26,10 @@ export interface ProvisionRequest {
   /** Other Regions that are to have a replica. */
   readonly replicas?: readonly string[]
   readonly prove: "full" | "accept"
+  /** Key policy of the KMS key that is made, as JSON text; null for KMS' default. */
+  readonly keyPolicy?: string | null
+  /** CKA_WRAP_WITH_TRUSTED: only a wrapping key that the security officer marked trusted takes the source key out. */
+  readonly wrapWithTrusted?: boolean
   /** An existing EXTERNAL key in PendingImport, by ID, ARN or alias; null to have one made. */
   readonly keyId: string | null
   /** A `locked` key may be used in the token as its key usage says. */

@@ -18,7 +18,7 @@ import {
   refuseOtherToken,
   refuseSecondTarget,
 } from "./provision-request.js"
-import { refuseCustody } from "./custody-policy.js"
+import { refuseCustody, refuseWrapWithTrusted } from "./custody-policy.js"
 import { lockSource, wantsLock } from "./lock-key.js"
 import { ensureReplicas, refuseReplicas } from "./replicate.js"
 import { chooseTested, takeSourceKey } from "./source-keys.js"
@@ -59,7 +59,8 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   refuseSecondTarget(request, await deps.inventory.list(request.name))
   const localUse = request.localUse === true ? localUsages(keySpec, request.keyUsage) : []
   const existing = await takeSourceKey(deps.token, { label, keySpec, custody, id: known?.source.id, localUse })
-  const unenforced = await refuseCustody(deps, request)
+  const trusted = request.wrapWithTrusted === true ? await refuseWrapWithTrusted(deps, custody) : null
+  const unenforced = [await refuseCustody(deps, request), trusted].filter((why) => why !== null).join("; ") || null
   const { capability, why } = await chooseTested(deps.token, candidates)
   deps.progress.step(`algorithm ${capability.wrappingAlgorithm} (${capability.wrapPath ?? ""}): ${why}`)
   const keyId = request.keyId ?? known?.keyArn ?? null
@@ -74,7 +75,9 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   if (entry.keyArn === null) {
     entry =
       chosen === null
-        ? await createKeyOnce(deps, entry, { description: request.description, tags: request.tags })
+        ? await createKeyOnce(deps, entry, {
+            ...{ description: request.description, tags: request.tags, policy: request.keyPolicy ?? null },
+          })
         : await adoptKey(deps, entry, chosen)
   }
   const made = { ...entry, keyArn: entry.keyArn ?? "" }
@@ -194,7 +197,7 @@ async function ensureSource(
       id: entry.source.id,
       label: entry.source.label,
       custody: request.custody,
-      wrapWithTrusted: false,
+      wrapWithTrusted: request.wrapWithTrusted ?? false,
       localUse: request.localUse ?? false,
       keyUsage: request.keyUsage,
     }))

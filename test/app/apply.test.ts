@@ -8,7 +8,7 @@ import { bindingOf } from "#src/core/manifest.js"
 import { KeyferryError } from "#src/core/error.js"
 import { createKey } from "../local-kms/fixture.js"
 import { APPLY, fleetOf, passDays, runOver } from "./fleet-world.js"
-import { EC, HMAC, openWorld, requestFor, type World, worldEnvironment } from "./world.js"
+import { EC, HMAC, openWorld, overriding, requestFor, type World, worldEnvironment } from "./world.js"
 
 describe("apply and status", () => {
   worldEnvironment()
@@ -74,6 +74,31 @@ describe("apply and status", () => {
     ])
     expect((await world.sdk.describeKey({ KeyId: "alias/a-taken" })).KeyMetadata!.Arn).to.equal(other)
     expect((await apply([bindings[0]!])).rows["a-drift"]?.outcome).to.equal("nothing")
+  })
+
+  it("makes keys with the policy and the attribute that the binding names, where the token holds to that", async () => {
+    const keyPolicy = JSON.stringify({ Version: "2012-10-17", Id: "manifest", Statement: [] })
+    const { rows } = await apply([binding("a-policy", { ...HMAC, keyPolicy })])
+    expect(rows["a-policy"]).to.deep.include({ outcome: "done", did: ["provision"] })
+    const { Policy } = await world.sdk.getKeyPolicy({ KeyId: rows["a-policy"]!.keyArn! })
+    expect(Policy).to.include('"manifest"')
+
+    const bindings = [binding("a-trusted", { ...HMAC, wrapWithTrusted: true })]
+    const run = await world.run()
+    const { facts, ...verdicts } = await run.deps.token.probeCustody()
+    const lax = overriding(run.deps.token, {
+      probeCustody: () => Promise.resolve({ ...verdicts, facts: { ...facts, wrapWithTrustedEnforced: false } }),
+    })
+    await world.kms.clearCounts()
+    const laxly = await fleetOf({ ...run, deps: { ...run.deps, token: lax } }, { bindings })
+    const refused = await runOver(laxly, APPLY)
+    expect(refused.rows["a-trusted"]).to.include({ outcome: "failed", reason: "ERR_CUSTODY_REFUSED" })
+    expect(await world.requests("CreateKey")).to.equal(0)
+    // nobody marked KMS' wrapping key trusted, so that the token does not let the key go
+    expect((await apply(bindings)).rows["a-trusted"]?.outcome).to.equal("failed")
+    const [key] = await run.deps.token.findSourceKeys({ label: "keyferry/keyferry/a-trusted/0" })
+    expect(key?.attributes.wrapWithTrusted).to.equal(true)
+    expect(await world.requests("ImportKeyMaterial")).to.equal(0)
   })
 
   it("rotates when that is due, and only then", async () => {
