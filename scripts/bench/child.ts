@@ -13,7 +13,10 @@ export async function inChild<O>(
   input: object,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<O> {
-  const args = [MAIN, "job", job, JSON.stringify(input)]
-  const { stdout } = await promisify(execFile)(process.execPath, args, { env: { PATH: process.env["PATH"], ...env } })
+  const surroundings = { PATH: process.env["PATH"], ...env }
+  const run = promisify(execFile)(process.execPath, [MAIN, "job", job], { env: surroundings })
+  // 10,000 ARNs are more than arguments may hold
+  run.child.stdin?.end(JSON.stringify(input))
+  const { stdout } = await run
   return JSON.parse(stdout) as O
 }

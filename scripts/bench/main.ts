@@ -1,4 +1,5 @@
 /** `npm run bench [-- --strict] [-- --only a,b,c,d,e]`: ratios measured side by side in one run; see docs/performance.md. */
+import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { table } from "#src/cli/table.js"
 import type { Job } from "./child.js"
@@ -31,11 +32,11 @@ async function bench(): Promise<void> {
   if (values.strict === true && missed.length > 0) process.exitCode = 1
 }
 
-const [word, name = "", input = "null"] = process.argv.slice(2)
+const [word, name = ""] = process.argv.slice(2)
 if (word === "job") {
   const job = JOBS[name]
   if (job === undefined) throw new Error(`no job ${name}`)
-  process.stdout.write(JSON.stringify(await job(JSON.parse(input) as never)))
+  process.stdout.write(JSON.stringify(await job(JSON.parse(readFileSync(0, "utf8")) as never)))
 } else {
   await bench()
 }
