@@ -54,7 +54,7 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
       try {
         const kms = await fleet.kmsOf(binding.target)
         const tagged = { ...key, tags: await kms.listResourceTags(key.keyArn) }
-        return { ...snapshot, key: tagged, claimedBy: claimedBy(tagged, entry) }
+        return { ...snapshot, key: tagged, claimedBy: claimedBy(tagged, entry, binding) }
       } catch (error) {
         return { ...snapshot, key: failedView(key.region, key.keyArn, error) }
       }
@@ -86,7 +86,7 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
         region: kms.region,
         key,
         replicas,
-        claimedBy: claimedBy(key, entry),
+        claimedBy: claimedBy(key, entry, binding),
         aliasHolder: holder,
       }
     },
@@ -157,8 +157,9 @@ function failedView(region: string, keyArn: string, error: unknown): KeyView & {
   return { seen: "failed", region, keyArn, code: error.code, error: words }
 }
 
-/** Who the tags say the key belongs to, where it is somebody else. */
-function claimedBy(key: KeyView, entry: InventoryEntry | null): string | null {
+/** Who the record or the tags say the key belongs to, where it is not the binding's owner. */
+function claimedBy(key: KeyView, entry: InventoryEntry | null, { owner: wanted }: Row["binding"]): string | null {
+  if (entry !== null && entry.owner !== wanted) return entry.owner
   if (key.seen !== "key" || key.tags === null || entry === null) return null
   const owner = key.tags[TAGS.owner]
   return owner === undefined || owner === entry.owner ? null : owner

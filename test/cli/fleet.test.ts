@@ -120,6 +120,21 @@ ${extra}`
     writeFileSync(config, manifest({ extra: "" }).replace("description: first", "description: second"))
   })
 
+  it("leaves the keys of another owner alone, whose state directory it is", async () => {
+    const others = manifest({ extra: "" }).replace("id: fleet-test", "id: somebody")
+    writeFileSync(config, others)
+    const before = await stage.footprint(state)
+    for (const command of [["plan"], ["apply"], ["rewrap", "--all"], ["rewrap", "mac"]]) {
+      const { keys } = await json(command)
+      expect(keys.map(({ outcome, reason }) => [outcome, reason])).to.deep.equal(
+        keys.map(() => ["blocked", "KEY_CLAIMED"]),
+      )
+    }
+    expect((await run(["plan"])).stdout).to.include("fleet-test")
+    expect(await stage.footprint(state)).to.deep.equal(before)
+    writeFileSync(config, manifest({ extra: "" }).replace("description: first", "description: second"))
+  })
+
   it("exits with the worst row, and does the others", async () => {
     const { keys } = await json(["status"])
     const mac = keys.find(({ name }) => name === "mac")
