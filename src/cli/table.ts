@@ -5,17 +5,43 @@ const WIDE =
 const WIDTHLESS = /[\p{Mark}\u200b-\u200d\ufeff]/gu
 const ASCII = /^[\u0020-\u007e]*$/
 
-/** Lays rows out under a head in columns; null shows as a dash. Time grows with the rows, not with their square. */
-export function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
-  const lines = [head, ...rows].flatMap(linesOf)
-  const widths = head.map((_, column) =>
+type Cells = readonly (string | number | null)[]
+
+/**
+ * Lays rows out under a head in columns; null shows as a dash. A terminal of `width` columns that is too narrow for the
+ * widest line gets one row after the other instead, each cell on a line of its own: a table whose lines are broken
+ * cannot be read. Time grows with the rows, not with their square.
+ *
+ * @param width columns of the terminal; undefined where stdout is none, and nothing is too wide
+ */
+export function table(
+  head: readonly string[],
+  rows: readonly Cells[],
+  width: number | undefined = process.stdout.isTTY ? process.stdout.columns : undefined,
+): string {
+  const laid = columns(head, rows)
+  const isTooWide = width !== undefined && laid.some((line) => widthOf(line) > width)
+  return isTooWide ? rows.map((row) => record(head, row)).join("\n\n") : laid.join("\n")
+}
+
+/** One row: the head's words before each of its cells. */
+function record(head: readonly string[], row: Cells): string {
+  return columns(
+    [],
+    row.map((cell, at) => [head[at] ?? "", cell]),
+  ).join("\n")
+}
+
+function columns(head: readonly string[], rows: readonly Cells[]): readonly string[] {
+  const lines = (head.length === 0 ? rows : [head, ...rows]).flatMap(linesOf)
+  const widths = (lines[0] ?? []).map((_, column) =>
     lines.reduce((widest, line) => Math.max(widest, widthOf(line[column] ?? "")), 0),
   )
-  return lines.map((line) => laidOut(line, widths)).join("\n")
+  return lines.map((line) => laidOut(line, widths))
 }
 
 /** The lines of a row: as many as the cell with most of them has. */
-function linesOf(row: readonly (string | number | null)[]): readonly (readonly string[])[] {
+function linesOf(row: Cells): readonly (readonly string[])[] {
   const cells = row.map((cell) => String(cell ?? "-").split("\n"))
   const height = cells.reduce((most, cell) => Math.max(most, cell.length), 1)
   return Array.from({ length: height }, (_, at) => cells.map((cell) => cell[at] ?? ""))
