@@ -108,7 +108,9 @@ const plain = z.strictObject({
   imports: z.array(importRecord),
   earlier: z.array(source).default([]),
   rotating: z.boolean().default(false),
-  replicas: z.array(z.strictObject({ region: z.string(), keyArn: z.string().nullable(), aliasGiven: z.boolean().optional() })).default([]),
+  replicas: z
+    .array(z.strictObject({ region: z.string(), keyArn: z.string().nullable(), aliasGiven: z.boolean().optional() }))
+    .default([]),
   withheldAt: time.nullable().optional(),
   terms: wishes.nullable().default(null),
   replacement: z.null().default(null),
