@@ -14,15 +14,19 @@ npm run --silent check
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
-commands=(build/test/{cli,docs,kill,life,matrix,softhsm,wiring})
+commands=() others=('build/test/**/*.test.js')
+for folder in cli docs kill life matrix softhsm wiring; do
+  commands+=("build/test/$folder/**/*.test.js")
+  others+=(--ignore "build/test/$folder/**")
+done
 half() { NODE_V8_COVERAGE=$work/v8 mocha --no-color "$@" 2>&1 </dev/null; }
 summary='^  [0-9]+ passing \('
 till_summary() { awk -v summary="$summary" '$0 ~ summary { held = 1 } !held { print; fflush() }'; }
 
 started=$SECONDS
-half "${commands[@]/%//**/*.test.js}" >"$work/commands" &
+half "${commands[@]}" >"$work/commands" &
 status=0
-half 'build/test/**/*.test.js' $(printf -- '--ignore %s/** ' "${commands[@]}") |
+half "${others[@]}" |
   tee "$work/others" | till_summary || status=${PIPESTATUS[0]}
 wait "$!" || status=$?
 till_summary <"$work/commands"
