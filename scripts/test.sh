@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/test.sh
-# Sets up, checks and tests. The suites run in two halves at a time, since one process leaves a core idle: those that run
-# the built command, and the others. Mocha's summaries are held back until the coverage of src/ is told, so that the output
+# Sets up, checks and tests. The suites run in two halves at a time, since one process leaves a core idle: those of the
+# command line, and the others. Coverage is that of the suites' own processes. Mocha's summaries are held back until the coverage of src/ is told, so that the output
 # ends with them, and its last line is the count of both alone: `N passed, N failed`.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
 commands=() others=('build/test/**/*.test.js')
-for folder in cli docs kill life matrix softhsm wiring; do
+for folder in cli docs softhsm wiring; do
   commands+=("build/test/$folder/**/*.test.js")
   others+=(--ignore "build/test/$folder/**")
 done

@@ -14,8 +14,8 @@ import { fileURLToPath } from "node:url"
 /** Path of this file, for `--import`. */
 export const HOOK = fileURLToPath(import.meta.url)
 
-/** Environment that preloads it. Coverage is not asked for: its report takes longer than the command. */
-export const PRELOADED = { NODE_OPTIONS: `--import file://${HOOK}`, NODE_V8_COVERAGE: "" }
+/** Environment that preloads it. */
+export const PRELOADED = { NODE_OPTIONS: `--import file://${HOOK}` }
 
 /** The same, with every outside call counted. */
 export const HOOKED = { ...PRELOADED, KEYFERRY_TEST_HOOK: "1" }
