@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/test.sh
 # Sets up, checks and tests. The suites run in two halves at a time, since one process leaves a core idle: those of the
-# command line, and the others. Coverage is that of the suites' own processes. Mocha's summaries are held back until the coverage of src/ is told, so that the output
-# ends with them, and its last line is the count of both alone: `N passed, N failed`.
+# command line, and the others. Coverage is that of the suites' own processes. Mocha's summaries are held back until it is
+# told, so that the output ends with them, and its last line is the count of both alone: `N passed, N failed`.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 PATH=$PWD/node_modules/.bin:$PATH
