@@ -20,6 +20,7 @@ import {
 } from "./provision-request.js"
 import { refuseCustody, refuseWrapWithTrusted } from "./custody-policy.js"
 import { lockSource, wantsLock } from "./lock-key.js"
+import { provisionSource } from "./provision-source.js"
 import { ensureReplicas, refuseReplicas } from "./replicate.js"
 import { chooseTested, takeSourceKey } from "./source-keys.js"
 import { identityTags } from "./tags.js"
@@ -97,7 +98,7 @@ async function fill(
   entry: InventoryEntry & { readonly keyArn: string },
   with_: Choice & { readonly existing: SourceKey | undefined; readonly resumed: boolean },
 ): Promise<KeyResult> {
-  const { source, entry: sourced } = await ensureSource(deps, request, entry, with_)
+  const { source, entry: sourced } = await provisionSource(deps, request, entry, with_)
   const { capability } = with_
   const imported = await importKey(deps, {
     entry: sourced,
@@ -178,67 +179,6 @@ async function refuseOtherKey(deps: Deps, known: InventoryEntry, keyId: string):
   const { keyArn } = await resolveKey(deps.kms, keyId)
   if (known.keyArn === null || known.keyArn === keyArn) return
   throw new KeyferryError("ERR_NAME_TAKEN", `the name ${known.name} stands for ${known.keyArn}, not for ${keyArn}`)
-}
-
-async function ensureSource(
-  deps: Deps,
-  request: ProvisionRequest,
-  entry: InventoryEntry & { readonly keyArn: string },
-  { existing, resumed }: { readonly existing: SourceKey | undefined; readonly resumed: boolean },
-): Promise<{ source: SourceKey; entry: InventoryEntry & { readonly keyArn: string } }> {
-  if (existing === undefined) {
-    await refuseLostSource(deps, entry)
-    if (resumed) await clearHalfMade(deps, entry.source)
-  }
-  const source =
-    existing ??
-    (await deps.token.generateSourceKey({
-      keySpec: request.keySpec,
-      id: entry.source.id,
-      label: entry.source.label,
-      custody: request.custody,
-      wrapWithTrusted: request.wrapWithTrusted ?? false,
-      localUse: request.localUse ?? false,
-      keyUsage: request.keyUsage,
-    }))
-  deps.progress.step(
-    `source key ${source.label} (${source.id}) ${existing === undefined ? "generated in" : "found in"} the token, custody ${request.custody}`,
-  )
-  const { id, label, attributes, kcv, publicKeyFingerprint } = source
-  const { expiresIn, wrappingAlgorithm, wrappingKeySpec } = request
-  const sourced = {
-    ...entry,
-    token: deps.token.info,
-    terms: { expiresIn, wrappingAlgorithm, wrappingKeySpec },
-    source: { id, label, generation: entry.source.generation, attributes, kcv, publicKeyFingerprint },
-  }
-  if (existing === undefined || entry.source.attributes === null) await deps.inventory.put(sourced)
-  return { source, entry: sourced }
-}
-
-/** KMS holds, or may hold, material whose source key is no longer there: new material would not be the same. */
-async function refuseLostSource(deps: Deps, entry: InventoryEntry & { readonly keyArn: string }): Promise<void> {
-  if (entry.importing === null && entry.imports.length === 0) return
-  const { keyState } = await deps.kms.describeKey(entry.keyArn)
-  if (keyState === "PendingImport" && entry.imports.length === 0) return
-  throw new KeyferryError(
-    "ERR_KEY_NOT_FOUND",
-    `an earlier run gave ${entry.keyArn} (${keyState}) material whose source key is gone, so it cannot be proven or imported again`,
-    {
-      key: entry.keyArn,
-      hint: "schedule that KMS key's deletion and provision under another --name; with session custody a stopped run cannot be resumed",
-    },
-  )
-}
-
-/** What a run left that died while the token made a pair, whose two objects are not made in one step. */
-async function clearHalfMade(
-  deps: Deps,
-  { id, label }: { readonly id: string; readonly label: string },
-): Promise<void> {
-  if ((await deps.token.search({ id, label })).strays.length === 0) return
-  deps.progress.warn(`an earlier run died while the token generated ${label}; what that left is destroyed`)
-  await deps.token.destroySourceKey({ id, label })
 }
 
 function finished(

@@ -1,6 +1,5 @@
 import { KeyferryError } from "../core/error.js"
-import type { ImportWishes, InventoryEntry, SourceKeyRecord } from "../core/inventory.js"
-import { generationsOf } from "../core/inventory.js"
+import { generationsOf, type ImportWishes, type InventoryEntry, type SourceKeyRecord } from "../core/inventory.js"
 import { wrapCandidates } from "../core/negotiation.js"
 import type { PlannedImport } from "../core/plan/snapshot.js"
 import type { Kms, WrapCapability } from "../core/ports.js"
