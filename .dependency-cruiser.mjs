@@ -11,7 +11,7 @@ export default {
     ),
     layer(
       "app-sees-core-only",
-      "a use case takes ports from core/ports.ts; let wiring.ts hand in the implementation",
+      "a use case takes ports from core/ports/; let host/ hand in the implementation",
       { path: "^src/app/" },
       { pathNot: ["^src/(core|app)/", "^crypto$", "^node:crypto$"] },
     ),
@@ -37,7 +37,7 @@ export default {
       "local-kms-stands-apart",
       "the local KMS must not share code with the wrapping side, or a mistake in one hides in the other",
       { path: "^src/local-kms/" },
-      { path: "^src/", pathNot: ["^src/local-kms/", "^src/core/(key-spec|key-arn)\\.ts$"] },
+      { path: "^src/", pathNot: ["^src/local-kms/", "^src/core/key/(key-spec|key-arn)\\.ts$"] },
     ),
     layer(
       "only-its-command-imports-local-kms",
@@ -47,7 +47,7 @@ export default {
     ),
     layer(
       "edges-do-not-know-each-other",
-      "an adapter sees core only; join adapters in wiring.ts",
+      "an adapter sees core only; join adapters in host/",
       { path: "^src/(pkcs11|kms|store|config|log)/" },
       { path: "^src/(pkcs11|kms|store|config|log|cli|app)/", pathNot: "^src/$1/" },
     ),

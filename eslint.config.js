@@ -8,7 +8,7 @@ const WORLD = [
   { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: "take a Clock" },
   {
     selector: "MemberExpression[object.name='process'][property.name='env']",
-    message: "read the environment in cli/ or wiring.ts",
+    message: "read the environment in cli/ or host/",
   },
 ]
 

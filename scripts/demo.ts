@@ -13,9 +13,9 @@ import {
   type SigningAlgorithmSpec,
   VerifyMacCommand,
 } from "@aws-sdk/client-kms"
-import type { KeyResult } from "#src/core/key-result.js"
-import { isAsymmetric, KEY_SPEC_NAMES, KEY_SPECS, type KeySpec } from "#src/core/key-spec.js"
-import { table } from "#src/cli/table.js"
+import type { KeyResult } from "#src/core/key/key-result.js"
+import { isAsymmetric, KEY_SPEC_NAMES, KEY_SPECS, type KeySpec } from "#src/core/key/key-spec.js"
+import { table } from "#src/cli/text/table.js"
 import { type CliResult, keyferry } from "#test/support/cli.js"
 import { kmsClient, startLocalKms } from "#test/support/local-kms.js"
 import { nssToken, softhsmToken, type TestToken } from "#test/support/tokens.js"

@@ -1,7 +1,7 @@
 /** Writes the pages of docs/ that are tables of the source; `--check` fails if one is out of date. */
 import { readFileSync, writeFileSync } from "node:fs"
-import { ERRORS } from "#src/core/error.js"
-import { EXIT_CODES } from "#src/core/exit-code.js"
+import { ERRORS } from "#src/core/base/error.js"
+import { EXIT_CODES } from "#src/core/base/exit-code.js"
 import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profile/profiles.js"
 import { configRows } from "./config-table.js"
 

@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
 commands=() others=('build/test/**/*.test.js')
-for folder in cli docs life matrix softhsm wiring; do
+for folder in cli docs host life matrix softhsm; do
   commands+=("build/test/$folder/**/*.test.js")
   others+=(--ignore "build/test/$folder/**")
 done

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 
-const MAIN = fileURLToPath(new URL("main.js", import.meta.url))
+const MAIN = fileURLToPath(new URL("./main.js", import.meta.url))
 
 /** A job that main.ts can run in a process of its own, so that what it costs is told apart from the bench. */
 export type Job<I, O> = (input: I) => Promise<O>

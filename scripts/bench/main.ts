@@ -1,7 +1,7 @@
 /** `npm run bench [-- --strict] [-- --only a,b,c,d,e]`: ratios measured side by side in one run; see docs/performance.md. */
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
-import { table } from "#src/cli/table.js"
+import { table } from "#src/cli/text/table.js"
 import type { Job } from "./child.js"
 import { coldStart } from "./cold-start.js"
 import { type Measure, met, row } from "./measure.js"

@@ -1,5 +1,12 @@
-import type { Policy } from "../core/binding.js"
-import type { Clock, CustodyKeyRecords, CustodyLog, Inventory, Kms, Progress, Token, Vault } from "../core/ports.js"
+import type { Policy } from "../core/manifest/binding.js"
+import type { Clock } from "../core/ports/clock.js"
+import type { CustodyKeyRecords } from "../core/ports/custody-key-records.js"
+import type { CustodyLog } from "../core/ports/custody-log.js"
+import type { Inventory } from "../core/ports/inventory.js"
+import type { Kms } from "../core/ports/kms.js"
+import type { Progress } from "../core/ports/progress.js"
+import type { Token } from "../core/ports/token.js"
+import type { Vault } from "../core/ports/vault.js"
 
 /** What the use cases work with; each names the ones it needs by `Pick`. */
 export interface Deps {

@@ -1,6 +1,6 @@
 import type { ArgumentsCamelCase, CommandModule, InferredOptionTypes, Options } from "yargs"
-import type { ExitName } from "../core/exit-code.js"
-import type { Progress } from "../core/ports.js"
+import type { ExitName } from "../core/base/exit-code.js"
+import type { Progress } from "../core/ports/progress.js"
 import type { Log } from "../log/log.js"
 
 export type OptionTable = Record<string, Options>

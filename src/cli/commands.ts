@@ -1,5 +1,5 @@
 import type { AnyCommand, OptionTable } from "./command.js"
-import { GENERAL } from "./options.js"
+import { GENERAL } from "./options/options.js"
 
 /** Where each command lives; a module is loaded only when its command is called, or when help needs them all. */
 const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {

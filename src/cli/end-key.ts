@@ -1,12 +1,12 @@
 import type { EndRequest, EndRow } from "../app/ending/plan.js"
-import { ENDINGS } from "../core/ending.js"
-import { KeyferryError } from "../core/error.js"
-import type { CommonFlags, KmsFlags, TokenFlags } from "../wiring.js"
-import { checkedName, namesOf } from "./arguments.js"
+import { ENDINGS } from "../core/key/ending.js"
+import { KeyferryError } from "../core/base/error.js"
+import type { CommonFlags, KmsFlags, TokenFlags } from "../host/wiring.js"
+import { checkedName, namesOf } from "./options/arguments.js"
 import type { Output, Surroundings } from "./command.js"
 import { confirm } from "./confirm.js"
-import { KMS, TOKEN } from "./options.js"
-import { table } from "./table.js"
+import { KMS, TOKEN } from "./options/options.js"
+import { table } from "./text/table.js"
 
 export const KEY_NAME = { describe: "name of the key" } as const
 
@@ -46,8 +46,8 @@ interface EndFlags extends TokenFlags, KmsFlags, CommonFlags {
 /** Looks, says what will stop working, asks, and does it. */
 export async function endKey(args: EndFlags, request: EndRequest, surroundings: Surroundings): Promise<Output> {
   const name = nameOf({ ...args })
-  const { openWork } = await import("../wiring.js")
-  const { findKey } = await import("../app/find-key.js")
+  const { openWork } = await import("../host/wiring.js")
+  const { findKey } = await import("../app/kms-key/entry.js")
   const { planEnding } = await import("../app/ending/plan.js")
   const { carryOutEnding } = await import("../app/ending/carry-out.js")
   const { lastCopy, stops } = ENDINGS[request.ending]

@@ -1,9 +1,9 @@
-import type { Rebuilding } from "../app/rebuild.js"
-import { KeyferryError } from "../core/error.js"
-import type { ExitName } from "../core/exit-code.js"
-import type { CommonFlags, KmsFlags, TokenFlags } from "../settings.js"
+import type { Rebuilding } from "../app/fleet/rebuild.js"
+import { KeyferryError } from "../core/base/error.js"
+import type { ExitName } from "../core/base/exit-code.js"
+import type { CommonFlags, KmsFlags, TokenFlags } from "../host/settings.js"
 import type { Output, Surroundings } from "./command.js"
-import { table } from "./table.js"
+import { table } from "./text/table.js"
 
 export const REBUILD = {
   rebuild: {
@@ -22,8 +22,8 @@ export async function rebuildState(
   names: readonly string[],
 ): Promise<Output> {
   if (names.length > 0) throw new KeyferryError("ERR_USAGE", "--rebuild takes no names: it finds them")
-  const { openWork } = await import("../wiring.js")
-  const { rebuild } = await import("../app/rebuild.js")
+  const { openWork } = await import("../host/wiring.js")
+  const { rebuild } = await import("../app/fleet/rebuild.js")
   await using work = await openWork(args, surroundings, { token: "if given" })
   const { owner, target } = work
   const rebuilding = await rebuild(work, { owner, target, overwrite: args.overwrite })

@@ -1,10 +1,10 @@
-import { KeyferryError } from "../core/error.js"
-import { type ExitName, worstExit } from "../core/exit-code.js"
-import type { KeyResult } from "../core/key-result.js"
-import { namesOf } from "./arguments.js"
+import { KeyferryError } from "../core/base/error.js"
+import { type ExitName, worstExit } from "../core/base/exit-code.js"
+import type { KeyResult } from "../core/key/key-result.js"
+import { namesOf } from "./options/arguments.js"
 import type { Output } from "./command.js"
-import { keyText } from "./key-text.js"
-import { table } from "./table.js"
+import { keyText } from "./text/key-text.js"
+import { table } from "./text/table.js"
 
 interface Row {
   readonly name: string

@@ -1,8 +1,8 @@
 import { stringify } from "yaml"
-import type { RenewBefore } from "../core/binding.js"
-import { CUSTODY_NAMES } from "../core/custody.js"
-import type { AgentSettings, Manifest, ManifestKey, ManifestToken, Target } from "../core/manifest.js"
-import { parseTokenUri } from "../core/token-uri.js"
+import type { RenewBefore } from "../core/manifest/binding.js"
+import { CUSTODY_NAMES } from "../core/key/custody.js"
+import type { AgentSettings, Manifest, ManifestKey, ManifestToken, Target } from "../core/manifest/manifest.js"
+import { parseTokenUri } from "../core/token/token-uri.js"
 
 /** In place of a command, which may hold the PIN. */
 const NOT_SHOWN = "(not shown)"

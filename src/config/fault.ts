@@ -1,4 +1,4 @@
-import { KeyferryError } from "../core/error.js"
+import { KeyferryError } from "../core/base/error.js"
 
 /** One thing that is wrong with the configuration file, and where: keys of mappings and places in lists. */
 export interface Fault {

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto"
 import { stat } from "node:fs/promises"
 import { resolve } from "node:path"
-import { KeyferryError } from "../core/error.js"
-import type { PinMarker, PinMarkers, PinToken } from "../core/pin-marker.js"
-import type { PinProvider } from "../core/ports.js"
+import { KeyferryError } from "../core/base/error.js"
+import type { PinMarker, PinMarkers, PinToken } from "../core/token/pin-marker.js"
+import type { PinProvider } from "../core/ports/pin-provider.js"
 import { describePinSource, parsePinSource, type PinSource } from "./pin-source.js"
 import { type PinReading, readPin } from "./read-pin.js"
 

@@ -1,4 +1,4 @@
-import { KeyferryError } from "../core/error.js"
+import { KeyferryError } from "../core/base/error.js"
 
 /** Where the PIN comes from; never the PIN. */
 export type PinSource =

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline"
 import { Writable } from "node:stream"
-import { KeyferryError } from "../core/error.js"
+import { KeyferryError } from "../core/base/error.js"
 
 /**
  * Asks for the PIN on the terminal, without echo: the question goes to standard error, so that standard output holds

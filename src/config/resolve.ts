@@ -1,11 +1,11 @@
-import { parseDuration } from "../core/expiry.js"
-import type { AgentSettings, Manifest, ManifestToken, Target } from "../core/manifest.js"
-import { endpointFault } from "../core/endpoint-url.js"
+import { parseDuration } from "../core/base/expiry.js"
+import type { AgentSettings, Manifest, ManifestToken, Target } from "../core/manifest/manifest.js"
+import { endpointFault } from "../core/key/endpoint-url.js"
 import { errorMessage, type Fault } from "./fault.js"
 import { resolveKeys } from "./resolve-keys.js"
 import type { ConfigFile } from "./schema.js"
 import { parsePinSource } from "./pin-source.js"
-import { parseTokenUri, type TokenUri } from "../core/token-uri.js"
+import { parseTokenUri, type TokenUri } from "../core/token/token-uri.js"
 
 const RESERVED_ID = "custody"
 

@@ -1,12 +1,12 @@
 import { z } from "zod"
-import { LONGEST_DESCRIPTION, REGION, ROLE_ARN } from "../core/aws-name.js"
-import { CUSTODY_NAMES } from "../core/custody.js"
-import { parseDuration } from "../core/expiry.js"
-import { KEY_SPEC_NAMES, KEY_USAGES, WRAPPING_KEY_SPEC_NAMES } from "../core/key-spec.js"
-import { AGENT_ACTIONS, DEFAULT_EXPIRES_IN, DEFAULT_ID } from "../core/manifest.js"
-import { DEFAULT_QUOTAS } from "../core/schedule.js"
-import { NAME } from "../core/source-key.js"
-import { WRAPPING_ALGORITHM_NAMES } from "../core/wrapping-algorithm.js"
+import { LONGEST_DESCRIPTION, REGION, ROLE_ARN } from "../core/key/aws-name.js"
+import { CUSTODY_NAMES } from "../core/key/custody.js"
+import { parseDuration } from "../core/base/expiry.js"
+import { KEY_SPEC_NAMES, KEY_USAGES, WRAPPING_KEY_SPEC_NAMES } from "../core/key/key-spec.js"
+import { AGENT_ACTIONS, DEFAULT_EXPIRES_IN, DEFAULT_ID } from "../core/manifest/manifest.js"
+import { DEFAULT_QUOTAS } from "../core/plan/schedule.js"
+import { NAME } from "../core/key/source-key.js"
+import { WRAPPING_ALGORITHM_NAMES } from "../core/key/wrapping-algorithm.js"
 
 /** The shape of the configuration file: every key there is. What keys have to do with each other is in resolve.ts. */
 

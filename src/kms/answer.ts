@@ -3,9 +3,9 @@ import type {
   MultiRegionConfiguration as AwsMultiRegionConfiguration,
   MultiRegionKey,
 } from "@aws-sdk/client-kms"
-import { KeyferryError } from "../core/error.js"
-import { parseKeyArn } from "../core/key-arn.js"
-import type { KeyDescription, MultiRegionConfiguration, RegionalKey } from "../core/ports.js"
+import { KeyferryError } from "../core/base/error.js"
+import { parseKeyArn } from "../core/key/key-arn.js"
+import type { KeyDescription, MultiRegionConfiguration, RegionalKey } from "../core/key/key-description.js"
 
 /** A field that the operation always answers. Throws ERR_KMS_ANSWER where the endpoint left it out. */
 export function required<T>(value: T | null | undefined, operation: string, field: string): T {

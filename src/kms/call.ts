@@ -1,4 +1,4 @@
-import { KeyferryError } from "../core/error.js"
+import { KeyferryError } from "../core/base/error.js"
 import { translate } from "./error.js"
 import type { NativeError } from "./fault.js"
 

@@ -1,5 +1,5 @@
-import { endpointFault } from "../core/endpoint-url.js"
-import { KeyferryError } from "../core/error.js"
+import { endpointFault } from "../core/key/endpoint-url.js"
+import { KeyferryError } from "../core/base/error.js"
 
 /** An endpoint that somebody named, and who: a flag, an environment variable, or a setting of the AWS profile. */
 export interface NamedEndpoint {

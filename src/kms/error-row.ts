@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../core/error.js"
+import type { ErrorCode } from "../core/base/error.js"
 
 /** What an AWS error means here. `says` follows "OPERATION: "; `hint` replaces the one of the code. */
 export interface ErrorRow {

@@ -1,4 +1,4 @@
-import { KeyferryError } from "../core/error.js"
+import { KeyferryError } from "../core/base/error.js"
 import { ERRORS_BY_NAME, type ErrorRow, PASSING, REFINEMENTS, row } from "./error-row.js"
 import { faultOf, type NativeError } from "./fault.js"
 import { leavesOpen } from "./retry.js"

@@ -10,7 +10,7 @@ import {
   ScheduleKeyDeletionCommand,
   UpdateKeyDescriptionCommand,
 } from "@aws-sdk/client-kms"
-import type { Kms } from "../core/ports.js"
+import type { Kms } from "../core/ports/kms.js"
 import { createdKey, keyDescription, required } from "./answer.js"
 import { paged } from "./call.js"
 import { type Session, tagList } from "./session.js"

@@ -1,4 +1,4 @@
-import type { Kms } from "../core/ports.js"
+import type { Kms } from "../core/ports/kms.js"
 import { required } from "./answer.js"
 import { caller, type KmsCall } from "./call.js"
 import { type KmsOptions, openClients } from "./client.js"

@@ -7,10 +7,11 @@ import {
   ListKeyRotationsCommand,
   RotateKeyOnDemandCommand,
 } from "@aws-sdk/client-kms"
-import { errorOf, KeyferryError } from "../core/error.js"
-import type { KeyRotation, Kms } from "../core/ports.js"
-import { Secret } from "../core/secret.js"
-import { parseWrappingKey } from "../core/wrapping-key.js"
+import { errorOf, KeyferryError } from "../core/base/error.js"
+import type { KeyRotation } from "../core/key/rotation.js"
+import type { Kms } from "../core/ports/kms.js"
+import { Secret } from "../core/base/secret.js"
+import { parseWrappingKey } from "../core/key/wrapping-key.js"
 import { required, requiredBytes, sameKey } from "./answer.js"
 import { paged } from "./call.js"
 import type { Session } from "./session.js"

@@ -6,7 +6,7 @@ import {
   UntagResourceCommand,
   UpdateAliasCommand,
 } from "@aws-sdk/client-kms"
-import type { Kms } from "../core/ports.js"
+import type { Kms } from "../core/ports/kms.js"
 import { required } from "./answer.js"
 import { paged } from "./call.js"
 import { type Session, tagList } from "./session.js"

@@ -1,4 +1,4 @@
-import { burstOf, DEFAULT_QUOTAS, PACE, type Quotas } from "../core/schedule.js"
+import { burstOf, DEFAULT_QUOTAS, PACE, type Quotas } from "../core/plan/schedule.js"
 
 /** The share of its pace that an operation keeps after a ThrottlingException, and how it comes back. */
 const SLOWED = { factor: 0.5, least: 1 / 16, step: 1 / 8, everyMs: 5_000 }

@@ -18,7 +18,7 @@ const ONCE: RetryRow = { on: ["throttled"] }
 /**
  * What each operation does about a request that failed: the only retry there is, in place of the SDK's, which also
  * repeats a CreateKey whose answer was lost (and so leaves a second KMS key) and a LimitExceededException. A refusal
- * that passes, of a key made a moment ago, is for who made it to wait for (`app/settle.ts`).
+ * that passes, of a key made a moment ago, is for who made it to wait for (`app/kms-key/eventual.ts`).
  */
 const RETRIES: Readonly<Record<string, RetryRow>> = {
   CreateKey: ONCE,

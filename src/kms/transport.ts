@@ -3,7 +3,7 @@ import { Agent as HttpAgent } from "node:http"
 import { Agent as HttpsAgent } from "node:https"
 import type { HttpHandler } from "@smithy/core/protocols"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
-import { KeyferryError } from "../core/error.js"
+import { KeyferryError } from "../core/base/error.js"
 import { proxyFor } from "./proxy.js"
 
 /** In milliseconds: to connect (through the proxy, where there is one), and for the whole answer to begin. */

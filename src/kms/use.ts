@@ -5,8 +5,8 @@ import {
   type SigningAlgorithmSpec,
   VerifyMacCommand,
 } from "@aws-sdk/client-kms"
-import { KeyferryError } from "../core/error.js"
-import type { Kms } from "../core/ports.js"
+import { KeyferryError } from "../core/base/error.js"
+import type { Kms } from "../core/ports/kms.js"
 import { required, requiredBytes, sameKey } from "./answer.js"
 import type { Session } from "./session.js"
 

@@ -1,4 +1,4 @@
-import { Secret } from "../core/secret.js"
+import { Secret } from "../core/base/secret.js"
 
 /** What stands in a log line: flat, and for an error its chain of causes. */
 export type LogValue = string | number | boolean | null | readonly LogValue[] | { readonly [key: string]: LogValue }

@@ -1,41 +1,35 @@
 import type { Session as GrapheneSession } from "graphene-pk11"
-import { KeyferryError } from "../core/error.js"
-import { KEY_SPECS, type KeySpec } from "../core/key-spec.js"
-import type {
-  CustodyProbe,
-  PinProvider,
-  SealedBytes,
-  SearchResult,
-  Token,
-  VerdictCache,
-  WrapCapability,
-  WrappedKeyMaterial,
-  WrapRequest,
-} from "../core/ports.js"
-import type { CustodyKey, CustodyKeyTemplate, SealedMaterial } from "../core/sealed-material.js"
-import type { TokenInfo } from "../core/token-info.js"
-import type { SourceKey, SourceKeyTemplate } from "../core/source-key.js"
-import type { TokenUri } from "../core/token-uri.js"
-import type { WrappingKey } from "../core/wrapping-key.js"
-import { AttributeReader } from "./attribute.js"
-import { destroyObject, type Session, sign } from "./cryptoki.js"
-import { Custodian } from "./custodian.js"
-import { restate } from "./error.js"
-import { generateSourceKey } from "./generation.js"
-import { HandleCache } from "./handle-cache.js"
-import { openModule } from "./inspect.js"
-import { lockKey, relabelKey } from "./key-change.js"
-import { login, pinState } from "./login.js"
-import { isMechanismName, MECHANISMS } from "./mechanism.js"
-import { chooseToken, type Pkcs11Module, type TokenSlot } from "./module.js"
+import { KeyferryError } from "../core/base/error.js"
+import { KEY_SPECS, type KeySpec } from "../core/key/key-spec.js"
+import type { CustodyProbe } from "../core/key/custody.js"
+import type { PinProvider } from "../core/ports/pin-provider.js"
+import type { SealedBytes, CustodyKey, CustodyKeyTemplate, SealedMaterial } from "../core/records/sealed-material.js"
+import type { SearchResult, SourceKey, SourceKeyTemplate } from "../core/key/source-key.js"
+import type { Token } from "../core/ports/token.js"
+import type { VerdictCache } from "../core/ports/verdict-cache.js"
+import type { WrapCapability, WrappedKeyMaterial, WrapRequest } from "../core/key/wrapping.js"
+import type { TokenInfo } from "../core/token/token-info.js"
+import type { TokenUri } from "../core/token/token-uri.js"
+import type { WrappingKey } from "../core/key/wrapping-key.js"
+import { AttributeReader } from "./cryptoki/attributes.js"
+import { destroyObject, type Session, sign } from "./cryptoki/calls.js"
+import { Custodian } from "./wrap/custodian.js"
+import { restate } from "./cryptoki/errors.js"
+import { generateSourceKey } from "./objects/generation.js"
+import { HandleCache } from "./session/handle-cache.js"
+import { openModule } from "./session/inspect.js"
+import { lockKey, relabelKey } from "./objects/key-change.js"
+import { login, pinState } from "./session/login.js"
+import { isMechanismName, MECHANISMS } from "./cryptoki/mechanisms.js"
+import { chooseToken, type Pkcs11Module, type TokenSlot } from "./session/module.js"
 import type { TokenProfile } from "./profile/profile.js"
 import { profileOf } from "./profile/profiles.js"
-import { publicKeyOf } from "./public-key.js"
-import { close, type Loan, openSession, SessionPool } from "./session.js"
-import { findSourceKeys, type FoundKey, objectsOf, type SearchTerms } from "./source-key.js"
-import { StoreGate } from "./store-gate.js"
-import { Verdicts } from "./verdicts.js"
-import { type WrapContext, wrapFailure, type WrapPlan, wrapUnder } from "./wrap.js"
+import { publicKeyOf } from "./objects/public-key.js"
+import { close, type Loan, openSession, SessionPool } from "./session/pool.js"
+import { findSourceKeys, type FoundKey, objectsOf, type SearchTerms } from "./objects/source-key.js"
+import { StoreGate } from "./session/store-gate.js"
+import { Verdicts } from "./probe/verdicts.js"
+import { type WrapContext, wrapFailure, type WrapPlan, wrapUnder } from "./wrap/wrap.js"
 
 export interface TokenOptions {
   readonly uri: TokenUri

@@ -2,11 +2,11 @@ import { createPublicKey, generateKeyPairSync } from "node:crypto"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
-import type { InventoryEntry } from "#src/core/inventory.js"
-import { createKey, importedKey, makeMaterial, makePkcs8, spkiOf } from "../local-kms/fixture.js"
-import { inParallel, sharedLane } from "./in-parallel.js"
-import { refused, type Refusal } from "./refusal.js"
-import { setStage, type Stage } from "./stage.js"
+import type { InventoryEntry } from "#src/core/records/inventory.js"
+import { createKey, importedKey, makeMaterial, makePkcs8, spkiOf } from "../support/local-kms-fixture.js"
+import { inParallel, sharedLane } from "../support/in-parallel.js"
+import { refused, type Refusal } from "../support/refusal.js"
+import { setStage, type Stage } from "../support/stage.js"
 import {
   awsJson,
   freshPath,
@@ -17,7 +17,7 @@ import {
   readJson,
   writeFile,
   zip,
-} from "./three-steps-stage.js"
+} from "../support/three-steps-stage.js"
 
 const USAGE = { code: "ERR_USAGE", exit: 64 } as const
 const TRANSFER = { code: "ERR_TRANSFER_INVALID", exit: 65 } as const

@@ -3,10 +3,10 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { nssToken, softhsmToken, type TestToken } from "#test/support/tokens.js"
-import { makePkcs8, spkiOf } from "../local-kms/fixture.js"
-import { inParallel, sharedLane } from "./in-parallel.js"
-import { provisionArgs, refused, type Refusal } from "./refusal.js"
-import { setStage, type Stage } from "./stage.js"
+import { makePkcs8, spkiOf } from "../support/local-kms-fixture.js"
+import { inParallel, sharedLane } from "../support/in-parallel.js"
+import { provisionArgs, refused, type Refusal } from "../support/refusal.js"
+import { setStage, type Stage } from "../support/stage.js"
 
 type Options = Readonly<Record<string, string | true>>
 

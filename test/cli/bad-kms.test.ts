@@ -1,11 +1,11 @@
 import { join } from "node:path"
 import { expect } from "chai"
-import type { KeySpec } from "#src/core/key-spec.js"
+import type { KeySpec } from "#src/core/key/key-spec.js"
 import { type KmsProxy, startKmsProxy } from "#test/support/kms-proxy.js"
-import { createKey, importedKey, makeMaterial } from "../local-kms/fixture.js"
-import { inParallel, sharedLane } from "./in-parallel.js"
-import { provisionArgs, refused, type Refusal } from "./refusal.js"
-import { keysNamed, setStage, type Stage, tokenObjects } from "./stage.js"
+import { createKey, importedKey, makeMaterial } from "../support/local-kms-fixture.js"
+import { inParallel, sharedLane } from "../support/in-parallel.js"
+import { provisionArgs, refused, type Refusal } from "../support/refusal.js"
+import { keysNamed, setStage, type Stage, tokenObjects } from "../support/stage.js"
 
 const NOWHERE = "http://127.0.0.1:9"
 const UNREACHABLE = { code: "ERR_KMS_UNREACHABLE", exit: 69 } as const

@@ -2,9 +2,9 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { addSofthsmToken } from "#test/support/tokens.js"
-import { inParallel, sharedLane } from "./in-parallel.js"
-import { provisionArgs, refused, type Refusal } from "./refusal.js"
-import { filesUnder, setStage, type Stage } from "./stage.js"
+import { inParallel, sharedLane } from "../support/in-parallel.js"
+import { provisionArgs, refused, type Refusal } from "../support/refusal.js"
+import { filesUnder, setStage, type Stage } from "../support/stage.js"
 
 const SYSTEM_LIBRARY = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"]
 

@@ -3,12 +3,12 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { Check } from "#src/app/doctor/check.js"
-import type { Resealed } from "#src/app/reseal-row.js"
-import type { Status } from "#src/app/status.js"
-import type { KeyResult } from "#src/core/key-result.js"
-import { verifyChain } from "#src/core/custody-chain.js"
-import { provisionArgs } from "./refusal.js"
-import { filesUnder, setStage, type Stage, tokenObjects } from "./stage.js"
+import type { Resealed } from "#src/app/custody/reseal-row.js"
+import type { Status } from "#src/app/fleet/status.js"
+import type { KeyResult } from "#src/core/key/key-result.js"
+import { verifyChain } from "#src/core/records/custody-chain.js"
+import { provisionArgs } from "../support/refusal.js"
+import { filesUnder, setStage, type Stage, tokenObjects } from "../support/stage.js"
 
 describe("sealed custody over its life", function () {
   this.timeout(180_000)

@@ -3,11 +3,11 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { EndRow } from "#src/app/ending/plan.js"
-import type { InventoryEntry } from "#src/core/inventory.js"
-import type { KeyResult } from "#src/core/key-result.js"
-import { provisionArgs } from "./refusal.js"
-import { filesUnder, setStage, type Stage } from "./stage.js"
-import { readJson } from "./three-steps-stage.js"
+import type { InventoryEntry } from "#src/core/records/inventory.js"
+import type { KeyResult } from "#src/core/key/key-result.js"
+import { provisionArgs } from "../support/refusal.js"
+import { filesUnder, setStage, type Stage } from "../support/stage.js"
+import { readJson } from "../support/three-steps-stage.js"
 
 const NO_TOKEN = { KEYFERRY_TOKEN: undefined }
 const DAY = 24 * 3600 * 1000

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { CliResult } from "#test/support/cli.js"
-import { setStage, type Stage } from "./stage.js"
+import { setStage, type Stage } from "../support/stage.js"
 
 interface Row {
   readonly name: string

@@ -2,8 +2,8 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { expect } from "chai"
-import { provisionArgs } from "./refusal.js"
-import { keysNamed, setStage, type Stage, tokenObjects } from "./stage.js"
+import { provisionArgs } from "../support/refusal.js"
+import { keysNamed, setStage, type Stage, tokenObjects } from "../support/stage.js"
 
 describe("provision that is not alone, not welcome, or out of space", () => {
   let stage: Stage

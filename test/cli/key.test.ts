@@ -2,12 +2,12 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { Check } from "#src/app/doctor/check.js"
-import type { KeyList } from "#src/app/key-list.js"
-import type { InventoryEntry } from "#src/core/inventory.js"
-import type { KeyResult } from "#src/core/key-result.js"
-import { provisionArgs } from "./refusal.js"
-import { setStage, type Stage, tokenObjects } from "./stage.js"
-import { freshPath, generate, readJson } from "./three-steps-stage.js"
+import type { KeyList } from "#src/app/source-key/list.js"
+import type { InventoryEntry } from "#src/core/records/inventory.js"
+import type { KeyResult } from "#src/core/key/key-result.js"
+import { provisionArgs } from "../support/refusal.js"
+import { setStage, type Stage, tokenObjects } from "../support/stage.js"
+import { freshPath, generate, readJson } from "../support/three-steps-stage.js"
 
 const OFFLINE = { AWS_REGION: undefined, AWS_DEFAULT_REGION: undefined }
 const UNREACHABLE = { AWS_ENDPOINT_URL: "http://127.0.0.1:9" }

@@ -1,9 +1,9 @@
 import { renameSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
-import type { Rebuilding } from "#src/app/rebuild.js"
-import type { KeyResult } from "#src/core/key-result.js"
-import { setStage, type Stage } from "./stage.js"
+import type { Rebuilding } from "#src/app/fleet/rebuild.js"
+import type { KeyResult } from "#src/core/key/key-result.js"
+import { setStage, type Stage } from "../support/stage.js"
 
 describe("status --rebuild", function () {
   this.timeout(120_000)

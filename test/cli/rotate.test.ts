@@ -1,7 +1,7 @@
 import { expect } from "chai"
-import type { KeyResult } from "#src/core/key-result.js"
-import { provisionArgs } from "./refusal.js"
-import { setStage, type Stage } from "./stage.js"
+import type { KeyResult } from "#src/core/key/key-result.js"
+import { provisionArgs } from "../support/refusal.js"
+import { setStage, type Stage } from "../support/stage.js"
 
 describe("rotate on the command line", () => {
   let stage: Stage

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
-import type { CustodyEvent } from "#src/core/custody-event.js"
-import type { KeyResult } from "#src/core/key-result.js"
-import { CUSTODY_LOG } from "#src/store/custody-log.js"
+import type { CustodyEvent } from "#src/core/records/custody-event.js"
+import type { KeyResult } from "#src/core/key/key-result.js"
+import { CUSTODY_LOG } from "#src/store/files/custody-log.js"
 import { nssToken } from "#test/support/tokens.js"
-import { filesUnder, setStage, type Stage } from "./stage.js"
-import { freshPath, writeFile } from "./three-steps-stage.js"
+import { filesUnder, setStage, type Stage } from "../support/stage.js"
+import { freshPath, writeFile } from "../support/three-steps-stage.js"
 
 const RSA_2048 = ["--wrapping-key-spec", "RSA_2048"]
 

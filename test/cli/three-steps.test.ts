@@ -3,10 +3,10 @@ import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
 import { expect } from "chai"
-import type { KeyResult } from "#src/core/key-result.js"
-import type { KeySpec } from "#src/core/key-spec.js"
-import { createKey } from "../local-kms/fixture.js"
-import { filesUnder, setStage, type Stage } from "./stage.js"
+import type { KeyResult } from "#src/core/key/key-result.js"
+import type { KeySpec } from "#src/core/key/key-spec.js"
+import { createKey } from "../support/local-kms-fixture.js"
+import { filesUnder, setStage, type Stage } from "../support/stage.js"
 import {
   awsJson,
   freshPath,
@@ -17,7 +17,7 @@ import {
   readJson,
   writeFile,
   zip,
-} from "./three-steps-stage.js"
+} from "../support/three-steps-stage.js"
 
 const run = promisify(execFile)
 /** The `aws` that PATH finds first may be a version manager's shim. */

@@ -3,11 +3,11 @@ import { parseManifest } from "#src/config/load.js"
 import { jsonSchema } from "#src/config/schema.js"
 import { effectiveText } from "#src/config/effective.js"
 import { template } from "#src/config/template.js"
-import { KeyferryError } from "#src/core/error.js"
-import { bindingsOf } from "#src/core/manifest.js"
+import { KeyferryError } from "#src/core/base/error.js"
+import { bindingsOf } from "#src/core/manifest/manifest.js"
 import { usualModule } from "#src/pkcs11/profile/module-path.js"
 import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profile/profiles.js"
-import { EXAMPLE } from "#test/config/example.js"
+import { EXAMPLE } from "#test/support/config-example.js"
 
 const PROFILES = profileFamilies()
 

@@ -9,7 +9,7 @@ import { readPin } from "#src/config/read-pin.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 
-const PROGRAM = fileURLToPath(new URL("./pin-process.js", import.meta.url))
+const PROGRAM = fileURLToPath(new URL("../support/pin-process.js", import.meta.url))
 
 describe("readPin", () => {
   const folder = temporaryFolder()

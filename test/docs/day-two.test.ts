@@ -5,8 +5,8 @@ import { expect } from "chai"
 import { MAIN } from "#test/support/cli.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { opencryptokiToken, softhsmToken, type TestToken } from "#test/support/tokens.js"
-import { HOOK } from "../kill/hook.js"
-import { expectPromised, markedBlock, shell, type ShellOptions } from "./readme.js"
+import { HOOK } from "../support/kill-hook.js"
+import { expectPromised, markedBlock, shell, type ShellOptions } from "../support/docs-blocks.js"
 
 const DAY_S = 86_400
 /** What expires is due when a third of its 90 days is left. */

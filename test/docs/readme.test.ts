@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from "node:net"
 import { dirname, join } from "node:path"
 import { expect } from "chai"
 import { temporaryFolder } from "#test/support/temp-dir.js"
-import { markedBlock, readme, ROOT, shell } from "./readme.js"
+import { markedBlock, readme, ROOT, shell } from "../support/docs-blocks.js"
 
 const PORT = "4599"
 

@@ -5,9 +5,9 @@ import { keyferry } from "#test/support/cli.js"
 import { readRecording } from "#test/support/spy-recording.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 import { softhsmToken, type SpiedToken, spy } from "#test/support/tokens.js"
-import { CARELESS_CLIENT } from "./careless-client.js"
-import { examineCalls, type Rule } from "./i1-rules.js"
-import { PROBE_PROCESS } from "./probe-process.js"
+import { CARELESS_CLIENT } from "../support/careless-client.js"
+import { examineCalls, type Rule } from "../support/i1-rules.js"
+import { PROBE_PROCESS } from "../support/i1-probe-process.js"
 
 const rulesBroken = (recording: string): readonly Rule[] => [
   ...new Set(readRecording(recording).flatMap((calls) => examineCalls(calls).violations.map(({ rule }) => rule))),

@@ -7,8 +7,8 @@ import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { type RecordedCall, readRecording } from "#test/support/spy-recording.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 import { nssToken, softhsmToken, type SpiedToken, spy, type TestToken } from "#test/support/tokens.js"
-import { examineCalls, type Findings } from "./i1-rules.js"
-import { PROBE_PROCESS } from "./probe-process.js"
+import { examineCalls, type Findings } from "../support/i1-rules.js"
+import { PROBE_PROCESS } from "../support/i1-probe-process.js"
 
 interface Run {
   readonly make: () => TestToken

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
-import type { FaultKind } from "#src/local-kms/faults.js"
-import { inParallel, sharedLane } from "../cli/in-parallel.js"
-import { setStage, type Stage } from "../cli/stage.js"
-import { expectConverged } from "./converged.js"
-import { HOOKED, PRELOADED } from "./hook.js"
-import { next, OPERATIONS, type Operation, prepare, type Subject } from "./operations.js"
+import type { FaultKind } from "#src/local-kms/server/faults.js"
+import { inParallel, sharedLane } from "../support/in-parallel.js"
+import { setStage, type Stage } from "../support/stage.js"
+import { expectConverged } from "../support/converged.js"
+import { HOOKED, PRELOADED } from "../support/kill-hook.js"
+import { next, OPERATIONS, type Operation, prepare, type Subject } from "../support/kill-operations.js"
 
 interface Trouble {
   readonly kind: FaultKind

@@ -1,11 +1,11 @@
 import { readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
-import { inParallel, sharedLane } from "../cli/in-parallel.js"
-import { setStage, type Stage } from "../cli/stage.js"
-import { expectConverged, isOver } from "./converged.js"
-import { HOOKED, PRELOADED } from "./hook.js"
-import { next, OPERATIONS, type Operation, prepare, type Subject } from "./operations.js"
+import { inParallel, sharedLane } from "../support/in-parallel.js"
+import { setStage, type Stage } from "../support/stage.js"
+import { expectConverged, isOver } from "../support/converged.js"
+import { HOOKED, PRELOADED } from "../support/kill-hook.js"
+import { next, OPERATIONS, type Operation, prepare, type Subject } from "../support/kill-operations.js"
 
 /** Nothing that keyferry does takes so many calls: a command that never ends fails the test. */
 const MOST_STEPS = 400

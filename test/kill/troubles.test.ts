@@ -3,11 +3,11 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { expect } from "chai"
 import type { CliResult } from "#test/support/cli.js"
-import { inParallel, sharedLane } from "../cli/in-parallel.js"
-import { setStage, type Stage } from "../cli/stage.js"
-import { expectConverged, isOver } from "./converged.js"
-import { next, OPERATIONS, type Operation, prepare, type Subject } from "./operations.js"
-import { CAN_MOUNT, type StateDisk, stateDisk } from "./state-disk.js"
+import { inParallel, sharedLane } from "../support/in-parallel.js"
+import { setStage, type Stage } from "../support/stage.js"
+import { expectConverged, isOver } from "../support/converged.js"
+import { next, OPERATIONS, type Operation, prepare, type Subject } from "../support/kill-operations.js"
+import { CAN_MOUNT, type StateDisk, stateDisk } from "../support/state-disk.js"
 
 const CHOSEN = ["provision", "rewrap", "rotate", "replace", "reseal under a new custody key"]
 const COMMANDS = OPERATIONS.filter(({ title }) => CHOSEN.includes(title))

@@ -5,7 +5,7 @@ import { proxyFor } from "#src/kms/proxy.js"
 import { openKms } from "#src/kms/kms.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
-import { awsEnvironment } from "./aws-environment.js"
+import { awsEnvironment } from "../support/aws-environment.js"
 
 const LOCAL = "http://127.0.0.1:4599"
 

@@ -1,12 +1,12 @@
 import { expect } from "chai"
-import type { ErrorCode } from "#src/core/error.js"
+import type { ErrorCode } from "#src/core/base/error.js"
 import { translate } from "#src/kms/error.js"
 import { ERRORS_BY_NAME } from "#src/kms/error-row.js"
-import type { Kms } from "#src/core/ports.js"
-import { Secret } from "#src/core/secret.js"
+import type { Kms } from "#src/core/ports/kms.js"
+import { Secret } from "#src/core/base/secret.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
-import { awsEnvironment, openAt, SYMMETRIC } from "./aws-environment.js"
+import { awsEnvironment, openAt, SYMMETRIC } from "../support/aws-environment.js"
 
 const KEY = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 

@@ -1,11 +1,11 @@
 import { createHmac, createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto"
 import { expect } from "chai"
-import type { Kms } from "#src/core/ports.js"
-import { sha256 } from "#src/core/wrapping-key.js"
+import type { Kms } from "#src/core/ports/kms.js"
+import { sha256 } from "#src/core/key/wrapping-key.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { wrapAes, wrapOaep } from "#test/support/openssl.js"
-import { awsEnvironment, openAt, SYMMETRIC } from "./aws-environment.js"
+import { awsEnvironment, openAt, SYMMETRIC } from "../support/aws-environment.js"
 
 describe("openKms, against the local KMS", () => {
   awsEnvironment()

@@ -1,12 +1,12 @@
 import { createPublicKey, generateKeyPairSync, randomBytes, verify } from "node:crypto"
 import { expect } from "chai"
-import type { ErrorCode } from "#src/core/error.js"
-import type { Kms } from "#src/core/ports.js"
-import type { FaultKind } from "#src/local-kms/faults.js"
+import type { ErrorCode } from "#src/core/base/error.js"
+import type { Kms } from "#src/core/ports/kms.js"
+import type { FaultKind } from "#src/local-kms/server/faults.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { wrapOaep } from "#test/support/openssl.js"
-import { awsEnvironment, openAt, SYMMETRIC } from "./aws-environment.js"
+import { awsEnvironment, openAt, SYMMETRIC } from "../support/aws-environment.js"
 
 const DAY = 24 * 3600 * 1000
 

@@ -1,10 +1,10 @@
 import { expect } from "chai"
-import { secondsAtQuota } from "#src/app/look.js"
-import { estimate, DEFAULT_QUOTAS, PACE } from "#src/core/schedule.js"
+import { secondsAtQuota } from "#src/app/fleet/survey.js"
+import { estimate, DEFAULT_QUOTAS, PACE } from "#src/core/plan/schedule.js"
 import { createPacer, type Pacer, type Timer, type Turn } from "#src/kms/pacing.js"
-import { AWS_QUOTAS } from "#src/local-kms/quotas.js"
+import { AWS_QUOTAS } from "#src/local-kms/server/quotas.js"
 import { startLocalKms } from "#test/support/local-kms.js"
-import { awsEnvironment, openAt, SYMMETRIC } from "./aws-environment.js"
+import { awsEnvironment, openAt, SYMMETRIC } from "../support/aws-environment.js"
 
 /** Time that a test moves, timers included. */
 class TestTimer implements Timer {

@@ -3,14 +3,14 @@ import { generateKeyPairSync } from "node:crypto"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect } from "chai"
-import type { ErrorCode } from "#src/core/error.js"
-import { Secret } from "#src/core/secret.js"
+import type { ErrorCode } from "#src/core/base/error.js"
+import { Secret } from "#src/core/base/secret.js"
 import { openKms } from "#src/kms/kms.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { startLocalKms } from "#test/support/local-kms.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
-import { awsEnvironment, SYMMETRIC } from "./aws-environment.js"
-import { answering, serveHttp, serveProxy, serveTls } from "./servers.js"
+import { awsEnvironment, SYMMETRIC } from "../support/aws-environment.js"
+import { answering, serveHttp, serveProxy, serveTls } from "../support/servers.js"
 
 const ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 const OTHER_ARN = ARN.replace("1234abcd", "9999abcd")
@@ -22,7 +22,7 @@ const METADATA = {
   Origin: "EXTERNAL",
 }
 const JSON_TYPE = "application/x-amz-json-1.1"
-const PROGRAM = fileURLToPath(new URL("./kms-process.js", import.meta.url))
+const PROGRAM = fileURLToPath(new URL("../support/kms-process.js", import.meta.url))
 
 const describeAnswer = answering(() => [200, JSON_TYPE, JSON.stringify({ KeyMetadata: METADATA })])
 const at = (port: number, env: NodeJS.ProcessEnv = {}, scheme = "http") =>

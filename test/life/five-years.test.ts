@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { KMS } from "@aws-sdk/client-kms"
 import { expect } from "chai"
-import { verifyChain } from "#src/core/custody-chain.js"
+import { verifyChain } from "#src/core/records/custody-chain.js"
 import type { CliResult } from "#test/support/cli.js"
-import { setStage, type Stage } from "../cli/stage.js"
-import { PRELOADED } from "../kill/hook.js"
+import { setStage, type Stage } from "../support/stage.js"
+import { PRELOADED } from "../support/kill-hook.js"
 
 const DAY_S = 86_400
 /** Twenty-five times 73 days are five years; material lives for 90 days, and is due when a third of that is left. */

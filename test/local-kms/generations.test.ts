@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import type { KMS } from "@aws-sdk/client-kms"
 import { expect } from "chai"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
-import { createKey, importedKey, importMaterial, makeMaterial, refusalOf } from "./fixture.js"
+import { createKey, importedKey, importMaterial, makeMaterial, refusalOf } from "../support/local-kms-fixture.js"
 
 const DAY = 24 * 3600
 

@@ -8,7 +8,7 @@ import {
   type KeySpec,
   WRAPPING_KEY_SPEC_NAMES,
   type WrappingKeySpec,
-} from "#src/core/key-spec.js"
+} from "#src/core/key/key-spec.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import {
   type Algorithm,
@@ -20,7 +20,7 @@ import {
   refusalOf,
   spkiOf,
   wrapWith,
-} from "./fixture.js"
+} from "../support/local-kms-fixture.js"
 
 /** KMS.md A2, written out so that the table of the source is not its own witness. */
 function allowed(keySpec: KeySpec, algorithm: Algorithm, spec: WrappingKeySpec): boolean {

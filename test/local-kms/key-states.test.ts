@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import type { KMS } from "@aws-sdk/client-kms"
 import { expect } from "chai"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
-import { createKey, getParameters, importMaterial, refusalOf } from "./fixture.js"
+import { createKey, getParameters, importMaterial, refusalOf } from "../support/local-kms-fixture.js"
 
 const STATES = [
   ...["Enabled", "Disabled", "PendingDeletion", "PendingImport"],

@@ -1,7 +1,7 @@
 import type { KMS, ListAliasesResponse } from "@aws-sdk/client-kms"
 import { expect } from "chai"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
-import { createKey, importedKey, makeMaterial, refusalOf } from "./fixture.js"
+import { createKey, importedKey, makeMaterial, refusalOf } from "../support/local-kms-fixture.js"
 
 describe("local KMS: keys, aliases, tags, policies", () => {
   let kms: LocalKmsProcess

@@ -2,7 +2,14 @@ import { randomBytes } from "node:crypto"
 import type { KMS } from "@aws-sdk/client-kms"
 import { expect } from "chai"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
-import { createKey, importedKey, importMaterial, makeMaterial, type Refusal, refusalOf } from "./fixture.js"
+import {
+  createKey,
+  importedKey,
+  importMaterial,
+  makeMaterial,
+  type Refusal,
+  refusalOf,
+} from "../support/local-kms-fixture.js"
 
 const HEX = "0123456789abcdef".repeat(4)
 const YEAR = 365 * 24 * 3600 * 1000

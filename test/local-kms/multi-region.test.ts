@@ -1,9 +1,17 @@
 import { randomBytes } from "node:crypto"
 import type { KMS, KeyMetadata } from "@aws-sdk/client-kms"
 import { expect } from "chai"
-import type { KeySpec } from "#src/core/key-spec.js"
+import type { KeySpec } from "#src/core/key/key-spec.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
-import { createKey, getParameters, importMaterial, makeMaterial, refusalOf, spkiOf, wrapWith } from "./fixture.js"
+import {
+  createKey,
+  getParameters,
+  importMaterial,
+  makeMaterial,
+  refusalOf,
+  spkiOf,
+  wrapWith,
+} from "../support/local-kms-fixture.js"
 
 const [HOME, PARIS, TOKYO] = ["us-east-1", "eu-west-3", "ap-northeast-1"] as const
 const DAY = 24 * 3600

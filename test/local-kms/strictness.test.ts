@@ -1,7 +1,7 @@
 import { createPublicKey, publicEncrypt, randomBytes } from "node:crypto"
 import type { KMS } from "@aws-sdk/client-kms"
 import { expect } from "chai"
-import type { KeySpec } from "#src/core/key-spec.js"
+import type { KeySpec } from "#src/core/key/key-spec.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { openssl, wrapAes, wrapOaep } from "#test/support/openssl.js"
 import {
@@ -14,7 +14,7 @@ import {
   spkiOf,
   usualAlgorithm,
   wrapWith,
-} from "./fixture.js"
+} from "../support/local-kms-fixture.js"
 
 /** Runs `openssl` over a key that is written to `key.der` first. */
 function reshape(key: Buffer, ...args: readonly string[]): Buffer {

@@ -1,10 +1,18 @@
 import { createHash, randomBytes } from "node:crypto"
 import type { EncryptionAlgorithmSpec, KMS, MacAlgorithmSpec, SigningAlgorithmSpec } from "@aws-sdk/client-kms"
 import { expect } from "chai"
-import type { KeySpec } from "#src/core/key-spec.js"
+import type { KeySpec } from "#src/core/key/key-spec.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { openssl } from "#test/support/openssl.js"
-import { createKey, importedKey, importMaterial, makeMaterial, makePkcs8, refusalOf, spkiOf } from "./fixture.js"
+import {
+  createKey,
+  importedKey,
+  importMaterial,
+  makeMaterial,
+  makePkcs8,
+  refusalOf,
+  spkiOf,
+} from "../support/local-kms-fixture.js"
 
 const RSA_SIGNING = ["RSASSA_PKCS1_V1_5", "RSASSA_PSS"].flatMap((scheme) =>
   ["SHA_256", "SHA_384", "SHA_512"].map((hash) => `${scheme}_${hash}` as SigningAlgorithmSpec),

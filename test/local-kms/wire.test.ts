@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os"
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts"
 import { expect } from "chai"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
-import { createKey } from "./fixture.js"
+import { createKey } from "../support/local-kms-fixture.js"
 
 const scope = (region: string, service = "kms") =>
   `AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20300101/${region}/${service}/aws4_request, ` +

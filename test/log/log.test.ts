@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url"
 import { expect } from "chai"
 import { EVENTS } from "#src/log/event.js"
 
-const PROGRAM = fileURLToPath(new URL("./log-process.js", import.meta.url))
+const PROGRAM = fileURLToPath(new URL("../support/log-process.js", import.meta.url))
 
 function logged(format: "text" | "json", verbosity: "verbose" | "quiet"): { lines: string[]; stdout: string } {
   const { stderr, stdout, status } = spawnSync(process.execPath, [PROGRAM, format, verbosity], { encoding: "utf8" })

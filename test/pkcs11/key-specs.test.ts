@@ -2,16 +2,17 @@ import { expect } from "chai"
 import { spawnSync } from "node:child_process"
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto"
 import { fileURLToPath } from "node:url"
-import { assessAttributes } from "#src/core/custody.js"
-import { isAsymmetric, KEY_SPEC_NAMES, KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS } from "#src/core/key-spec.js"
-import type { Token, WrapCapability } from "#src/core/ports.js"
-import type { SourceKey } from "#src/core/source-key.js"
-import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "#src/core/wrapping-algorithm.js"
-import { parseWrappingKey, type WrappingKey } from "#src/core/wrapping-key.js"
+import { assessAttributes } from "#src/core/key/custody.js"
+import { isAsymmetric, KEY_SPEC_NAMES, KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS } from "#src/core/key/key-spec.js"
+import type { Token } from "#src/core/ports/token.js"
+import type { WrapCapability } from "#src/core/key/wrapping.js"
+import type { SourceKey } from "#src/core/key/source-key.js"
+import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "#src/core/key/wrapping-algorithm.js"
+import { parseWrappingKey, type WrappingKey } from "#src/core/key/wrapping-key.js"
 import type { TestToken } from "#test/support/tokens.js"
 import { expectCode } from "#test/support/expect-code.js"
-import { ALL_REQUESTS, newKey, nss, open, softhsm } from "./fixture.js"
-import type { Job, Result } from "./opener-process.js"
+import { ALL_REQUESTS, newKey, nss, open, softhsm } from "../support/token-fixture.js"
+import type { Job, Result } from "../support/opener-process.js"
 
 /** What each token generates, and by which algorithms each key spec leaves it whole (TOKENS.md section 2). */
 const TOKENS: readonly {
@@ -36,7 +37,7 @@ const LENT = Object.fromEntries(
 ) as Readonly<Record<keyof typeof WRAPPING_KEY_SPECS, { key: WrappingKey; unwrappingKey: string }>>
 
 function openOutside(jobs: readonly Job[]): readonly Result[] {
-  const script = fileURLToPath(new URL("opener-process.js", import.meta.url))
+  const script = fileURLToPath(new URL("../support/opener-process.js", import.meta.url))
   const { stdout, stderr, status } = spawnSync(process.execPath, [script], {
     input: JSON.stringify(jobs),
     encoding: "utf8",

@@ -1,14 +1,14 @@
 import { expect } from "chai"
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { KEY_SPEC_NAMES, KEY_SPECS } from "#src/core/key-spec.js"
-import { kmsAllows } from "#src/core/wrapping-algorithm.js"
+import { KEY_SPEC_NAMES, KEY_SPECS } from "#src/core/key/key-spec.js"
+import { kmsAllows } from "#src/core/key/wrapping-algorithm.js"
 import { opencryptokiToken, type TestToken, tpm2Module } from "#test/support/tokens.js"
-import { ALL_REQUESTS } from "./fixture.js"
-import type { Outcome, Script } from "./token-process.js"
+import { ALL_REQUESTS } from "../support/token-fixture.js"
+import type { Outcome, Script } from "../support/token-process.js"
 
 function inProcess(token: TestToken, script: Omit<Script, "uri">): readonly Outcome[] {
-  const file = fileURLToPath(new URL("token-process.js", import.meta.url))
+  const file = fileURLToPath(new URL("../support/token-process.js", import.meta.url))
   // env(1) passes on to what follows it, be it a prefix or node
   const { stdout, stderr, status } = spawnSync("env", [...token.prefix, process.execPath, file], {
     input: JSON.stringify({ uri: token.uri, ...script }),

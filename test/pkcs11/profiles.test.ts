@@ -1,6 +1,6 @@
 import { expect } from "chai"
-import type { TokenInfo } from "#src/core/token-info.js"
-import { MECHANISMS } from "#src/pkcs11/mechanism.js"
+import type { TokenInfo } from "#src/core/token/token-info.js"
+import { MECHANISMS } from "#src/pkcs11/cryptoki/mechanisms.js"
 import { generic } from "#src/pkcs11/profile/generic.js"
 import { profileDigest, profileOf, TOKEN_PROFILES } from "#src/pkcs11/profile/profiles.js"
 

@@ -3,8 +3,8 @@ import { existsSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect } from "chai"
-import type { TestToken } from "#test/support/tokens.js"
 import {
+  type TestToken,
   addSofthsmToken,
   modulePath,
   nssToken,

@@ -1,5 +1,5 @@
 import { expect } from "chai"
-import { type ErrorCode, KeyferryError } from "#src/core/error.js"
+import { type ErrorCode, KeyferryError } from "#src/core/base/error.js"
 
 /** Asserts that the function throws, or the promise rejects with, a KeyferryError of this code; gives the error. */
 export async function expectCode(code: ErrorCode, run: () => unknown): Promise<KeyferryError> {

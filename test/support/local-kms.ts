@@ -3,10 +3,10 @@ import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { KMS } from "@aws-sdk/client-kms"
-import type { FaultOptions } from "#src/local-kms/faults.js"
-import type { LocalKmsOptions } from "#src/local-kms/options.js"
-import type { RequestCounts } from "#src/local-kms/requests.js"
-import { startLocalKms as serve } from "#src/local-kms/server.js"
+import type { FaultOptions } from "#src/local-kms/server/faults.js"
+import type { LocalKmsOptions } from "#src/local-kms/server/options.js"
+import type { RequestCounts } from "#src/local-kms/protocol/requests.js"
+import { startLocalKms as serve } from "#src/local-kms/server/server.js"
 
 const THIS_FILE = fileURLToPath(import.meta.url)
 

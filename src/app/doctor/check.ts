@@ -1,5 +1,5 @@
-import type { ExitName } from "../../core/exit-code.js"
-import { type ErrorCause, KeyferryError } from "../../core/error.js"
+import type { ExitName } from "../../core/base/exit-code.js"
+import { type ErrorCause, KeyferryError } from "../../core/base/error.js"
 
 export interface Check {
   readonly id: string

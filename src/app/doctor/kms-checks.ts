@@ -1,5 +1,5 @@
-import { KeyferryError } from "../../core/error.js"
-import type { Kms } from "../../core/ports.js"
+import { KeyferryError } from "../../core/base/error.js"
+import type { Kms } from "../../core/ports/kms.js"
 import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
 
 /** Clocks further apart than this make AWS refuse signatures (SigV4 allows 15 minutes). */

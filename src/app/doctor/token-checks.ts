@@ -1,9 +1,10 @@
-import { type EnforcementFacts, shortcomings } from "../../core/custody.js"
-import type { KeyferryError } from "../../core/error.js"
-import { KEY_SPEC_NAMES, type KeySpec } from "../../core/key-spec.js"
-import { wrapCandidates } from "../../core/negotiation.js"
-import type { Token, WrapCapability } from "../../core/ports.js"
-import type { TokenInfo } from "../../core/token-info.js"
+import { type EnforcementFacts, shortcomings } from "../../core/key/custody.js"
+import type { KeyferryError } from "../../core/base/error.js"
+import { KEY_SPEC_NAMES, type KeySpec } from "../../core/key/key-spec.js"
+import { wrapCandidates } from "../../core/key/negotiation.js"
+import type { Token } from "../../core/ports/token.js"
+import type { WrapCapability } from "../../core/key/wrapping.js"
+import type { TokenInfo } from "../../core/token/token-info.js"
 import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
 
 /** What a token says of itself before any login. */

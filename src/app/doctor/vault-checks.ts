@@ -1,7 +1,7 @@
-import { dependentsOf, consequences, judgeVault } from "../../core/vault-health.js"
-import { openCanary } from "../custody-key.js"
+import { dependentsOf, consequences, judgeVault } from "../../core/records/vault-health.js"
+import { openCanary } from "../custody/custody-key.js"
 import type { Deps } from "../deps.js"
-import { assertSame } from "../same-material.js"
+import { assertSame } from "../custody/same-material.js"
 import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
 
 export interface VaultDoctor extends Pick<Deps, "inventory" | "vault" | "custodyKeys" | "clock"> {

@@ -1,7 +1,7 @@
-import { type Ending, ENDINGS } from "../../core/ending.js"
-import { errorOf, KeyferryError } from "../../core/error.js"
-import { rfc3339 } from "../../core/expiry.js"
-import type { Kms } from "../../core/ports.js"
+import { type Ending, ENDINGS } from "../../core/key/ending.js"
+import { errorOf, KeyferryError } from "../../core/base/error.js"
+import { rfc3339 } from "../../core/base/expiry.js"
+import type { Kms } from "../../core/ports/kms.js"
 import type { EndDeps, EndPlan, EndRequest, EndRow, EndStep } from "./plan.js"
 
 /**

@@ -1,6 +1,8 @@
-import type { InventoryEntry, SourceKeyRecord } from "../../core/inventory.js"
-import type { KeyDescription, Kms, Token } from "../../core/ports.js"
-import type { SourceKey } from "../../core/source-key.js"
+import type { InventoryEntry, SourceKeyRecord } from "../../core/records/inventory.js"
+import type { KeyDescription } from "../../core/key/key-description.js"
+import type { Kms } from "../../core/ports/kms.js"
+import type { Token } from "../../core/ports/token.js"
+import type { SourceKey } from "../../core/key/source-key.js"
 import type { Deps } from "../deps.js"
 import { blocked, type Verdict } from "./row.js"
 

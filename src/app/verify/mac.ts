@@ -1,4 +1,4 @@
-import { evidenceOf, proveBy } from "../prove.js"
+import { evidenceOf, proveBy } from "../import/prove.js"
 import { type Looked, sourceKeyOf, sourceMissing } from "./looked.js"
 import { disproven, type Verdict, verified } from "./row.js"
 

@@ -1,5 +1,5 @@
-import type { ExitName } from "../../core/exit-code.js"
-import type { Proof } from "../../core/inventory.js"
+import type { ExitName } from "../../core/base/exit-code.js"
+import type { Proof } from "../../core/records/inventory.js"
 
 /** The proof of one generation. */
 export interface GenerationProof {

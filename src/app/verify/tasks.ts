@@ -1,8 +1,8 @@
-import { KeyferryError } from "../../core/error.js"
-import type { FormerEntry } from "../../core/inventory.js"
-import { bindingOf } from "../../core/manifest.js"
-import type { Fleet } from "../fleet.js"
-import { formerInventory } from "../nested-inventory.js"
+import { KeyferryError } from "../../core/base/error.js"
+import type { FormerEntry } from "../../core/records/inventory.js"
+import { bindingOf } from "../../core/manifest/manifest.js"
+import type { Fleet } from "../fleet/fleet.js"
+import { formerInventory } from "../replace/nested-inventory.js"
 import type { VerifyDeps } from "./looked.js"
 import type { VerifyTask } from "./verify.js"
 

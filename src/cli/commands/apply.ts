@@ -1,10 +1,9 @@
-import type { openFleet } from "../../fleet-wiring.js"
-import type { OptionTable, Output, Surroundings } from "../command.js"
-import { defineCommand } from "../command.js"
-import { actionsOf, FLEET, keysOf } from "../fleet-options.js"
-import { reportText } from "../fleet-text.js"
-import { KMS, TOKEN } from "../options.js"
-import { progressLine } from "../progress-line.js"
+import type { openFleet } from "../../host/fleet-wiring.js"
+import { type OptionTable, type Output, type Surroundings, defineCommand } from "../command.js"
+import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
+import { reportText } from "../text/fleet-text.js"
+import { KMS, TOKEN } from "../options/options.js"
+import { progressLine } from "../text/progress-line.js"
 
 const OPTIONS = { ...FLEET, ...TOKEN, ...KMS } as const satisfies OptionTable
 
@@ -29,9 +28,9 @@ type FleetArgs = Parameters<typeof openFleet>[0] & {
 export async function applyFleet(args: FleetArgs, surroundings: Surroundings): Promise<Output> {
   const actions = actionsOf(args.only)
   const names = keysOf(args.key)
-  const { openFleet: open } = await import("../../fleet-wiring.js")
-  const { reconcile } = await import("../../app/reconcile.js")
-  const { rowsOf } = await import("../../app/rows.js")
+  const { openFleet: open } = await import("../../host/fleet-wiring.js")
+  const { reconcile } = await import("../../app/fleet/reconcile.js")
+  const { rowsOf } = await import("../../app/fleet/rows.js")
   const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
   await using fleet = await open(args, surroundings, { lock: true, token: "if given" })
   const rows = rowsOf(fleet, { names })

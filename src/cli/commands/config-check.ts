@@ -1,4 +1,4 @@
-import { KeyferryError } from "../../core/error.js"
+import { KeyferryError } from "../../core/base/error.js"
 import { defineCommand } from "../command.js"
 
 export const configCheck = defineCommand({
@@ -12,7 +12,7 @@ export const configCheck = defineCommand({
   ],
   options: {},
   async run(args, { env }) {
-    const { settingsOf } = await import("../../settings.js")
+    const { settingsOf } = await import("../../host/settings.js")
     const { manifest, path } = await settingsOf(args, env)
     if (manifest === null) {
       throw new KeyferryError("ERR_USAGE", "no configuration file is given", {
@@ -20,7 +20,7 @@ export const configCheck = defineCommand({
       })
     }
     const { effective, effectiveText } = await import("../../config/effective.js")
-    const { bindingsOf } = await import("../../core/manifest.js")
+    const { bindingsOf } = await import("../../core/manifest/manifest.js")
     const count = (of: object): number => Object.keys(of).length
     const counts = {
       tokens: count(manifest.tokens),

@@ -1,4 +1,4 @@
-import { KeyferryError } from "../../core/error.js"
+import { KeyferryError } from "../../core/base/error.js"
 import { defineCommand } from "../command.js"
 import { CONFIRMED, endKey, KEY_NAME, LAST_COPY, WHICH } from "../end-key.js"
 

@@ -1,6 +1,6 @@
-import { worstExit } from "../../core/exit-code.js"
+import { worstExit } from "../../core/base/exit-code.js"
 import { defineCommand } from "../command.js"
-import { KMS, TOKEN } from "../options.js"
+import { KMS, TOKEN } from "../options/options.js"
 
 export const doctor = defineCommand({
   name: "doctor",
@@ -15,7 +15,7 @@ export const doctor = defineCommand({
     ...KMS,
   },
   async run(args, surroundings) {
-    const { openDoctor } = await import("../../doctor-wiring.js")
+    const { openDoctor } = await import("../../host/doctor-wiring.js")
     const { examine } = await import("../../app/doctor/doctor.js")
     await using open = await openDoctor(args, surroundings)
     const lines = await examine(open)

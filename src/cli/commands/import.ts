@@ -1,11 +1,11 @@
-import { KeyferryError } from "../../core/error.js"
-import { WRAPPING_KEY_SPEC_NAMES } from "../../core/key-spec.js"
-import { WRAPPING_ALGORITHM_NAMES } from "../../core/wrapping-algorithm.js"
-import { checkedName, needed } from "../arguments.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
+import { WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"
+import { checkedName, needed } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { keyText } from "../key-text.js"
-import { EXPIRES_IN, KMS, NAME, TOKEN } from "../options.js"
-import { PARAMETER_FILES, read, readParameters } from "../parameter-files.js"
+import { keyText } from "../text/key-text.js"
+import { EXPIRES_IN, KMS, NAME, TOKEN } from "../options/options.js"
+import { PARAMETER_FILES, read, readParameters } from "../options/parameter-files.js"
 
 const BUNDLE_ENDING = ".json"
 
@@ -36,8 +36,8 @@ export const importCommand = defineCommand({
   },
   async run(args, surroundings) {
     const name = checkedName("name", args.name)
-    const { completeParameters } = await import("../../core/transfer.js")
-    const { validToFrom } = await import("../../core/expiry.js")
+    const { completeParameters } = await import("../../core/records/transfer.js")
+    const { validToFrom } = await import("../../core/base/expiry.js")
     const now = new Date()
     validToFrom(args.expiresIn, now)
     const loose = await readParameters(args)
@@ -55,8 +55,8 @@ export const importCommand = defineCommand({
       now,
     )
 
-    const { openWork } = await import("../../wiring.js")
-    const { importWrapped } = await import("../../app/import-wrapped.js")
+    const { openWork } = await import("../../host/wiring.js")
+    const { importWrapped } = await import("../../app/offline/import-wrapped.js")
     await using work = await openWork(args, surroundings, { token: bundle === null ? "if given" : "none" })
     const result = await importWrapped(work, {
       ...{ owner: work.owner, name, target: work.target, keyId, parameters, encryptedKeyMaterial, bundle },
@@ -67,7 +67,7 @@ export const importCommand = defineCommand({
 })
 
 async function readWrapped(args: { readonly wrapped?: string | undefined; readonly bundle?: string | undefined }) {
-  const { decodeBundle } = await import("../../core/transfer.js")
+  const { decodeBundle } = await import("../../core/records/transfer.js")
   const { bundle: bundlePath } = args
   const wrapped =
     args.wrapped ??

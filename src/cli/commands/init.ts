@@ -1,5 +1,5 @@
-import { REGION } from "../../core/aws-name.js"
-import { KeyferryError } from "../../core/error.js"
+import { REGION } from "../../core/key/aws-name.js"
+import { KeyferryError } from "../../core/base/error.js"
 import { profileFamilies, profileNamed } from "../../pkcs11/profile/profiles.js"
 import { defineCommand } from "../command.js"
 
@@ -29,7 +29,7 @@ export const init = defineCommand({
     }
     const { usualModule } = await import("../../pkcs11/profile/module-path.js")
     const { template } = await import("../../config/template.js")
-    const { refuseExisting, writeOutput } = await import("../../store/output-file.js")
+    const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
     const { modulePath, libraryParameters } = usualModule(args.profile)
     const inherited = env["AWS_REGION"] ?? ""
     const content = template({

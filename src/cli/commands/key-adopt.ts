@@ -1,12 +1,12 @@
-import type { AdoptedKey } from "../../app/adopt-key.js"
-import { ADOPT_CUSTODIES } from "../../app/adopt-judgement.js"
-import { KeyferryError } from "../../core/error.js"
-import { checkedName } from "../arguments.js"
+import type { AdoptedKey } from "../../app/adopt/adopt.js"
+import { ADOPT_CUSTODIES } from "../../app/adopt/judgement.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { checkedName } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { confirm } from "../confirm.js"
-import { facts } from "../facts.js"
-import { KMS, NAME, TOKEN, WRAPPING } from "../options.js"
-import { sourceKeyText } from "../source-key-text.js"
+import { facts } from "../text/facts.js"
+import { KMS, NAME, TOKEN, WRAPPING } from "../options/options.js"
+import { sourceKeyText } from "../text/source-key-text.js"
 
 export const keyAdopt = defineCommand({
   name: "key adopt",
@@ -38,9 +38,9 @@ export const keyAdopt = defineCommand({
     ...KMS,
   },
   async run(args, surroundings) {
-    const { adoptKey } = await import("../../app/adopt-key.js")
-    const { bareToken } = await import("../../app/custodial-token.js")
-    const { openTokenAndState, openWork } = await import("../../wiring.js")
+    const { adoptKey } = await import("../../app/adopt/adopt.js")
+    const { bareToken } = await import("../../app/custody/custodial-token.js")
+    const { openTokenAndState, openWork } = await import("../../host/wiring.js")
     const name = checkedName("name", args.name)
     const by = {
       ...(args.id === undefined ? {} : { id: checkedId(args.id) }),

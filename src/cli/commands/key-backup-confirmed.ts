@@ -13,8 +13,8 @@ export const keyBackupConfirmed = defineCommand({
     note: { type: "string", requiresArg: true, describe: "where it is and who has it, for the custody log" },
   },
   async run(args, surroundings) {
-    const { confirmBackup } = await import("../../app/confirm-backup.js")
-    const { openStateOnly } = await import("../../wiring.js")
+    const { confirmBackup } = await import("../../app/custody/backup.js")
+    const { openStateOnly } = await import("../../host/wiring.js")
     await using state = await openStateOnly(args, surroundings)
     const request = { owner: state.owner, custodyKey: args.custodyKey ?? null, note: args.note ?? null }
     const result = await confirmBackup(state, request)

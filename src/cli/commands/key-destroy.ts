@@ -1,7 +1,7 @@
-import { checkedGeneration, checkedName } from "../arguments.js"
+import { checkedGeneration, checkedName } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { confirm } from "../confirm.js"
-import { KMS, NAME, SOURCE_KEY, TOKEN } from "../options.js"
+import { KMS, NAME, SOURCE_KEY, TOKEN } from "../options/options.js"
 
 const DESTROYED = "a source key that is destroyed cannot be brought back"
 
@@ -36,10 +36,10 @@ export const keyDestroy = defineCommand({
     ...KMS,
   },
   async run(args, surroundings) {
-    const { openKms, openRegion, openTokenAndState } = await import("../../wiring.js")
-    const { cryptoErase } = await import("../../app/crypto-erase.js")
-    const { bareToken } = await import("../../app/custodial-token.js")
-    const { destroyKey } = await import("../../app/destroy-key.js")
+    const { openKms, openRegion, openTokenAndState } = await import("../../host/wiring.js")
+    const { cryptoErase } = await import("../../app/custody/crypto-erase.js")
+    const { bareToken } = await import("../../app/custody/custodial-token.js")
+    const { destroyKey } = await import("../../app/source-key/destroy.js")
     const name = checkedName("name", args.name)
     const generation = checkedGeneration(args.generation)
     const consequences = args.cryptoErase ? [DESTROYED, ...ERASED] : [DESTROYED]

@@ -1,7 +1,7 @@
-import { checkedName } from "../arguments.js"
+import { checkedName } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { CUSTODY, IMPORT_ONCE, KEY_SPEC, NAME, TOKEN, WRAPPING } from "../options.js"
-import { sourceKeyText } from "../source-key-text.js"
+import { CUSTODY, IMPORT_ONCE, KEY_SPEC, NAME, TOKEN, WRAPPING } from "../options/options.js"
+import { sourceKeyText } from "../text/source-key-text.js"
 
 export const keyGenerate = defineCommand({
   name: "key generate",
@@ -16,9 +16,9 @@ export const keyGenerate = defineCommand({
     ...TOKEN,
   },
   async run(args, surroundings) {
-    const { settingsOf } = await import("../../settings.js")
-    const { openTokenAndState } = await import("../../wiring.js")
-    const { generateKey, refuseGeneration } = await import("../../app/generate-key.js")
+    const { settingsOf } = await import("../../host/settings.js")
+    const { openTokenAndState } = await import("../../host/wiring.js")
+    const { generateKey, refuseGeneration } = await import("../../app/source-key/generate.js")
     const { keySpec, custody, wrappingAlgorithm, wrappingKeySpec } = args
     const { owner, policy } = await settingsOf(args, surroundings.env)
     const request = {

@@ -1,8 +1,8 @@
-import type { ListedKey } from "../../app/key-list.js"
+import type { ListedKey } from "../../app/source-key/list.js"
 import { defineCommand } from "../command.js"
-import { custodyText } from "../key-text.js"
-import { TOKEN } from "../options.js"
-import { table } from "../table.js"
+import { custodyText } from "../text/key-text.js"
+import { TOKEN } from "../options/options.js"
+import { table } from "../text/table.js"
 
 export const keyList = defineCommand({
   name: "key list",
@@ -10,8 +10,8 @@ export const keyList = defineCommand({
   examples: [["$0 key list", "as a table"]],
   options: TOKEN,
   async run(args, surroundings) {
-    const { openTokenAndState } = await import("../../wiring.js")
-    const { listKeys } = await import("../../app/key-list.js")
+    const { openTokenAndState } = await import("../../host/wiring.js")
+    const { listKeys } = await import("../../app/source-key/list.js")
     await using work = await openTokenAndState(args, surroundings, { readOnly: true })
     const list = await listKeys(work)
     const parts = [

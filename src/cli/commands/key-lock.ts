@@ -1,7 +1,7 @@
-import { checkedName } from "../arguments.js"
+import { checkedName } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { NAME, TOKEN } from "../options.js"
-import { sourceKeyText } from "../source-key-text.js"
+import { NAME, TOKEN } from "../options/options.js"
+import { sourceKeyText } from "../text/source-key-text.js"
 
 export const keyLock = defineCommand({
   name: "key lock",
@@ -18,8 +18,8 @@ export const keyLock = defineCommand({
     ...TOKEN,
   },
   async run(args, surroundings) {
-    const { lockKey } = await import("../../app/lock-key.js")
-    const { openTokenAndState } = await import("../../wiring.js")
+    const { lockKey } = await import("../../app/custody/lock.js")
+    const { openTokenAndState } = await import("../../host/wiring.js")
     const name = checkedName("name", args.name)
     await using work = await openTokenAndState(args, surroundings)
     const result = await lockKey(work, { owner: work.owner, name, id: args.id, confirmed: args.acceptNoReimport })

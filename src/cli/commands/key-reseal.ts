@@ -1,10 +1,10 @@
-import { type Custody, CUSTODY_NAMES } from "../../core/custody.js"
-import { KeyferryError } from "../../core/error.js"
-import { worstExit } from "../../core/exit-code.js"
-import { namesOf } from "../arguments.js"
+import { type Custody, CUSTODY_NAMES } from "../../core/key/custody.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { worstExit } from "../../core/base/exit-code.js"
+import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { TOKEN } from "../options.js"
-import { table } from "../table.js"
+import { TOKEN } from "../options/options.js"
+import { table } from "../text/table.js"
 
 /** Why a custody is none to reseal to. */
 const REFUSED: Readonly<Record<Exclude<Custody, "sealed">, readonly [why: string, hint: string]>> = {
@@ -35,10 +35,10 @@ export const keyReseal = defineCommand({
     ...TOKEN,
   },
   async run(args, surroundings) {
-    const { bareToken } = await import("../../app/custodial-token.js")
-    const { exitsOf } = await import("../../app/reseal-row.js")
-    const { reseal } = await import("../../app/reseal.js")
-    const { openTokenAndState } = await import("../../wiring.js")
+    const { bareToken } = await import("../../app/custody/custodial-token.js")
+    const { exitsOf } = await import("../../app/custody/reseal-row.js")
+    const { reseal } = await import("../../app/custody/reseal.js")
+    const { openTokenAndState } = await import("../../host/wiring.js")
     const names = namesOf(args)
     if (names.length > 0 === args.all) throw new KeyferryError("ERR_USAGE", "give names of keys, or --all")
     if (args.to !== undefined && args.to !== "sealed") {

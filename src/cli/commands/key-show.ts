@@ -1,8 +1,8 @@
-import { KeyferryError } from "../../core/error.js"
-import { checkedGeneration, checkedName } from "../arguments.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { checkedGeneration, checkedName } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { NAME, SOURCE_KEY, TOKEN } from "../options.js"
-import { sourceKeyText } from "../source-key-text.js"
+import { NAME, SOURCE_KEY, TOKEN } from "../options/options.js"
+import { sourceKeyText } from "../text/source-key-text.js"
 
 export const keyShow = defineCommand({
   name: "key show",
@@ -10,8 +10,8 @@ export const keyShow = defineCommand({
   examples: [["$0 key show --name payments", "attributes and imports"]],
   options: { name: { ...NAME, demandOption: true }, ...SOURCE_KEY, ...TOKEN },
   async run(args, surroundings) {
-    const { openTokenAndState } = await import("../../wiring.js")
-    const { listKeys } = await import("../../app/key-list.js")
+    const { openTokenAndState } = await import("../../host/wiring.js")
+    const { listKeys } = await import("../../app/source-key/list.js")
     const name = checkedName("name", args.name)
     await using work = await openTokenAndState(args, surroundings, { readOnly: true })
     const { keys } = await listKeys(work)

@@ -1,4 +1,4 @@
-import { KeyferryError } from "../../core/error.js"
+import { KeyferryError } from "../../core/base/error.js"
 import { defineCommand } from "../command.js"
 
 export const localKms = defineCommand({
@@ -45,7 +45,7 @@ export const localKms = defineCommand({
     },
   },
   async run(args, { stopped, progress }) {
-    const { startLocalKms } = await import("../../local-kms/server.js")
+    const { startLocalKms } = await import("../../local-kms/server/server.js")
     const { account, state, clock, listen, rotationSeconds, replicationSeconds } = args
     const kms = await startLocalKms({
       port: wholeNumber("port", args.port),

@@ -1,9 +1,9 @@
-import { KeyferryError } from "../../core/error.js"
-import { rfc3339 } from "../../core/expiry.js"
-import { checkedDescription, checkedName, checkedTags, checkedUsage } from "../arguments.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { rfc3339 } from "../../core/base/expiry.js"
+import { checkedDescription, checkedName, checkedTags, checkedUsage } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { CUSTODY, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options.js"
-import { facts } from "../facts.js"
+import { CUSTODY, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options/options.js"
+import { facts } from "../text/facts.js"
 
 export const params = defineCommand({
   name: "params",
@@ -29,10 +29,10 @@ export const params = defineCommand({
     ...KMS,
   },
   async run(args, surroundings) {
-    const { openWork } = await import("../../wiring.js")
-    const { params: fetchParameters } = await import("../../app/params.js")
-    const { encodeParameters } = await import("../../core/transfer.js")
-    const { refuseExisting, writeOutput } = await import("../../store/output-file.js")
+    const { openWork } = await import("../../host/wiring.js")
+    const { params: fetchParameters } = await import("../../app/offline/params.js")
+    const { encodeParameters } = await import("../../core/records/transfer.js")
+    const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
     const create = args.keyId === undefined ? creation(args) : null
     await refuseExisting(args.out)
     await using work = await openWork(args, surroundings, { token: "if given" })

@@ -1,8 +1,8 @@
 import { defineCommand } from "../command.js"
-import { actionsOf, FLEET, keysOf } from "../fleet-options.js"
-import { durationText, reportText, tokensText } from "../fleet-text.js"
-import { KMS, TOKEN } from "../options.js"
-import { progressLine } from "../progress-line.js"
+import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
+import { durationText, reportText, tokensText } from "../text/fleet-text.js"
+import { KMS, TOKEN } from "../options/options.js"
+import { progressLine } from "../text/progress-line.js"
 
 export const plan = defineCommand({
   name: "plan",
@@ -20,11 +20,11 @@ export const plan = defineCommand({
   async run(args, surroundings) {
     const actions = actionsOf(args.only)
     const names = keysOf(args.key)
-    const { openFleet } = await import("../../fleet-wiring.js")
-    const { lookAt, secondsAtQuota } = await import("../../app/look.js")
-    const { rowsOf } = await import("../../app/rows.js")
+    const { openFleet } = await import("../../host/fleet-wiring.js")
+    const { lookAt, secondsAtQuota } = await import("../../app/fleet/survey.js")
+    const { rowsOf } = await import("../../app/fleet/rows.js")
     const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
-    const { worstExit } = await import("../../core/exit-code.js")
+    const { worstExit } = await import("../../core/base/exit-code.js")
     await using fleet = await openFleet(args, surroundings, { lock: false, token: "if given" })
     using line = progressLine("looking at")
     const { includeDisabled } = args

@@ -5,11 +5,11 @@ import {
   checkedRegions,
   checkedTags,
   checkedUsage,
-} from "../arguments.js"
-import { KeyferryError } from "../../core/error.js"
+} from "../options/arguments.js"
+import { KeyferryError } from "../../core/base/error.js"
 import { defineCommand } from "../command.js"
-import { keyText } from "../key-text.js"
-import { CUSTODY, EXPIRES_IN, IMPORT_ONCE, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options.js"
+import { keyText } from "../text/key-text.js"
+import { CUSTODY, EXPIRES_IN, IMPORT_ONCE, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options/options.js"
 
 export const provision = defineCommand({
   name: "provision",
@@ -82,10 +82,10 @@ export const provision = defineCommand({
       localUse: args.localUse,
       acceptNoReimport: args.acceptNoReimport,
     }
-    const { provision: provisionKey } = await import("../../app/provision.js")
-    const { refuseEarly } = await import("../../app/provision-request.js")
-    const { settingsOf } = await import("../../settings.js")
-    const { openWork } = await import("../../wiring.js")
+    const { provision: provisionKey } = await import("../../app/provision/provision.js")
+    const { refuseEarly } = await import("../../app/provision/request.js")
+    const { settingsOf } = await import("../../host/settings.js")
+    const { openWork } = await import("../../host/wiring.js")
     refuseEarly(request, new Date(), (await settingsOf(args, surroundings.env)).policy)
     await using work = await openWork(args, surroundings)
     const result = await provisionKey(work, { ...request, owner: work.owner, target: work.target })

@@ -1,8 +1,8 @@
-import { checkedDescription } from "../arguments.js"
+import { checkedDescription } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { KEY_NAME, nameOf } from "../end-key.js"
-import { keyText } from "../key-text.js"
-import { IMPORT_ONCE, KMS, KMS_KEY, REWRAPPING, TOKEN } from "../options.js"
+import { keyText } from "../text/key-text.js"
+import { IMPORT_ONCE, KMS, KMS_KEY, REWRAPPING, TOKEN } from "../options/options.js"
 
 export const replace = defineCommand({
   name: "replace",
@@ -12,9 +12,9 @@ export const replace = defineCommand({
   options: { ...REWRAPPING, description: KMS_KEY.description, ...IMPORT_ONCE, ...TOKEN, ...KMS },
   async run(args, surroundings) {
     const name = nameOf(args)
-    const { replaceKey } = await import("../../app/replace.js")
-    const { findKey } = await import("../../app/find-key.js")
-    const { openWork } = await import("../../wiring.js")
+    const { replaceKey } = await import("../../app/replace/replace.js")
+    const { findKey } = await import("../../app/kms-key/entry.js")
+    const { openWork } = await import("../../host/wiring.js")
     const wishes = {
       expiresIn: args.expiresIn ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm ?? null,

@@ -2,8 +2,8 @@ import type { EndRow } from "../../app/ending/plan.js"
 import { confirm } from "../confirm.js"
 import { defineCommand } from "../command.js"
 import { CONFIRMED, KEY_NAME, nameOf, WHICH } from "../end-key.js"
-import { PENDING_WINDOW, windowOf } from "../pending-window.js"
-import { table } from "../table.js"
+import { PENDING_WINDOW, windowOf } from "../options/pending-window.js"
+import { table } from "../text/table.js"
 
 export const retire = defineCommand({
   name: "retire",
@@ -22,9 +22,9 @@ export const retire = defineCommand({
   async run(args, surroundings) {
     const name = nameOf(args)
     const request = { disableOnly: args.disableOnly, pendingWindowDays: windowOf(args.pendingWindowDays) }
-    const { openWork } = await import("../../wiring.js")
-    const { findKey } = await import("../../app/find-key.js")
-    const { planRetirement, retireKey } = await import("../../app/retire.js")
+    const { openWork } = await import("../../host/wiring.js")
+    const { findKey } = await import("../../app/kms-key/entry.js")
+    const { planRetirement, retireKey } = await import("../../app/ending/retire.js")
     await using work = await openWork(args, surroundings, { token: "none" })
     const entry = await findKey(work, { owner: work.owner, name, target: args.target ?? null })
     const planned = await planRetirement(work, entry, request)

@@ -1,10 +1,10 @@
-import { KeyferryError } from "../../core/error.js"
-import { namesOf } from "../arguments.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { FLEET } from "../fleet-options.js"
-import { reportText } from "../fleet-text.js"
-import { KMS, TOKEN } from "../options.js"
-import { progressLine } from "../progress-line.js"
+import { FLEET } from "../options/fleet-options.js"
+import { reportText } from "../text/fleet-text.js"
+import { KMS, TOKEN } from "../options/options.js"
+import { progressLine } from "../text/progress-line.js"
 
 export const rewrap = defineCommand({
   name: "rewrap",
@@ -33,11 +33,11 @@ export const rewrap = defineCommand({
       (one) => one !== false,
     )
     if (chosen.length > 1) throw new KeyferryError("ERR_USAGE", `${chosen.join(" and ")} exclude each other`)
-    const { validToFrom } = await import("../../core/expiry.js")
+    const { validToFrom } = await import("../../core/base/expiry.js")
     if (args.expiresIn !== undefined) validToFrom(args.expiresIn, new Date())
-    const { openFleet } = await import("../../fleet-wiring.js")
-    const { reconcile } = await import("../../app/reconcile.js")
-    const { rowsOf } = await import("../../app/rows.js")
+    const { openFleet } = await import("../../host/fleet-wiring.js")
+    const { reconcile } = await import("../../app/fleet/reconcile.js")
+    const { rowsOf } = await import("../../app/fleet/rows.js")
     const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
     await using fleet = await openFleet(args, surroundings, { lock: true, token: "if given" })
     const rows = rowsOf(fleet, { names })

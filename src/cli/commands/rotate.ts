@@ -1,5 +1,5 @@
 import { defineCommand } from "../command.js"
-import { KMS, REWRAPPING, TOKEN } from "../options.js"
+import { KMS, REWRAPPING, TOKEN } from "../options/options.js"
 import { severally, someNames } from "../severally.js"
 
 export const rotate = defineCommand({
@@ -13,9 +13,9 @@ export const rotate = defineCommand({
   options: { ...REWRAPPING, ...TOKEN, ...KMS },
   async run(args, surroundings) {
     const names = someNames(args)
-    const { rotateKey } = await import("../../app/rotate.js")
-    const { findKey } = await import("../../app/find-key.js")
-    const { openWork } = await import("../../wiring.js")
+    const { rotateKey } = await import("../../app/rotate/rotate.js")
+    const { findKey } = await import("../../app/kms-key/entry.js")
+    const { openWork } = await import("../../host/wiring.js")
     const wishes = {
       expiresIn: args.expiresIn ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm ?? null,

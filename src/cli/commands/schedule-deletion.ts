@@ -1,6 +1,6 @@
 import { defineCommand } from "../command.js"
 import { CONFIRMED, endKey, KEY_NAME, LAST_COPY, WHICH } from "../end-key.js"
-import { PENDING_WINDOW, windowOf } from "../pending-window.js"
+import { PENDING_WINDOW, windowOf } from "../options/pending-window.js"
 
 export const scheduleDeletion = defineCommand({
   name: "schedule-deletion",

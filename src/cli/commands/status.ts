@@ -1,13 +1,13 @@
-import type { KeyStatus, Status } from "../../app/status.js"
-import { KeyferryError } from "../../core/error.js"
-import { namesOf } from "../arguments.js"
+import type { KeyStatus, Status } from "../../app/fleet/status.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { actionsOf } from "../fleet-options.js"
-import { nameOf, nextOf, notesOf, summaryText, tokensText, whatOf } from "../fleet-text.js"
-import { KMS, TOKEN } from "../options.js"
+import { actionsOf } from "../options/fleet-options.js"
+import { nameOf, nextOf, notesOf, summaryText, tokensText, whatOf } from "../text/fleet-text.js"
+import { KMS, TOKEN } from "../options/options.js"
 import { REBUILD, rebuildState } from "../rebuild.js"
-import { progressLine } from "../progress-line.js"
-import { table } from "../table.js"
+import { progressLine } from "../text/progress-line.js"
+import { table } from "../text/table.js"
 
 export const status = defineCommand({
   name: "status",
@@ -24,9 +24,9 @@ export const status = defineCommand({
     const names = namesOf(args)
     if (args.rebuild) return await rebuildState(args, surroundings, names)
     if (args.overwrite) throw new KeyferryError("ERR_USAGE", "--overwrite goes with --rebuild")
-    const { openFleet } = await import("../../fleet-wiring.js")
-    const { rowsOf } = await import("../../app/rows.js")
-    const { status: look } = await import("../../app/status.js")
+    const { openFleet } = await import("../../host/fleet-wiring.js")
+    const { rowsOf } = await import("../../app/fleet/rows.js")
+    const { status: look } = await import("../../app/fleet/status.js")
     await using fleet = await openFleet(args, surroundings, { lock: false, token: "if given" })
     using line = progressLine("looking at")
     const rows = rowsOf(fleet, { names })

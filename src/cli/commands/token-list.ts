@@ -1,6 +1,6 @@
 import { defineCommand } from "../command.js"
-import { TOKEN } from "../options.js"
-import { table } from "../table.js"
+import { TOKEN } from "../options/options.js"
+import { table } from "../text/table.js"
 
 export const tokenList = defineCommand({
   name: "token list",
@@ -11,7 +11,7 @@ export const tokenList = defineCommand({
     token: TOKEN.token,
   },
   async run(args, { env }) {
-    const { describeModule } = await import("../../doctor-wiring.js")
+    const { describeModule } = await import("../../host/doctor-wiring.js")
     const { library, modulePath, slots } = await describeModule(args, env)
     const rows = slots.map(({ slotId, token, flags, reason }) => [
       slotId,

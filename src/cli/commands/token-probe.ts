@@ -1,9 +1,9 @@
-import { KEY_SPEC_NAMES, WRAPPING_KEY_SPEC_NAMES } from "../../core/key-spec.js"
-import type { WrapCapability } from "../../core/ports.js"
-import { WRAPPING_ALGORITHM_NAMES } from "../../core/wrapping-algorithm.js"
+import { KEY_SPEC_NAMES, WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
+import type { WrapCapability } from "../../core/key/wrapping.js"
+import { WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"
 import { defineCommand } from "../command.js"
-import { TOKEN } from "../options.js"
-import { table } from "../table.js"
+import { TOKEN } from "../options/options.js"
+import { table } from "../text/table.js"
 
 export const tokenProbe = defineCommand({
   name: "token probe",
@@ -16,7 +16,7 @@ export const tokenProbe = defineCommand({
     ...TOKEN,
   },
   async run(args, surroundings) {
-    const { openTokenOnly } = await import("../../wiring.js")
+    const { openTokenOnly } = await import("../../host/wiring.js")
     await using token = await openTokenOnly(args, surroundings)
     const requests = KEY_SPEC_NAMES.flatMap((keySpec) =>
       WRAPPING_ALGORITHM_NAMES.flatMap((wrappingAlgorithm) =>

@@ -1,8 +1,8 @@
 import type { VerifyRow } from "../../app/verify/row.js"
-import { namesOf } from "../arguments.js"
+import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { KMS, TOKEN } from "../options.js"
-import { table } from "../table.js"
+import { KMS, TOKEN } from "../options/options.js"
+import { table } from "../text/table.js"
 
 export const verify = defineCommand({
   name: "verify",
@@ -24,7 +24,7 @@ export const verify = defineCommand({
   },
   async run(args, surroundings) {
     const names = namesOf(args)
-    const { openFleet } = await import("../../fleet-wiring.js")
+    const { openFleet } = await import("../../host/fleet-wiring.js")
     const { tasksOf } = await import("../../app/verify/tasks.js")
     const { verifyKeys } = await import("../../app/verify/verify.js")
     await using fleet = await openFleet(args, surroundings, { lock: args.full, token: "if given" })

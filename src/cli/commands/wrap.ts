@@ -1,13 +1,13 @@
-import { KeyferryError } from "../../core/error.js"
-import { WRAPPING_KEY_SPEC_NAMES } from "../../core/key-spec.js"
-import { WRAPPING_ALGORITHM_NAMES } from "../../core/wrapping-algorithm.js"
-import { checkedGeneration, checkedName } from "../arguments.js"
-import { awsImportCommand } from "../aws-command.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
+import { WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"
+import { checkedGeneration, checkedName } from "../options/arguments.js"
+import { awsImportCommand } from "../text/aws-command.js"
 import { defineCommand } from "../command.js"
-import { NAME, SOURCE_KEY, TOKEN } from "../options.js"
-import { PARAMETER_FILES, readParameters } from "../parameter-files.js"
-import { facts } from "../facts.js"
-import { custodyText } from "../key-text.js"
+import { NAME, SOURCE_KEY, TOKEN } from "../options/options.js"
+import { PARAMETER_FILES, readParameters } from "../options/parameter-files.js"
+import { facts } from "../text/facts.js"
+import { custodyText } from "../text/key-text.js"
 
 export const wrap = defineCommand({
   name: "wrap",
@@ -53,9 +53,9 @@ export const wrap = defineCommand({
     if (fingerprint !== null && !/^sha256:[0-9a-f]{64}$/i.test(fingerprint)) {
       throw new KeyferryError("ERR_USAGE", `--expect-fingerprint '${fingerprint}' is not sha256: and 64 hex digits`)
     }
-    const { completeParameters, encodeBundle } = await import("../../core/transfer.js")
-    const { validToFrom } = await import("../../core/expiry.js")
-    const { refuseExisting, writeOutput } = await import("../../store/output-file.js")
+    const { completeParameters, encodeBundle } = await import("../../core/records/transfer.js")
+    const { validToFrom } = await import("../../core/base/expiry.js")
+    const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
     const now = new Date()
     const loose = await readParameters(args)
     const { keyId, wrappingAlgorithm, wrappingKeySpec } = args
@@ -65,9 +65,9 @@ export const wrap = defineCommand({
     await refuseExisting(args.out)
     await refuseExisting(sidecar)
 
-    const { openTokenAndState } = await import("../../wiring.js")
-    const { wrap: wrapKey } = await import("../../app/wrap.js")
-    const { namedSource } = await import("../../app/named-source.js")
+    const { openTokenAndState } = await import("../../host/wiring.js")
+    const { wrap: wrapKey } = await import("../../app/offline/wrap.js")
+    const { namedSource } = await import("../../app/source-key/named.js")
     await using work = await openTokenAndState(args, surroundings)
     const source = await namedSource(work, { owner: work.owner, name, generation, id: args.id })
     const { wrapped, bundle } = await wrapKey(work, source, parameters, fingerprint)

@@ -1,7 +1,20 @@
-import { parseDuration } from "../expiry.js"
+import { parseDuration } from "../base/expiry.js"
 import type { Material } from "./material.js"
-import { type Check, type Context, canReimport, day, earliest, hasFixedEnd, idOf, importOfMaterial } from "./context.js"
-import { seenKey, sourceOf, stagedGeneration, type Verdict, viewsOf } from "./context.js"
+import {
+  type Check,
+  type Context,
+  canReimport,
+  day,
+  earliest,
+  hasFixedEnd,
+  idOf,
+  importOfMaterial,
+  seenKey,
+  sourceOf,
+  stagedGeneration,
+  type Verdict,
+  viewsOf,
+} from "./context.js"
 import type { ReasonCode } from "./reason.js"
 
 /** Checks of what must be imported again, and of what stands against it. */

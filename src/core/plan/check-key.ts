@@ -1,5 +1,5 @@
-import type { ErrorCode } from "../error.js"
-import type { KeyRotation } from "../ports.js"
+import type { ErrorCode } from "../base/error.js"
+import type { KeyRotation } from "../key/rotation.js"
 import { type Check, type Context, day, keyWord, seenKey, stagedGeneration } from "./context.js"
 import type { ReasonCode } from "./reason.js"
 

@@ -1,5 +1,5 @@
-import type { Binding } from "../binding.js"
-import { KEY_SPECS, type ProofKind } from "../key-spec.js"
+import type { Binding } from "../manifest/binding.js"
+import { KEY_SPECS, type ProofKind } from "../key/key-spec.js"
 import { isSymmetric } from "./material.js"
 import type { Action } from "./reason.js"
 import type { Drift, PlannedImport, PlanOptions } from "./snapshot.js"

@@ -1,7 +1,7 @@
-import { parseDuration } from "../expiry.js"
-import { generationsOf, importOf, type ImportRecord, type InventoryEntry } from "../inventory.js"
-import { KEY_SPECS, type KeySpec } from "../key-spec.js"
-import type { KeyRotation } from "../ports.js"
+import { parseDuration } from "../base/expiry.js"
+import { generationsOf, importOf, type ImportRecord, type InventoryEntry } from "../records/inventory.js"
+import { KEY_SPECS, type KeySpec } from "../key/key-spec.js"
+import type { KeyRotation } from "../key/rotation.js"
 import { renewalAt } from "./due.js"
 import type { SeenKey, Snapshot } from "./snapshot.js"
 

@@ -1,4 +1,4 @@
-import type { ExitName } from "../exit-code.js"
+import type { ExitName } from "../base/exit-code.js"
 
 /** What a decision asks for. `none` leaves the key as it is, `blocked` cannot be done by keyferry alone. */
 export type Action =

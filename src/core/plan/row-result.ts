@@ -1,7 +1,6 @@
-import type { ErrorCode, ErrorCause, KeyferryError } from "../error.js"
-import { type ExitName, worstExit } from "../exit-code.js"
-import { keyArnIn } from "../inventory.js"
-import { ERRORS } from "../error.js"
+import { type ErrorCode, type ErrorCause, type KeyferryError, ERRORS } from "../base/error.js"
+import { type ExitName, worstExit } from "../base/exit-code.js"
+import { keyArnIn } from "../records/inventory.js"
 import { type Action, type ReasonCode, REASONS } from "./reason.js"
 import type { Decision, Snapshot } from "./snapshot.js"
 

@@ -1,7 +1,9 @@
-import type { Binding } from "../binding.js"
-import type { ErrorCode } from "../error.js"
-import type { ImportTerms, KeyDescription, KeyRotation } from "../ports.js"
-import type { InventoryEntry } from "../inventory.js"
+import type { Binding } from "../manifest/binding.js"
+import type { ErrorCode } from "../base/error.js"
+import type { ImportTerms } from "../ports/kms.js"
+import type { KeyDescription } from "../key/key-description.js"
+import type { KeyRotation } from "../key/rotation.js"
+import type { InventoryEntry } from "../records/inventory.js"
 import type { Action, ReasonCode, WarningCode } from "./reason.js"
 
 /** One KMS key as it was seen. */

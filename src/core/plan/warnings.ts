@@ -1,5 +1,5 @@
-import { parseDuration } from "../expiry.js"
-import { KEY_SPECS } from "../key-spec.js"
+import { parseDuration } from "../base/expiry.js"
+import { KEY_SPECS } from "../key/key-spec.js"
 import { FEW_ROTATIONS_FROM, rotationsUsed } from "./check-rotation.js"
 import { type Context, canReimport, day, earliest, idOf, keyWord, seenKey, viewsOf } from "./context.js"
 import { renewsTooEarly } from "./due.js"

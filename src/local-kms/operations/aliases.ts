@@ -1,13 +1,13 @@
-import { isAlias } from "../../core/key-arn.js"
-import { KEY_SPECS } from "../../core/key-spec.js"
-import { findKey } from "../key-lookup.js"
-import { requireState } from "../key-state.js"
-import { KEY_ID, type Context, operation } from "../operation.js"
-import { byName, pageFields, pageOf, settled, sourceOf } from "../page.js"
-import { documented } from "../refusal.js"
-import { required, text } from "../request.js"
-import { settleRegion } from "../settle.js"
-import { type Alias, arnOf, type Key, type Region } from "../state.js"
+import { isAlias } from "../../core/key/key-arn.js"
+import { KEY_SPECS } from "../../core/key/key-spec.js"
+import { findKey } from "../state/key-lookup.js"
+import { requireState } from "../state/key-state.js"
+import { KEY_ID, type Context, operation } from "./operation.js"
+import { byName, pageFields, pageOf, settled, sourceOf } from "../protocol/page.js"
+import { documented } from "../protocol/refusal.js"
+import { required, text } from "../protocol/request.js"
+import { settleRegion } from "../state/settle.js"
+import { type Alias, arnOf, type Key, type Region } from "../state/state.js"
 
 const MAX_ALIASES = 50
 const ALIAS_NAME = required(text({ max: 256, pattern: /^[a-zA-Z0-9:/_-]+$/ }))

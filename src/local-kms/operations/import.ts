@@ -1,13 +1,13 @@
-import { isWrappingKeySpec } from "../../core/key-spec.js"
-import { GRANT_LIFETIME, openToken, sealToken } from "../import-token.js"
-import { deleteMaterial, importMaterial, isSymmetric } from "../material.js"
-import { keyOperation } from "../operation.js"
-import { readPlaintext } from "../plaintext.js"
-import { recorded } from "../refusal.js"
-import { blob, instant, oneOf, required, text } from "../request.js"
-import { isPrimary, type Key } from "../state.js"
-import { unwrap, WRAPPING_ALGORITHMS, wrappingAllowed } from "../unwrap.js"
-import { spkiOf } from "../wrapping-keys.js"
+import { isWrappingKeySpec } from "../../core/key/key-spec.js"
+import { GRANT_LIFETIME, openToken, sealToken } from "../crypto/import-token.js"
+import { deleteMaterial, importMaterial, isSymmetric } from "../state/material.js"
+import { keyOperation } from "./operation.js"
+import { readPlaintext } from "../crypto/plaintext.js"
+import { recorded } from "../protocol/refusal.js"
+import { blob, instant, oneOf, required, text } from "../protocol/request.js"
+import { isPrimary, type Key } from "../state/state.js"
+import { unwrap, WRAPPING_ALGORITHMS, wrappingAllowed } from "../crypto/unwrap.js"
+import { spkiOf } from "../crypto/wrapping-keys.js"
 
 const YEAR = 365 * 24 * 3600 * 1000
 const KEY_MATERIAL_ID = text({ min: 64, max: 64, pattern: /^[a-f0-9]+$/ })

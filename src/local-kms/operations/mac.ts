@@ -1,11 +1,11 @@
 import { createHmac, timingSafeEqual } from "node:crypto"
-import { KEY_SPECS } from "../../core/key-spec.js"
-import { MAC_ALGORITHMS, requireAlgorithm } from "../algorithms.js"
-import { currentSecret } from "../key-object.js"
-import { useOperation } from "../operation.js"
-import { documented } from "../refusal.js"
-import { blob, oneOf, required } from "../request.js"
-import type { Key } from "../state.js"
+import { KEY_SPECS } from "../../core/key/key-spec.js"
+import { MAC_ALGORITHMS, requireAlgorithm } from "../crypto/algorithms.js"
+import { currentSecret } from "../crypto/key-object.js"
+import { useOperation } from "./operation.js"
+import { documented } from "../protocol/refusal.js"
+import { blob, oneOf, required } from "../protocol/request.js"
+import type { Key } from "../state/state.js"
 
 const MESSAGE = required(blob({ max: 4096 }))
 const ALGORITHM = required(oneOf(MAC_ALGORITHMS))

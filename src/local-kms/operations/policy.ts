@@ -1,6 +1,6 @@
-import { keyOperation } from "../operation.js"
-import { documented } from "../refusal.js"
-import { flag, required, text } from "../request.js"
+import { keyOperation } from "./operation.js"
+import { documented } from "../protocol/refusal.js"
+import { flag, required, text } from "../protocol/request.js"
 
 export const POLICY = text({ max: 131_072 })
 

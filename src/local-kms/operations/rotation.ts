@@ -1,10 +1,10 @@
-import { materialState } from "../key-state.js"
-import { isSymmetric } from "../material.js"
-import { keyOperation } from "../operation.js"
-import { pageFields, pageOf, sourceOf } from "../page.js"
-import { documented, recorded } from "../refusal.js"
-import { oneOf, whole } from "../request.js"
-import { type Holding, isPrimary, type Key, type Material } from "../state.js"
+import { materialState } from "../state/key-state.js"
+import { isSymmetric } from "../state/material.js"
+import { keyOperation } from "./operation.js"
+import { pageFields, pageOf, sourceOf } from "../protocol/page.js"
+import { documented, recorded } from "../protocol/refusal.js"
+import { oneOf, whole } from "../protocol/request.js"
+import { type Holding, isPrimary, type Key, type Material } from "../state/state.js"
 
 const MAX_ROTATIONS = 25
 

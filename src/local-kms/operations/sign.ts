@@ -1,10 +1,10 @@
 import { createPublicKey, diffieHellman, type KeyObject } from "node:crypto"
-import { algorithmsOf, requireAlgorithm, SIGNING_ALGORITHMS, type SigningAlgorithm } from "../algorithms.js"
-import { privateKeyOf, publicKeyOf } from "../key-object.js"
-import { keyOperation, USE_FIELDS, useOperation } from "../operation.js"
-import { documented } from "../refusal.js"
-import { blob, oneOf, required } from "../request.js"
-import { signMessage, verifyMessage } from "../signature.js"
+import { algorithmsOf, requireAlgorithm, SIGNING_ALGORITHMS, type SigningAlgorithm } from "../crypto/algorithms.js"
+import { privateKeyOf, publicKeyOf } from "../crypto/key-object.js"
+import { keyOperation, USE_FIELDS, useOperation } from "./operation.js"
+import { documented } from "../protocol/refusal.js"
+import { blob, oneOf, required } from "../protocol/request.js"
+import { signMessage, verifyMessage } from "../crypto/signature.js"
 
 const MESSAGE = required(blob({ max: 4096 }))
 const MESSAGE_TYPE = oneOf(["RAW", "DIGEST"])

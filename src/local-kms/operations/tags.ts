@@ -1,8 +1,8 @@
-import { keyOperation } from "../operation.js"
-import { byName, pageFields, pageOf, sourceOf } from "../page.js"
-import { documented } from "../refusal.js"
-import { listOf, required, struct, text } from "../request.js"
-import type { Tag } from "../state.js"
+import { keyOperation } from "./operation.js"
+import { byName, pageFields, pageOf, sourceOf } from "../protocol/page.js"
+import { documented } from "../protocol/refusal.js"
+import { listOf, required, struct, text } from "../protocol/request.js"
+import type { Tag } from "../state/state.js"
 
 const MAX_TAGS = 50
 const TAG_KEY = text({ max: 128 })

@@ -1,4 +1,4 @@
-import type { MechanismName } from "../mechanism.js"
+import type { MechanismName } from "../cryptoki/mechanisms.js"
 
 /** How far a profile's claims were checked; the self-test decides on each token whatever this says. */
 export type Evidence = "measured" | "source read" | "vendor documents" | "unverified"

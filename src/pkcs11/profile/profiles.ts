@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import type { TokenInfo } from "../../core/token-info.js"
+import type { TokenInfo } from "../../core/token/token-info.js"
 import { cloudhsm } from "./cloudhsm.js"
 import { fortanix } from "./fortanix.js"
 import { generic } from "./generic.js"

@@ -15,7 +15,7 @@ import {
   rotation,
   seen,
   snapshot,
-} from "./world.js"
+} from "../../support/plan-world.js"
 
 type Row = readonly [
   what: string,

@@ -1,11 +1,22 @@
 import { expect } from "chai"
 import fc from "fast-check"
-import type { RenewBefore } from "#src/core/binding.js"
-import { type InventoryEntry, withImport } from "#src/core/inventory.js"
+import type { RenewBefore } from "#src/core/manifest/binding.js"
+import { type InventoryEntry, withImport } from "#src/core/records/inventory.js"
 import { jitterOf, renewalAt } from "#src/core/plan/due.js"
 import { plan } from "#src/core/plan/plan.js"
 import type { Decision, PlanOptions, SeenKey, Snapshot } from "#src/core/plan/snapshot.js"
-import { BINDING, DAY, entryOf, importRecord, materialId, NOW, REGION, rotation, seen, snapshot } from "./world.js"
+import {
+  BINDING,
+  DAY,
+  entryOf,
+  importRecord,
+  materialId,
+  NOW,
+  REGION,
+  rotation,
+  seen,
+  snapshot,
+} from "../../support/plan-world.js"
 
 const runs = { numRuns: process.env["SLOW"] === undefined ? 200 : 5000 }
 

@@ -14,7 +14,7 @@ import {
   rotation,
   seen,
   snapshot,
-} from "./world.js"
+} from "../../support/plan-world.js"
 
 type Row = readonly [snapshot: Partial<Snapshot>, code: WarningCode, sentence: string, options?: PlanOptions]
 

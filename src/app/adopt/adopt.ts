@@ -1,0 +1,196 @@
+import { KeyferryError } from "../../core/base/error.js"
+import type { InventoryEntry } from "../../core/records/inventory.js"
+import { wrapCandidates } from "../../core/key/negotiation.js"
+import { identityOf, labelOf, newSourceKeyId, type SourceKey } from "../../core/key/source-key.js"
+import type { AdoptDeps, AdoptRequest } from "./request.js"
+import { bindAdopted, type BoundKey, lookAtKmsKey } from "./kms-key.js"
+import { judgeAdopted } from "./judgement.js"
+import { ensureCustodyKey } from "../custody/custody-key.js"
+import { sealObject, sourceOf } from "../custody/seal-object.js"
+import { refuseCustody, refuseCustodyByPolicy } from "../custody/policy.js"
+import { chooseTested } from "../source-key/take.js"
+
+export interface AdoptedKey extends SourceKey {
+  readonly outcome: "done" | "nothing"
+  readonly name: string
+  readonly origin: "adopted"
+  /** Under which CKA_ID and CKA_LABEL it was found; null where an earlier run adopted it. */
+  readonly was: Pick<SourceKey, "id" | "label"> | null
+  /** What its attributes say of its past, in words. */
+  readonly judgement: readonly string[]
+  readonly kms: BoundKey | null
+}
+
+/**
+ * Takes a key that is in the token under a name. Everything is judged and refused before anything is changed: its
+ * attributes, whether the token can carry it, whether the KMS key is of its kind and not another's. What is left is to
+ * give it its identity, or for `sealed` to move it into the vault; a run that died is taken up by the same again.
+ *
+ * @throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS, ERR_KEY_ATTRIBUTES, ERR_NAME_TAKEN, ERR_CUSTODY_REFUSED,
+ * ERR_NO_USABLE_ALGORITHM, ERR_KMS_KEY_*, ERR_PROOF_FAILED
+ */
+export async function adoptKey(deps: AdoptDeps, request: AdoptRequest): Promise<AdoptedKey> {
+  const { owner, name, custody } = request
+  const label = labelOf({ owner, name, generation: 0 })
+  const known = await entryOf(deps, request)
+  const found = await findKey(deps, request, label)
+  if (found === undefined) return await takeAdopted(deps, request, label, known)
+  await refuseTaken(deps, request, label, found, known)
+
+  const judgement = judgeAdopted(found, custody)
+  refuseCustodyByPolicy(custody, deps.policy)
+  const unenforced = await refuseCustody(deps, { custody, keySpec: found.keySpec })
+  const candidates = wrapCandidates(found.keySpec, request.wrappingKeySpec, "auto", deps.policy)
+  const { capability, why } = await chooseTested(deps.token, candidates)
+  deps.progress.step(`can be carried to KMS by ${capability.wrappingAlgorithm}: ${why}`)
+  for (const text of judgement) deps.progress.warn(text)
+
+  const id = known?.source.id ?? (found.id === "" ? newSourceKeyId() : found.id)
+  const key = { ...found, id, label }
+  const kmsKey = await lookAtKmsKey(deps, request, found, known)
+  const entry = await bindAdopted(deps, request, key, { kmsKey, known, unenforced })
+  const same = custody !== "sealed" && found.id === id && found.label === label
+  const adopted = same ? found : await take(deps, request, { found, key, unenforced })
+  const was = same ? null : { id: found.id, label: found.label }
+  const outcome = same && (known !== undefined) === (entry !== null) ? "nothing" : "done"
+  return { outcome, name, origin: "adopted", was, judgement, ...adopted, kms: entry }
+}
+
+interface Taken {
+  readonly found: SourceKey
+  /** With the identity that it is to have. */
+  readonly key: SourceKey
+  readonly unenforced: string | null
+}
+
+async function take(
+  deps: AdoptDeps,
+  { owner, name, custody }: AdoptRequest,
+  { found, key, unenforced }: Taken,
+): Promise<SourceKey> {
+  const identity = { owner, name, generation: 0, id: key.id, label: key.label }
+  const { local, alwaysSensitive } = found.attributes
+  const facts = {
+    custody,
+    was: found.label,
+    wasId: found.id,
+    keySpec: found.keySpec,
+    local,
+    alwaysSensitive,
+    kcv: found.kcv,
+  }
+  const event = { event: "source.adopted", owner, name, source: sourceOf(identity), token: deps.token.info } as const
+  await deps.custodyLog.append({ ...event, facts: { step: "intended", ...facts } })
+  let taken: SourceKey
+  if (custody === "sealed") {
+    const custodyKey = await ensureCustodyKey(deps, owner)
+    await sealObject(deps, { object: found, identity, origin: "adopted", custodyKey, unenforced })
+    taken = { ...key, custody }
+  } else {
+    taken = await deps.token.relabel(found, { id: key.id, label: key.label })
+  }
+  await deps.custodyLog.append({ ...event, facts: { step: "done", ...facts } })
+  deps.progress.step(`${found.label || "the key"} (${found.id || "no ID"}) is ${key.label} (${key.id}) now`)
+  return taken
+}
+
+/** The key as it was, or with the identity that an earlier run gave it; undefined where neither is in the token. */
+async function findKey(deps: AdoptDeps, { name, by }: AdoptRequest, label: string): Promise<SourceKey | undefined> {
+  const keys = await deps.token.findKeys(by)
+  const [first, another] = keys
+  if (another !== undefined) {
+    throw new KeyferryError(
+      "ERR_KEY_AMBIGUOUS",
+      `several keys of the token have the ${by.id === undefined ? `label ${by.label ?? ""}` : `ID ${by.id}`}`,
+      {
+        key: name,
+        hint: `give both --label and --id: ${keys.map((key) => `${key.label} (${key.id})`).join(", ")}`,
+      },
+    )
+  }
+  const identity = first === undefined ? undefined : identityOf(first.label)
+  if (first === undefined || identity === undefined || first.label === label) return first
+  throw new KeyferryError("ERR_NAME_TAKEN", `that key is keyferry's ${identity.name} of ${identity.owner} already`, {
+    key: first.label,
+  })
+}
+
+/** What an earlier run came to the end with: the key is no longer where it was, and has its name. */
+async function takeAdopted(
+  deps: AdoptDeps,
+  request: AdoptRequest,
+  label: string,
+  known: InventoryEntry | undefined,
+): Promise<AdoptedKey> {
+  const { owner, name, by } = request
+  const sealed = (await deps.vault.list({ owner, name })).sealed.find(
+    (one) => one.label === label && one.provenance.origin === "adopted",
+  )
+  const [object] = await deps.token.findSourceKeys({ label })
+  const isSame = ({ id }: { readonly id: string }): boolean => id === by.id || id === known?.source.id
+  const { attributes = null, kcv = null } = sealed?.provenance ?? {}
+  const done: SourceKey | undefined =
+    object !== undefined && isSame(object)
+      ? object
+      : sealed !== undefined && attributes !== null
+        ? {
+            id: sealed.id,
+            label,
+            keySpec: sealed.keySpec,
+            custody: "sealed",
+            attributes,
+            kcv,
+            publicKeyFingerprint: null,
+          }
+        : undefined
+  if (done !== undefined) {
+    const kms =
+      known === undefined
+        ? null
+        : await bindAdopted(deps, request, done, { kmsKey: null, known, unenforced: known.unenforced })
+    return { outcome: "nothing", name, origin: "adopted", was: null, judgement: [], ...done, kms }
+  }
+  const what = [by.label === undefined ? [] : [`label ${by.label}`], by.id === undefined ? [] : [`ID ${by.id}`]]
+    .flat()
+    .join(" and ")
+  const hint =
+    object === undefined
+      ? {}
+      : { hint: `the token has a source key ${label} (${object.id}): perhaps an earlier run adopted it` }
+  throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no key of a KMS key spec with the ${what}`, {
+    key: name,
+    ...hint,
+  })
+}
+
+async function entryOf(
+  { inventory }: AdoptDeps,
+  { owner, name, kmsKey }: AdoptRequest,
+): Promise<InventoryEntry | undefined> {
+  const entry = kmsKey === null ? undefined : await inventory.get(name, kmsKey.target)
+  return entry?.owner === owner ? entry : undefined
+}
+
+/** A name stands for one key: refused where the token, the vault or the inventory knows another by it. */
+async function refuseTaken(
+  deps: AdoptDeps,
+  { owner, name }: AdoptRequest,
+  label: string,
+  found: SourceKey,
+  known: InventoryEntry | undefined,
+): Promise<void> {
+  const refuse = (what: string): never => {
+    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${name} stands for ${what} already`, { key: name })
+  }
+  const { keys, strays } = await deps.token.search({ label })
+  const other = [...keys, ...strays].find(({ id }) => id !== found.id)
+  if (other !== undefined) refuse(`the token's key ${label} (${other.id})`)
+  const sealed = (await deps.vault.list({ owner, name })).sealed.find(
+    (one) => one.provenance.origin !== "adopted" || one.keySpec !== found.keySpec,
+  )
+  if (sealed !== undefined) refuse(`the sealed key ${sealed.label} (${sealed.id})`)
+  const entry = (await deps.inventory.list(name)).find(
+    (one) => one.owner === owner && one.source.id !== (known?.source.id ?? found.id),
+  )
+  if (entry !== undefined) refuse(entry.keyArn ?? `a key that was begun (${entry.target})`)
+}

@@ -1,0 +1,63 @@
+import { KeyferryError } from "../../core/base/error.js"
+import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
+import type { Deps } from "../deps.js"
+
+export interface ConfirmRequest {
+  readonly owner: string
+  /** CKA_ID, hex; null for the newest of which a record is here. */
+  readonly custodyKey: string | null
+  /** Where the backup is, in the operator's words; goes into the custody log. */
+  readonly note: string | null
+}
+
+export interface BackupConfirmed {
+  readonly outcome: "done" | "nothing"
+  readonly id: string
+  readonly label: string
+  readonly kcv: string | null
+  readonly token: CustodyKeyRecord["token"]
+  /** RFC 3339 UTC: when it was confirmed first. */
+  readonly backupConfirmedAt: string
+  readonly note: string | null
+}
+
+/**
+ * Records that the operator made a backup of the token with its custody key. Nothing can check that: it is a statement,
+ * kept with its date. Said again it stays as it was, unless there is a note to add.
+ *
+ * @throws ERR_KEY_NOT_FOUND
+ */
+export async function confirmBackup(
+  deps: Pick<Deps, "custodyKeys" | "custodyLog" | "clock" | "progress">,
+  { owner, custodyKey, note }: ConfirmRequest,
+): Promise<BackupConfirmed> {
+  const records = (await deps.custodyKeys.list()).filter((one) => one.owner === owner)
+  // each token counts its custody keys from 1
+  const [newest] = [...records].sort((one, other) => (one.createdAt < other.createdAt ? 1 : -1))
+  const record = custodyKey === null ? newest : records.find(({ id }) => id === custodyKey)
+  if (record === undefined) throw unknownKey(custodyKey, records)
+  const { id, label, kcv, token } = record
+  if (record.backupConfirmedAt !== null && note === null) {
+    return { outcome: "nothing", id, label, kcv, token, backupConfirmedAt: record.backupConfirmedAt, note }
+  }
+  const backupConfirmedAt = record.backupConfirmedAt ?? deps.clock.now().toISOString()
+  await deps.custodyLog.append({
+    event: "custody-key.backup-confirmed",
+    owner,
+    token,
+    facts: { id, label, kcv, note },
+  })
+  await deps.custodyKeys.put({ ...record, backupConfirmedAt })
+  deps.progress.step(`backup of ${label} confirmed`)
+  return { outcome: "done", id, label, kcv, token, backupConfirmedAt, note }
+}
+
+function unknownKey(id: string | null, known: readonly CustodyKeyRecord[]): KeyferryError {
+  const what = id === null ? "there is no custody key here yet" : `there is no custody key ${id} here`
+  return new KeyferryError("ERR_KEY_NOT_FOUND", what, {
+    hint:
+      known.length === 0
+        ? "a custody key is made with the first sealed key: nothing is to be backed up before"
+        : `give --custody-key one of: ${known.map((one) => `${one.id} (${one.label})`).join(", ")}`,
+  })
+}

@@ -1,0 +1,265 @@
+import { KeyferryError } from "../../core/base/error.js"
+import {
+  type SearchResult,
+  type StrayObject,
+  identityOf,
+  type SourceKey,
+  type SourceKeyTemplate,
+} from "../../core/key/source-key.js"
+import type { ToBeLocked } from "../../core/ports/to-be-locked.js"
+import type { Token } from "../../core/ports/token.js"
+import type { WrapCapability, WrappedKeyMaterial } from "../../core/key/wrapping.js"
+import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../../core/records/sealed-material.js"
+import { sha256, type WrappingKey } from "../../core/key/wrapping-key.js"
+import { type CustodyDeps, ensureCustodyKey } from "./custody-key.js"
+import { enforcementOf } from "./policy.js"
+import { provenanceOf, sealKey, sourceKeyOf } from "./seal-key.js"
+
+type Dependencies = CustodyDeps & { readonly toBeLocked: ToBeLocked }
+
+type SearchTerms = Parameters<Token["search"]>[0]
+
+/**
+ * The token as use cases see it: sealed source keys, whose material lies in the vault, stand beside those that are
+ * objects, and what changes a source key is written to the custody log. A sealed key exists in the token only while it
+ * is used, as a session object that is destroyed whatever happens.
+ */
+export function custodialToken(deps: Dependencies): Token {
+  return new CustodialToken(deps)
+}
+
+/** The token itself, without what the vault adds to it: for what moves keys between the two. */
+export function bareToken(token: Token): Token {
+  return token instanceof CustodialToken ? token.bare : token
+}
+
+class CustodialToken implements Token {
+  readonly #deps: Dependencies
+  readonly #token: Token
+  /** The custody key in force, by owner: looked for once. */
+  readonly #custodyKeys = new Map<string, ReturnType<typeof ensureCustodyKey>>()
+
+  constructor(deps: Dependencies) {
+    this.#deps = deps
+    this.#token = deps.token
+  }
+
+  get bare(): Token {
+    return this.#token
+  }
+
+  get info(): Token["info"] {
+    return this.#token.info
+  }
+
+  async findSourceKeys(by: SearchTerms = {}): Promise<readonly SourceKey[]> {
+    return (await this.search(by)).keys
+  }
+
+  /** @throws ERR_VAULT_DAMAGED where what is looked for may be in a damaged file */
+  async search(by: SearchTerms = {}): Promise<SearchResult> {
+    const { sealed, damaged } = await this.#sealed(by)
+    const { keys, strays } = await this.#token.search(by)
+    const [first] = damaged
+    if (first !== undefined && (by.id !== undefined || by.label !== undefined)) throw vaultDamage(first)
+    const ids = new Set(sealed.map(({ id }) => id))
+    const unsealed = (key: SourceKey): boolean => key.custody === "session" && ids.has(key.id)
+    const left = keys.filter((key) => ids.has(key.id) && !unsealed(key))
+    const objects = await this.#toBeLocked(keys.filter((key) => !ids.has(key.id)))
+    return {
+      keys: [...objects, ...sealed.map(sourceKeyOf)],
+      strays: [...strays.filter(({ id }) => !ids.has(id)), ...left.map(leftObject), ...damaged.map(strayOf)],
+    }
+  }
+
+  async generateSourceKey(template: SourceKeyTemplate): Promise<SourceKey> {
+    if (template.custody === "sealed") return await this.#generateSealed(template)
+    // durable before there is a key that would pass for one of custody `token`
+    if (template.custody === "locked") await this.#deps.toBeLocked.add(template)
+    const key = await this.#token.generateSourceKey(template)
+    await this.#logGenerated(key, template.custody)
+    return template.custody === "locked" ? { ...key, custody: "locked" } : key
+  }
+
+  async destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
+    const facts = { custody: (await this.#deps.vault.get(key.id)) === undefined ? "token" : "sealed" }
+    await this.#log("source.destroyed", key, { ...facts, step: "intended" })
+    await this.#token.destroySourceKey(key)
+    await this.#deps.vault.remove(key.id)
+    await this.#deps.toBeLocked.remove(key.id)
+    await this.#log("source.destroyed", key, { ...facts, step: "done" })
+  }
+
+  async wrap(key: SourceKey, under: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
+    const wrapped = await this.#asObject(key, (object) => this.#token.wrap(object, under, capability))
+    await this.#log("source.wrapped", key, {
+      ...{ wrappingAlgorithm: wrapped.wrappingAlgorithm, mechanisms: wrapped.mechanisms },
+      ...{ wrappingKeyFingerprint: wrapped.wrappingKeyFingerprint, digest: sha256(wrapped.bytes) },
+    })
+    return wrapped
+  }
+
+  async publicKey(key: SourceKey): Promise<Uint8Array> {
+    if (key.custody !== "sealed") return await this.#token.publicKey(key)
+    const { publicKey } = (await this.#material(key)).provenance
+    if (publicKey === null) throw new KeyferryError("ERR_BUG", "a secret key has no public key", { key: key.label })
+    return publicKey
+  }
+
+  mac(key: SourceKey, message: Uint8Array): Promise<Uint8Array> {
+    return this.#asObject(key, (object) => this.#token.mac(object, message))
+  }
+
+  async lock(key: SourceKey): Promise<SourceKey> {
+    const locked = await this.#token.lock(key)
+    await this.#log("source.locked", key, { extractable: locked.attributes.extractable })
+    await this.#deps.toBeLocked.remove(key.id)
+    return locked
+  }
+
+  async destroyCustodyKey(key: Parameters<Token["destroyCustodyKey"]>[0]): Promise<void> {
+    const record = async (step: string): Promise<void> => {
+      await this.#deps.custodyLog.append({
+        event: "custody-key.destroyed",
+        token: this.info,
+        facts: { id: key.id, label: key.label, step },
+      })
+    }
+    await record("intended")
+    await this.#token.destroyCustodyKey(key)
+    this.#custodyKeys.clear()
+    await record("done")
+  }
+
+  readonly selfTest: Token["selfTest"] = (...args) => this.#token.selfTest(...args)
+  readonly probeCustody: Token["probeCustody"] = (...args) => this.#token.probeCustody(...args)
+  readonly findCustodyKeys: Token["findCustodyKeys"] = (owner) => this.#token.findCustodyKeys(owner)
+  readonly generateCustodyKey: Token["generateCustodyKey"] = (template) => this.#token.generateCustodyKey(template)
+  readonly seal: Token["seal"] = (key, under) => this.#token.seal(key, under)
+  readonly unseal: Token["unseal"] = (sealed) => this.#token.unseal(sealed)
+  readonly findKeys: Token["findKeys"] = (by) => this.#token.findKeys(by)
+  readonly relabel: Token["relabel"] = (key, to) => this.#token.relabel(key, to)
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#token[Symbol.asyncDispose]()
+  }
+
+  async #generateSealed(template: SourceKeyTemplate): Promise<SourceKey> {
+    const identity = identityOf(template.label)
+    if (identity === undefined)
+      throw new KeyferryError("ERR_BUG", `not the label of a source key: ${template.label}`, { key: template.label })
+    await this.#refuseTaken(template)
+    const custodyKey = await this.#custodyKey(identity.owner)
+    const object = await this.#token.generateSourceKey({ ...template, custody: "session" })
+    return await this.#thenDestroyed(object, async () => {
+      await this.#logGenerated(object, "sealed")
+      const provenance = await provenanceOf(this.#deps, object, "generated")
+      return sourceKeyOf(await sealKey(this.#deps, object, identity, custodyKey, provenance))
+    })
+  }
+
+  async #toBeLocked(keys: readonly SourceKey[]): Promise<readonly SourceKey[]> {
+    if (!keys.some(({ custody }) => custody === "token")) return keys
+    const ids = await this.#deps.toBeLocked.list()
+    return keys.map((key) => (key.custody === "token" && ids.has(key.id) ? { ...key, custody: "locked" } : key))
+  }
+
+  /** The token would refuse an object of this label or ID; the vault is held to the same. */
+  async #refuseTaken({ id, label, shareLabel }: SourceKeyTemplate): Promise<void> {
+    const { sealed, damaged } = await this.#sealed({ label })
+    const [first] = damaged
+    if (first !== undefined) throw vaultDamage(first)
+    const taken = sealed.some((one) => one.id === id || shareLabel !== true)
+    if (taken) throw new KeyferryError("ERR_NAME_TAKEN", "the vault already holds a key of this label", { key: label })
+  }
+
+  #custodyKey(owner: string): ReturnType<typeof ensureCustodyKey> {
+    const key = this.#custodyKeys.get(owner) ?? ensureCustodyKey(this.#deps, owner)
+    this.#custodyKeys.set(owner, key)
+    // what failed is tried again by who asks next
+    key.catch(() => this.#custodyKeys.delete(owner))
+    return key
+  }
+
+  async #sealed(by: NonNullable<SearchTerms>) {
+    const { vault } = this.#deps
+    if (by.id !== undefined) {
+      const found = await vault.get(by.id)
+      const fits = found !== undefined && (by.label === undefined || found.label === by.label)
+      return { sealed: fits ? [found] : [], damaged: [] }
+    }
+    if (by.label === undefined) return await vault.list()
+    const identity = identityOf(by.label)
+    if (identity === undefined) return { sealed: [], damaged: [] }
+    const { sealed, damaged } = await vault.list(identity)
+    return {
+      sealed: sealed.filter(({ label }) => label === by.label),
+      damaged: damaged.filter(({ generation }) => generation === null || generation === identity.generation),
+    }
+  }
+
+  async #material(key: SourceKey): Promise<SealedMaterial> {
+    const sealed = await this.#deps.vault.get(key.id)
+    if (sealed !== undefined) return sealed
+    throw new KeyferryError(
+      "ERR_VAULT_DAMAGED",
+      `the vault has no file of ${key.label} (${key.id}): its key material cannot be imported again, and its KMS key dies when that expires`,
+      { key: key.label },
+    )
+  }
+
+  /** Lends the key as an object of the token: a sealed one is unsealed for so long. */
+  async #asObject<T>(key: SourceKey, use: (object: SourceKey) => Promise<T>): Promise<T> {
+    if (key.custody !== "sealed") return await use(key)
+    const object = await this.#token.unseal(await this.#material(key))
+    return await this.#thenDestroyed(object, () => use(object))
+  }
+
+  /** Destroys a session object after its use, whatever became of that; the first failure is the one that is told. */
+  async #thenDestroyed<T>(object: SourceKey, use: () => Promise<T>): Promise<T> {
+    let result: T
+    try {
+      result = await use()
+    } catch (error) {
+      try {
+        await this.#token.destroySourceKey(object)
+      } catch {
+        // it dies with its session
+      }
+      throw error
+    }
+    await this.#token.destroySourceKey(object)
+    return result
+  }
+
+  async #logGenerated(key: SourceKey, custody: SourceKeyTemplate["custody"]): Promise<void> {
+    const { keySpec, kcv, publicKeyFingerprint, attributes } = key
+    const { local, alwaysSensitive, neverExtractable, keyGenMechanism } = attributes
+    const { unenforced } = await enforcementOf(this.#token, custody, keySpec)
+    await this.#log("source.generated", key, {
+      ...(unenforced === null ? {} : { unenforced }),
+      ...{ keySpec, custody, kcv, publicKeyFingerprint, local, alwaysSensitive, neverExtractable, keyGenMechanism },
+    })
+  }
+
+  async #log(
+    event: "source.generated" | "source.wrapped" | "source.locked" | "source.destroyed",
+    { id, label }: Pick<SourceKey, "id" | "label">,
+    facts: NonNullable<Parameters<CustodyDeps["custodyLog"]["append"]>[0]["facts"]>,
+  ): Promise<void> {
+    const { owner, name, generation = 0 } = identityOf(label) ?? {}
+    const whose = owner === undefined || name === undefined ? {} : { owner, name }
+    const source = { generation, id, label }
+    await this.#deps.custodyLog.append({ event, ...whose, source, token: this.info, facts })
+  }
+}
+
+const leftObject = ({ id, label }: SourceKey): StrayObject => ({
+  ...{ id, label },
+  reason: "an object of the token although the key is sealed: run `keyferry key reseal` again, which ends that",
+})
+
+const strayOf = ({ path, id, name, reason }: DamagedMaterial): StrayObject => ({
+  ...{ id: id ?? "", label: name ?? path },
+  reason: `${path} is damaged: ${reason}`,
+})

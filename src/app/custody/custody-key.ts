@@ -1,0 +1,119 @@
+import { randomBytes } from "node:crypto"
+import { KeyferryError } from "../../core/base/error.js"
+import type { Token } from "../../core/ports/token.js"
+import {
+  type CustodyKey,
+  type CustodyKeyRecord,
+  custodyLabelOf,
+  type SealedMaterial,
+} from "../../core/records/sealed-material.js"
+import { newSourceKeyId } from "../../core/key/source-key.js"
+import { sameToken } from "../../core/token/token-info.js"
+import type { Deps } from "../deps.js"
+
+/** What making and watching custody keys needs; `token` is the token itself, without what the vault adds. */
+export type CustodyDeps = Pick<Deps, "token" | "vault" | "custodyKeys" | "custodyLog" | "clock" | "progress">
+
+/**
+ * The custody key of an owner that is in force in this token, made where there is none, with its canary on record.
+ *
+ * @throws ERR_CUSTODY_KEY_MISSING where one is on record that the token no longer has; ERR_CUSTODY_REFUSED
+ */
+export async function ensureCustodyKey(deps: CustodyDeps, owner: string): Promise<CustodyKey> {
+  const recorded = await recordsOf(deps, owner)
+  const present = await deps.token.findCustodyKeys(owner)
+  const lost = recorded.find(({ id }) => !present.some((key) => key.id === id))
+  if (lost !== undefined) {
+    throw new KeyferryError(
+      "ERR_CUSTODY_KEY_MISSING",
+      `the token has the custody key ${lost.label} (ID ${lost.id}) no longer, under which keys of ${owner} are sealed`,
+      { key: lost.label },
+    )
+  }
+  const key = present.at(-1) ?? (await makeCustodyKey(deps, owner, 1))
+  const record = recorded.find(({ id }) => id === key.id) ?? (await recordCustodyKey(deps, owner, key))
+  if (record.backupConfirmedAt === null) deps.progress.warn(backupReminder(record))
+  return key
+}
+
+/** Makes a custody key with its canary: the next of an owner, which is in force from then on. */
+export async function makeCustodyKey(deps: CustodyDeps, owner: string, number: number): Promise<CustodyKey> {
+  const key = await deps.token.generateCustodyKey({ id: newSourceKeyId(), label: custodyLabelOf({ owner, number }) })
+  await deps.custodyLog.append({
+    event: "custody-key.generated",
+    owner,
+    token: deps.token.info,
+    facts: { id: key.id, label: key.label, kcv: key.kcv, allowedMechanisms: key.allowedMechanisms },
+  })
+  deps.progress.step(`custody key ${key.label} (ID ${key.id}) made in the token`)
+  await recordCustodyKey(deps, owner, key)
+  return key
+}
+
+/** Records of an owner's custody keys in this token, by number. */
+export async function recordsOf(
+  deps: Pick<CustodyDeps, "token" | "custodyKeys">,
+  owner: string,
+): Promise<readonly CustodyKeyRecord[]> {
+  const records = await deps.custodyKeys.list()
+  return records.filter((record) => record.owner === owner && sameToken(record.token, deps.token.info))
+}
+
+/** In words, for who must act: what a loss of the custody key costs, and what ends this reminder. */
+export function backupReminder({ label }: Pick<CustodyKeyRecord, "label">): string {
+  return (
+    `no backup of the custody key ${label} is confirmed: whoever loses it loses every sealed key at its next expiry; ` +
+    "back the token up by its vendor's means, then run `keyferry key backup-confirmed`"
+  )
+}
+
+/** Seals a canary and writes the record; a run that died before it left a key without, which gets one here. */
+async function recordCustodyKey(deps: CustodyDeps, owner: string, key: CustodyKey): Promise<CustodyKeyRecord> {
+  const { id, label, number, kcv } = key
+  const now = deps.clock.now().toISOString()
+  const record: CustodyKeyRecord = {
+    ...{ id, label, owner, number, kcv, token: deps.token.info, createdAt: now },
+    canary: await sealCanary(deps, owner, key, now),
+    backupConfirmedAt: null,
+  }
+  await deps.custodyKeys.put(record)
+  return record
+}
+
+async function sealCanary(deps: CustodyDeps, owner: string, key: CustodyKey, now: string): Promise<SealedMaterial> {
+  const { token } = deps
+  const canary = await token.generateSourceKey({
+    keySpec: "SYMMETRIC_DEFAULT",
+    id: newSourceKeyId(),
+    // no source key's label: nothing takes it for one while it exists
+    label: `keyferry-canary/${randomBytes(8).toString("hex")}`,
+    custody: "session",
+    wrapWithTrusted: false,
+  })
+  try {
+    const { ciphertext, mechanism } = await token.seal(canary, key)
+    return {
+      ...{ owner, name: "canary", generation: key.number, id: canary.id, label: canary.label },
+      ...{ keySpec: canary.keySpec, ciphertext, mechanism, token: token.info, sealedAt: now, unenforced: null },
+      custodyKey: { id: key.id, label: key.label, kcv: key.kcv },
+      provenance: { origin: "generated", at: now, attributes: canary.attributes, kcv: canary.kcv, publicKey: null },
+    }
+  } finally {
+    await token.destroySourceKey(canary)
+  }
+}
+
+/**
+ * Opens a custody key's canary: throws where the custody key no longer unseals what it sealed.
+ *
+ * @throws ERR_CUSTODY_KEY_MISSING, ERR_SEALED_UNREADABLE; ERR_KEY_ATTRIBUTES where another key came out
+ */
+export async function openCanary(token: Token, { canary }: Pick<CustodyKeyRecord, "canary">): Promise<void> {
+  const opened = await token.unseal(canary)
+  await token.destroySourceKey(opened)
+  const { kcv } = canary.provenance
+  if (kcv === null || opened.kcv === null || kcv === opened.kcv) return
+  throw new KeyferryError("ERR_SEALED_UNREADABLE", `what ${canary.custodyKey.label} unsealed is not its canary`, {
+    key: canary.custodyKey.label,
+  })
+}

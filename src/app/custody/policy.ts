@@ -1,0 +1,106 @@
+import type { Policy } from "../../core/manifest/binding.js"
+import { CUSTODY_NAMES, type Custody, shortcomings } from "../../core/key/custody.js"
+import { KeyferryError } from "../../core/base/error.js"
+import type { KeySpec } from "../../core/key/key-spec.js"
+import type { Token } from "../../core/ports/token.js"
+import type { Deps } from "../deps.js"
+
+/** What the token makes of a custody for a key spec. */
+export interface Enforcement {
+  /** Whether it can be done at all. */
+  readonly possible: boolean
+  /** What the token was seen not to enforce of it, in words; null where all of it is. */
+  readonly unenforced: string | null
+}
+
+/** Judges a custody for a key spec by what probing with throw-away keys showed. */
+export async function enforcementOf(
+  token: Pick<Token, "probeCustody">,
+  custody: Custody,
+  keySpec: KeySpec,
+): Promise<Enforcement> {
+  const { verdicts, sealing } = await token.probeCustody(custody === "sealed" ? { keySpecs: [keySpec] } : {})
+  const verdict = custody === "sealed" ? sealing[keySpec] : verdicts.find((one) => one.custody === custody)
+  if (verdict === undefined) return { possible: false, unenforced: "it was not probed" }
+  const possible = !("possible" in verdict) || verdict.possible
+  return { possible, unenforced: possible && verdict.enforced ? null : verdict.reason }
+}
+
+/**
+ * Refuses a custody that the operator's policy does not allow.
+ *
+ * @throws ERR_POLICY_REFUSED
+ */
+export function refuseCustodyByPolicy(custody: Custody, { allowCustody }: Policy): void {
+  if (allowCustody?.includes(custody) !== false) return
+  throw new KeyferryError("ERR_POLICY_REFUSED", `the policy does not allow custody ${custody}`, {
+    hint: `policy.allowCustody names ${allowCustody.join(", ") || "none"}`,
+  })
+}
+
+/**
+ * Refuses a custody that the token cannot do for this key spec, or does not enforce where policy does not take that.
+ *
+ * @returns what is not enforced and taken, which has been said aloud; null where all of it is
+ * @throws ERR_CUSTODY_REFUSED naming the reason, and the custody that would be possible
+ */
+export async function refuseCustody(
+  deps: Pick<Deps, "token" | "policy" | "progress">,
+  { custody, keySpec }: { readonly custody: Custody; readonly keySpec: KeySpec },
+): Promise<string | null> {
+  const { possible, unenforced } = await enforcementOf(deps.token, custody, keySpec)
+  if (unenforced === null) return null
+  if (possible && deps.policy.allowUnenforcedCustody) {
+    deps.progress.warn(
+      `custody ${custody} is not enforced: ${unenforced}; taken, as policy.allowUnenforcedCustody is true`,
+    )
+    return unenforced
+  }
+  throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${custody} of ${keySpec}: ${unenforced}`, {
+    hint: await otherCustody(deps, custody, keySpec, possible),
+  })
+}
+
+/**
+ * Refuses CKA_WRAP_WITH_TRUSTED where the token does not hold to it, unless policy takes that, and for a sealed key,
+ * which its custody key, being no trusted one, could not seal.
+ *
+ * @returns what is not enforced and taken, which has been said aloud; null where it is enforced
+ * @throws ERR_CUSTODY_REFUSED
+ */
+export async function refuseWrapWithTrusted(
+  { token, policy, progress }: Pick<Deps, "token" | "policy" | "progress">,
+  custody: Custody,
+): Promise<string | null> {
+  if (custody === "sealed") {
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", "CKA_WRAP_WITH_TRUSTED does not go with custody sealed", {
+      hint: "take custody token, or leave wrapWithTrusted out",
+    })
+  }
+  const { facts } = await token.probeCustody()
+  if (facts.wrapWithTrustedEnforced === true) return null
+  const why = `the token ${shortcomings(facts, ["wrapWithTrustedEnforced"]).join(", ")}`
+  if (!policy.allowUnenforcedCustody) {
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", `wrapWithTrusted: ${why}`, {
+      hint: "leave wrapWithTrusted out, or take it as it is with policy.allowUnenforcedCustody: true",
+    })
+  }
+  progress.warn(`CKA_WRAP_WITH_TRUSTED is not enforced: ${why}; taken, as policy.allowUnenforcedCustody is true`)
+  return why
+}
+
+async function otherCustody(
+  { token, policy }: Pick<Deps, "token" | "policy">,
+  refused: Custody,
+  keySpec: KeySpec,
+  possible: boolean,
+): Promise<string> {
+  const others: Custody[] = []
+  for (const custody of CUSTODY_NAMES) {
+    if (custody === refused || policy.allowCustody?.includes(custody) === false) continue
+    if ((await enforcementOf(token, custody, keySpec)).unenforced === null) others.push(custody)
+  }
+  const named = others.length === 0 ? "this token enforces no other custody" : `give --custody ${others.join(" or ")}`
+  const taken = possible ? ", or take it as it is with policy.allowUnenforcedCustody: true" : ""
+  return `${named}${taken}; \`keyferry token probe\` shows what it enforces`
+}

@@ -1,0 +1,157 @@
+import { KeyferryError } from "../../core/base/error.js"
+import { withSealed } from "../../core/records/inventory.js"
+import type { CustodyKey, SealedMaterial } from "../../core/records/sealed-material.js"
+import { identityOf, type SourceKey } from "../../core/key/source-key.js"
+import { sameToken } from "../../core/token/token-info.js"
+import { ensureCustodyKey, makeCustodyKey } from "./custody-key.js"
+import { type ResealRow, rowOf, summed, type Resealed } from "./reseal-row.js"
+import { assertSame, sealedAgain } from "./same-material.js"
+import { sealFacts, sealObject, sourceOf, type VaultDeps } from "./seal-object.js"
+import { refuseCustody } from "./policy.js"
+
+export interface ResealRequest {
+  readonly owner: string
+  /** Null for all. */
+  readonly names: readonly string[] | null
+  /** `sealed` takes token objects into the vault; null leaves every key in its custody. */
+  readonly to: "sealed" | null
+  /** Under a custody key that is made now; one that an earlier run made, and did not come to the end with, is taken. */
+  readonly newCustodyKey: boolean
+}
+
+/**
+ * Seals key material anew, under the custody key in force or a new one, or moves token objects into the vault. One key
+ * that fails does not stop the others. Killed at any moment every key is readable, and the same again goes on: what was
+ * resealed is left, what was not is done. The old custody key stays until `key destroy --crypto-erase`.
+ */
+export async function reseal(deps: VaultDeps, request: ResealRequest): Promise<Resealed> {
+  const { owner } = request
+  const asked = (name: string): boolean => request.names?.includes(name) ?? true
+  const { sealed, damaged } = await deps.vault.list()
+  const mine = sealed.filter((one) => one.owner === owner && asked(one.name))
+  const objects = (await deps.token.search()).keys.filter((key) => isAsked(key, owner, asked))
+  const rows: ResealRow[] = [
+    ...damaged.filter(({ name }) => name === null || asked(name)).map((one) => rowOf.damaged(one)),
+    ...unknown(request, [...mine.map(({ name }) => name), ...objects.map(nameOf), ...damaged.map(({ name }) => name)]),
+  ]
+  const here = mine.filter((one) => sameToken(one.token, deps.token.info))
+  rows.push(...mine.filter((one) => !here.includes(one)).map((one) => rowOf.elsewhere(one)))
+
+  const moved = request.to === "sealed" ? objects.filter(({ custody }) => custody === "token") : []
+  const custodyKey = await chooseCustodyKey(deps, request, here, moved.length > 0)
+  for (const object of objects) {
+    rows.push(
+      moved.includes(object) && custodyKey !== null
+        ? await moveRow(deps, owner, object, custodyKey)
+        : rowOf.kept(object),
+    )
+  }
+  // what was sealed a moment ago is under the newest already
+  const left = here.filter(({ id }) => !objects.some((object) => object.id === id))
+  for (const one of left) rows.push(custodyKey === null ? rowOf.already(one) : await resealRow(deps, one, custodyKey))
+  if (request.to === "sealed") await recordCustody(deps, owner, asked)
+  return summed(rows, custodyKey)
+}
+
+/** The newest custody key; a new one where that is asked for and no earlier run began to go over to the newest. */
+async function chooseCustodyKey(
+  deps: VaultDeps,
+  { owner, newCustodyKey }: ResealRequest,
+  sealed: readonly SealedMaterial[],
+  needed: boolean,
+): Promise<CustodyKey | null> {
+  if (sealed.length === 0 && !needed) return null
+  const newest = await ensureCustodyKey(deps, owner)
+  const begun = sealed.some((one) => one.custodyKey.id !== newest.id)
+  return newCustodyKey && !begun ? await makeCustodyKey(deps, owner, newest.number + 1) : newest
+}
+
+async function moveRow(deps: VaultDeps, owner: string, object: SourceKey, custodyKey: CustodyKey): Promise<ResealRow> {
+  const identity = {
+    owner,
+    name: object.label,
+    generation: 0,
+    ...identityOf(object.label),
+    id: object.id,
+    label: object.label,
+  }
+  try {
+    const unenforced = await refuseCustody(deps, { custody: "sealed", keySpec: object.keySpec })
+    const origin = object.attributes.local === true ? "generated" : "adopted"
+    const sealed = await sealObject(deps, { object, identity, origin, custodyKey, unenforced })
+    return rowOf.sealed(sealed)
+  } catch (error) {
+    return rowOf.failed({ ...identity, custody: object.custody, custodyKey: null }, error)
+  }
+}
+
+async function resealRow(deps: VaultDeps, old: SealedMaterial, custodyKey: CustodyKey): Promise<ResealRow> {
+  if (old.custodyKey.id === custodyKey.id) return rowOf.already(old)
+  try {
+    return rowOf.resealed(old, await resealOne(deps, old, custodyKey))
+  } catch (error) {
+    return rowOf.failed({ ...old, custody: "sealed", custodyKey: old.custodyKey.label }, error)
+  }
+}
+
+/**
+ * Replaces a vault file by the same key under another custody key, once that was seen to open to the same key.
+ *
+ * @throws ERR_CUSTODY_KEY_MISSING, ERR_SEALED_UNREADABLE, ERR_CUSTODY_REFUSED, ERR_STATE_WRITE
+ */
+export async function resealOne(deps: VaultDeps, old: SealedMaterial, custodyKey: CustodyKey): Promise<SealedMaterial> {
+  const unenforced = await refuseCustody(deps, { custody: "sealed", keySpec: old.keySpec })
+  const { id, label, kcv } = custodyKey
+  const sealed: SealedMaterial = {
+    ...old,
+    ...(await sealedAgain(deps.token, old, custodyKey)),
+    custodyKey: { id, label, kcv },
+    token: deps.token.info,
+    sealedAt: deps.clock.now().toISOString(),
+    unenforced,
+  }
+  await assertSame(deps.token, sealed, old)
+  await deps.vault.put(sealed)
+  await deps.custodyLog.append({
+    event: "source.resealed",
+    owner: old.owner,
+    name: old.name,
+    source: sourceOf(old),
+    token: deps.token.info,
+    facts: { ...sealFacts(sealed), from: old.custodyKey.id },
+  })
+  deps.progress.step(
+    `${old.label} sealed under ${label}, and seen to open to the same key as under ${old.custodyKey.label}`,
+  )
+  return sealed
+}
+
+/** Writes the custody of every KMS key of a name whose source keys are all in the vault: former and replacing ones too. */
+async function recordCustody(deps: VaultDeps, owner: string, asked: (name: string) => boolean): Promise<void> {
+  const { sealed } = await deps.vault.list()
+  const inVault = new Map(sealed.map((one) => [one.id, one]))
+  for (const entry of await deps.inventory.list()) {
+    if (entry.owner !== owner || !asked(entry.name)) continue
+    const changed = withSealed(entry, inVault)
+    if (changed !== entry) await deps.inventory.put(changed)
+  }
+}
+
+const nameOf = ({ label }: SourceKey): string => identityOf(label)?.name ?? label
+
+function isAsked({ label }: SourceKey, owner: string, asked: (name: string) => boolean): boolean {
+  const identity = identityOf(label)
+  return identity?.owner === owner && asked(identity.name)
+}
+
+function unknown({ names }: ResealRequest, known: readonly (string | null)[]): readonly ResealRow[] {
+  return (names ?? [])
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      const message = `neither the token nor the vault has a source key named ${name}`
+      return rowOf.failed(
+        { name, generation: null, id: null, custody: null, custodyKey: null },
+        new KeyferryError("ERR_KEY_NOT_FOUND", message, { key: name }),
+      )
+    })
+}

@@ -1,0 +1,47 @@
+import { KeyferryError } from "../../core/base/error.js"
+import type { SealedBytes, CustodyKey, SealedMaterial } from "../../core/records/sealed-material.js"
+import type { Token } from "../../core/ports/token.js"
+import { newSourceKeyId } from "../../core/key/source-key.js"
+
+/** How it is seen that two ciphertexts hold one key, without any of it leaving the token. */
+export type Opener = Pick<Token, "seal" | "unseal" | "destroySourceKey">
+
+type Under = Pick<CustodyKey, "id" | "label">
+
+/**
+ * Unseals into a session object for as long as it takes to seal that again, under the same custody key or another one.
+ *
+ * @throws ERR_CUSTODY_KEY_MISSING, ERR_SEALED_UNREADABLE and what sealing throws
+ */
+export async function sealedAgain(token: Opener, sealed: SealedMaterial, under: Under): Promise<SealedBytes> {
+  // an object of the same identity may be in the token: this one must not be taken for it, nor it for this one
+  const opened = await token.unseal({ ...sealed, id: newSourceKeyId() })
+  try {
+    return await token.seal(opened, under)
+  } finally {
+    await token.destroySourceKey(opened)
+  }
+}
+
+/**
+ * Holds sealed material against a ciphertext of the same key: opened and sealed again under that one's custody key it
+ * must be equal to the last byte, since AES-KWP has no randomness (RFC 5649 section 4.1).
+ *
+ * @throws ERR_SEALED_UNREADABLE where it is another key, or does not open
+ */
+export async function assertSame(
+  token: Opener,
+  sealed: SealedMaterial,
+  known: { readonly ciphertext: Uint8Array; readonly custodyKey: Under },
+): Promise<void> {
+  const again = await sealedAgain(token, sealed, known.custodyKey)
+  if (isEqual(again.ciphertext, known.ciphertext)) return
+  throw new KeyferryError("ERR_SEALED_UNREADABLE", `what was sealed of ${sealed.label} does not open to the same key`, {
+    key: sealed.label,
+    hint: "nothing was replaced or destroyed; the token does not unseal what it seals: `keyferry token probe --fresh`",
+  })
+}
+
+export function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0
+}

@@ -1,0 +1,78 @@
+import type { InventoryEntry } from "../../core/records/inventory.js"
+import type { Action } from "../../core/plan/reason.js"
+import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
+import type { SourceKey } from "../../core/key/source-key.js"
+import { correctKey } from "../kms-key/correct.js"
+import type { Deps } from "../deps.js"
+import { provision } from "../provision/provision.js"
+import type { ProvisionRequest } from "../provision/request.js"
+import { ensureReplicas } from "../replicas/replicas.js"
+import { rewrapKey } from "../rewrap/rewrap.js"
+import { finishRotation, rotateKey, type RotateWishes } from "../rotate/rotate.js"
+
+/** What the executor of one decision works with. */
+export interface Work {
+  readonly deps: Deps
+  readonly snapshot: Snapshot
+  readonly decision: Decision
+  readonly options: PlanOptions
+  readonly sources: ReadonlyMap<string, SourceKey>
+}
+
+/** Who does what a decision asks for; here nothing is decided. */
+export const EXECUTORS: Readonly<Record<Action, ((work: Work) => Promise<unknown>) | null>> = {
+  none: null,
+  blocked: null,
+  provision: ({ deps, snapshot }) => provision(deps, provisionRequest(snapshot)),
+  rewrap: async ({ deps, snapshot, decision, options, sources }) => {
+    const entry = known(snapshot)
+    return await rewrapKey(deps, entry, {
+      ...{ imports: decision.imports, terms: termsOf(snapshot, options), sources },
+      disableAgain: disabledKeys(snapshot),
+    })
+  },
+  rotate: ({ deps, snapshot }) => rotateKey(deps, known(snapshot), rotateWishes(snapshot)),
+  "finish-rotation": ({ deps, snapshot }) => finishRotation(deps, known(snapshot), rotateWishes(snapshot)),
+  replicate: ({ deps, snapshot }) => {
+    const { keyArn, ...entry } = known(snapshot)
+    if (keyArn === null) throw new Error(`no KMS key of ${entry.name}`)
+    const replicas = snapshot.binding.replicas ?? []
+    return ensureReplicas(deps, { ...entry, keyArn }, { ...rotateWishes(snapshot), replicas })
+  },
+  correct: ({ deps, snapshot, decision }) => correctKey(deps, known(snapshot), decision.drift),
+}
+
+function known({ entry, binding }: Snapshot): InventoryEntry {
+  if (entry === null) throw new Error(`no entry of ${binding.name}`)
+  return entry
+}
+
+function termsOf({ binding }: Snapshot, { expiresIn }: PlanOptions) {
+  const { wrappingAlgorithm, wrappingKeySpec } = binding
+  return { expiresIn: expiresIn ?? binding.expiresIn, wrappingAlgorithm, wrappingKeySpec }
+}
+
+function rotateWishes({ binding }: Snapshot): RotateWishes {
+  const { expiresIn, wrappingAlgorithm, wrappingKeySpec, prove } = binding
+  return { expiresIn, wrappingAlgorithm, wrappingKeySpec, prove }
+}
+
+function disabledKeys({ key, replicas }: Snapshot): ReadonlySet<string> {
+  const disabled = [key, ...replicas].flatMap((view) =>
+    view.seen === "key" && view.description.keyState === "Disabled" ? [view.keyArn] : [],
+  )
+  return new Set(disabled)
+}
+
+function provisionRequest({ binding }: Snapshot): ProvisionRequest {
+  const { owner, name, target, keySpec, keyUsage, alias, custody, expiresIn, description, tags, prove } = binding
+  const { wrappingAlgorithm, wrappingKeySpec, keyPolicy, wrapWithTrusted } = binding
+  return {
+    ...{ owner, name, target, keySpec, keyUsage, alias, custody, expiresIn, description, tags, prove },
+    ...{ keyPolicy, wrapWithTrusted },
+    ...{ wrappingAlgorithm, wrappingKeySpec, multiRegion: binding.replicas !== null, keyId: null },
+    replicas: binding.replicas ?? [],
+    // a binding that names such a custody and asks for no expiry has said it
+    acceptNoReimport: expiresIn === "never",
+  }
+}

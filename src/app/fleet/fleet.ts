@@ -1,0 +1,52 @@
+import type { Binding, Policy } from "../../core/manifest/binding.js"
+import type { InventoryEntry } from "../../core/records/inventory.js"
+import type { Clock } from "../../core/ports/clock.js"
+import type { CustodyKeyRecords } from "../../core/ports/custody-key-records.js"
+import type { CustodyLog } from "../../core/ports/custody-log.js"
+import type { Inventory } from "../../core/ports/inventory.js"
+import type { Kms } from "../../core/ports/kms.js"
+import type { Progress } from "../../core/ports/progress.js"
+import type { Token } from "../../core/ports/token.js"
+import type { Vault } from "../../core/ports/vault.js"
+import type { Quotas } from "../../core/plan/schedule.js"
+import type { Deps } from "../deps.js"
+
+/**
+ * Many keys over several tokens and targets: what the use cases of many keys work with. Tokens and targets are opened
+ * when they are first asked for, once each, and closed with the fleet.
+ */
+export interface Fleet extends AsyncDisposable {
+  /** Owner of labels and tags: the manifest's `id`. */
+  readonly owner: string
+  /**
+   * The manifest's, a row for each key and target; without a configuration file those of the inventory's entries.
+   * Flags that name a target or Region leave out the others.
+   */
+  readonly bindings: readonly Binding[]
+  /** The whole inventory, as it was when the fleet was opened: many files, read once. */
+  readonly entries: readonly InventoryEntry[]
+  /** Entries of the inventory that no binding names: watched, not changed. */
+  readonly unmanaged: readonly InventoryEntry[]
+  readonly inventory: Inventory
+  readonly vault: Vault
+  readonly custodyKeys: CustodyKeyRecords
+  readonly custodyLog: CustodyLog
+  readonly clock: Clock
+  readonly progress: Progress
+  readonly policy: Policy
+  readonly sleep: Deps["sleep"]
+  /** Everything for one binding. Throws ERR_USAGE where it needs a token and none is given. */
+  depsOf(binding: Pick<Binding, "target" | "token">): Promise<Deps>
+  /**
+   * KMS of a target, in its own Region or another one, without a token.
+   *
+   * @throws ERR_CONFIG_INVALID where no target has that name
+   */
+  kmsOf(target: string, region?: string): Promise<Kms>
+  /** What a target's account may ask for a second, where that is not what AWS grants everybody. */
+  quotasOf(target: string): Quotas | undefined
+  /** The token of a manifest's name, or the one that flags name for null; null where none is given. */
+  tokenOf(token: string | null): Promise<Token | null>
+  /** Rows that are worked on at the same time. */
+  readonly width: number
+}

@@ -1,0 +1,98 @@
+import type { Binding } from "../../core/manifest/binding.js"
+import { CUSTODIES } from "../../core/key/custody.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { generationsOf, type InventoryEntry, type SourceKeyRecord } from "../../core/records/inventory.js"
+import type { SourceView } from "../../core/plan/snapshot.js"
+import { identityOf, type SourceKey } from "../../core/key/source-key.js"
+import { sameToken, type TokenInfo } from "../../core/token/token-info.js"
+import { bareToken } from "../custody/custodial-token.js"
+import type { Fleet } from "./fleet.js"
+
+/** What a token held when it was asked: one search for all keys. */
+export interface TokenContent {
+  readonly info: TokenInfo
+  /** By CKA_ID; sealed ones among them where they were asked for. */
+  readonly keys: ReadonlyMap<string, SourceKey>
+}
+
+/**
+ * What tokens and vault have of source keys. The vault is read one file a key; a token is opened when it is first asked
+ * for, and searched once.
+ */
+export interface SourceIndex {
+  /** Of every generation; of keys that are objects only what `content` was asked for before, else `unknown`. */
+  views(binding: Binding, entry: InventoryEntry | null): Promise<readonly SourceView[]>
+  /** Opens and searches the binding's token; null where none is given. Throws what opening it throws, every time. */
+  content(token: string | null): Promise<TokenContent | null>
+}
+
+export function sourceIndex(
+  fleet: Pick<Fleet, "tokenOf" | "vault" | "custodyKeys">,
+  { withSealed }: { readonly withSealed: boolean },
+): SourceIndex {
+  const opened = new Map<string | null, Promise<TokenContent | null>>()
+  const known = new Map<string | null, TokenContent | null>()
+  let sealsHere: Promise<boolean> | undefined
+
+  const open = async (name: string | null): Promise<TokenContent | null> => {
+    const token = await fleet.tokenOf(name)
+    if (token === null) return null
+    const { keys } = await (withSealed ? token : bareToken(token)).search()
+    return { info: token.info, keys: new Map(keys.map((key) => [key.id, key])) }
+  }
+
+  /** Whether anything was ever sealed in this state directory; on another host the vault knows of nothing. */
+  const sealed = (): Promise<boolean> => (sealsHere ??= fleet.custodyKeys.list().then((records) => records.length > 0))
+
+  const viewOf = async (binding: Binding, entry: InventoryEntry, source: SourceKeyRecord) => {
+    const { id, label, generation, attributes } = source
+    const content = known.get(binding.token)
+    const object = content?.keys.get(id)
+    const present = { generation, state: "present", note: null } as const
+    const isObject = object !== undefined && object.custody !== "sealed"
+    if (isObject && entry.custody !== "sealed") return present
+    const elsewhere = content != null && entry.token !== null && !sameToken(entry.token, content.info)
+    if (elsewhere) {
+      const note = `it is in token "${entry.token.label}" (serial ${entry.token.serial})`
+      return { generation, state: "unknown", note } as const
+    }
+    if (entry.custody === "sealed") {
+      const kept = { generation, ...(await inVault(id, label)) }
+      return isObject && kept.state !== "present" ? present : kept
+    }
+    if (content == null || attributes === null) return { generation, state: "unknown", note: null } as const
+    const state = (await isThere(binding.token, id)) ? "present" : "missing"
+    return { generation, state, note: null } as const
+  }
+
+  /** Asked of what the search did not find: it may have been made since. */
+  const isThere = async (name: string | null, id: string): Promise<boolean> => {
+    const found = (await (await fleet.tokenOf(name))?.findSourceKeys({ id })) ?? []
+    return found.length > 0
+  }
+
+  const inVault = async (id: string, label: string): Promise<Pick<SourceView, "state" | "note">> => {
+    try {
+      const material = await fleet.vault.get(id, identityOf(label))
+      if (material !== undefined) return { state: "present", note: material.unenforced }
+      return { state: (await sealed()) ? "missing" : "unknown", note: null }
+    } catch (error) {
+      if (!(error instanceof KeyferryError && error.code === "ERR_VAULT_DAMAGED")) throw error
+      return { state: "damaged", note: error.message }
+    }
+  }
+
+  return {
+    async views(binding, entry) {
+      if (entry === null || !CUSTODIES[entry.custody].reimport) return []
+      return await Promise.all(generationsOf(entry).map((one) => viewOf(binding, entry, one)))
+    },
+    async content(name) {
+      const asked = opened.get(name) ?? open(name)
+      opened.set(name, asked)
+      const content = await asked
+      known.set(name, content)
+      return content
+    },
+  }
+}

@@ -1,0 +1,49 @@
+import { type ImportWishes, type InventoryEntry, termsOf } from "../../core/records/inventory.js"
+import { type Choice, wrapCandidates } from "../../core/key/negotiation.js"
+import type { Deps } from "../deps.js"
+import { refuseCustody } from "../custody/policy.js"
+import { chooseTested } from "../source-key/take.js"
+
+/** How material is to be imported for a key that is known; what null leaves open is repeated from its last import. */
+export interface ImportAgainWishes {
+  readonly expiresIn: string | null
+  readonly wrappingAlgorithm: ImportWishes["wrappingAlgorithm"] | null
+  readonly wrappingKeySpec: ImportWishes["wrappingKeySpec"] | null
+  readonly prove: "full" | "accept"
+}
+
+/** Nothing asked for: as it was the last time. */
+export const AS_BEFORE: ImportAgainWishes = {
+  expiresIn: null,
+  wrappingAlgorithm: null,
+  wrappingKeySpec: null,
+  prove: "accept",
+}
+
+export function wished(
+  entry: InventoryEntry,
+  { expiresIn, wrappingAlgorithm, wrappingKeySpec }: ImportAgainWishes,
+): ImportWishes {
+  const terms = termsOf(entry)
+  return {
+    expiresIn: expiresIn ?? terms.expiresIn,
+    wrappingAlgorithm: wrappingAlgorithm ?? terms.wrappingAlgorithm,
+    wrappingKeySpec: wrappingKeySpec ?? terms.wrappingKeySpec,
+  }
+}
+
+interface Way extends Choice {
+  /** What the token does not enforce of the custody, and policy takes; null where it enforces all of it. */
+  readonly unenforced: string | null
+}
+
+/** The best way by which the token can carry such a key, proven; refuses what policy or token refuse. */
+export async function chooseWay(
+  deps: Pick<Deps, "token" | "policy" | "progress">,
+  { keySpec, custody }: Pick<InventoryEntry, "keySpec" | "custody">,
+  { wrappingAlgorithm, wrappingKeySpec }: ImportWishes,
+): Promise<Way> {
+  const candidates = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const unenforced = await refuseCustody(deps, { keySpec, custody })
+  return { ...(await chooseTested(deps.token, candidates)), unenforced }
+}

@@ -1,0 +1,59 @@
+import type { CustodyEvent } from "../../core/records/custody-event.js"
+import { type InventoryEntry, keyArnIn } from "../../core/records/inventory.js"
+import type { Drift } from "../../core/plan/snapshot.js"
+import type { Kms } from "../../core/ports/kms.js"
+import { pointAlias } from "./alias.js"
+import type { Deps } from "../deps.js"
+import { entryEvent } from "../import/events.js"
+
+interface Correction {
+  readonly deps: Deps
+  readonly kms: Kms
+  readonly keyArn: string
+  readonly entry: InventoryEntry
+  readonly drift: Drift
+}
+
+/** How each kind of drift is set right; what an import corrects is not here. */
+const CORRECTIONS: Readonly<Record<Drift["field"], ((what: Correction) => Promise<InventoryEntry>) | null>> = {
+  tags: async ({ kms, keyArn, entry, drift }) => {
+    const at = drift.wanted.indexOf("=")
+    await kms.tagResource(keyArn, { [drift.wanted.slice(0, at)]: drift.wanted.slice(at + 1) })
+    return entry
+  },
+  description: async ({ kms, keyArn, entry, drift }) => {
+    await kms.updateKeyDescription(keyArn, drift.wanted)
+    return entry
+  },
+  policy: async ({ kms, keyArn, entry, drift }) => {
+    await kms.putKeyPolicy(keyArn, drift.wanted)
+    return entry
+  },
+  alias: async ({ deps, kms, keyArn, entry, drift }) => {
+    if (drift.found === "none") await pointAlias(kms, drift.wanted, keyArn)
+    else await kms.updateAlias(drift.wanted, keyArn)
+    const moved: CustodyEvent = { ...entryEvent(entry), event: "alias.moved", facts: { alias: drift.wanted } }
+    await deps.custodyLog.append(moved)
+    return { ...entry, alias: drift.wanted, aliasGiven: true }
+  },
+  expiry: null,
+}
+
+/** Brings tags, description, policy and alias of a KMS key back to what its binding wants; each is said in the log. */
+export async function correctKey(deps: Deps, entry: InventoryEntry, drifts: readonly Drift[]): Promise<InventoryEntry> {
+  let corrected = entry
+  const fields = new Set<string>()
+  for (const drift of drifts) {
+    const correct = CORRECTIONS[drift.field]
+    const keyArn = keyArnIn(entry, drift.region)
+    if (correct === null || keyArn === undefined || !drift.correctable) continue
+    const kms = drift.region === deps.kms.region ? deps.kms : await deps.kmsIn(drift.region)
+    corrected = await correct({ deps, kms, keyArn, entry: corrected, drift })
+    if (drift.field !== "alias") fields.add(drift.field)
+  }
+  if (fields.size > 0) {
+    await deps.custodyLog.append({ ...entryEvent(entry), event: "kms-key.corrected", facts: { fields: [...fields] } })
+  }
+  if (corrected !== entry) await deps.inventory.put(corrected)
+  return corrected
+}

@@ -1,0 +1,131 @@
+import { errorOf, KeyferryError } from "../../core/base/error.js"
+import type { InventoryEntry } from "../../core/records/inventory.js"
+import type { KeyDescription } from "../../core/key/key-description.js"
+import type { Deps } from "../deps.js"
+import { entryEvent } from "../import/events.js"
+import { taggedKeys } from "./tagged-keys.js"
+import { identityTags, TAGS } from "./tags.js"
+
+/** A listing may lag behind CreateKey: only when it still shows nothing after this long was nothing made. */
+const LISTING_LAG_MS = 30_000
+const POLL_MS = 3000
+
+interface CreateTerms {
+  readonly description: string | null
+  readonly tags: Readonly<Record<string, string>>
+  /** JSON; KMS' default where none is given. */
+  readonly policy?: string | null
+}
+
+type CreateDeps = Pick<Deps, "kms" | "inventory" | "custodyLog" | "clock" | "progress" | "sleep">
+
+/**
+ * Creates the KMS key of an entry, exactly once (PRODUCT.md section 8). CreateKey has no idempotency token, so the
+ * entry with its request id is on disk before the call, the id becomes a tag, and where the answer is lost, now or in
+ * an earlier run, the key is looked for before another is made.
+ */
+export async function createKeyOnce(
+  deps: CreateDeps,
+  entry: InventoryEntry,
+  terms: CreateTerms,
+): Promise<InventoryEntry> {
+  if (entry.creating) {
+    const found = await findCreated(deps, entry)
+    if (found !== undefined) return await recordCreated(deps, entry, found, "recovered")
+    await deps.custodyLog.append({
+      ...entryEvent(entry),
+      event: "recovered",
+      facts: { step: "CreateKey", found: "nothing" },
+    })
+  }
+  const intended: InventoryEntry = { ...entry, creating: true, intendedAt: deps.clock.now().toISOString() }
+  await Promise.all([
+    deps.inventory.put(intended),
+    deps.custodyLog.append({
+      ...{ ...entryEvent(intended), event: "kms-key.intended" },
+      facts: { requestId: entry.requestId, keySpec: entry.keySpec, keyUsage: entry.keyUsage, region: entry.region },
+    }),
+  ])
+  let made: KeyDescription
+  try {
+    ;({ key: made } = await deps.kms.createKey({
+      keySpec: entry.keySpec,
+      keyUsage: entry.keyUsage,
+      description: terms.description,
+      multiRegion: entry.multiRegion,
+      policy: terms.policy ?? null,
+      tags: { ...terms.tags, ...identityTags(entry) },
+    }))
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error
+    if (error.code !== "ERR_KMS_OUTCOME_UNKNOWN") {
+      // KMS said no: nothing was made, so nothing stays behind
+      await deps.inventory.remove(entry.name, entry.target)
+      throw error
+    }
+    deps.progress.warn("the answer to CreateKey was lost; looking whether the KMS key was made")
+    const found = await findCreated(deps, intended)
+    if (found === undefined) throw error
+    return await recordCreated(deps, intended, found, "recovered")
+  }
+  return await recordCreated(deps, intended, made, "kms-key.created")
+}
+
+async function recordCreated(
+  deps: CreateDeps,
+  entry: InventoryEntry,
+  key: KeyDescription,
+  event: "kms-key.created" | "recovered",
+): Promise<InventoryEntry> {
+  const created: InventoryEntry = { ...entry, creating: false, keyArn: key.keyArn }
+  const { keyArn } = key
+  try {
+    await deps.inventory.put(created)
+    await deps.custodyLog.append({
+      ...{ ...entryEvent(entry), event, keyArn },
+      facts: {
+        requestId: entry.requestId,
+        ...(event === "recovered" ? { step: "CreateKey", found: "the KMS key" } : {}),
+      },
+    })
+  } catch (error) {
+    throw errorOf(error, key.keyArn)
+  }
+  deps.progress.step(`KMS key ${key.keyArn}`)
+  return created
+}
+
+/** Looks for the KMS key with the entry's request id, until a lagging listing would show it. */
+async function findCreated(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
+  // a clock that was set back must not make it wait for longer
+  const since = Math.min(new Date(entry.intendedAt).getTime(), deps.clock.now().getTime())
+  let said = false
+  for (;;) {
+    const found = await findByRequest(deps, entry)
+    if (found !== undefined) return found
+    const left = since + LISTING_LAG_MS - deps.clock.now().getTime()
+    if (left <= 0) return undefined
+    if (!said) deps.progress.step("waiting until KMS' listing of keys would show a key that was made a moment ago")
+    said = true
+    await deps.sleep(Math.min(POLL_MS, left))
+  }
+}
+
+/**
+ * The key with the entry's request id among its tags. The id is random, so it is proof by itself; how old a key is is not
+ * asked, since the clocks of KMS and of this host may differ.
+ *
+ * @throws ERR_KMS_ACCESS_DENIED where it was not found and a key that it might be does not show its tags
+ */
+async function findByRequest(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
+  let hidden: KeyferryError | undefined
+  for await (const one of taggedKeys(deps.kms, ({ keyState }) => keyState === "PendingImport")) {
+    if ("tags" in one) {
+      if (one.tags[TAGS.request] === entry.requestId) return one.key
+    } else if (one.key !== null) {
+      hidden ??= one.denied
+    }
+  }
+  if (hidden !== undefined) throw hidden
+  return undefined
+}

@@ -1,0 +1,44 @@
+import { KeyferryError } from "../../core/base/error.js"
+import type { KeyDescription } from "../../core/key/key-description.js"
+import type { Kms } from "../../core/ports/kms.js"
+
+const LOOKUPS_AT_ONCE = 16
+
+/** A KMS key of Origin EXTERNAL with its tags, or why it could not be seen. */
+export type TaggedKey =
+  | { readonly key: KeyDescription; readonly tags: Readonly<Record<string, string>> }
+  /** `key` is null where not even DescribeKey was allowed. */
+  | { readonly key: KeyDescription | null; readonly denied: KeyferryError }
+
+/**
+ * The keys of the account and Region that take imported material and are wanted, with their tags: the only way to find a
+ * KMS key that no inventory names. Keys that went away since they were listed are left out.
+ */
+export async function* taggedKeys(
+  kms: Pick<Kms, "listKeys" | "describeKey" | "listResourceTags">,
+  wanted: (key: KeyDescription) => boolean,
+): AsyncGenerator<TaggedKey, void, undefined> {
+  const look = async ({ keyId }: { keyId: string }): Promise<TaggedKey | null> => {
+    let key: KeyDescription | null = null
+    try {
+      key = await kms.describeKey(keyId)
+      if (key.origin !== "EXTERNAL" || !wanted(key)) return null
+      return { key, tags: await kms.listResourceTags(keyId) }
+    } catch (error) {
+      if (!(error instanceof KeyferryError)) throw error
+      if (error.code === "ERR_KMS_KEY_NOT_FOUND") return null
+      if (error.code === "ERR_KMS_ACCESS_DENIED") return { key, denied: error }
+      throw error
+    }
+  }
+  let batch: { keyId: string }[] = []
+  const lookAll = async (): Promise<readonly TaggedKey[]> =>
+    (await Promise.all(batch.map(look))).filter((one) => one !== null)
+  for await (const listed of kms.listKeys()) {
+    batch.push(listed)
+    if (batch.length < LOOKUPS_AT_ONCE) continue
+    yield* await lookAll()
+    batch = []
+  }
+  yield* await lookAll()
+}

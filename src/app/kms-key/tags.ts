@@ -1,0 +1,26 @@
+import type { InventoryEntry } from "../../core/records/inventory.js"
+
+/** Tags of a KMS key that say whose it is, where that survives the loss of the state (PRODUCT.md section 8). */
+export const TAGS = {
+  owner: "keyferry:owner",
+  name: "keyferry:name",
+  source: "keyferry:source",
+  request: "keyferry:request",
+  /** ARN of the KMS key that took this one's place. */
+  replacedBy: "keyferry:replaced-by",
+} as const
+
+/** The tags of an entry; without `source` where the CKA_ID is not known (loose files without a bundle). */
+export function identityTags({ owner, name, source, requestId }: InventoryEntry): Readonly<Record<string, string>> {
+  return {
+    [TAGS.owner]: owner,
+    [TAGS.name]: name,
+    [TAGS.request]: requestId,
+    ...(source.id === "" ? {} : { [TAGS.source]: source.id }),
+  }
+}
+
+/** The tags that are not keyferry's or AWS' own. */
+export function userTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(tags).filter(([key]) => !/^(keyferry|aws):/.test(key)))
+}

@@ -1,0 +1,227 @@
+import { randomUUID } from "node:crypto"
+import { CUSTODIES, type Custody } from "../../core/key/custody.js"
+import { errorAfter, KeyferryError } from "../../core/base/error.js"
+import { validToFrom } from "../../core/base/expiry.js"
+import type { ImportParameters } from "../../core/key/import-parameters.js"
+import { beginEntry, type ImportRecord, type InventoryEntry } from "../../core/records/inventory.js"
+import { type KeyResult, keyResult } from "../../core/key/key-result.js"
+import { isKeySpec, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
+import type { KeyDescription } from "../../core/key/key-description.js"
+import type { Token } from "../../core/ports/token.js"
+import { identityOf, labelOf, type SourceKey } from "../../core/key/source-key.js"
+import { type Bundle, sameKey } from "../../core/records/transfer.js"
+import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "../../core/key/wrapping-algorithm.js"
+import { sha256 } from "../../core/key/wrapping-key.js"
+import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
+import type { Deps } from "../deps.js"
+import { recordProof, sendImport } from "../import/import.js"
+import { assertTakesImport, resolveKey } from "../kms-key/find.js"
+import { namedSource } from "../source-key/named.js"
+import { type Evidence, evidenceOf, proveBy } from "../import/prove.js"
+import { identityTags } from "../kms-key/tags.js"
+
+export interface ImportRequest {
+  readonly owner: string
+  readonly name: string
+  readonly target: string
+  readonly keyId: string
+  readonly parameters: ImportParameters
+  readonly encryptedKeyMaterial: Uint8Array
+  /** What `wrap` wrote beside the ciphertext; without it, and without a token, there is nothing to prove by. */
+  readonly bundle: Bundle | null
+  readonly expiresIn: string
+}
+
+type ImportWrappedDeps = Omit<Deps, "token" | "policy"> & { readonly token: Token | null }
+
+/**
+ * Last of the three steps, on the online host: imports what was wrapped elsewhere, and proves it by the bundle or, where
+ * there is one, by the token.
+ *
+ * @throws ERR_TRANSFER_INVALID where parameters, ciphertext and bundle do not belong together; ERR_PROOF_FAILED
+ */
+export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequest): Promise<KeyResult> {
+  refuseMismatch(request)
+  const key = await resolveKey(deps.kms, request.keyId)
+  if (!sameKey(key.keyArn, request.parameters.keyArn)) {
+    throw mismatch(`the parameters are for ${request.parameters.keyArn}, not for ${key.keyArn}`)
+  }
+  if (!isKeySpec(key.keySpec))
+    throw new KeyferryError("ERR_KMS_KEY_MISMATCH", `key material of ${key.keySpec} cannot be imported`)
+  assertTakesImport(key, { keySpec: request.bundle?.keySpec ?? key.keySpec, pendingOnly: false })
+  await refuseOtherAccount(deps, request, () => Promise.resolve(accountOf(key.keyArn)))
+  const validTo = validToFrom(request.expiresIn, deps.clock.now())
+  const { entry, evidence } = await gather(deps, request, { key, keySpec: key.keySpec, validTo })
+  try {
+    const sent = await sendImport(deps, {
+      entry,
+      parameters: request.parameters,
+      wrapped: { bytes: request.encryptedKeyMaterial, ...wrapFacts(request) },
+      terms: { validTo },
+    })
+    const proof = await proveBy(deps, evidence, entry.keySpec, entry.keyArn)
+    const { entry: done, record } = await recordProof(deps, sent.entry, sent.record, proof)
+    deps.progress.step(`proof: ${proof.kind} ${proof.result}`)
+    if (proof.result === "failed") {
+      throw new KeyferryError(
+        "ERR_PROOF_FAILED",
+        `KMS does not hold the key material of ${request.name} (proof by ${proof.kind})`,
+      )
+    }
+    return keyResult(done, record, "done", null)
+  } catch (error) {
+    throw errorAfter(error, `${request.name}, ${key.keyArn}`)
+  }
+}
+
+/** What can be imported only once must not expire. */
+function refuseExpiry({ custody, name }: InventoryEntry, validTo: Date | null): void {
+  if (CUSTODIES[custody].reimport || validTo === null) return
+  throw new KeyferryError(
+    "ERR_NOT_ACKNOWLEDGED",
+    `with custody ${custody} the material of ${name} can never be imported again`,
+    { key: name, hint: "give --expires-in never" },
+  )
+}
+
+const mismatch = (text: string): KeyferryError => new KeyferryError("ERR_TRANSFER_INVALID", text)
+
+function refuseMismatch({ parameters, encryptedKeyMaterial, bundle, name }: ImportRequest): void {
+  if (!plausibleWrappedLength(parameters.wrappingAlgorithm, parameters.wrappingKeySpec, encryptedKeyMaterial.length)) {
+    const { wrappingAlgorithm, wrappingKeySpec } = parameters
+    throw mismatch(
+      `${encryptedKeyMaterial.length} bytes cannot be the result of ${wrappingAlgorithm} under ${wrappingKeySpec}`,
+    )
+  }
+  if (bundle === null) return
+  if (bundle.name !== name) throw mismatch(`the bundle is of ${bundle.name}, not of ${name}`)
+  if (bundle.wrappingKeyFingerprint !== parameters.wrappingKey.fingerprint) {
+    throw mismatch("the material was wrapped under another wrapping key than that of these parameters")
+  }
+  if (bundle.importTokenDigest !== sha256(parameters.importToken.reveal())) {
+    throw mismatch("the material was wrapped for another import token than that of these parameters")
+  }
+  if (bundle.wrappingAlgorithm !== parameters.wrappingAlgorithm) {
+    throw mismatch(
+      `the material was wrapped by ${bundle.wrappingAlgorithm}, the parameters are for ${parameters.wrappingAlgorithm}`,
+    )
+  }
+}
+
+/** How it was wrapped: as the bundle says, or, without one, as the algorithm's name implies at least. */
+function wrapFacts({ bundle, parameters }: ImportRequest): Pick<ImportRecord, "wrapPath" | "mechanisms"> {
+  if (bundle !== null) return { wrapPath: bundle.wrapPath, mechanisms: bundle.mechanisms }
+  const { scheme } = WRAPPING_ALGORITHMS[parameters.wrappingAlgorithm]
+  return { wrapPath: scheme === "oaep" ? "oaep" : null, mechanisms: [] }
+}
+
+interface Gathered {
+  readonly entry: InventoryEntry & { readonly keyArn: string }
+  readonly evidence: Evidence
+}
+
+/** The entry's newest source key would be forgotten for an older one. */
+function refuseOlder(known: InventoryEntry | undefined, { bundle, name }: ImportRequest): void {
+  if (known === undefined || bundle === null || known.source.generation <= bundle.generation) return
+  throw new KeyferryError(
+    "ERR_TRANSFER_INVALID",
+    `the bundle is of generation ${bundle.generation}, and ${name} was rotated to generation ${known.source.generation}`,
+    { key: name, hint: `older generations are imported again by keyferry rewrap ${name}` },
+  )
+}
+
+/** The inventory's entry of the key, begun here where `params` ran elsewhere, and what the proof stands on. */
+async function gather(
+  deps: ImportWrappedDeps,
+  request: ImportRequest,
+  { key, keySpec, validTo }: { readonly key: KeyDescription; readonly keySpec: KeySpec; readonly validTo: Date | null },
+): Promise<Gathered> {
+  const known = await deps.inventory.get(request.name, request.target)
+  if (known !== undefined && known.keyArn !== null && known.keyArn !== key.keyArn) {
+    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for ${known.keyArn}`, {
+      key: key.keyArn,
+    })
+  }
+  refuseOlder(known, request)
+  const inToken = await sourceInToken(deps, request, known)
+  const label = labelOf({ owner: request.owner, name: request.name, generation: known?.source.generation ?? 0 })
+  const facts = request.bundle?.sourceKey ?? inToken
+  const custody = custodyOf(facts?.custody, known?.custody)
+  const { bundle } = request
+  const { owner, name, target } = request
+  const identity = {
+    owner,
+    name,
+    target,
+    region: deps.kms.region,
+    keySpec,
+    keyUsage: key.keyUsage as KeyUsage,
+    custody,
+  }
+  const begun =
+    known ??
+    beginEntry(
+      { ...identity, alias: null, multiRegion: key.multiRegion },
+      { id: "", label },
+      randomUUID(),
+      deps.clock.now(),
+    )
+  const entry: Gathered["entry"] = {
+    ...begun,
+    custody,
+    unenforced: facts?.unenforced ?? null,
+    creating: false,
+    keyArn: key.keyArn,
+    token: bundle?.token ?? deps.token?.info ?? null,
+    source: {
+      id: facts?.id ?? begun.source.id,
+      label: facts?.label ?? label,
+      generation: bundle?.generation ?? identityOf(facts?.label ?? label)?.generation ?? 0,
+      attributes: facts?.attributes ?? null,
+      kcv: facts?.kcv ?? null,
+      publicKeyFingerprint: facts?.publicKeyFingerprint ?? null,
+    },
+  }
+  refuseExpiry(entry, validTo)
+  if (known?.keyArn !== key.keyArn || known.source.id !== entry.source.id)
+    await deps.kms.tagResource(entry.keyArn, identityTags(entry))
+  if (bundle !== null) return { entry, evidence: bundleEvidence(bundle) }
+  if (deps.token !== null && inToken !== undefined)
+    return { entry, evidence: await evidenceOf({ token: deps.token }, inToken) }
+  deps.progress.warn("no bundle and no token at hand: KMS' acceptance is all that can be said of this import")
+  return { entry, evidence: { kind: "none" } }
+}
+
+/** A token that knows nothing of the state tells a key that is to be locked from none of custody `token`. */
+function custodyOf(found: Custody | undefined, known: Custody | undefined): Custody {
+  return found === "token" && known === "locked" ? "locked" : (found ?? known ?? "token")
+}
+
+/** The source key whose material was wrapped elsewhere, where the token at hand has it. */
+async function sourceInToken(
+  { token, inventory, vault }: ImportWrappedDeps,
+  { owner, name }: ImportRequest,
+  known: InventoryEntry | undefined,
+): Promise<SourceKey | undefined> {
+  if (token === null) return undefined
+  const [recorded] =
+    known === undefined || known.source.id === "" ? [] : await token.findSourceKeys({ id: known.source.id })
+  if (recorded !== undefined) return recorded
+  try {
+    return await namedSource({ token, inventory, vault }, { owner, name })
+  } catch (error) {
+    if (error instanceof KeyferryError && error.code === "ERR_KEY_NOT_FOUND") return undefined
+    throw error
+  }
+}
+
+function bundleEvidence({ proof }: Bundle): Evidence {
+  if (proof === null) return { kind: "none" }
+  if ("publicKey" in proof)
+    return { kind: "public-key", publicKey: Uint8Array.from(Buffer.from(proof.publicKey, "base64")) }
+  return {
+    kind: "mac",
+    nonce: Uint8Array.from(Buffer.from(proof.nonce, "hex")),
+    mac: Uint8Array.from(Buffer.from(proof.mac, "hex")),
+  }
+}

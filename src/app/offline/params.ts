@@ -1,0 +1,126 @@
+import { randomUUID } from "node:crypto"
+import type { Custody } from "../../core/key/custody.js"
+import { errorOf, KeyferryError } from "../../core/base/error.js"
+import type { ImportParameters } from "../../core/key/import-parameters.js"
+import { beginEntry } from "../../core/records/inventory.js"
+import { isKeySpec, type KeySpec, type KeyUsage, type WrappingKeySpec } from "../../core/key/key-spec.js"
+import { wrapCandidates, type WantedAlgorithm } from "../../core/key/negotiation.js"
+import type { Token } from "../../core/ports/token.js"
+import { labelOf, newSourceKeyId } from "../../core/key/source-key.js"
+import type { WrappingAlgorithm } from "../../core/key/wrapping-algorithm.js"
+import { callersAccount, refuseOtherAccount } from "../kms-key/account.js"
+import { createKeyOnce } from "../kms-key/create.js"
+import type { Deps } from "../deps.js"
+import { assertTakesImport, resolveKey } from "../kms-key/find.js"
+import { settled } from "../kms-key/eventual.js"
+import { chooseTested } from "../source-key/take.js"
+
+export interface ParamsRequest {
+  /** An existing key; null to have one made first, which then needs `create`. */
+  readonly keyId: string | null
+  readonly wrappingAlgorithm: WantedAlgorithm
+  readonly wrappingKeySpec: WrappingKeySpec
+  readonly create: {
+    readonly owner: string
+    readonly name: string
+    readonly target: string
+    readonly keySpec: KeySpec
+    readonly keyUsage: KeyUsage
+    readonly custody: Custody
+    readonly description: string | null
+    readonly tags: Readonly<Record<string, string>>
+    readonly multiRegion: boolean
+  } | null
+}
+
+export interface ParamsResult {
+  readonly parameters: ImportParameters
+  readonly keySpec: KeySpec
+  /** Why this wrapping algorithm. */
+  readonly why: string
+}
+
+type ParamsDeps = Omit<Deps, "token"> & { readonly token: Token | null }
+
+/**
+ * First of the three steps: import parameters for one KMS key, which is created first where none is named. With a token
+ * at hand `auto` takes what that token has proven; without one it takes what KMS prefers, and `wrap` will tell.
+ */
+export async function params(deps: ParamsDeps, request: ParamsRequest): Promise<ParamsResult> {
+  const described = request.keyId === null ? null : await resolveKey(deps.kms, request.keyId)
+  const keySpec = described?.keySpec ?? request.create?.keySpec ?? ""
+  if (!isKeySpec(keySpec)) {
+    throw new KeyferryError("ERR_KMS_KEY_MISMATCH", `key material of ${keySpec} cannot be imported`, {
+      key: request.keyId ?? "",
+    })
+  }
+  if (described !== null) assertTakesImport(described, { keySpec, pendingOnly: false })
+  const { algorithm, why } = await choose(deps, keySpec, request)
+  deps.progress.step(`algorithm ${algorithm}: ${why}`)
+  if (described === null && request.create !== null) {
+    await refuseOtherAccount(deps, request.create, () => callersAccount(deps))
+  }
+  const keyArn = described?.keyArn ?? (await ensureKey(deps, request))
+  try {
+    const parameters = await settled(deps, keyArn, () =>
+      deps.kms.getParametersForImport(keyArn, algorithm, request.wrappingKeySpec),
+    )
+    return { parameters, keySpec, why }
+  } catch (error) {
+    throw errorOf(error, keyArn)
+  }
+}
+
+async function choose(
+  deps: ParamsDeps,
+  keySpec: KeySpec,
+  { wrappingAlgorithm, wrappingKeySpec }: ParamsRequest,
+): Promise<{ algorithm: WrappingAlgorithm; why: string }> {
+  const candidates = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const { token } = deps
+  if (token !== null) {
+    const { capability, why } = await chooseTested(token, candidates)
+    return { algorithm: capability.wrappingAlgorithm, why }
+  }
+  const [best] = candidates
+  if (best === undefined) throw new KeyferryError("ERR_BUG", "no candidate algorithm")
+  const why =
+    wrappingAlgorithm === "auto"
+      ? `what KMS prefers for ${keySpec}; no token at hand to ask`
+      : "as asked; no token at hand to ask"
+  return { algorithm: best.wrappingAlgorithm, why }
+}
+
+/** Creates the KMS key of a name, or takes up the one that an earlier run created for it. */
+async function ensureKey(deps: ParamsDeps, { create }: ParamsRequest): Promise<string> {
+  if (create === null)
+    throw new KeyferryError("ERR_USAGE", "give --key-id, or --name and --key-spec to have a KMS key made")
+  const { owner, name, target, keySpec, keyUsage, custody, description, tags, multiRegion } = create
+  const known = await deps.inventory.get(name, target)
+  if (known !== undefined && (known.keySpec !== keySpec || known.keyUsage !== keyUsage || known.imports.length > 0)) {
+    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${name} is taken by a ${known.keySpec} key`, {
+      key: known.keyArn ?? name,
+    })
+  }
+  const label = labelOf({ owner, name, generation: 0 })
+  const [existing] = deps.token === null ? [] : await deps.token.findSourceKeys({ label })
+  if (existing !== undefined && existing.keySpec !== keySpec) {
+    throw new KeyferryError("ERR_NAME_TAKEN", `the token's key ${label} has the key spec ${existing.keySpec}`, {
+      key: name,
+    })
+  }
+  const identity = {
+    owner,
+    name,
+    target,
+    region: deps.kms.region,
+    keySpec,
+    keyUsage,
+    custody,
+    alias: null,
+    multiRegion,
+  }
+  const entry =
+    known ?? beginEntry(identity, { id: existing?.id ?? newSourceKeyId(), label }, randomUUID(), deps.clock.now())
+  return entry.keyArn ?? (await createKeyOnce(deps, entry, { description, tags })).keyArn ?? ""
+}

@@ -1,0 +1,133 @@
+import { KeyferryError } from "../../core/base/error.js"
+import {
+  generationsOf,
+  type ImportWishes,
+  type InventoryEntry,
+  type SourceKeyRecord,
+} from "../../core/records/inventory.js"
+import { wrapCandidates } from "../../core/key/negotiation.js"
+import type { PlannedImport } from "../../core/plan/snapshot.js"
+import type { Kms } from "../../core/ports/kms.js"
+import type { WrapCapability } from "../../core/key/wrapping.js"
+import type { SourceKey } from "../../core/key/source-key.js"
+import { sameToken } from "../../core/token/token-info.js"
+import type { Deps } from "../deps.js"
+import { entryEvent } from "../import/events.js"
+import { importKey } from "../import/import.js"
+import { refuseOtherToken } from "../provision/request.js"
+import { chooseTested } from "../source-key/take.js"
+
+export interface RewrapStep {
+  readonly imports: readonly PlannedImport[]
+  readonly terms: ImportWishes
+  /** KMS keys that an import enables, and that are to be disabled again at once; by ARN. */
+  readonly disableAgain: ReadonlySet<string>
+  /** Source keys that were seen already, by CKA_ID; others are looked for in the token. */
+  readonly sources: ReadonlyMap<string, SourceKey>
+}
+
+/**
+ * Imports the same material again, each generation into the KMS key of each Region that the plan names. Nothing is
+ * deleted before, so the KMS key can be used at every moment of it. Everything that can be refused is refused before the
+ * first GetParametersForImport is spent (invariant I4).
+ *
+ * @throws ERR_KEY_NOT_FOUND, ERR_KEY_NOT_EXTRACTABLE, ERR_NO_USABLE_ALGORITHM; what Token and Kms throw
+ */
+export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapStep): Promise<InventoryEntry> {
+  const { keyArn } = entry
+  if (keyArn === null) throw new KeyferryError("ERR_BUG", `${entry.name} has no KMS key`)
+  await refuseWithoutKeys(deps, entry, step.imports)
+  const { wrappingKeySpec, wrappingAlgorithm, expiresIn } = step.terms
+  const candidates = wrapCandidates(entry.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const { capability } = await chooseTested(deps.token, candidates)
+  const ready = await Promise.all(step.imports.map((one) => prepared(deps, entry, step, one)))
+
+  let made: InventoryEntry & { readonly keyArn: string } = {
+    ...entry,
+    keyArn,
+    terms: step.terms,
+    token: deps.token.info,
+  }
+  for (const { planned, source, kms } of ready) {
+    made = await importOne({ ...deps, kms }, made, { planned, source, capability, expiresIn })
+    if (step.disableAgain.has(planned.keyArn)) await disableAgain(deps, kms, made, planned.keyArn)
+  }
+  return made
+}
+
+/**
+ * A token that was restored from a backup may have another serial: it is taken for the one that was lost where it holds
+ * the same objects. KMS compares the material itself.
+ */
+async function refuseWithoutKeys(deps: Deps, entry: InventoryEntry, imports: readonly PlannedImport[]): Promise<void> {
+  if (entry.token === null || sameToken(entry.token, deps.token.info)) return
+  const custodyKeys = entry.custody === "sealed" ? await deps.token.findCustodyKeys(entry.owner) : []
+  const wanted = generationsOf(entry).filter((one) => imports.some(({ generation }) => generation === one.generation))
+  for (const { id } of wanted) {
+    const sealed = await deps.vault.get(id)
+    const there =
+      sealed === undefined
+        ? (await deps.token.findSourceKeys({ id })).length > 0
+        : custodyKeys.some((key) => key.id === sealed.custodyKey.id && key.kcv === sealed.custodyKey.kcv)
+    if (!there) refuseOtherToken(entry, deps.token.info)
+  }
+  deps.progress.warn(
+    `token "${deps.token.info.label}" (serial ${deps.token.info.serial}) has the source key of ${entry.name}, which was in ` +
+      `"${entry.token.label}" (serial ${entry.token.serial}): taken for its restored copy`,
+  )
+}
+
+interface Prepared {
+  readonly planned: PlannedImport
+  readonly source: SourceKey
+  readonly kms: Kms
+}
+
+async function prepared(
+  deps: Deps,
+  entry: InventoryEntry,
+  { sources }: RewrapStep,
+  planned: PlannedImport,
+): Promise<Prepared> {
+  const record = generationsOf(entry).find(({ generation }) => generation === planned.generation)
+  if (record === undefined) throw new KeyferryError("ERR_BUG", `${entry.name} has no generation ${planned.generation}`)
+  const source = sources.get(record.id) ?? (await findSource(deps, record))
+  if (source.attributes.extractable === false && source.custody !== "sealed") {
+    throw new KeyferryError("ERR_KEY_NOT_EXTRACTABLE", `the token's key ${source.label} is not extractable`, {
+      key: entry.name,
+    })
+  }
+  const kms = planned.region === deps.kms.region ? deps.kms : await deps.kmsIn(planned.region)
+  return { planned, source, kms }
+}
+
+async function findSource({ token }: Deps, { id, label }: SourceKeyRecord): Promise<SourceKey> {
+  const [source] = await token.findSourceKeys({ id })
+  if (source !== undefined) return source
+  throw new KeyferryError("ERR_KEY_NOT_FOUND", `the source key ${label} (${id}) is not in token "${token.info.label}"`)
+}
+
+async function importOne(
+  deps: Deps,
+  entry: InventoryEntry & { readonly keyArn: string },
+  {
+    planned,
+    source,
+    capability,
+    expiresIn,
+  }: {
+    readonly planned: PlannedImport
+    readonly source: SourceKey
+    readonly capability: WrapCapability
+    readonly expiresIn: string
+  },
+) {
+  const { generation } = planned
+  const imported = await importKey(deps, { entry, source, generation, capability, expiresIn, prove: "accept" })
+  return imported.entry
+}
+
+async function disableAgain(deps: Deps, kms: Kms, entry: InventoryEntry, keyArn: string): Promise<void> {
+  await kms.disableKey(keyArn)
+  await deps.custodyLog.append({ ...entryEvent(entry), keyArn, event: "kms-key.disabled", facts: { again: true } })
+}

@@ -1,0 +1,159 @@
+import type { CustodyEvent, CustodyEventName } from "../../core/records/custody-event.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { importOf, type ImportRecord, type InventoryEntry } from "../../core/records/inventory.js"
+import type { WrapCapability } from "../../core/key/wrapping.js"
+import { isPending, pendingRotation } from "../../core/key/rotation.js"
+import type { Deps } from "../deps.js"
+import { ensureSource } from "../source-key/ensure.js"
+import { importKey, provable } from "../import/import.js"
+import { assertEnabled, materialIn, materialOf, type RegionView, type RotationView } from "./view.js"
+import { settled } from "../kms-key/eventual.js"
+import { TAGS } from "../kms-key/tags.js"
+
+type MadeEntry = InventoryEntry & { readonly keyArn: string }
+
+export interface RotationTerms {
+  readonly capability: WrapCapability
+  readonly expiresIn: string
+  readonly prove: "full" | "accept"
+}
+
+/** Pending material is imported again before it is rotated to where less than this is left of its life. */
+const LEAST_LIFE_MS = 6 * 3_600_000
+
+/** KMS was seen to take up to three minutes; an on-demand rotation that takes longer is left to the next run. */
+const WAIT = { firstMs: 1000, longestMs: 5000, allMs: 900_000 } as const
+
+/**
+ * Whatever is left of the rotation to the entry's newest generation, step by step; a step that was done before, by this
+ * run or another, is seen to be done and not repeated.
+ */
+export async function completeRotation(
+  deps: Deps,
+  begun: MadeEntry,
+  view: RotationView,
+  terms: RotationTerms,
+): Promise<{ readonly entry: MadeEntry; readonly record: ImportRecord }> {
+  const { home, replicas } = view
+  let entry = begun
+  // new material goes into the primary, then the same into each replica (KMS.md A1): KMS takes no other order
+  for (const one of [home, ...replicas]) entry = await importInto(deps, entry, { ...one, primary: one === home }, terms)
+  const id = materialOf(entry) ?? ""
+  await rotateTo(deps, entry, home, id)
+  await waitForRotation(deps, home, id)
+  await record(deps, "rotation.done", { entry, home, id })
+  deps.progress.step(`KMS has rotated to key material ${id}, generation ${entry.source.generation}`)
+  for (const { kms, keyArn } of [home, ...replicas]) await kms.tagResource(keyArn, { [TAGS.source]: entry.source.id })
+  entry = { ...entry, rotating: false }
+  await deps.inventory.put(entry)
+  const imported = importOf(entry, entry.source.generation, home.kms.region)
+  if (imported === undefined) throw new KeyferryError("ERR_BUG", `no import of ${entry.source.label} is recorded`)
+  return { entry, record: imported }
+}
+
+async function importInto(
+  deps: Deps,
+  entry: MadeEntry,
+  where: RegionView & { readonly primary: boolean },
+  terms: RotationTerms,
+): Promise<MadeEntry> {
+  const { kms, key, rotations, primary } = where
+  const need = needOf(entry, where, terms, deps.clock.now())
+  if (need === "nothing") return entry
+  assertEnabled(key)
+  const pending = pendingRotation(rotations)
+  if (need === "new") refuseForeign(entry, pending?.keyMaterialId)
+  const held = !primary || (materialIn(rotations, materialOf(entry)) ?? pending) !== undefined
+  const { source, entry: sourced } = await ensureSource(deps, entry, { needed: held })
+  const { capability, expiresIn, prove } = terms
+  const as = need === "new" ? ({ importType: "NEW_KEY_MATERIAL" } as const) : {}
+  return (await importKey({ ...deps, kms }, { entry: sourced, source, capability, expiresIn, prove, ...as })).entry
+}
+
+/** Whether the newest generation is to be imported into a Region: as new, again, or not. */
+function needOf(
+  entry: MadeEntry,
+  { kms: { region }, rotations, primary }: RegionView & { readonly primary: boolean },
+  { prove }: RotationTerms,
+  now: Date,
+): "new" | "again" | "nothing" {
+  const { generation } = entry.source
+  const own = importOf(entry, generation, region)
+  const listed = materialIn(rotations, materialOf(entry))
+  if (listed === undefined) return primary ? "new" : "again"
+  if (listed.keyMaterialState === "NON_CURRENT") {
+    throw new KeyferryError(
+      "ERR_KMS_KEY_STATE",
+      `KMS has rotated past key material ${listed.keyMaterialId}, the newest of this state directory`,
+      { key: entry.keyArn, hint: "what is current was not imported by keyferry: see aws kms list-key-rotations" },
+    )
+  }
+  const open = entry.importing?.generation === generation && entry.importing.region === region
+  if (open || (prove === "full" && own !== undefined && provable(own))) return "again"
+  if (!isPending(listed)) return "nothing"
+  const left = listed.validTo === null ? Infinity : listed.validTo.getTime() - now.getTime()
+  // KMS does not enforce the expiry of pending material: rotated to, it would leave the KMS key without material
+  return listed.importState === "IMPORTED" && left > LEAST_LIFE_MS ? "nothing" : "again"
+}
+
+/** Only an import of ours whose answer was lost may be what waits there; KMS says if it is, when it is sent again. */
+function refuseForeign(entry: MadeEntry, pending: string | undefined): void {
+  if (pending === undefined || entry.importing?.generation === entry.source.generation) return
+  throw new KeyferryError(
+    "ERR_KMS_KEY_STATE",
+    `key material ${pending}, which is not of this state directory, waits for the rotation of the KMS key`,
+    {
+      key: entry.keyArn,
+      hint: "rotate to it or delete it where it came from (aws kms delete-imported-key-material), then run again",
+    },
+  )
+}
+
+async function rotateTo(deps: Deps, entry: MadeEntry, home: RegionView, id: string): Promise<void> {
+  if (await isUnderWay(home, id)) return
+  assertEnabled(await home.kms.describeKey(home.keyArn))
+  await record(deps, "rotation.requested", { entry, home, id })
+  try {
+    await settled({ kms: home.kms, sleep: deps.sleep }, home.keyArn, () => home.kms.rotateKeyOnDemand(home.keyArn))
+  } catch (error) {
+    if (!(error instanceof KeyferryError) || !(await isUnderWay(home, id))) throw error
+    deps.progress.warn("the answer to RotateKeyOnDemand was lost; KMS is seen to rotate")
+  }
+}
+
+async function isUnderWay({ kms, keyArn }: RegionView, id: string): Promise<boolean> {
+  if (await isCurrent({ kms, keyArn }, id)) return true
+  return (await kms.keyRotationStatus(keyArn)).onDemandRotationStartDate !== null
+}
+
+async function isCurrent({ kms, keyArn }: Pick<RegionView, "kms" | "keyArn">, id: string): Promise<boolean> {
+  return materialIn(await kms.listKeyRotations(keyArn), id)?.keyMaterialState === "CURRENT"
+}
+
+/** @throws ERR_ROTATION_PENDING */
+async function waitForRotation(deps: Pick<Deps, "sleep" | "progress">, home: RegionView, id: string): Promise<void> {
+  let waited = 0
+  for (let wait: number = WAIT.firstMs; !(await isCurrent(home, id)); wait = Math.min(wait * 2, WAIT.longestMs)) {
+    if (waited === 0) deps.progress.step("waiting until KMS has rotated, which takes some minutes")
+    if (waited >= WAIT.allMs) {
+      throw new KeyferryError("ERR_ROTATION_PENDING", `KMS is still rotating to key material ${id}`, {
+        key: home.keyArn,
+      })
+    }
+    await deps.sleep(wait)
+    waited += wait
+  }
+}
+
+async function record(
+  deps: Pick<Deps, "custodyLog" | "token">,
+  event: CustodyEventName,
+  { entry, home, id }: { readonly entry: MadeEntry; readonly home: RegionView; readonly id: string },
+): Promise<void> {
+  const { owner, name, target, source } = entry
+  const said: CustodyEvent = {
+    ...{ event, owner, name, target, keyArn: home.keyArn, token: deps.token.info, facts: { keyMaterialId: id } },
+    source: { generation: source.generation, id: source.id, label: source.label },
+  }
+  await deps.custodyLog.append(said)
+}

@@ -1,0 +1,97 @@
+import { KeyferryError } from "../../core/base/error.js"
+import { type InventoryEntry, keyArnIn } from "../../core/records/inventory.js"
+import type { KeyDescription, RegionalKey } from "../../core/key/key-description.js"
+import type { KeyRotation } from "../../core/key/rotation.js"
+import type { Kms } from "../../core/ports/kms.js"
+import type { Deps } from "../deps.js"
+
+/** A KMS key of the entry in one Region. */
+export interface RegionView {
+  readonly kms: Kms
+  readonly keyArn: string
+  readonly key: KeyDescription
+  readonly rotations: readonly KeyRotation[]
+}
+
+/** What KMS says of a key that is to be rotated. */
+export interface RotationView {
+  /** Where NEW_KEY_MATERIAL and RotateKeyOnDemand go: the primary of a multi-Region key. */
+  readonly home: RegionView
+  readonly replicas: readonly RegionView[]
+  readonly inProgress: boolean
+  /** Whether the newest generation of the entry is not yet the KMS key's current material, or something is left to do after that. */
+  readonly unfinished: boolean
+}
+
+type MadeEntry = InventoryEntry & { readonly keyArn: string }
+
+/**
+ * Looks how far the rotation to the entry's newest generation has come.
+ *
+ * @throws ERR_KMS_KEY_MISMATCH where the multi-Region key has a replica that the entry does not know
+ */
+export async function lookAtRotation(deps: Pick<Deps, "kms" | "kmsIn">, entry: MadeEntry): Promise<RotationView> {
+  const key = await deps.kms.describeKey(entry.keyArn)
+  const regions = key.multiRegionConfiguration
+  refuseUnknown(entry, regions === null ? [] : [regions.primary, ...regions.replicas])
+  const look = async ({ arn, region }: RegionalKey): Promise<RegionView> => {
+    const kms = await deps.kmsIn(region)
+    return { kms, keyArn: arn, key: await kms.describeKey(arn), rotations: await kms.listKeyRotations(arn) }
+  }
+  const home = await look(regions?.primary ?? { arn: entry.keyArn, region: deps.kms.region })
+  const replicas: RegionView[] = []
+  for (const replica of regions?.replicas ?? []) replicas.push(await look(replica))
+  const { onDemandRotationStartDate } = await home.kms.keyRotationStatus(home.keyArn)
+  return {
+    home,
+    replicas,
+    inProgress: onDemandRotationStartDate !== null,
+    unfinished: isUnfinished(entry, home),
+  }
+}
+
+function refuseUnknown(entry: MadeEntry, keys: readonly RegionalKey[]): void {
+  const unknown = keys.find(({ region }) => keyArnIn(entry, region) === undefined)
+  if (unknown === undefined) return
+  throw new KeyferryError(
+    "ERR_KMS_KEY_MISMATCH",
+    `${entry.name} has the KMS key ${unknown.arn}, which this state directory does not know`,
+    {
+      key: unknown.arn,
+      hint: `every Region must take the new material: take that key with provision --replica ${unknown.region}, or delete it`,
+    },
+  )
+}
+
+function isUnfinished(entry: MadeEntry, { rotations }: RegionView): boolean {
+  if (entry.source.generation === 0) return false
+  return entry.rotating === true || materialIn(rotations, materialOf(entry))?.keyMaterialState !== "CURRENT"
+}
+
+/** KMS' ID of the newest generation's material, the same in all Regions; null before its first import was recorded. */
+export function materialOf({ imports, source }: InventoryEntry): string | null {
+  return imports.findLast((one) => one.generation === source.generation)?.keyMaterialId ?? null
+}
+
+export function materialIn(rotations: readonly KeyRotation[], id: string | null): KeyRotation | undefined {
+  return rotations.find(({ keyMaterialId }) => keyMaterialId === id)
+}
+
+const STATE_HINTS: Readonly<Record<string, string>> = {
+  Disabled: "enable it first, if that is what you want: an import would do so by itself",
+  PendingImport: "import what it lacks first: keyferry rewrap",
+}
+
+/**
+ * Refuses a KMS key whose state would not let it rotate, or that an import would change.
+ *
+ * @throws ERR_KMS_KEY_STATE
+ */
+export function assertEnabled({ keyArn, keyState }: KeyDescription): void {
+  if (keyState === "Enabled") return
+  const hint = STATE_HINTS[keyState]
+  throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}, not Enabled`, {
+    key: keyArn,
+    ...(hint === undefined ? {} : { hint }),
+  })
+}

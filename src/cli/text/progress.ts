@@ -1,0 +1,26 @@
+import { styleText } from "node:util"
+import type { Progress } from "../../core/ports/progress.js"
+import type { Log } from "../../log/log.js"
+import { printable } from "./printable.js"
+
+/** Warnings as events, for a log that machines read; the steps are events already. */
+export function loggedProgress(log: Log): Progress {
+  return {
+    step: () => undefined,
+    warn: (text) => log.event("warning", { text }),
+  }
+}
+
+/** Steps and warnings as lines on stderr; with JSON output only the warnings. */
+export function terminalProgress(stream: NodeJS.WriteStream, { quiet }: { quiet: boolean }): Progress {
+  const faint = (text: string): string =>
+    stream.isTTY && process.env["NO_COLOR"] === undefined ? styleText("dim", text) : text
+  return {
+    step: (text) => {
+      if (!quiet) stream.write(`${faint("keyferry:")} ${printable(text)}\n`)
+    },
+    warn: (text) => {
+      stream.write(`keyferry: warning: ${printable(text)}\n`)
+    },
+  }
+}

@@ -1,0 +1,78 @@
+import { KeyferryError } from "../../core/base/error.js"
+import { checkForm } from "../options/arguments.js"
+import type { AnyCommand, OptionTable } from "../command.js"
+import { GENERAL } from "../options/options.js"
+
+/** The command line word by word, held to rules that yargs does not know: it would guess, or let the last one win. */
+
+const OPTION_WORD = /^--([^=]+)(?:=(.*))?$/s
+
+/** As yargs tells options from values: `-90d` is a value. */
+const looksLikeOption = (word: string): boolean => /^-[^0-9]/.test(word)
+
+/**
+ * Refuses what yargs takes without a word: options that are given again, empty values, words that belong to nothing,
+ * and other spellings of an option's name.
+ *
+ * @throws ERR_USAGE
+ */
+export function checkWords(words: readonly string[], command: AnyCommand): void {
+  const options: OptionTable = { ...GENERAL, ...command.options }
+  const seen = new Set<string>()
+  const plain: string[] = []
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? ""
+    if (word === "--") {
+      plain.push(...words.slice(at + 1))
+      break
+    }
+    if (!looksLikeOption(word)) {
+      plain.push(word)
+      continue
+    }
+    const [, name = "", value] = OPTION_WORD.exec(word) ?? []
+    const option = Object.hasOwn(options, name) ? options[name] : undefined
+    if (option === undefined) throw usage(`unknown argument: ${word}`)
+    if (seen.has(name) && option.array !== true) throw usage(`--${name} is given more than once`)
+    seen.add(name)
+    if (option.type === "boolean") {
+      if (value !== undefined && !["true", "false"].includes(value)) throw usage(`--${name} takes no value`)
+      continue
+    }
+    if (value === undefined) at += 1
+    checkValue(name, value ?? words[at])
+  }
+  // yargs does not count what stands behind `--` among the names
+  if (command.names !== undefined && !words.includes("--")) return
+  const most = command.name.split(" ").length + (command.positional === undefined ? 0 : 1)
+  const [unexpected] = plain.slice(most)
+  if (unexpected !== undefined) throw usage(`unexpected argument: '${unexpected}'`)
+}
+
+function checkValue(name: string, value: string | undefined): void {
+  if (value === undefined) throw usage(`--${name} needs a value`)
+  if (value === "") throw usage(`--${name} is empty`)
+  checkForm(name, value)
+}
+
+function usage(message: string): KeyferryError {
+  return new KeyferryError("ERR_USAGE", message)
+}
+
+/** Whether the answer is to be JSON, asked of a command line that may not parse: rather once too often. */
+export function asksForJson(words: readonly string[]): boolean {
+  return words.some(
+    (word, at) =>
+      (/^--json(=|$)/.test(word) && word !== "--json=false") ||
+      word === "--output=json" ||
+      (word === "--output" && words[at + 1] === "json"),
+  )
+}
+
+/** Whether the word to complete, the last one, is the value of an option that can have any. */
+export function valueIsDue(words: readonly string[], commands: readonly AnyCommand[]): boolean {
+  const [, name = "", value] = OPTION_WORD.exec(words.at(-2) ?? "") ?? []
+  const tables: readonly OptionTable[] = [GENERAL, ...commands.map(({ options }) => options)]
+  const option = tables.find((table) => Object.hasOwn(table, name))?.[name]
+  return value === undefined && option !== undefined && option.type !== "boolean" && option.choices === undefined
+}

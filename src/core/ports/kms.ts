@@ -1,0 +1,99 @@
+import type { KeySpec, KeyUsage, WrappingKeySpec } from "../key/key-spec.js"
+import type { ValidTo } from "../base/expiry.js"
+import type { KeyDescription } from "../key/key-description.js"
+import type { WrappingAlgorithm } from "../key/wrapping-algorithm.js"
+import type { ImportParameters } from "../key/import-parameters.js"
+import type { Secret } from "../base/secret.js"
+import type { KeyRotation } from "../key/rotation.js"
+
+export interface CreateKeyRequest {
+  readonly keySpec: KeySpec
+  readonly keyUsage: KeyUsage
+  readonly description: string | null
+  readonly multiRegion: boolean
+  /** The key policy, JSON; KMS' default where none is given. */
+  readonly policy?: string | null
+  readonly tags: Readonly<Record<string, string>>
+}
+
+/** What ReplicateKey asks for; nothing of the primary is copied but its key material's identity. */
+export interface ReplicateKeyRequest {
+  /** Of the replica. */
+  readonly region: string
+  readonly description: string | null
+  /** JSON; null for KMS' default. */
+  readonly policy: string | null
+  readonly tags: Readonly<Record<string, string>>
+}
+
+export interface ImportTerms {
+  readonly validTo: ValidTo
+  /** Symmetric keys only; leave undefined for others, since KMS refuses it. */
+  readonly importType?: "NEW_KEY_MATERIAL" | "EXISTING_KEY_MATERIAL"
+  readonly keyMaterialId?: string
+}
+
+/**
+ * AWS KMS in one account and Region: one method an API operation. Every method throws a KeyferryError ERR_KMS_* whose
+ * causes hold the AWS error name, its message and the request ID; an operation whose outcome is unknown (its answer was
+ * lost) throws ERR_KMS_OUTCOME_UNKNOWN if it is one that cannot simply be sent again: CreateKey, ReplicateKey,
+ * CreateAlias, RotateKeyOnDemand, ScheduleKeyDeletion and an import of new key material. Who asked looks what is there.
+ */
+export interface Kms {
+  readonly region: string
+  /** The endpoint, where one was named; null for AWS' own of the Region. `origin` says who named it. */
+  readonly endpoint: { readonly url: string; readonly origin: string } | null
+  /** What KMS' clock said (the Date of its last answer) and when that was seen here; null before the first answer. */
+  serverTime(): { readonly at: Date; readonly seen: Date } | null
+  /** STS GetCallerIdentity. */
+  callerIdentity(): Promise<{ account: string; arn: string }>
+  createKey(request: CreateKeyRequest): Promise<{ key: KeyDescription; requestId: string | null }>
+  /** Takes a key ID, key ARN, alias name or alias ARN. */
+  describeKey(keyId: string): Promise<KeyDescription>
+  /** All keys of the account and Region; pages are fetched as they are asked for. */
+  listKeys(): AsyncIterable<{ keyId: string; keyArn: string }>
+  listResourceTags(keyId: string): Promise<Readonly<Record<string, string>>>
+  tagResource(keyId: string, tags: Readonly<Record<string, string>>): Promise<void>
+  untagResource(keyId: string, tagKeys: readonly string[]): Promise<void>
+  createAlias(alias: string, keyId: string): Promise<void>
+  /** Makes an alias that exists name another key. @throws ERR_KMS_KEY_NOT_FOUND where it does not exist */
+  updateAlias(alias: string, keyId: string): Promise<void>
+  /** The aliases of a key, or all of the account and Region; AWS' own may name no key. */
+  listAliases(keyId?: string): AsyncIterable<{ alias: string; keyId: string | null }>
+  /**
+   * Asks the primary for a replica in another Region; it is Creating at first, then PendingImport.
+   *
+   * @throws ERR_KMS_REPLICA_EXISTS where that Region has one
+   */
+  replicateKey(keyArn: string, request: ReplicateKeyRequest): Promise<KeyDescription>
+  updateKeyDescription(keyArn: string, description: string): Promise<void>
+  /** The policy named `default`, JSON. */
+  getKeyPolicy(keyArn: string): Promise<string>
+  putKeyPolicy(keyArn: string, policy: string): Promise<void>
+  enableKey(keyArn: string): Promise<void>
+  disableKey(keyArn: string): Promise<void>
+  /** `days` is 7 to 30. A primary with replicas has no date: it waits for theirs (PendingReplicaDeletion). */
+  scheduleKeyDeletion(keyArn: string, days: number): Promise<{ deletionDate: Date | null; keyState: string }>
+  getParametersForImport(keyArn: string, algorithm: WrappingAlgorithm, spec: WrappingKeySpec): Promise<ImportParameters>
+  /** `associated`: sent as NEW_KEY_MATERIAL, it was that KMS key's already, so an answer was lost before. */
+  importKeyMaterial(
+    keyArn: string,
+    importToken: Secret<Uint8Array>,
+    encryptedKeyMaterial: Uint8Array,
+    terms: ImportTerms,
+  ): Promise<{ keyMaterialId: string | null; requestId: string | null; associated?: boolean }>
+  /** Deletes the material with that ID, or the current one; a second time is no error. Symmetric keys only have IDs. */
+  deleteImportedKeyMaterial(keyArn: string, keyMaterialId: string | null): Promise<void>
+  /** Every key material of a symmetric key, whatever its state. */
+  listKeyRotations(keyArn: string): Promise<readonly KeyRotation[]>
+  /** Begins the rotation to the pending material, which takes minutes: poll {@link listKeyRotations}. */
+  rotateKeyOnDemand(keyArn: string): Promise<void>
+  /** When the rotation in progress was asked for; null while none is. */
+  keyRotationStatus(keyArn: string): Promise<{ onDemandRotationStartDate: Date | null }>
+  /** SubjectPublicKeyInfo, DER. */
+  getPublicKey(keyArn: string): Promise<Uint8Array>
+  /** Whether KMS computes the same MAC over the message; false when it answers KMSInvalidMacException. */
+  verifyMac(keyArn: string, message: Uint8Array, mac: Uint8Array, algorithm: string): Promise<boolean>
+  /** A signature over the message, of at most 4096 bytes; `algorithm` is a KMS `SigningAlgorithmSpec`. */
+  sign(keyArn: string, message: Uint8Array, algorithm: string): Promise<Uint8Array>
+}

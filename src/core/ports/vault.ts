@@ -1,0 +1,20 @@
+import type { SourceKeyIdentity } from "../key/source-key.js"
+import type { DamagedMaterial, SealedMaterial } from "../records/sealed-material.js"
+
+/** Sealed key material: one file a source key, whole or not there, with its own digest. */
+export interface Vault {
+  /**
+   * By CKA_ID, hex; where it is said whose it is, other files are looked through only if it is not there.
+   *
+   * @throws ERR_VAULT_DAMAGED where the file is not what was written
+   */
+  get(id: string, of?: SourceKeyIdentity): Promise<SealedMaterial | undefined>
+  /** Of one name of an owner, or all; what is damaged is told apart. */
+  list(of?: {
+    readonly owner: string
+    readonly name: string
+  }): Promise<{ readonly sealed: readonly SealedMaterial[]; readonly damaged: readonly DamagedMaterial[] }>
+  /** Durable when it returns: temporary name, fsync, rename, fsync of the folder. Throws ERR_STATE_WRITE. */
+  put(sealed: SealedMaterial): Promise<void>
+  remove(id: string): Promise<void>
+}

@@ -1,0 +1,180 @@
+import type { Custody } from "../key/custody.js"
+import { rfc3339 } from "../base/expiry.js"
+import { beginEntry, type ImportRecord, type InventoryEntry, type SourceKeyRecord } from "./inventory.js"
+import { type KeySpec, type KeyUsage, KEY_SPECS } from "../key/key-spec.js"
+import type { KeyDescription } from "../key/key-description.js"
+import type { KeyRotation } from "../key/rotation.js"
+import { labelOf, type SourceKey } from "../key/source-key.js"
+import type { TokenInfo } from "../token/token-info.js"
+import { kmsAllows, WRAPPING_ALGORITHM_NAMES, type WrappingAlgorithm } from "../key/wrapping-algorithm.js"
+
+/** A KMS key of one Region as it was found. */
+export interface FoundKey {
+  readonly region: string
+  readonly description: KeyDescription
+  /** Empty for keys whose material has no ID. */
+  readonly rotations: readonly KeyRotation[]
+}
+
+/** A source key that the token or the vault has. */
+export type FoundSource = Pick<SourceKey, "id" | "label" | "custody" | "attributes" | "kcv" | "publicKeyFingerprint">
+
+/** Everything that survives the loss of the state about one KMS key. */
+export interface Remains {
+  readonly owner: string
+  readonly name: string
+  readonly target: string
+  readonly primary: FoundKey & { readonly description: { readonly keySpec: KeySpec; readonly keyUsage: KeyUsage } }
+  readonly replicas: readonly FoundKey[]
+  readonly aliases: readonly string[]
+  /** `keyferry:request` and `keyferry:source` of its tags. */
+  readonly requestId: string | null
+  readonly sourceId: string | null
+  readonly sources: readonly FoundSource[]
+  readonly token: TokenInfo | null
+  /** Whether the token has a custody key of the owner: then what is nowhere was sealed, as far as anybody can tell. */
+  readonly seals: boolean
+}
+
+export interface Rebuilt {
+  readonly entry: InventoryEntry
+  /** In words: what the entry lacks, or only assumes. */
+  readonly lost: readonly string[]
+  /** When KMS loses material that nothing can give back, RFC 3339; null where there is none such. */
+  readonly diesAt: string | null
+}
+
+const UNKNOWN_ID = "00".repeat(16)
+const UNKNOWN_DIGEST = `sha256:${"0".repeat(64)}`
+/** What the record of every key loses: nothing but keyferry knew it. */
+const ALWAYS_LOST = ["how, when and by which request it was imported", "its proofs", "the terms of its next import"]
+
+/** The inventory's entry of a KMS key from what is left of it; what is not known is said. */
+export function rebuiltEntry(remains: Remains): Rebuilt {
+  const { owner, name, primary, replicas, aliases, requestId, sourceId, token } = remains
+  const { description, region } = primary
+  const lost = [...ALWAYS_LOST]
+  const materials = materialsOf(primary)
+  const generations = Math.max(1, materials.length)
+  const rotating = isPending(materials.at(-1))
+  // the tag names the newest that is in use: one that waits for its rotation is not in it yet
+  const tagged = generations - (rotating ? 2 : 1)
+  const records = Array.from({ length: generations }, (_, generation) => {
+    const found = sourceOf(remains, generation)
+    const id = generation === tagged ? sourceId : null
+    if (found === undefined) lost.push(missing(remains, generation, id))
+    return recordOf(found, { owner, name, generation }, id)
+  })
+  const source = records.at(-1) ?? recordOf(undefined, { owner, name, generation: 0 }, sourceId)
+  const gone = records.filter(({ attributes }) => attributes === null)
+  const custody = custodyOf(remains, source)
+  if (custody.assumed) lost.push(`its custody, taken to be ${custody.custody}`)
+  const [alias = null, ...otherAliases] = aliases
+  if (otherAliases.length > 0) lost.push(`which of ${aliases.join(", ")} is its alias, taken to be ${alias ?? ""}`)
+  const identity = {
+    ...{ owner, name, target: remains.target, region, keySpec: description.keySpec, keyUsage: description.keyUsage },
+    ...{ custody: custody.custody, alias, multiRegion: description.multiRegion },
+  }
+  const begun = beginEntry(identity, source, requestId ?? "unknown", description.creationDate ?? new Date(0))
+  const entry: InventoryEntry = {
+    ...begun,
+    aliasGiven: alias !== null,
+    keyArn: description.keyArn,
+    token: gone.length === records.length ? null : token,
+    source,
+    earlier: records.slice(0, -1),
+    rotating,
+    imports: [primary, ...replicas].flatMap((key) => importsOf(key, description.keySpec)),
+    replicas: replicas.map((key) => ({ region: key.region, keyArn: key.description.keyArn })),
+  }
+  return { entry, lost, diesAt: gone.length === 0 ? null : deathOf([primary, ...replicas]) }
+}
+
+/** Material in the order of its generations: the first has no date of rotation, what waits for its rotation is last. */
+function materialsOf({ rotations }: FoundKey): readonly KeyRotation[] {
+  const rank = ({ rotationDate, keyMaterialState }: KeyRotation): number =>
+    keyMaterialState?.startsWith("PENDING") === true ? Number.MAX_VALUE : (rotationDate?.getTime() ?? 0)
+  return [...rotations].sort((one, other) => rank(one) - rank(other))
+}
+
+const isPending = (rotation: KeyRotation | undefined): boolean =>
+  rotation?.keyMaterialState?.startsWith("PENDING") === true
+
+/** By its label; undefined where several have it and the tag names none of them: only an import could tell them apart. */
+function sourceOf(remains: Remains, generation: number): FoundSource | undefined {
+  const labelled = labelledAs(remains, generation)
+  const [found, another] = labelled
+  return another === undefined ? found : labelled.find(({ id }) => id === remains.sourceId)
+}
+
+function labelledAs({ owner, name, sources }: Remains, generation: number): readonly FoundSource[] {
+  const label = labelOf({ owner, name, generation })
+  return sources.filter((source) => source.label === label)
+}
+
+function missing(remains: Remains, generation: number, id: string | null): string {
+  const several = labelledAs(remains, generation)
+  return several.length > 1
+    ? `which of ${several.map((one) => one.id).join(", ")} is generation ${generation}`
+    : `the source key of generation ${generation} (${id ?? "no ID known"}): it is neither in the token nor in the vault`
+}
+
+function recordOf(
+  found: FoundSource | undefined,
+  identity: { readonly owner: string; readonly name: string; readonly generation: number },
+  id: string | null,
+): SourceKeyRecord {
+  const { generation } = identity
+  if (found === undefined) {
+    return {
+      ...{ id: id ?? UNKNOWN_ID, label: labelOf(identity), generation },
+      ...{ attributes: null, kcv: null, publicKeyFingerprint: null },
+    }
+  }
+  const { label, attributes, kcv, publicKeyFingerprint } = found
+  return { id: found.id, label, generation, attributes, kcv, publicKeyFingerprint }
+}
+
+/** As the source key shows it; of one that is gone nothing says it. */
+function custodyOf(
+  remains: Remains,
+  { id }: SourceKeyRecord,
+): { readonly custody: Custody; readonly assumed: boolean } {
+  const found = remains.sources.find((one) => one.id === id)
+  if (found !== undefined) return { custody: found.custody, assumed: false }
+  const never = remains.primary.description.expirationModel === "KEY_MATERIAL_DOES_NOT_EXPIRE"
+  if (remains.seals) return { custody: "sealed", assumed: true }
+  return { custody: never ? "session" : "token", assumed: true }
+}
+
+/** A record for each material that KMS has, as far as KMS tells: it took it, and until when. */
+function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
+  const { region, description } = key
+  const made = description.creationDate ?? new Date(0)
+  const record = (generation: number, id: string | null, validTo: Date | null, at: Date): ImportRecord => ({
+    ...{ region, generation, keyMaterialId: id },
+    ...{ wrappingAlgorithm: anyAlgorithm(keySpec), wrappingKeySpec: "RSA_4096", wrapPath: null, mechanisms: [] },
+    ...{ wrappingKeyFingerprint: UNKNOWN_DIGEST, encryptedKeyMaterialDigest: UNKNOWN_DIGEST },
+    expirationModel: validTo === null ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES",
+    validTo: validTo === null ? null : rfc3339(validTo),
+    ...{ importedAt: rfc3339(at), requestId: null, proof: { kind: "none", result: "accepted" } },
+  })
+  if (KEY_SPECS[keySpec].proof === "key-material-id") {
+    return materialsOf(key).map(({ keyMaterialId, validTo, rotationDate }, generation) =>
+      record(generation, keyMaterialId, validTo, rotationDate ?? made),
+    )
+  }
+  return description.keyState === "PendingImport" ? [] : [record(0, null, description.validTo, made)]
+}
+
+function anyAlgorithm(keySpec: KeySpec): WrappingAlgorithm {
+  return WRAPPING_ALGORITHM_NAMES.find((name) => kmsAllows(keySpec, name, "RSA_4096")) ?? "RSAES_OAEP_SHA_256"
+}
+
+/** When KMS has the first of its material no longer, or the key itself. */
+function deathOf(keys: readonly FoundKey[]): string | null {
+  const times = keys.flatMap(({ description: { validTo, deletionDate } }) =>
+    [validTo, deletionDate].filter((date) => date !== null).map((date) => date.getTime()),
+  )
+  return times.length === 0 ? null : rfc3339(new Date(Math.min(...times)))
+}

@@ -1,0 +1,287 @@
+import { type AttributeFinding, findingsText } from "../key/custody.js"
+import { generationsOf, importOf, type InventoryEntry, keysOf, type SourceKeyRecord } from "./inventory.js"
+import type { KeyAttributes } from "../key/key-attributes.js"
+import type { CustodyKey, CustodyKeyRecord, DamagedMaterial, SealedMaterial } from "./sealed-material.js"
+import { sameToken, type TokenInfo } from "../token/token-info.js"
+
+/** What the state directory holds of sealed custody, and what the token at hand adds; judged without opening anything. */
+export interface VaultView {
+  readonly owner: string
+  readonly entries: readonly InventoryEntry[]
+  readonly vault: { readonly sealed: readonly SealedMaterial[]; readonly damaged: readonly DamagedMaterial[] }
+  readonly records: readonly CustodyKeyRecord[]
+  /** Null where no token was asked. */
+  readonly token: {
+    readonly info: TokenInfo
+    readonly custodyKeys: readonly CustodyKey[]
+    /** CKA_IDs of the source keys that are objects of the token. */
+    readonly objects: readonly string[]
+  } | null
+  readonly now: Date
+}
+
+/** A KMS key that holds a generation of key material, and until when. */
+export interface Dependent {
+  readonly name: string
+  readonly target: string
+  readonly keyArn: string
+  readonly generation: number
+  /** Whether an import of the generation into it is recorded, or may have happened. */
+  readonly imported: boolean
+  /** RFC 3339 UTC; null for never. */
+  readonly validTo: string | null
+}
+
+/** What is wrong with sealed key material, and what dies of it. */
+export interface VaultFinding {
+  readonly fault: VaultFault
+  readonly name: string | null
+  /** CKA_ID of the source key, hex. */
+  readonly sourceKeyId: string | null
+  readonly dependents: readonly Dependent[]
+  /** What is wrong, then each KMS key with its end, in words. */
+  readonly message: string
+  readonly hint: string
+}
+
+const HINTS = {
+  /** An entry of the inventory has no file. */
+  missing: "restore the vault file from a backup of the state directory",
+  /** The file is not what was written: a flipped bit, another name, not readable. */
+  damaged: "restore the vault file from a backup of the state directory",
+  /** The custody key that it was sealed under is not in the token. */
+  "custody-key-missing": "restore the custody key from the token's backup",
+  /** The token's key of that ID has another check value. */
+  "custody-key-differs": "restore the right custody key from the token's backup: this one has its ID and another value",
+  /** The file's check value or public key is not the one that was recorded when the key was made. */
+  "material-differs": "restore the vault file that belongs to this inventory from a backup of the state directory",
+} as const satisfies Record<string, string>
+
+export type VaultFault = keyof typeof HINTS
+
+/** A fault of a custody key itself. */
+export interface CustodyKeyFinding {
+  readonly severity: "warn" | "fail"
+  readonly message: string
+  readonly hint: string
+}
+
+export interface VaultHealth {
+  readonly findings: readonly VaultFinding[]
+  readonly custodyKeys: readonly CustodyKeyFinding[]
+  /** Of the custody key in force, where one is known. */
+  readonly inForce: { readonly id: string; readonly label: string; readonly backupConfirmedAt: string | null } | null
+  /** Sealed keys of this token, or of all where no token was asked. */
+  readonly sealed: number
+}
+
+/** Judges every sealed key and custody key: pure, by digests, IDs and check values. */
+export function judgeVault(view: VaultView): VaultHealth {
+  const entries = view.entries.filter(({ owner }) => owner === view.owner)
+  const mine = view.vault.sealed.filter((one) => one.owner === view.owner && isWithin(view, one))
+  return {
+    findings: [
+      ...missingMaterial(view, entries),
+      ...view.vault.damaged.map((damaged) => damagedFinding(damaged, entries, view.now)),
+      ...mine.flatMap((sealed) => sealedFinding(view, sealed, entries) ?? []),
+    ],
+    custodyKeys: custodyKeyFindings(view),
+    inForce: inForce(view),
+    sealed: mine.length,
+  }
+}
+
+/** KMS keys that hold key material by its source key's CKA_ID: also in other Regions, replaced ones, and those being made. */
+export function dependentsOf(entries: readonly InventoryEntry[], sourceKeyId: string): readonly Dependent[] {
+  return entries.flatMap(withNested).flatMap((entry) =>
+    generationsOf(entry)
+      .filter(({ id }) => id === sourceKeyId)
+      .flatMap(({ generation }) =>
+        keysOf(entry).map(({ region, keyArn }) => {
+          const record = importOf(entry, generation, region) ?? perhaps(entry, generation, region)
+          const { name, target } = entry
+          return { name, target, keyArn, generation, imported: record !== null, validTo: record?.validTo ?? null }
+        }),
+      ),
+  )
+}
+
+/** Every KMS key that dies without the material, with its end, in words. */
+export function consequences(dependents: readonly Dependent[], now: Date): string {
+  const losing = dependents.filter(({ imported }) => imported)
+  if (losing.length === 0) return "no KMS key of this state directory has its material from it"
+  return losing
+    .map(({ keyArn, validTo }) => {
+      if (validTo === null) return `KMS key ${keyArn} could not get its material back after a loss`
+      if (new Date(validTo) <= now) return `KMS key ${keyArn} lost its material on ${validTo} and cannot get it back`
+      return `KMS key ${keyArn} loses its material on ${validTo} and cannot be renewed`
+    })
+    .join("; ")
+}
+
+const CUSTODY_KEY: Partial<Readonly<Record<keyof KeyAttributes, boolean>>> = {
+  ...{ token: true, private: true, sensitive: true, extractable: false, wrap: true, unwrap: true },
+  ...{ encrypt: false, decrypt: false, sign: false, verify: false, derive: false },
+}
+
+/** Compares a custody key's attributes with what sealed custody stands on (PRODUCT.md section 4, invariant I2). */
+export function assessCustodyKey(attributes: KeyAttributes): readonly AttributeFinding[] {
+  return (Object.entries(CUSTODY_KEY) as [keyof KeyAttributes, boolean][]).flatMap(([attribute, expected]) => {
+    const actual = attributes[attribute] as boolean | null
+    return actual === expected ? [] : [{ attribute, expected, actual }]
+  })
+}
+
+/** An entry with the ones inside it that are still kept alive. */
+export function withNested(entry: InventoryEntry): readonly InventoryEntry[] {
+  const former = entry.former.filter(({ retiredAt }) => retiredAt === null)
+  return [entry, ...(entry.replacement === null ? [] : [entry.replacement]), ...former]
+}
+
+/** An import that was under way is taken for done: what may be lost counts. */
+function perhaps({ importing }: InventoryEntry, generation: number, region: string) {
+  return importing?.generation === generation && importing.region === region ? importing : null
+}
+
+function missingMaterial(view: VaultView, entries: readonly InventoryEntry[]): readonly VaultFinding[] {
+  const { vault, token, records } = view
+  const there = new Set([
+    ...vault.sealed.map(({ id }) => id),
+    ...vault.damaged.flatMap(({ id }) => id ?? []),
+    ...(token?.objects ?? []),
+  ])
+  // a host that only imports has entries of sealed keys whose vault is elsewhere
+  const here = token === null ? records.map((record) => record.token) : [token.info]
+  const wanted = entries
+    .flatMap(withNested)
+    .filter((entry) => entry.custody === "sealed" && here.some((one) => isToken(one, entry.token)))
+    .flatMap((entry) => generationsOf(entry).map((source) => ({ name: entry.name, source })))
+    .filter(({ source }) => source.attributes !== null && !there.has(source.id))
+  return [...new Map(wanted.map((one) => [one.source.id, one])).values()].map(({ name, source }) =>
+    finding("missing", { name, id: source.id }, `the vault has no file of ${ofKey(name, source)}`, entries, view.now),
+  )
+}
+
+function damagedFinding({ path, name, id, reason }: DamagedMaterial, entries: readonly InventoryEntry[], now: Date) {
+  return finding("damaged", { name, id }, `${path} of the vault is damaged: ${reason}`, entries, now)
+}
+
+/** Undefined where nothing is wrong. */
+function sealedFinding(view: VaultView, sealed: SealedMaterial, entries: readonly InventoryEntry[]) {
+  const what = ofKey(sealed.name, sealed)
+  const of = (fault: VaultFault, text: string): VaultFinding => finding(fault, sealed, text, entries, view.now)
+  const recorded = entries
+    .flatMap(withNested)
+    .flatMap(generationsOf)
+    .find(({ id }) => id === sealed.id)
+  if (recorded !== undefined && differs(recorded.kcv, sealed.provenance.kcv)) {
+    return of("material-differs", `the vault's file of ${what} holds other key material than was recorded`)
+  }
+  if (view.token === null) return undefined
+  const { id, label, kcv } = sealed.custodyKey
+  const key = view.token.custodyKeys.find((one) => one.id === id)
+  if (key === undefined) {
+    return of(
+      "custody-key-missing",
+      `${what} is sealed under the custody key ${label} (${id}), which is not in the token`,
+    )
+  }
+  if (!differs(key.kcv, kcv)) return undefined
+  return of(
+    "custody-key-differs",
+    `${what} is sealed under the custody key ${label} with check value ${kcv ?? ""}; the token's has ${key.kcv ?? ""}`,
+  )
+}
+
+function finding(
+  fault: VaultFault,
+  { name, id }: { readonly name: string | null; readonly id: string | null },
+  text: string,
+  entries: readonly InventoryEntry[],
+  now: Date,
+): VaultFinding {
+  const dependents = id === null ? [] : dependentsOf(entries, id)
+  const message = `${text}: ${consequences(dependents, now)}`
+  return { fault, name, sourceKeyId: id, dependents, message, hint: HINTS[fault] }
+}
+
+function custodyKeyFindings({ owner, records, token, vault }: VaultView): readonly CustodyKeyFinding[] {
+  const own = records.filter((record) => record.owner === owner)
+  const fail = (message: string, hint: string): CustodyKeyFinding => ({ severity: "fail", message, hint })
+  if (token === null) return own.flatMap((record) => unconfirmed(record))
+  const judged = token.custodyKeys.flatMap((key): readonly CustodyKeyFinding[] => {
+    const wrong = assessCustodyKey(key.attributes)
+    const record = own.find(({ id }) => id === key.id)
+    return [
+      ...(wrong.length === 0 ? [] : [fail(`the custody key ${key.label}: ${findingsText(wrong)}`, REPLACE)]),
+      ...(record === undefined ? [unrecorded(key)] : unconfirmed(record)),
+      ...(record !== undefined && differs(record.kcv, key.kcv)
+        ? [
+            fail(
+              `the custody key ${key.label} has another check value than when it was made`,
+              HINTS["custody-key-differs"],
+            ),
+          ]
+        : []),
+    ]
+  })
+  const gone = own.filter(
+    (record) => isToken(token.info, record.token) && token.custodyKeys.every(({ id }) => id !== record.id),
+  )
+  return [
+    ...judged,
+    ...gone.map(({ id, label }): CustodyKeyFinding => {
+      const under = vault.sealed.filter((one) => one.custodyKey.id === id).length
+      if (under === 0)
+        return {
+          severity: "warn",
+          message: `the custody key ${label} is gone; nothing is sealed under it`,
+          hint: CLEAR,
+        }
+      return fail(
+        `the custody key ${label} (${id}) is not in the token; ${under} sealed keys are lost without it`,
+        RESTORE,
+      )
+    }),
+  ]
+}
+
+const REPLACE = "reseal everything under a new one: `keyferry key reseal --all --new-custody-key`"
+const RESTORE = "restore the token from its backup: no sealed key can be imported again before"
+const CLEAR = "nothing is to be done"
+
+/** Whoever loses a custody key loses every key that is sealed under it, at its next expiry. */
+function unconfirmed({ label, id, backupConfirmedAt }: CustodyKeyRecord): readonly CustodyKeyFinding[] {
+  if (backupConfirmedAt !== null) return []
+  const message = `no backup of the custody key ${label} is confirmed: with the token every sealed key is lost at its next expiry`
+  const hint = `back the token up by the vendor's tool, then run \`keyferry key backup-confirmed --custody-key ${id}\``
+  return [{ severity: "warn", message, hint }]
+}
+
+function unrecorded({ label, id }: CustodyKey): CustodyKeyFinding {
+  const message = `the custody key ${label} (${id}) is not recorded in this state directory, so nothing shows whether it opens anything`
+  const hint =
+    "another state directory may have made it; `keyferry key reseal --all --new-custody-key` makes one that is recorded"
+  return { severity: "warn", message, hint }
+}
+
+function inForce({ owner, records, token }: VaultView): VaultHealth["inForce"] {
+  const newest = token === null ? records.filter((record) => record.owner === owner).at(-1) : token.custodyKeys.at(-1)
+  if (newest === undefined) return null
+  const { id, label } = newest
+  return { id, label, backupConfirmedAt: records.find((record) => record.id === id)?.backupConfirmedAt ?? null }
+}
+
+/** Material of another token is not judged by this one, unless a restored copy of its custody key is here. */
+function isWithin({ token }: VaultView, sealed: SealedMaterial): boolean {
+  if (token === null || isToken(token.info, sealed.token)) return true
+  return token.custodyKeys.some(({ id }) => id === sealed.custodyKey.id)
+}
+
+const isToken = (one: TokenInfo, other: TokenInfo | null): boolean => other !== null && sameToken(one, other)
+
+/** Whether both are known and not the same. */
+const differs = (one: string | null, other: string | null): boolean => one !== null && other !== null && one !== other
+
+const ofKey = (name: string, { id, generation }: Pick<SourceKeyRecord, "id" | "generation">): string =>
+  `the sealed key ${name}, generation ${generation} (${id})`

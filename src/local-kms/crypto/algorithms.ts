@@ -1,0 +1,63 @@
+import { KEY_SPECS, type KeyFamily, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
+import { documented } from "../protocol/refusal.js"
+import type { Key } from "../state/state.js"
+
+const RSA_SIGNING = [
+  "RSASSA_PKCS1_V1_5_SHA_256",
+  "RSASSA_PKCS1_V1_5_SHA_384",
+  "RSASSA_PKCS1_V1_5_SHA_512",
+  "RSASSA_PSS_SHA_256",
+  "RSASSA_PSS_SHA_384",
+  "RSASSA_PSS_SHA_512",
+] as const
+
+const ECDSA: Partial<Record<KeySpec, readonly SigningAlgorithm[]>> = {
+  ECC_NIST_P256: ["ECDSA_SHA_256"],
+  ECC_NIST_P384: ["ECDSA_SHA_384"],
+  ECC_NIST_P521: ["ECDSA_SHA_512"],
+  ECC_SECG_P256K1: ["ECDSA_SHA_256"],
+}
+
+export const SIGNING_ALGORITHMS = {
+  RSASSA_PKCS1_V1_5_SHA_256: { scheme: "pkcs1", hash: "sha256" },
+  RSASSA_PKCS1_V1_5_SHA_384: { scheme: "pkcs1", hash: "sha384" },
+  RSASSA_PKCS1_V1_5_SHA_512: { scheme: "pkcs1", hash: "sha512" },
+  RSASSA_PSS_SHA_256: { scheme: "pss", hash: "sha256" },
+  RSASSA_PSS_SHA_384: { scheme: "pss", hash: "sha384" },
+  RSASSA_PSS_SHA_512: { scheme: "pss", hash: "sha512" },
+  ECDSA_SHA_256: { scheme: "ecdsa", hash: "sha256" },
+  ECDSA_SHA_384: { scheme: "ecdsa", hash: "sha384" },
+  ECDSA_SHA_512: { scheme: "ecdsa", hash: "sha512" },
+  ED25519_SHA_512: { scheme: "ed25519", hash: "sha512" },
+} as const
+
+export type SigningAlgorithm = keyof typeof SIGNING_ALGORITHMS
+
+export const ENCRYPTION_ALGORITHMS = ["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"] as const
+
+export const MAC_ALGORITHMS = ["HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"] as const
+
+const BY_FAMILY: Readonly<Record<KeyFamily, (keySpec: KeySpec, usage: KeyUsage) => Algorithms>> = {
+  aes: () => ({ EncryptionAlgorithms: ["SYMMETRIC_DEFAULT"] }),
+  hmac: (keySpec) => ({ MacAlgorithms: [KEY_SPECS[keySpec].mac?.algorithm ?? ""] }),
+  rsa: (_, usage) =>
+    usage === "SIGN_VERIFY"
+      ? { SigningAlgorithms: RSA_SIGNING }
+      : { EncryptionAlgorithms: ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"] },
+  ec: (keySpec, usage) =>
+    usage === "SIGN_VERIFY" ? { SigningAlgorithms: ECDSA[keySpec] ?? [] } : { KeyAgreementAlgorithms: ["ECDH"] },
+  edwards: () => ({ SigningAlgorithms: ["ED25519_SHA_512"] }),
+}
+
+/** The one member of KeyMetadata and GetPublicKey that lists what the key can do. */
+type Algorithms = Readonly<Record<string, readonly string[]>>
+
+export function algorithmsOf(key: Pick<Key, "keySpec" | "keyUsage">): Algorithms {
+  return BY_FAMILY[KEY_SPECS[key.keySpec].family](key.keySpec, key.keyUsage)
+}
+
+/** Throws InvalidKeyUsageException unless the key can do the algorithm. */
+export function requireAlgorithm(key: Key, algorithm: string): void {
+  const known = Object.values(algorithmsOf(key)).some((names) => names.includes(algorithm))
+  if (!known) throw documented.wrongAlgorithm(algorithm, key.keySpec)
+}

@@ -1,0 +1,53 @@
+import { createECDH } from "node:crypto"
+import type { KeySpec } from "../../core/key/key-spec.js"
+
+interface CurveRow {
+  /** Name in OpenSSL. */
+  readonly name: string
+  /** Order of the base point (SEC 2 version 2; FIPS 186-4 appendix D.1.2). */
+  readonly order: bigint
+}
+
+const CURVES: Partial<Record<KeySpec, CurveRow>> = {
+  ECC_NIST_P256: {
+    name: "prime256v1",
+    order: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
+  },
+  ECC_NIST_P384: {
+    name: "secp384r1",
+    order: 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n,
+  },
+  ECC_NIST_P521: {
+    name: "secp521r1",
+    order:
+      0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
+  },
+  ECC_SECG_P256K1: {
+    name: "secp256k1",
+    order: 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n,
+  },
+}
+
+export interface Curve extends CurveRow {
+  /** Bytes of a scalar. */
+  readonly size: number
+}
+
+/** The short Weierstrass curve of a key spec; throws for any other key spec. */
+export function curveOf(keySpec: KeySpec): Curve {
+  const row = CURVES[keySpec]
+  if (row === undefined) throw new Error(`${keySpec} has no curve`)
+  return { ...row, size: Math.ceil(row.order.toString(16).length / 2) }
+}
+
+export const fromBytes = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).toString("hex") || "0"}`)
+
+export const toBytes = (value: bigint, size: number): Buffer =>
+  Buffer.from(value.toString(16).padStart(size * 2, "0"), "hex")
+
+/** The uncompressed point `scalar * G`: 04 || x || y. */
+export function multiplyBase(curve: Curve, scalar: bigint): Buffer {
+  const ecdh = createECDH(curve.name)
+  ecdh.setPrivateKey(toBytes(scalar, curve.size))
+  return ecdh.getPublicKey()
+}

@@ -1,0 +1,113 @@
+import { randomBytes } from "node:crypto"
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Clock } from "../state/clock.js"
+import { KmsError } from "../protocol/error.js"
+import { createFaults, type Delivery, type Faults } from "./faults.js"
+import type { Context } from "../operations/operation.js"
+import { OPERATIONS, type OperationName } from "../operations/operations.js"
+import { createQuotas, type Quotas } from "./quotas.js"
+import { documented, recorded } from "../protocol/refusal.js"
+import { createRequestLog, type RequestLog } from "../protocol/requests.js"
+import type { Region, State } from "../state/state.js"
+import type { WrappingKeys } from "../crypto/wrapping-keys.js"
+
+/** How one request ended, and how much of the answer the caller gets. */
+export interface Outcome {
+  readonly result: object | KmsError
+  readonly delivery: Delivery
+}
+
+export interface Service {
+  readonly state: State
+  readonly clock: Clock
+  readonly faults: Faults
+  readonly quotas: Quotas
+  readonly requests: RequestLog
+  /** Milliseconds; both can be changed while it runs. */
+  readonly settings: { lag: number; rotationTime: number; replicationTime: number }
+  /** Runs one operation in a Region; `body` yields the parsed request or throws. */
+  call: (region: Region, operation: OperationName, body: () => unknown) => Promise<Outcome>
+  /** Writes the state down, if it is to be kept. */
+  save: () => void
+}
+
+export interface ServiceOptions {
+  readonly state: State
+  /** Those that are served; the state may have others. */
+  readonly regions: ReadonlyMap<string, Region>
+  readonly clock: Clock
+  readonly rates: Readonly<Record<string, number>>
+  readonly rotationTime: number
+  readonly replicationTime: number
+  readonly wrappingKeys: WrappingKeys
+  readonly save: () => void
+}
+
+/** The service apart from HTTP. */
+export function createService(options: ServiceOptions): Service {
+  const { state, regions, clock, rates, rotationTime, replicationTime, wrappingKeys, save } = options
+  const faults = createFaults()
+  const quotas = createQuotas(rates)
+  const requests = createRequestLog()
+  const settings = { lag: 0, rotationTime, replicationTime }
+
+  const perform = async (region: Region, name: OperationName, body: () => unknown): Promise<object> => {
+    const now = clock.now()
+    if (!quotas.take(region.name, name, now)) throw recorded.throttled()
+    const operation = OPERATIONS[name]
+    const spend: Context["spend"] = (where, spent, count) => quotas.take(where.name, spent, now, count)
+    const context = { state, region, regions, now, wrappingKeys, spend, ...settings }
+    const answer = await operation.run(context, body())
+    if (operation.mutates) save()
+    return answer
+  }
+
+  const settle = async (name: string, work: () => Promise<object>): Promise<object | KmsError> => {
+    try {
+      const answer = await work()
+      requests.succeeded(name)
+      return answer
+    } catch (error) {
+      const refusal = error instanceof KmsError ? error : unexpected(error)
+      requests.failed(name, refusal.name)
+      return refusal
+    }
+  }
+
+  return {
+    state,
+    clock,
+    faults,
+    quotas,
+    requests,
+    settings,
+    save,
+    async call(region, name, body) {
+      requests.arrived(name, region.name)
+      const { delay, effect, delivery, error } = faults.hit({
+        operation: name,
+        region: region.name,
+        account: state.account,
+      })
+      if (delay > 0) await sleep(delay)
+      const work = async (): Promise<object> => {
+        const answer = effect ? await perform(region, name, body) : undefined
+        if (error !== undefined) throw error
+        if (answer === undefined) throw new KmsError("ConnectionDropped")
+        return answer
+      }
+      return { result: await settle(name, work), delivery }
+    },
+  }
+}
+
+/** A bug here must be seen in the test that hit it, not look like a refusal. */
+function unexpected(error: unknown): KmsError {
+  process.stderr.write(
+    `keyferry local-kms: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  )
+  const { name } = documented.internal()
+  return new KmsError(name, "the local KMS failed; its standard error says where")
+}
+
+export const newSecret = (): string => randomBytes(32).toString("hex")

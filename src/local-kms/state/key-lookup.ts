@@ -1,0 +1,33 @@
+import { isAlias, isKeyId, parseKeyArn } from "../../core/key/key-arn.js"
+import { documented } from "../protocol/refusal.js"
+import { settleKey } from "./settle.js"
+import { arnOf, type Key, type Region } from "./state.js"
+
+/**
+ * Finds the key that a request names by key ID or key ARN, and by alias where the operation accepts one.
+ * Throws NotFoundException or InvalidArnException as the service does.
+ */
+export function findKey(region: Region, name: string, now: number, aliases: "aliases" | "no-aliases"): Key {
+  if (isAlias(name)) return findKey(region, aliasTarget(region, name, aliases), now, "no-aliases")
+  const arn = parseKeyArn(name)
+  if (arn === undefined && name.startsWith("arn:")) throw documented.invalidArn(name)
+  if (arn !== undefined && arn.region !== region.name) throw documented.otherRegion(arn.region)
+  const keyId = arn?.keyId ?? name
+  if (!isKeyId(keyId)) throw documented.invalidKeyId(keyId)
+  const key = region.keys.get(keyId)
+  if (key === undefined || (arn !== undefined && name !== key.arn)) {
+    throw documented.noKey(arn === undefined ? arnOf(region, `key/${keyId}`) : name)
+  }
+  if (settleKey(key, now)) return key
+  throw documented.noKey(key.arn)
+}
+
+function aliasTarget(region: Region, name: string, aliases: "aliases" | "no-aliases"): string {
+  const isArn = name.startsWith("arn:")
+  if (aliases === "no-aliases") throw isArn ? documented.aliasArn(name) : documented.invalidKeyId(name)
+  const short = name.slice(name.indexOf("alias/"))
+  const expected = arnOf(region, short)
+  const found = region.aliases.get(short)
+  if (found === undefined || (isArn && name !== expected)) throw documented.noAlias(isArn ? name : expected)
+  return found.keyId
+}

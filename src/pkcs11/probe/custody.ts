@@ -1,0 +1,181 @@
+import { randomBytes } from "node:crypto"
+import pkcs11js from "pkcs11js"
+import type { EnforcementFacts } from "../../core/key/custody.js"
+import type { KeySpec } from "../../core/key/key-spec.js"
+import type { WrappingAlgorithm } from "../../core/key/wrapping-algorithm.js"
+import { booleanOf, CKA, KEY_TYPES, template } from "../cryptoki/attributes.js"
+import {
+  copyObject,
+  createObject,
+  getAttribute,
+  type Handle,
+  type Session,
+  setAttribute,
+  withObjects,
+} from "../cryptoki/calls.js"
+import { ckrOf, refusalOf } from "../cryptoki/errors.js"
+import { generateThrowAway, localPair, THROW_AWAY_LABEL } from "./throw-away.js"
+import type { SessionPool } from "../session/pool.js"
+import type { StoreGate } from "../session/store-gate.js"
+import { SECRET_USAGES, stated } from "../objects/template.js"
+import { PROBED_SPECS, probeTokenObject } from "./token-object.js"
+import { plansOf, type WrapContext, type WrapPlan, wrapUnder } from "../wrap/wrap.js"
+
+type Own = (object: Handle) => Handle
+type Fact = boolean | null
+
+/** A probe with a session for itself, its helpers bound. */
+interface Probe {
+  readonly session: Session
+  readonly own: Own
+  readonly context: WrapContext
+}
+
+/**
+ * Finds out with throw-away keys what the token enforces (PRODUCT.md section 4): session keys, and one token object. A
+ * refusal counts only where the same call on a key that allows it goes through; where that fails the fact stays null.
+ */
+export function probeCustody(pool: SessionPool, gate: StoreGate, context: WrapContext): Promise<EnforcementFacts> {
+  return pool.withSession(async (session, loan) => {
+    loan.spoil()
+    return withObjects(session, async (own) => {
+      const probe = { session, own, context }
+      return {
+        extractableFalseRefusesWrap: await refusesWrap(probe, { extractable: false }),
+        extractableOneWay: await isOneWay(probe, "extractable", false),
+        sensitiveOneWay: await isOneWay(probe, "sensitive", true),
+        wrapWithTrustedEnforced: await refusesWrap(probe, { wrapWithTrusted: true }),
+        provenanceHonest: await provenance(probe),
+        ...(await probeTokenObject(session, gate, context)),
+      }
+    })
+  })
+}
+
+/** Secret keys go by OAEP, private keys by the composed form: tokens check them in different places. */
+const WRAPS: readonly { readonly keySpec: KeySpec; readonly algorithms: readonly WrappingAlgorithm[] }[] = [
+  { keySpec: "SYMMETRIC_DEFAULT", algorithms: ["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"] },
+  { keySpec: "ECC_NIST_P256", algorithms: ["RSA_AES_KEY_WRAP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1"] },
+]
+
+/** Whether C_WrapKey refuses a key with the restriction, and wraps one without; false if any kind of key gets out. */
+async function refusesWrap(
+  probe: Probe,
+  restriction: { readonly extractable?: false; readonly wrapWithTrusted?: true },
+): Promise<Fact> {
+  const answers: Fact[] = []
+  for (const { keySpec, algorithms } of WRAPS) {
+    const control = await throwAway(probe, keySpec, {})
+    const restricted = await throwAway(probe, keySpec, restriction)
+    if (!control || !restricted) continue
+    const plan = await workingPlan(probe, control, algorithms)
+    if (plan) answers.push(!(await wraps(probe, restricted, plan)))
+  }
+  if (answers.length === 0) return null
+  return answers.every((answer) => answer === true)
+}
+
+async function workingPlan(
+  probe: Probe,
+  control: Handle,
+  algorithms: readonly WrappingAlgorithm[],
+): Promise<WrapPlan | undefined> {
+  for (const algorithm of algorithms) {
+    for (const plan of plansOf(algorithm, probe.context.profile)) {
+      if (await wraps(probe, control, plan)) return plan
+    }
+  }
+  return undefined
+}
+
+async function wraps({ session, context }: Probe, key: Handle, plan: WrapPlan): Promise<boolean> {
+  const pair = await localPair("RSA_2048")
+  try {
+    await wrapUnder(session, key, pair, plan, context)
+    return true
+  } catch (error) {
+    refusalOf(error)
+    return false
+  }
+}
+
+/** Whether the attribute keeps `value` against C_SetAttributeValue and C_CopyObject. */
+async function isOneWay(probe: Probe, attribute: "extractable" | "sensitive", value: boolean): Promise<Fact> {
+  const { session, own } = probe
+  const key = await firstOf(probe, attribute === "extractable" ? { extractable: false } : {})
+  if (!key) return null
+  const read = (object: Handle): Fact => booleanOf(getAttribute(session, object, CKA[attribute]))
+  if (read(key) !== value) return false
+  const keeps = (change: () => Handle): boolean => {
+    try {
+      return read(change()) === value
+    } catch (error) {
+      refusalOf(error)
+      return true
+    }
+  }
+  const copied = keeps(() => own(copyObject(session, key, template({ token: false, [attribute]: !value }))))
+  const set = keeps(() => {
+    setAttribute(session, key, { type: CKA[attribute], value: !value })
+    return key
+  })
+  return copied && set
+}
+
+/** A throw-away key of the first kind that the token generates. */
+async function firstOf(probe: Probe, more: { readonly extractable?: false }): Promise<Handle | undefined> {
+  for (const keySpec of PROBED_SPECS) {
+    const key = await throwAway(probe, keySpec, more)
+    if (key) return key
+  }
+  return undefined
+}
+
+/** Whether LOCAL, ALWAYS_SENSITIVE and NEVER_EXTRACTABLE tell a generated key from one that was brought in. */
+async function provenance(probe: Probe): Promise<Fact> {
+  const generated = await throwAway(probe, "SYMMETRIC_DEFAULT", { extractable: false })
+  const created = bringIn(probe, {})
+  if (!generated || !created) return null
+  // a token that believes CKA_LOCAL from a template does not tell either
+  const claimed = bringIn(probe, { local: true })
+  const tells = (object: Handle, expected: boolean): boolean =>
+    (["local", "alwaysSensitive", "neverExtractable"] as const).every(
+      (name) => booleanOf(getAttribute(probe.session, object, CKA[name])) === expected,
+    )
+  return tells(generated, true) && tells(created, false) && (claimed === undefined || tells(claimed, false))
+}
+
+/** A throw-away AES key whose value was made here: sensitive, never to be imported anywhere. */
+function bringIn({ session, own }: Probe, more: { readonly local?: true }): Handle | undefined {
+  const values = {
+    class: pkcs11js.CKO_SECRET_KEY,
+    keyType: KEY_TYPES.CKK_AES,
+    token: false,
+    private: true,
+    sensitive: true,
+    extractable: false,
+    label: THROW_AWAY_LABEL,
+    ...stated(SECRET_USAGES, []),
+    ...more,
+  }
+  try {
+    return own(createObject(session, [...template(values), { type: pkcs11js.CKA_VALUE, value: randomBytes(32) }]))
+  } catch (error) {
+    refusalOf(error)
+    return undefined
+  }
+}
+
+async function throwAway(
+  { session, own, context }: Probe,
+  keySpec: KeySpec,
+  more: { readonly extractable?: false; readonly wrapWithTrusted?: true },
+): Promise<Handle | undefined> {
+  const key = { keySpec, id: randomBytes(16), token: false, extractable: true, wrapWithTrusted: false, usages: [] }
+  try {
+    return (await generateThrowAway(session, { ...key, ...more }, context, own)).object
+  } catch (error) {
+    if (ckrOf(refusalOf(error)) === undefined) throw error
+    return undefined
+  }
+}

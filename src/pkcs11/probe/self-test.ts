@@ -1,0 +1,204 @@
+import { KeyferryError } from "../../core/base/error.js"
+import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS } from "../../core/key/key-spec.js"
+import type { WrapCapability, WrapRequest } from "../../core/key/wrapping.js"
+import { kmsAllows, WRAPPING_ALGORITHMS } from "../../core/key/wrapping-algorithm.js"
+import { type Session, withObjects } from "../cryptoki/calls.js"
+import { failureText, refusalOf } from "../cryptoki/errors.js"
+import { MECHANISMS } from "../cryptoki/mechanisms.js"
+import type { SessionPool } from "../session/pool.js"
+import { plansOf, type WrapContext, type WrapPlan, wrapUnder } from "../wrap/wrap.js"
+import { openKwp, openOaep, type Opened } from "./opened.js"
+import { type LocalPair, localPair, makeSample, type Sample } from "./throw-away.js"
+
+/** A verdict, and whether it may be remembered: a passing fault of the token says nothing about a path. */
+export interface Verdict {
+  readonly capability: WrapCapability
+  readonly conclusive: boolean
+}
+
+/** Keys of one spec that are tried before a path counts as undecided. */
+const MAX_SAMPLES = 6
+
+interface Attempt {
+  /** In words; null if the path passed. */
+  readonly flaw: string | null
+  readonly conclusive: boolean
+}
+
+/**
+ * Wraps throw-away keys of the token under RSA pairs made here, opens the results with node:crypto and compares
+ * (invariant I9). Neither a mechanism list nor CKR_OK is believed. One verdict a request; key specs run side by side.
+ *
+ * @param mechanisms what the token lists, for the words of a refusal
+ * @throws ERR_TOKEN_UNAVAILABLE where the token goes away
+ */
+export async function selfTest(
+  pool: SessionPool,
+  requests: readonly WrapRequest[],
+  context: WrapContext,
+  mechanisms: ReadonlySet<number>,
+): Promise<readonly Verdict[]> {
+  const verdicts = new Map<WrapRequest, Verdict>()
+  const specs = new Set(requests.filter(allowed).map(({ keySpec }) => keySpec))
+  await Promise.all(
+    [...specs].map((keySpec) =>
+      pool.withSession(async (session, loan) => {
+        loan.spoil()
+        const asked = requests.filter((request) => request.keySpec === keySpec && allowed(request))
+        await withObjects(session, async (own) => {
+          const samples = new Samples(() => makeSample(session, keySpec, context, own))
+          for (const request of asked) {
+            verdicts.set(request, await judge(session, request, samples, context, mechanisms))
+          }
+        })
+      }),
+    ),
+  )
+  return requests.map((request) => verdicts.get(request) ?? refusedByKms(request))
+}
+
+const allowed = ({ keySpec, wrappingAlgorithm, wrappingKeySpec }: WrapRequest): boolean =>
+  kmsAllows(keySpec, wrappingAlgorithm, wrappingKeySpec)
+
+/** The verdict on what KMS itself does not take; the token is not asked. */
+export function refusedByKms(request: WrapRequest): Verdict {
+  const { keySpec, wrappingAlgorithm, wrappingKeySpec } = request
+  const elsewhere = Object.keys(WRAPPING_KEY_SPECS).some((under) =>
+    kmsAllows(keySpec, wrappingAlgorithm, under as WrapRequest["wrappingKeySpec"]),
+  )
+  const under = elsewhere ? ` under ${wrappingKeySpec}` : ""
+  return refusal(request, `KMS does not take ${keySpec} by ${wrappingAlgorithm}${under}`, true)
+}
+
+/** Throw-away keys of one spec, made when they are asked for and used for every path. */
+class Samples {
+  readonly #make: () => Promise<Sample>
+  readonly #made: Sample[] = []
+
+  constructor(make: () => Promise<Sample>) {
+    this.#make = make
+  }
+
+  async at(index: number): Promise<Sample> {
+    const sample = this.#made[index] ?? (await this.#make())
+    this.#made[index] = sample
+    return sample
+  }
+
+  /** Brings a sample that decides to the front, for the paths that follow. */
+  prefer(sample: Sample): void {
+    this.#made.sort((left, right) => Number(right === sample) - Number(left === sample))
+  }
+}
+
+async function judge(
+  session: Session,
+  request: WrapRequest,
+  samples: Samples,
+  context: WrapContext,
+  mechanisms: ReadonlySet<number>,
+): Promise<Verdict> {
+  try {
+    await samples.at(0)
+  } catch (error) {
+    const [cause] = refusalOf(error).causes
+    const words = cause?.message.startsWith("C_GenerateKey") ? `cannot generate: ${cause.code}` : failure(error)
+    return refusal(request, words, isConclusive(error))
+  }
+  const pair = await localPair(request.wrappingKeySpec)
+  const algorithm = request.wrappingAlgorithm
+  const plans = plansOf(algorithm, context.profile, { native: mechanisms.has(MECHANISMS.CKM_RSA_AES_KEY_WRAP) })
+  const flaws: string[] = []
+  let conclusive = true
+  for (const plan of plans) {
+    const attempt = await tryPath(session, request.keySpec, samples, pair, plan, context)
+    if (attempt.flaw === null) return { capability: passed(request, plan), conclusive: true }
+    flaws.push(attempt.flaw)
+    conclusive &&= attempt.conclusive
+  }
+  return refusal(request, [...new Set(flaws)].join("; "), conclusive)
+}
+
+/**
+ * Tries one path until a sample decides it: a token that fills the value up to whole blocks is right by luck where the
+ * length is a multiple of 8, and the length of an RSA PKCS #8 differs from key to key.
+ */
+async function tryPath(
+  session: Session,
+  keySpec: KeySpec,
+  samples: Samples,
+  pair: LocalPair,
+  plan: WrapPlan,
+  context: WrapContext,
+): Promise<Attempt> {
+  const varies = KEY_SPECS[keySpec].family === "rsa"
+  for (let index = 0; index < MAX_SAMPLES; index++) {
+    let opened: Opened
+    let sample: Sample
+    try {
+      sample = await samples.at(index)
+      opened = openPath(await wrapUnder(session, sample.object, pair, plan, context), pair, plan)
+    } catch (error) {
+      return { flaw: failure(error), conclusive: isConclusive(error) }
+    }
+    if ("flaw" in opened) return { flaw: opened.flaw, conclusive: true }
+    const flaw = sample.flaw(opened.value)
+    if (flaw !== null) return { flaw: `${carrier(plan)} ${flaw}`, conclusive: true }
+    if (!varies || opened.value.length % 8 !== 0) {
+      samples.prefer(sample)
+      return { flaw: null, conclusive: true }
+    }
+  }
+  const flaw = `${MAX_SAMPLES} keys all had a length at which ${carrier(plan)} cannot be told from one that pads; run it again`
+  return { flaw, conclusive: false }
+}
+
+const OAEP = "CKM_RSA_PKCS_OAEP"
+const NATIVE = "CKM_RSA_AES_KEY_WRAP"
+
+/** The mechanism that takes the material itself. */
+function carrier({ path, kwp }: WrapPlan): string {
+  return path === "native" ? NATIVE : (kwp ?? OAEP)
+}
+
+/** Opens what a path gave with the private key made here, as KMS will. */
+export function openPath(bytes: Buffer, pair: LocalPair, plan: WrapPlan): Opened {
+  const { hash } = WRAPPING_ALGORITHMS[plan.algorithm]
+  const [outer, inner] = plan.path === "native" ? [NATIVE, NATIVE] : [OAEP, carrier(plan)]
+  if (plan.path === "oaep") return named(OAEP, openOaep(bytes, pair.privateKey, hash))
+  const oaepBytes = WRAPPING_KEY_SPECS[pair.spec].modulusBits / 8
+  const head = named(outer, openOaep(bytes.subarray(0, oaepBytes), pair.privateKey, hash))
+  if ("flaw" in head) return head
+  if (head.value.length !== 32) return { flaw: `${outer} gives ${head.value.length} bytes of the 32 of the AES key` }
+  return named(inner, openKwp(bytes.subarray(oaepBytes), head.value))
+}
+
+function named(mechanism: string, opened: Opened): Opened {
+  return "flaw" in opened ? { flaw: `${mechanism} ${opened.flaw}` } : opened
+}
+
+function passed(request: WrapRequest, plan: WrapPlan): WrapCapability {
+  const mechanisms = plan.path === "composed" ? [plan.kwp, OAEP] : [carrier(plan)]
+  return {
+    ...request,
+    wrapPath: plan.path,
+    mechanisms,
+    usable: true,
+    reason: "opened outside the token: hash, padding and length are exact",
+  }
+}
+
+function refusal(request: WrapRequest, reason: string, conclusive: boolean): Verdict {
+  return { capability: { ...request, wrapPath: null, mechanisms: [], usable: false, reason }, conclusive }
+}
+
+/** A failing call in words; throws on where the token is gone. */
+export function failure(error: unknown): string {
+  const { causes, message } = refusalOf(error)
+  return causes[0]?.message === "C_WrapKey" ? message : failureText(error)
+}
+
+/** Whether a failure belongs to the path, and not to the token's state of the moment. */
+function isConclusive(error: unknown): boolean {
+  return error instanceof KeyferryError && error.retry !== "later" && error.code !== "ERR_TOKEN_FULL"
+}

@@ -1,0 +1,156 @@
+import { createCipheriv, createHmac, generateKeyPair, type KeyObject, randomBytes } from "node:crypto"
+import { promisify } from "node:util"
+import { KeyferryError } from "../../core/base/error.js"
+import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../../core/key/key-spec.js"
+import { encrypt, type Handle, type Session, sign } from "../cryptoki/calls.js"
+import { ckrOf, failureText, refusalOf } from "../cryptoki/errors.js"
+import { generate, type KeyHandles } from "../objects/generation.js"
+import { MECHANISMS } from "../cryptoki/mechanisms.js"
+import { publicKeyOf } from "../objects/public-key.js"
+import { identify } from "../objects/source-key.js"
+import type { NewKey } from "../objects/template.js"
+import type { RsaPublicKey, WrapContext } from "../wrap/wrap.js"
+import { privateKeyFlaw, secretLengthFlaw } from "./material.js"
+
+/** Marks every key of the self-test and the custody probe; none of them is ever imported. */
+export const THROW_AWAY_LABEL = "keyferry-self-test"
+
+/** A throw-away key of the token, and how a value that left the token is compared with it. */
+export interface Sample {
+  readonly object: Handle
+  /** SubjectPublicKeyInfo, DER; null for secret keys. */
+  readonly publicKey: Uint8Array | null
+  /** What is wrong with the opened value, in words; null if it is this key. */
+  flaw(value: Buffer): string | null
+}
+
+/** An RSA pair made here, whose public half wraps throw-away keys. */
+export interface LocalPair extends RsaPublicKey {
+  readonly privateKey: KeyObject
+}
+
+const pairs = new Map<WrappingKeySpec, Promise<LocalPair>>()
+
+/** Made once for each process and size, on libuv's threads. */
+export function localPair(spec: WrappingKeySpec): Promise<LocalPair> {
+  const pair = pairs.get(spec) ?? makePair(spec)
+  pairs.set(spec, pair)
+  return pair
+}
+
+async function makePair(spec: WrappingKeySpec): Promise<LocalPair> {
+  const { modulusBits } = WRAPPING_KEY_SPECS[spec]
+  const { publicKey, privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: modulusBits })
+  const { n = "" } = publicKey.export({ format: "jwk" })
+  return { spec, privateKey, modulus: Buffer.from(n, "base64url"), publicExponent: Uint8Array.of(1, 0, 1) }
+}
+
+/**
+ * Generates a throw-away session key of the spec: sensitive and extractable as a source key is, and read back. Its
+ * objects go to `own`. Secret keys are compared by use, as nothing reads their value.
+ */
+export async function makeSample(
+  session: Session,
+  keySpec: KeySpec,
+  context: WrapContext,
+  own: (object: Handle) => Handle,
+): Promise<Sample> {
+  const { keyType } = KEY_SPECS[keySpec]
+  const key = { ...THROW_AWAY, keySpec, id: randomBytes(16), usages: throwAwayUsages(keySpec) }
+  const handles = await generateThrowAway(session, key, context, own)
+  const { attributes } = context.reader.read(session, handles.object, `throw-away ${keyType}`)
+  const wrong = [
+    attributes.sensitive === true ? [] : "CKA_SENSITIVE=true",
+    attributes.extractable === true ? [] : "CKA_EXTRACTABLE=true",
+    attributes.token === false ? [] : "CKA_TOKEN=false",
+  ].flat()
+  if (wrong.length > 0) throw new KeyferryError("ERR_KEY_ATTRIBUTES", `the token does not keep ${wrong.join(", ")}`)
+  const { object, publicHalf } = handles
+  const publicKey = publicHalf && publicKeyOf(session, publicHalf, keySpec)
+  return { object, publicKey, flaw: comparison(session, keySpec, object, publicKey) }
+}
+
+const USAGES = { aes: ["encrypt"], hmac: ["sign"], rsa: [], ec: [], edwards: [] } as const
+
+/** By what a throw-away key is compared: a source key has no CKA_ENCRYPT. */
+export function throwAwayUsages(keySpec: KeySpec): readonly ("encrypt" | "sign")[] {
+  return USAGES[KEY_SPECS[keySpec].family]
+}
+
+/** Generates a key labelled as one to throw away; its objects go to `own`, which will have them destroyed. */
+export async function generateThrowAway(
+  session: Session,
+  key: Omit<NewKey, "label">,
+  context: WrapContext,
+  own: (object: Handle) => Handle,
+): Promise<KeyHandles> {
+  const handles = await generate(session, { ...key, label: THROW_AWAY_LABEL }, context)
+  const objects = [handles.object, ...(handles.publicHalf ? [handles.publicHalf] : [])]
+  for (const object of objects) {
+    // a token that confuses its handles would have another key destroyed
+    const { id, label } = identify(session, object)
+    if (label !== THROW_AWAY_LABEL || id !== key.id.toString("hex")) throw confused()
+    own(object)
+  }
+  return handles
+}
+
+function confused(): KeyferryError {
+  return new KeyferryError("ERR_TOKEN_OTHER", "the token gave another object's handle for a new key")
+}
+
+const THROW_AWAY = { token: false, extractable: true, wrapWithTrusted: false } as const
+
+function comparison(session: Session, keySpec: KeySpec, object: Handle, publicKey: Uint8Array | null): Sample["flaw"] {
+  if (publicKey) return (value) => privateKeyFlaw(value, keySpec, publicKey)
+  const used = KEY_SPECS[keySpec].family === "aes" ? blockOf(session, object) : macOf(session, object, keySpec)
+  return (value) =>
+    secretLengthFlaw(value, keySpec) ??
+    (used.repeat(value).equals(used.result) ? null : "gives another key than the one to be wrapped")
+}
+
+interface Use {
+  readonly result: Buffer
+  readonly repeat: (value: Buffer) => Buffer
+}
+
+/** AES of one block; with a zero initial value CBC is the same, for tokens without ECB. */
+function blockOf(session: Session, object: Handle): Use {
+  const block = randomBytes(16)
+  const repeat = (value: Buffer): Buffer =>
+    createCipheriv("aes-256-ecb", value, null).setAutoPadding(false).update(block)
+  const cbc = { mechanism: MECHANISMS.CKM_AES_CBC, parameter: Buffer.alloc(16) }
+  const result = first(
+    () => encrypt(session, { mechanism: MECHANISMS.CKM_AES_ECB }, object, block),
+    () => encrypt(session, cbc, object, block),
+  )
+  return { result, repeat }
+}
+
+/** The HMAC that KMS computes with the key: the proof of the import will want this one, so no other serves. */
+function macOf(session: Session, object: Handle, keySpec: KeySpec): Use {
+  const message = randomBytes(32)
+  const { mac } = KEY_SPECS[keySpec]
+  if (!mac) throw new KeyferryError("ERR_BUG", `${keySpec} has no MAC`)
+  try {
+    return {
+      result: sign(session, { mechanism: MECHANISMS[mac.mechanism] }, object, message),
+      repeat: (value) => createHmac(mac.hash, value).update(message).digest(),
+    }
+  } catch (error) {
+    const refusal = refusalOf(error)
+    if (refusal.retry === "later") throw refusal
+    const words = `the token cannot compute ${mac.algorithm}, so the import could not be proven (${failureText(refusal)})`
+    throw new KeyferryError("ERR_TOKEN_OTHER", words, { cause: refusal })
+  }
+}
+
+/** The first that the token has the mechanism for. */
+function first<T>(run: () => T, otherwise: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    if (ckrOf(error) !== "CKR_MECHANISM_INVALID") throw error
+    return otherwise()
+  }
+}

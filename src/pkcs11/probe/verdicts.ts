@@ -1,0 +1,254 @@
+import { createHash } from "node:crypto"
+import {
+  ENFORCEMENT_FACTS,
+  type EnforcementFacts,
+  judgeCustodies,
+  judgeSealing,
+  type SealingVerdict,
+  type CustodyProbe,
+} from "../../core/key/custody.js"
+import type { KeySpec } from "../../core/key/key-spec.js"
+import type { VerdictCache } from "../../core/ports/verdict-cache.js"
+import type { WrapCapability, WrapRequest } from "../../core/key/wrapping.js"
+import { CUSTODY_KEY_FEATURES, type CustodyKeyFeatures } from "../objects/custody-key.js"
+import { attempt } from "../cryptoki/errors.js"
+import { isMechanismName, type MechanismName } from "../cryptoki/mechanisms.js"
+import { moduleDigest, type TokenSlot } from "../session/module.js"
+import { profileDigest } from "../profile/profiles.js"
+import type { Verdict } from "./self-test.js"
+import type { SealingFinding } from "./sealing.js"
+import type { SessionPool } from "../session/pool.js"
+import type { StoreGate } from "../session/store-gate.js"
+import type { WrapContext } from "../wrap/wrap.js"
+
+/** Raised when the self-test or the custody probe tests something new, so that what was cached before is void. */
+const SELF_TEST_VERSION = 3
+
+type Remembered = Pick<WrapCapability, "wrapPath" | "mechanisms" | "usable" | "reason">
+
+/** What is cached for one token and one state of its module, firmware and profile. */
+interface Memory {
+  readonly wraps: Readonly<Record<string, Remembered>>
+  readonly custody: EnforcementFacts | null
+  readonly sealing: Readonly<Partial<Record<KeySpec, SealingFinding>>>
+  readonly custodyKey: CustodyKeyFeatures | null
+}
+
+const NOTHING: Memory = { wraps: {}, custody: null, sealing: {}, custodyKey: null }
+
+/** What a custody key of the token is to be; no mechanism where the token cannot seal. */
+export interface CustodyKeyPlan {
+  readonly mechanism: MechanismName | null
+  readonly features: CustodyKeyFeatures
+  readonly reason: string
+}
+
+/** Verdicts of the self-test and the custody probe: remembered ones, and new ones where there are none. */
+export class Verdicts {
+  readonly #pool: SessionPool
+  readonly #gate: StoreGate
+  readonly #context: WrapContext
+  readonly #cache: VerdictCache
+  readonly #modulePath: string
+  readonly #chosen: TokenSlot
+  #key: string | undefined
+  /** Read once: a run goes by the verdicts that it began with, and those that it adds. */
+  #memory: Memory | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    pool: SessionPool,
+    gate: StoreGate,
+    context: WrapContext,
+    cache: VerdictCache,
+    modulePath: string,
+    chosen: TokenSlot,
+  ) {
+    this.#pool = pool
+    this.#gate = gate
+    this.#context = context
+    this.#cache = cache
+    this.#modulePath = modulePath
+    this.#chosen = chosen
+  }
+
+  selfTest(requests: readonly WrapRequest[], fresh: boolean): Promise<readonly WrapCapability[]> {
+    return this.#inTurn(() => this.#selfTest(requests, fresh))
+  }
+
+  probeCustody(fresh: boolean, keySpecs: readonly KeySpec[]): Promise<CustodyProbe> {
+    return this.#inTurn(() => this.#probeCustody(fresh, keySpecs))
+  }
+
+  /** By what custody keys seal: proven with AES keys, as they are the ones that every token has. */
+  custodyKey(): Promise<CustodyKeyPlan> {
+    return this.#inTurn(() => this.#custodyKey())
+  }
+
+  /** One after the other, so that of many who ask for one verdict the first tests and the others find it. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => undefined)
+    return done
+  }
+
+  async #selfTest(requests: readonly WrapRequest[], fresh: boolean): Promise<readonly WrapCapability[]> {
+    const { wraps } = fresh ? NOTHING : await this.#recall()
+    const unknown = requests.filter((request) => !(nameOf(request) in wraps))
+    const verdicts = unknown.length === 0 ? [] : await this.#test(unknown)
+    return requests.map((request) => {
+      const verdict = verdicts[unknown.indexOf(request)]?.capability
+      const remembered = wraps[nameOf(request)]
+      if (verdict) return verdict
+      if (!remembered) throw new Error(`no verdict on ${nameOf(request)}`)
+      return { ...request, ...remembered }
+    })
+  }
+
+  async #probeCustody(fresh: boolean, keySpecs: readonly KeySpec[]): Promise<CustodyProbe> {
+    const remembered = fresh ? null : (await this.#recall()).custody
+    const facts = remembered ?? (await this.#probe())
+    // a token that is full or write-protected today may take objects tomorrow
+    if (!remembered && facts.tokenObjectsKept !== null) await this.#remember({ custody: facts })
+    const sealing: Partial<Record<KeySpec, SealingVerdict>> = {}
+    for (const keySpec of keySpecs) sealing[keySpec] = judgeSealing(facts, await this.#sealing(fresh, keySpec))
+    return { facts, verdicts: judgeCustodies(facts), sealing }
+  }
+
+  async #sealing(fresh: boolean, keySpec: KeySpec): Promise<SealingFinding> {
+    const remembered = fresh ? undefined : (await this.#recall()).sealing[keySpec]
+    if (remembered) return remembered
+    const { probeSealing } = await import("./sealing.js")
+    const { finding, conclusive } = await probeSealing(this.#pool, keySpec, this.#context)
+    if (conclusive) await this.#remember({ sealing: { [keySpec]: finding } })
+    return finding
+  }
+
+  async #custodyKey(): Promise<CustodyKeyPlan> {
+    const { mechanism, reason } = await this.#sealing(false, "SYMMETRIC_DEFAULT")
+    const none = { notModifiable: false, allowedMechanisms: false, unwrapTemplate: false }
+    if (mechanism === null || !isMechanismName(mechanism)) return { mechanism: null, features: none, reason }
+    const remembered = (await this.#recall()).custodyKey
+    if (remembered) return { mechanism, features: remembered, reason }
+    const { probeCustodyKey } = await import("./sealing.js")
+    const features = await probeCustodyKey(this.#pool, mechanism, this.#context)
+    await this.#remember({ custodyKey: features })
+    return { mechanism, features, reason }
+  }
+
+  async #test(requests: readonly WrapRequest[]): Promise<readonly Verdict[]> {
+    const { slot } = this.#chosen
+    const listed = new Set(attempt("C_GetMechanismList", () => slot.lib.C_GetMechanismList(slot.handle)))
+    const { selfTest } = await import("./self-test.js")
+    const verdicts = await selfTest(this.#pool, requests, this.#context, listed)
+    const lasting = verdicts.filter(({ conclusive }) => conclusive).map(({ capability }) => capability)
+    await this.#remember({
+      wraps: Object.fromEntries(lasting.map((capability) => [nameOf(capability), fieldsOf(capability)])),
+    })
+    return verdicts
+  }
+
+  /** Loaded when there is no verdict yet, like the self-test. */
+  async #probe(): Promise<EnforcementFacts> {
+    const { probeCustody } = await import("./custody.js")
+    return await probeCustody(this.#pool, this.#gate, this.#context)
+  }
+
+  async #recall(): Promise<Memory> {
+    this.#memory ??= await this.#stored()
+    return this.#memory
+  }
+
+  async #stored(): Promise<Memory> {
+    return memoryOf(await this.#cache.get(this.#cacheKey()))
+  }
+
+  async #remember(news: Partial<Memory>): Promise<void> {
+    // read again, so that what another process learnt meanwhile is kept
+    const before = await this.#stored()
+    this.#memory = {
+      wraps: { ...before.wraps, ...news.wraps },
+      custody: news.custody ?? before.custody,
+      sealing: { ...before.sealing, ...news.sealing },
+      custodyKey: news.custodyKey ?? before.custodyKey,
+    }
+    await this.#cache.put(this.#cacheKey(), this.#memory)
+  }
+
+  /** A digest of all that a verdict depends on (PRODUCT.md section 5). */
+  #cacheKey(): string {
+    const { label, manufacturer, model, serial, firmwareVersion } = this.#chosen.info
+    this.#key ??= createHash("sha256")
+      .update(
+        JSON.stringify([
+          SELF_TEST_VERSION,
+          moduleDigest(this.#modulePath),
+          manufacturer,
+          model,
+          serial,
+          label,
+          firmwareVersion,
+          profileDigest(this.#context.profile),
+        ]),
+      )
+      .digest("hex")
+    return this.#key
+  }
+}
+
+function nameOf({ keySpec, wrappingAlgorithm, wrappingKeySpec }: WrapRequest): string {
+  return `${keySpec} ${wrappingAlgorithm} ${wrappingKeySpec}`
+}
+
+function fieldsOf({ wrapPath, mechanisms, usable, reason }: WrapCapability): Remembered {
+  return { wrapPath, mechanisms, usable, reason }
+}
+
+/** What the cache holds, as far as it is well-formed: a damaged entry is no verdict. */
+function memoryOf(value: unknown): Memory {
+  if (!isRecord(value)) return NOTHING
+  const wraps = isRecord(value["wraps"]) ? value["wraps"] : {}
+  const sound = Object.entries(wraps).filter((entry): entry is [string, Remembered] => isRemembered(entry[1]))
+  const sealing = isRecord(value["sealing"]) ? value["sealing"] : {}
+  const findings = Object.entries(sealing).filter((entry): entry is [string, SealingFinding] => isFinding(entry[1]))
+  return {
+    wraps: Object.fromEntries(sound),
+    custody: isFacts(value["custody"]) ? value["custody"] : null,
+    sealing: Object.fromEntries(findings),
+    custodyKey: isFeatures(value["custodyKey"]) ? value["custodyKey"] : null,
+  }
+}
+
+function isFinding(value: unknown): value is SealingFinding {
+  if (!isRecord(value) || typeof value["reason"] !== "string") return false
+  const { possible, mechanism } = value
+  if (possible === false) return mechanism === null
+  return possible === true && typeof mechanism === "string" && isMechanismName(mechanism)
+}
+
+function isFeatures(value: unknown): value is CustodyKeyFeatures {
+  return isRecord(value) && CUSTODY_KEY_FEATURES.every((name) => typeof value[name] === "boolean")
+}
+
+function isRemembered(value: unknown): value is Remembered {
+  if (!isRecord(value)) return false
+  const { wrapPath, mechanisms, usable, reason } = value
+  if (typeof reason !== "string" || !Array.isArray(mechanisms)) return false
+  const names = mechanisms.map((name: unknown) => (typeof name === "string" && isMechanismName(name) ? name : null))
+  if (usable === false) return wrapPath === null && names.length === 0
+  if (usable !== true || names.includes(null)) return false
+  if (wrapPath === "native") return names.length === 1 && names[0] === "CKM_RSA_AES_KEY_WRAP"
+  if (names.at(-1) !== "CKM_RSA_PKCS_OAEP") return false
+  return (wrapPath === "oaep" && names.length === 1) || (wrapPath === "composed" && names.length === 2)
+}
+
+function isFacts(value: unknown): value is EnforcementFacts {
+  if (!isRecord(value)) return false
+  const flaw = value["tokenObjectFlaw"]
+  const facts = ENFORCEMENT_FACTS.every((name) => value[name] === null || typeof value[name] === "boolean")
+  return facts && (flaw === null || typeof flaw === "string")
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}

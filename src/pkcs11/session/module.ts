@@ -1,0 +1,268 @@
+import { createHash } from "node:crypto"
+import { accessSync, constants, readFileSync, statSync } from "node:fs"
+import type { Module, Slot, Token as GrapheneToken } from "graphene-pk11"
+import type { ModuleInfo } from "pkcs11js"
+import { KeyferryError } from "../../core/base/error.js"
+import type { TokenInfo } from "../../core/token/token-info.js"
+import { selectorText, type TokenSelector, type TokenUri } from "../../core/token/token-uri.js"
+import { attempt, ckrOf, failureText, tokenError } from "../cryptoki/errors.js"
+import { Module as GrapheneModule, Slot as GrapheneSlot, SlotFlag } from "../cryptoki/graphene.js"
+import { hasFlag, tokenFlags } from "../cryptoki/token-flag.js"
+
+/** CKF_OS_LOCKING_OK: sessions are used from several threads (PKCS #11 v3.1 section 5.4). */
+const OS_LOCKING = 2
+
+/** A loaded and initialised module; disposing the last holder finalises it. */
+export interface Pkcs11Module extends Disposable {
+  readonly path: string
+  readonly module: Module
+  readonly info: ModuleInfo
+  /** `SoftHSM 2.6`: CK_INFO's description and version. */
+  readonly library: string
+}
+
+/** One slot as `token list` shows it. */
+export interface SlotDescription {
+  /** CK_SLOT_ID, decimal, as slot-id in a URI. */
+  readonly slotId: string
+  readonly slotDescription: string
+  /** Null where no token is present, or it does not answer. */
+  readonly token: TokenInfo | null
+  /** In words, such as `login required`, `user PIN locked`. */
+  readonly flags: readonly string[]
+  /** Why there is no token to show. */
+  readonly reason: string | null
+}
+
+/** A slot with the token that was chosen. */
+export interface TokenSlot {
+  readonly slot: Slot
+  readonly token: GrapheneToken
+  readonly info: TokenInfo
+}
+
+const loaded = new Map<string, Loaded & { holders: number; readonly libraryParameters: string | undefined }>()
+
+/**
+ * Loads the library and calls C_Initialize with OS locking. PKCS #11 is initialised once for a process, so a module
+ * that is loaded already is shared; one that other code initialised is used and not finalised.
+ *
+ * @throws ERR_MODULE_UNUSABLE with what the loader said, or where it is in use with other library parameters
+ */
+export function loadModule(path: string, libraryParameters?: string): Pkcs11Module {
+  const entry = loaded.get(path) ?? { ...load(path, libraryParameters), libraryParameters, holders: 0 }
+  if (entry.libraryParameters !== libraryParameters) {
+    throw new KeyferryError(
+      "ERR_MODULE_UNUSABLE",
+      `the PKCS #11 module ${path} is in use with other library parameters`,
+      {
+        hint: "give every token URI of the module the same x-library-parameters: a process initialises it once",
+      },
+    )
+  }
+  entry.holders++
+  loaded.set(path, entry)
+  const { module, info } = entry
+  let held = true
+  return {
+    path,
+    module,
+    info,
+    library: `${trim(info.libraryDescription)} ${version(info.libraryVersion)}`.trim(),
+    [Symbol.dispose]() {
+      if (!held) return
+      held = false
+      if (--entry.holders > 0) return
+      loaded.delete(path)
+      if (entry.finalize) quietly(() => module.finalize())
+    },
+  }
+}
+
+interface Loaded {
+  readonly module: Module
+  readonly info: ModuleInfo
+  /** Whether it was initialised here, and so is to be finalised here. */
+  readonly finalize: boolean
+}
+
+function load(path: string, libraryParameters: string | undefined): Loaded {
+  let module: Module
+  try {
+    // the loader would search the system's folders for a bare name, and says little of a folder
+    if (!statSync(path).isFile()) throw new Error(`${path}: not a file`)
+    accessSync(path, constants.R_OK)
+    module = GrapheneModule.load(path)
+  } catch (cause) {
+    const error = tokenError("C_GetFunctionList", cause)
+    const message = cause instanceof Error ? cause.message : String(cause)
+    const causes = error instanceof KeyferryError ? error.causes : [{ code: "dlopen", message }]
+    throw new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} cannot be loaded`, { cause, causes })
+  }
+  let finalize = false
+  try {
+    finalize = initialise(module, libraryParameters)
+    return { module, info: attempt("C_GetInfo", () => module.lib.C_GetInfo()), finalize }
+  } catch (cause) {
+    if (finalize) quietly(() => module.finalize())
+    if (!(cause instanceof KeyferryError)) throw cause
+    throw new KeyferryError("ERR_MODULE_UNUSABLE", `the PKCS #11 module ${path} cannot be initialised`, {
+      cause,
+      causes: cause.causes,
+      hint: "check the module's own configuration (its files and environment), and for NSS x-library-parameters",
+    })
+  }
+}
+
+/** Whether the module was initialised by this call; false where other code had done it. */
+function initialise({ lib }: Module, libraryParameters: string | undefined): boolean {
+  // pkcs11js drops the last byte of the parameters (2.1.7)
+  const parameters = libraryParameters === undefined ? {} : { libraryParameters: `${libraryParameters} ` }
+  try {
+    attempt("C_Initialize", () => lib.C_Initialize({ flags: OS_LOCKING, ...parameters }))
+    return true
+  } catch (error) {
+    if (ckrOf(error) !== "CKR_CRYPTOKI_ALREADY_INITIALIZED") throw error
+    return false
+  }
+}
+
+/** Every slot of the module, with and without token, and those that do not answer. */
+export function describeSlots(holder: Pkcs11Module): readonly SlotDescription[] {
+  return slotsOf(holder).map(({ id, slot, reason }) => {
+    const common = { slotId: id, slotDescription: slot ? trim(slot.slotDescription) : "" }
+    const without = { ...common, token: null, flags: [] }
+    if (!slot) return { ...without, reason }
+    if ((slot.flags & SlotFlag.TOKEN_PRESENT) === 0) return { ...without, reason: "no token present" }
+    try {
+      const token = attempt("C_GetTokenInfo", () => slot.getToken())
+      return { ...common, token: tokenInfo(holder, token), flags: tokenFlags(token.flags), reason: null }
+    } catch (error) {
+      return { ...without, reason: failureText(error) }
+    }
+  })
+}
+
+/**
+ * The one token that fits the URI.
+ *
+ * @throws ERR_TOKEN_NOT_FOUND, ERR_TOKEN_AMBIGUOUS (both list what is there), ERR_TOKEN_UNINITIALIZED
+ */
+export function chooseToken(holder: Pkcs11Module, uri: TokenUri): TokenSlot {
+  const slots = slotsOf(holder)
+  const present = slots.flatMap((slot) => presentToken(holder, slot))
+  const fitting = present.filter((candidate) => fits(holder, candidate, uri))
+  const ready = fitting.filter(({ token }) => hasFlag(token.flags, "CKF_TOKEN_INITIALIZED"))
+  const wanted = selectorText(uri) || "any token"
+  const [first, second] = ready
+  if (second) {
+    throw new KeyferryError("ERR_TOKEN_AMBIGUOUS", `${ready.length} tokens fit ${wanted}: ${listed(ready)}`)
+  }
+  if (first) return first
+  if (fitting.length > 0) {
+    throw new KeyferryError("ERR_TOKEN_UNINITIALIZED", `the token that fits ${wanted} is not initialised`)
+  }
+  const there = present.length === 0 ? "no slot has a token" : `there is ${listed(present)}`
+  const silent = slots.flatMap(({ id, reason }) =>
+    reason === null ? [] : [`; slot ${id} does not answer (${reason})`],
+  )
+  throw new KeyferryError(
+    "ERR_TOKEN_NOT_FOUND",
+    `no token fits ${wanted} in ${holder.path}: ${there}${silent.join("")}`,
+  )
+}
+
+/** SHA-256 of the module's file, hex: part of what self-test verdicts depend on. */
+export function moduleDigest(path: string): string {
+  return createHash("sha256").update(readFileSync(path)).digest("hex")
+}
+
+interface ListedSlot {
+  readonly id: string
+  /** Null where it does not answer. */
+  readonly slot: Slot | null
+  /** Why not. */
+  readonly reason: string | null
+}
+
+/** One reader that is broken does not hide the others. */
+function slotsOf({ module }: Pkcs11Module): readonly ListedSlot[] {
+  const handles = attempt("C_GetSlotList", () => module.lib.C_GetSlotList(false))
+  return handles.map((handle) => {
+    const id = idOf(handle)
+    try {
+      return { id, slot: attempt("C_GetSlotInfo", () => new GrapheneSlot(handle, module, module.lib)), reason: null }
+    } catch (error) {
+      return { id, slot: null, reason: failureText(error) }
+    }
+  })
+}
+
+function presentToken(holder: Pkcs11Module, { slot }: ListedSlot): readonly TokenSlot[] {
+  if (!slot || (slot.flags & SlotFlag.TOKEN_PRESENT) === 0) return []
+  try {
+    const token = slot.getToken()
+    return [{ slot, token, info: tokenInfo(holder, token) }]
+  } catch {
+    // a token that does not answer is not the one that was asked for; `token list` shows it
+    return []
+  }
+}
+
+function fits({ info: library }: Pkcs11Module, { slot, info }: TokenSlot, uri: TokenUri): boolean {
+  const said: Readonly<Record<TokenSelector, string>> = {
+    token: info.label,
+    serial: info.serial,
+    manufacturer: info.manufacturer,
+    model: info.model,
+    "slot-id": idOf(slot.handle),
+    "slot-description": trim(slot.slotDescription),
+    "slot-manufacturer": trim(slot.manufacturerID),
+    "library-description": trim(library.libraryDescription),
+    "library-manufacturer": trim(library.manufacturerID),
+    "library-version": version(library.libraryVersion),
+  }
+  return (Object.entries(uri.selectors) as [TokenSelector, string][]).every(([name, value]) => said[name] === value)
+}
+
+function listed(tokens: readonly TokenSlot[]): string {
+  return tokens
+    .map(({ info, token }) => {
+      const name = hasFlag(token.flags, "CKF_TOKEN_INITIALIZED") ? `"${info.label}"` : "one not initialised"
+      return `${name} (serial ${info.serial || "none"}, ${info.manufacturer} ${info.model})`
+    })
+    .join("; ")
+}
+
+function tokenInfo({ library }: Pkcs11Module, token: GrapheneToken): TokenInfo {
+  return {
+    label: trim(token.label),
+    serial: trim(token.serialNumber),
+    manufacturer: trim(token.manufacturerID),
+    model: trim(token.model),
+    firmwareVersion: version(token.firmwareVersion),
+    library,
+  }
+}
+
+/** CK_SLOT_ID, decimal. */
+function idOf(handle: Buffer): string {
+  return handle.readBigUInt64LE().toString()
+}
+
+function version({ major, minor }: { readonly major: number; readonly minor: number }): string {
+  return `${major}.${minor}`
+}
+
+/** CK_INFO and its kin are padded with blanks; some modules pad with zero bytes. */
+function trim(text: string): string {
+  return text.replace(/[\0 ]+$/, "")
+}
+
+function quietly(run: () => void): void {
+  try {
+    run()
+  } catch {
+    // the module goes with the process
+  }
+}

@@ -1,0 +1,193 @@
+import type { Session as GrapheneSession, Slot } from "graphene-pk11"
+import { RESULT_BYTES, type Session } from "../cryptoki/calls.js"
+import { type ErrorCode, KeyferryError } from "../../core/base/error.js"
+import { attempt, ckrOf } from "../cryptoki/errors.js"
+import { SessionFlag } from "../cryptoki/graphene.js"
+import { assertThere, USER_STATES } from "./health.js"
+
+/** Answers after which a session is not lent again: it is gone, or holds an operation that nobody will finish. */
+const SPOILED: ReadonlySet<string> = new Set([
+  "CKR_HOST_MEMORY",
+  "CKR_GENERAL_ERROR",
+  "CKR_FUNCTION_FAILED",
+  "CKR_DEVICE_ERROR",
+  "CKR_DEVICE_REMOVED",
+  "CKR_OPERATION_ACTIVE",
+  "CKR_SESSION_CLOSED",
+  "CKR_SESSION_HANDLE_INVALID",
+  "CKR_TOKEN_NOT_PRESENT",
+  "CKR_USER_NOT_LOGGED_IN",
+  "CKR_CRYPTOKI_NOT_INITIALIZED",
+])
+
+/** What a borrower may say of the session. */
+export interface Loan {
+  /** Keeps the session, and so the objects made in it, until what is returned is called or the pool is disposed. */
+  pin(): () => void
+  /**
+   * For one who found nothing: whether that is to be believed.
+   *
+   * @throws ERR_TOKEN_UNAVAILABLE where the token or the login is gone
+   */
+  confirm(): void
+  /** Has the session closed on return, for one who went on after failures in it. */
+  spoil(): void
+}
+
+interface Open {
+  readonly session: Session
+  readonly graphene: GrapheneSession
+  /** How many session objects it holds that are to outlive the loan; closing it would destroy them. */
+  pins: number
+}
+
+export function openSession(slot: Slot): GrapheneSession {
+  return attempt("C_OpenSession", () => slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION))
+}
+
+/**
+ * Lends one session at a time. A PKCS #11 session holds at most one running operation, so a session is never shared by
+ * concurrent callers; they wait in order. One session, the anchor, is never lent while there can be others: the token
+ * logs out when the application's last session closes.
+ */
+export class SessionPool implements Disposable {
+  readonly #slot: Slot
+  readonly #anchor: GrapheneSession
+  readonly #idle: Open[] = []
+  readonly #waiting: ((open: Open | null) => void)[] = []
+  readonly #loggedIn: boolean
+  #limit: number
+  #lent = 0
+  #lastReturned: (() => void) | undefined
+
+  /** `limit` sessions besides the anchor; below one the anchor itself is lent. */
+  constructor(slot: Slot, anchor: GrapheneSession, limit: number) {
+    this.#slot = slot
+    this.#anchor = anchor
+    this.#loggedIn = USER_STATES.includes(stateOf(anchor))
+    this.#limit = Math.max(limit, 1)
+    if (limit < 1) this.#idle.push(this.#opened(anchor))
+  }
+
+  /** Runs `use` with a session of its own. */
+  async withSession<T>(use: (session: Session, loan: Loan) => T | Promise<T>): Promise<T> {
+    const open = await this.#take()
+    let spoiled = false
+    try {
+      return await use(open.session, {
+        pin: () => pinned(open),
+        confirm: () => assertThere(open.session, this.#slot, this.#loggedIn),
+        spoil: () => (spoiled = true),
+      })
+    } catch (error) {
+      spoiled ||= SPOILED.has(ckrOf(error) ?? "")
+      if (isDoubtful(error)) assertThere(open.session, this.#slot, this.#loggedIn)
+      throw error
+    } finally {
+      this.#giveBack(open, spoiled)
+    }
+  }
+
+  /** Waits until every session is back, then closes them all, the anchor last. */
+  async drain(): Promise<void> {
+    while (this.#lent > 0) await new Promise<void>((resolve) => (this.#lastReturned = resolve))
+    this[Symbol.dispose]()
+  }
+
+  [Symbol.dispose](): void {
+    for (const { graphene } of this.#idle.splice(0)) if (graphene !== this.#anchor) close(graphene)
+    close(this.#anchor)
+  }
+
+  async #take(): Promise<Open> {
+    const idle = this.#idle.pop()
+    if (idle) {
+      this.#lent++
+      return idle
+    }
+    if (this.#lent < this.#limit) {
+      try {
+        const open = this.#opened(openSession(this.#slot))
+        this.#lent++
+        return open
+      } catch (error) {
+        // the token has fewer than it says; go on with those that it gave
+        if (ckrOf(error) !== "CKR_SESSION_COUNT") {
+          // the room is still there, and nobody else would tell the one who waits for it
+          this.#waiting.shift()?.(null)
+          throw error
+        }
+        this.#limit = Math.max(this.#lent, 1)
+        if (this.#lent === 0) {
+          this.#lent++
+          return this.#opened(this.#anchor)
+        }
+      }
+    }
+    const open = await new Promise<Open | null>((resolve) => this.#waiting.push(resolve))
+    return open ?? this.#take()
+  }
+
+  #giveBack(open: Open, spoiled: boolean): void {
+    const next = this.#waiting.shift()
+    if (spoiled && open.graphene !== this.#anchor && !(open.pins > 0 && alive(open))) {
+      close(open.graphene)
+      this.#lent--
+      next?.(null)
+    } else if (next) {
+      next(open)
+    } else {
+      this.#lent--
+      this.#idle.push(open)
+    }
+    if (this.#lent === 0) this.#lastReturned?.()
+  }
+
+  #opened(graphene: GrapheneSession): Open {
+    const session = { lib: this.#slot.lib, handle: graphene.handle, result: Buffer.alloc(RESULT_BYTES) }
+    return { session, graphene, pins: 0 }
+  }
+}
+
+function stateOf(session: GrapheneSession): number {
+  return attempt("C_GetSessionInfo", () => session.lib.C_GetSessionInfo(session.handle)).state
+}
+
+/** What a token that is gone may cause: what it says then is no fact about keys. */
+const DOUBTFUL: ReadonlySet<ErrorCode> = new Set([
+  "ERR_CUSTODY_KEY_MISSING",
+  "ERR_KEY_ATTRIBUTES",
+  "ERR_KEY_NOT_FOUND",
+  "ERR_SEALED_UNREADABLE",
+  "ERR_TOKEN_OTHER",
+])
+
+function isDoubtful(error: unknown): boolean {
+  return error instanceof KeyferryError && DOUBTFUL.has(error.code)
+}
+
+function pinned(open: Open): () => void {
+  open.pins++
+  let held = true
+  return () => {
+    if (held) open.pins--
+    held = false
+  }
+}
+
+function alive({ session }: Open): boolean {
+  try {
+    session.lib.C_GetSessionInfo(session.handle)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export function close(session: GrapheneSession): void {
+  try {
+    session.close()
+  } catch {
+    // gone with the token, or with C_Finalize
+  }
+}

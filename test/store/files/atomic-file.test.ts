@@ -1,0 +1,64 @@
+import { once } from "node:events"
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect } from "chai"
+import { removeLeftovers, replaceFile, writeTemporary } from "#src/store/files/atomic-file.js"
+import { expectCode } from "#test/support/expect-code.js"
+import { temporaryFolder } from "#test/support/temp-dir.js"
+import { firstLine, run, start } from "../../support/second-process.js"
+
+describe("replaceFile", () => {
+  const folder = temporaryFolder()
+
+  it("writes mode 0600 and leaves nothing beside it", async () => {
+    const path = join(folder(), "entry.json")
+    await replaceFile(path, "one")
+    await replaceFile(path, "two")
+    expect(readFileSync(path, "utf8")).to.equal("two")
+    expect(statSync(path).mode & 0o777).to.equal(0o600)
+    expect(readdirSync(folder())).to.deep.equal(["entry.json"])
+  })
+
+  it("keeps the old file whole when the writer is killed before the rename", async () => {
+    const path = join(folder(), "entry.json")
+    writeFileSync(path, "old")
+    expect(await run("die-before-rename", path)).to.equal("SIGKILL")
+    expect(readFileSync(path, "utf8")).to.equal("old")
+    expect(readdirSync(folder())).to.have.lengthOf(2)
+  })
+
+  it("leaves a whole file whenever the writer is killed", async () => {
+    const path = join(folder(), "entry.json")
+    for (let round = 0; round < 6; round += 1) {
+      const child = start("replace-forever", path)
+      await firstLine(child)
+      await new Promise((resolve) => setTimeout(resolve, 20 + 17 * round))
+      child.kill("SIGKILL")
+      await once(child, "exit")
+      const text = readFileSync(path, "utf8")
+      expect(text.endsWith("end")).to.equal(true)
+      expect(text.length % 50_000).to.equal(3)
+    }
+  })
+
+  it("clears what killed writers left, and nothing that a living one is writing", async () => {
+    const path = join(folder(), "entry.json")
+    await run("die-before-rename", path)
+    await run("die-before-rename", join(folder(), "other.json"))
+    const living = await writeTemporary(path, "in progress")
+    writeFileSync(join(folder(), ".hidden.tmp"), "the user's own")
+    await removeLeftovers(folder(), "entry.json")
+    expect(readdirSync(folder())).to.have.lengthOf(3)
+    await removeLeftovers(folder())
+    expect(readdirSync(folder()).sort()).to.deep.equal([living.slice(folder().length + 1), ".hidden.tmp"].sort())
+  })
+
+  it("says why it could not", async () => {
+    const missing = await expectCode("ERR_STATE_WRITE", () => replaceFile(join(folder(), "no", "entry.json"), "x"))
+    expect(missing.causes[0]?.code).to.equal("ENOENT")
+    mkdirSync(join(folder(), "entry.json"))
+    const blocked = await expectCode("ERR_STATE_WRITE", () => replaceFile(join(folder(), "entry.json"), "x"))
+    expect(blocked.causes[0]?.code).to.equal("EISDIR")
+    expect(readdirSync(folder())).to.deep.equal(["entry.json"])
+  })
+})

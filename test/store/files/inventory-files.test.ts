@@ -1,0 +1,155 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect } from "chai"
+import type { ImportRecord, InventoryEntry } from "#src/core/records/inventory.js"
+import { inventoryFiles } from "#src/store/files/inventory-files.js"
+import { expectCode } from "#test/support/expect-code.js"
+import { temporaryFolder } from "#test/support/temp-dir.js"
+import { run } from "../../support/second-process.js"
+
+const DIGEST = `sha256:${"ab".repeat(32)}`
+
+const IMPORT: ImportRecord = {
+  region: "eu-west-3",
+  generation: 0,
+  keyMaterialId: "0".repeat(64),
+  wrappingAlgorithm: "RSAES_OAEP_SHA_1",
+  wrappingKeySpec: "RSA_4096",
+  wrapPath: "oaep",
+  mechanisms: ["CKM_RSA_PKCS_OAEP"],
+  wrappingKeyFingerprint: DIGEST,
+  encryptedKeyMaterialDigest: DIGEST,
+  expirationModel: "KEY_MATERIAL_EXPIRES",
+  validTo: "2026-12-01T00:00:00.000Z",
+  importedAt: "2026-11-01T00:00:00Z",
+  requestId: null,
+  proof: { kind: "key-material-id", result: "proven" },
+}
+
+const ENTRY: InventoryEntry = {
+  version: 1,
+  owner: "keyferry",
+  name: "payments",
+  target: "default",
+  region: "eu-west-3",
+  keySpec: "SYMMETRIC_DEFAULT",
+  keyUsage: "ENCRYPT_DECRYPT",
+  custody: "token",
+  unenforced: null,
+  alias: null,
+  aliasGiven: false,
+  multiRegion: false,
+  intendedAt: "2026-11-01T00:00:00.000Z",
+  requestId: "5b3c",
+  creating: false,
+  keyArn: null,
+  token: null,
+  source: {
+    id: "0a0b",
+    label: "keyferry/keyferry/payments/0",
+    generation: 0,
+    attributes: null,
+    kcv: null,
+    publicKeyFingerprint: null,
+  },
+  importing: null,
+  imports: [IMPORT],
+  earlier: [],
+  rotating: false,
+  replicas: [],
+  terms: { expiresIn: "90d", wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096" },
+  replacement: null,
+  former: [],
+}
+
+describe("inventoryFiles", () => {
+  const folder = temporaryFolder()
+  const path = (): string => join(folder(), "inventory", "default", "payments.json")
+
+  it("gives back what was put, from a private file", async () => {
+    await inventoryFiles(folder()).put(ENTRY)
+    expect(await inventoryFiles(folder()).get("payments", "default")).to.deep.equal(ENTRY)
+    expect(statSync(path()).mode & 0o777).to.equal(0o600)
+    expect(statSync(join(folder(), "inventory")).mode & 0o777).to.equal(0o700)
+  })
+
+  it("reads what an older version wrote, the missing filled in", async () => {
+    const newer = ["earlier", "rotating", "replicas", "terms", "replacement", "former"]
+    const older = Object.fromEntries(Object.entries(ENTRY).filter(([field]) => !newer.includes(field)))
+    await inventoryFiles(folder()).put(ENTRY)
+    writeFileSync(path(), JSON.stringify({ ...older, imports: [{ ...IMPORT, region: undefined }] }))
+    expect(await inventoryFiles(folder()).get("payments", "default")).to.deep.equal({ ...ENTRY, terms: null })
+  })
+
+  it("has nothing where nothing was put", async () => {
+    const inventory = inventoryFiles(join(folder(), "nowhere"))
+    expect(await inventory.get("payments", "default")).to.equal(undefined)
+    expect(await inventory.list()).to.deep.equal([])
+    await inventory.remove("payments", "default")
+  })
+
+  it("lists all keys, or one, over all targets", async () => {
+    const inventory = inventoryFiles(folder())
+    await inventory.put(ENTRY)
+    await inventory.put({ ...ENTRY, target: "prod-eu" })
+    await inventory.put({ ...ENTRY, name: "signer", target: "prod-eu" })
+    const rows = (entries: readonly InventoryEntry[]): string[] =>
+      entries.map(({ target, name }) => `${target}/${name}`)
+    expect(rows(await inventory.list())).to.deep.equal(["default/payments", "prod-eu/payments", "prod-eu/signer"])
+    expect(rows(await inventory.list("payments"))).to.deep.equal(["default/payments", "prod-eu/payments"])
+    await inventory.remove("payments", "default")
+    expect(rows(await inventory.list())).to.deep.equal(["prod-eu/payments", "prod-eu/signer"])
+  })
+
+  it("passes over what a killed writer left, and clears it at the next put", async () => {
+    await inventoryFiles(folder()).put(ENTRY)
+    await run("die-before-rename", path())
+    expect(readdirSync(join(folder(), "inventory", "default"))).to.have.lengthOf(2)
+    expect(await inventoryFiles(folder()).list()).to.deep.equal([ENTRY])
+    await inventoryFiles(folder()).put({ ...ENTRY, creating: true })
+    expect(readdirSync(join(folder(), "inventory", "default"))).to.deep.equal(["payments.json"])
+  })
+
+  const damaged: [name: string, change: (entry: Record<string, unknown>) => unknown, field: string][] = [
+    ["an unknown field", (entry) => ({ ...entry, extra: 1 }), "extra"],
+    ["another version", (entry) => ({ ...entry, version: 2 }), "version"],
+    ["a missing field", (entry) => ({ ...entry, alias: undefined }), "alias"],
+    ["a time that is none", (entry) => ({ ...entry, imports: [{ ...IMPORT, validTo: "soon" }] }), "imports[0].validTo"],
+    [
+      "a foreign proof",
+      (entry) => ({ ...entry, imports: [{ ...IMPORT, proof: { kind: "mac", result: "x" } }] }),
+      "proof.result",
+    ],
+    ["another key's name", (entry) => ({ ...entry, name: "signer" }), "name"],
+    ["no object", () => [], "payments.json"],
+  ]
+  for (const [name, change, field] of damaged) {
+    it(`refuses ${name} and names file and field`, async () => {
+      await inventoryFiles(folder()).put(ENTRY)
+      writeFileSync(path(), JSON.stringify(change({ ...ENTRY })))
+      const error = await expectCode("ERR_STATE_INVALID", () => inventoryFiles(folder()).get("payments", "default"))
+      expect(error.message).to.include(path()).and.include(field)
+    })
+  }
+
+  it("refuses a file that is not JSON without quoting it", async () => {
+    await inventoryFiles(folder()).put(ENTRY)
+    writeFileSync(path(), readFileSync(path(), "utf8").slice(0, 100))
+    const error = await expectCode("ERR_STATE_INVALID", () => inventoryFiles(folder()).list())
+    expect(error.message).to.not.include("keyferry/keyferry")
+  })
+
+  it("does not leave its folder by a name", async () => {
+    for (const name of ["../../outside", "..", ".hidden", "a/b", ""]) {
+      await expectCode("ERR_BUG", () => inventoryFiles(folder()).put({ ...ENTRY, name }))
+      await expectCode("ERR_BUG", () => inventoryFiles(folder()).get("payments", name))
+    }
+  })
+
+  it("says that it could not write", async () => {
+    mkdirSync(join(folder(), "inventory"))
+    writeFileSync(join(folder(), "inventory", "default"), "a file in the way")
+    const error = await expectCode("ERR_STATE_WRITE", () => inventoryFiles(folder()).put(ENTRY))
+    expect(error.causes[0]?.code).to.be.oneOf(["EEXIST", "ENOTDIR"])
+  })
+})

@@ -1,0 +1,57 @@
+import type { Fleet } from "#src/app/fleet/fleet.js"
+import { reconcile, type ReconcileOptions } from "#src/app/fleet/reconcile.js"
+import { rowsOf } from "#src/app/fleet/rows.js"
+import type { Binding } from "#src/core/manifest/binding.js"
+import { bindingOf } from "#src/core/manifest/manifest.js"
+import { type RowResult, exitOf } from "#src/core/plan/row-result.js"
+import type { Run, World } from "./world.js"
+
+export const DAY_MS = 86_400_000
+
+/** Many keys over the one token and KMS of a world, as the wiring would give them. */
+export async function fleetOf(
+  { deps }: Run,
+  { bindings, ...more }: Partial<Fleet> & { readonly bindings?: readonly Binding[] } = {},
+): Promise<Fleet> {
+  const entries = await deps.inventory.list()
+  const bound = bindings ?? entries.map((entry) => bindingOf(entry))
+  const names = new Set(bound.map(({ name, target }) => `${target} ${name}`))
+  return {
+    ...deps,
+    owner: "keyferry",
+    bindings: bound,
+    entries,
+    unmanaged: entries.filter(({ name, target }) => !names.has(`${target} ${name}`)),
+    width: 8,
+    depsOf: () => Promise.resolve(deps),
+    kmsOf: (_target, region) => (region === undefined ? Promise.resolve(deps.kms) : deps.kmsIn(region)),
+    quotasOf: () => undefined,
+    tokenOf: () => Promise.resolve(deps.token),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+    ...more,
+  }
+}
+
+export const REWRAP: ReconcileOptions = {
+  actions: new Set(["rewrap"]),
+  look: { tags: false, materials: "needed" },
+  untilDone: false,
+}
+
+export const APPLY: ReconcileOptions = {
+  actions: new Set(["provision", "rewrap", "rotate", "finish-rotation", "replicate", "correct"]),
+  look: { tags: true, materials: "needed" },
+  untilDone: true,
+}
+
+/** One run over all keys of the fleet, or those named; results by name. */
+export async function runOver(fleet: Fleet, options: ReconcileOptions, names: readonly string[] = []) {
+  const reported = await reconcile(fleet, rowsOf(fleet, { names }), options)
+  const rows: Readonly<Record<string, RowResult>> = Object.fromEntries(reported.map(({ row }) => [row.name, row]))
+  return { rows, exit: exitOf(reported), all: reported.map(({ row }) => row) }
+}
+
+/** Time passes for KMS and for keyferry. */
+export async function passDays(world: World, days: number): Promise<void> {
+  await (await world.run()).deps.sleep(days * DAY_MS)
+}

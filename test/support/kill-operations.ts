@@ -1,0 +1,105 @@
+import type { Stage } from "./stage.js"
+import { PRELOADED } from "./kill-hook.js"
+
+/** What one lane works on: a state directory, and the name of the key that is used up there. */
+export interface Subject {
+  readonly state: string
+  readonly name: string
+  /** KMS keys that the name stands for before the command, former ones included. */
+  readonly keysBefore: number
+  /** Generations of the key that is not a former one, before the command. */
+  readonly generationsBefore: number
+}
+
+/** One command under the knife. */
+export interface Operation {
+  readonly title: string
+  /** The command's words, for a name. */
+  readonly args: (name: string) => readonly string[]
+  /** Options of the key that is provisioned for it. */
+  readonly key: Readonly<Record<string, string>>
+  /** Whether the command itself makes the key. */
+  readonly fresh: boolean
+  /** What it adds. */
+  readonly adds: { readonly keys: number; readonly generations: number }
+  /** How often one key stands it, before another is provisioned. */
+  readonly times: number
+  readonly custodyAfter: "sealed" | "token"
+  /** Custody keys that seal nothing any more stay in the token, and are looked at each time. */
+  readonly grows?: true
+}
+
+const SYMMETRIC = { "key-spec": "SYMMETRIC_DEFAULT" } as const
+const EC = { "key-spec": "ECC_NIST_P384", "key-usage": "SIGN_VERIFY" } as const
+const HMAC = { "key-spec": "HMAC_256" } as const
+
+const flags = (options: Readonly<Record<string, string>>): readonly string[] =>
+  Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
+
+export const provisionArgs = (name: string, options: Readonly<Record<string, string>>): readonly string[] => [
+  "provision",
+  ...flags({ name, alias: `alias/${name}`, ...options }),
+]
+
+const once = { fresh: true, adds: { keys: 1, generations: 1 }, times: 1, custodyAfter: "sealed" } as const
+const again = { fresh: false, adds: { keys: 0, generations: 0 }, custodyAfter: "sealed" } as const
+
+/** A pair, of which a token can be left with half. */
+const PAIR = { ...EC, custody: "token" }
+const TOKEN = { ...HMAC, custody: "token" }
+
+/** Every command that changes what must never be lost, on the key kinds that differ in it. */
+export const OPERATIONS: readonly Operation[] = [
+  { title: "provision", args: (name) => provisionArgs(name, SYMMETRIC), key: SYMMETRIC, ...once },
+  {
+    title: "provision of a pair with token custody",
+    args: (name) => provisionArgs(name, PAIR),
+    key: PAIR,
+    ...once,
+    custodyAfter: "token",
+  },
+  { title: "rewrap", args: (name) => ["rewrap", name], key: SYMMETRIC, ...again, times: 100 },
+  {
+    title: "rotate",
+    args: (name) => ["rotate", name],
+    key: SYMMETRIC,
+    ...again,
+    adds: { keys: 0, generations: 1 },
+    times: 5,
+  },
+  {
+    title: "replace",
+    args: (name) => ["replace", name],
+    key: HMAC,
+    ...again,
+    adds: { keys: 1, generations: 0 },
+    times: 5,
+  },
+  { title: "reseal", args: (name) => ["key", "reseal", name, "--to", "sealed"], key: TOKEN, ...again, times: 1 },
+  {
+    title: "reseal under a new custody key",
+    args: (name) => ["key", "reseal", name, "--new-custody-key"],
+    key: SYMMETRIC,
+    ...again,
+    times: 20,
+    grows: true,
+  },
+]
+
+/** Gives a name its key, where the operation does not make it itself. */
+export async function prepare(stage: Stage, operation: Operation, state: string, name: string): Promise<Subject> {
+  // the real service takes minutes
+  await stage.kms.rotationSeconds(0)
+  if (operation.fresh) return { state, name, keysBefore: 0, generationsBefore: 0 }
+  const made = await stage.run(provisionArgs(name, operation.key), { state, env: PRELOADED })
+  if (made.status !== 0) throw new Error(`${name} was not provisioned: ${made.stderr}`)
+  return { state, name, keysBefore: 1, generationsBefore: 1 }
+}
+
+/** The same key again, as it is after the command; null where it has stood enough of this. */
+export function next({ adds, times, fresh }: Operation, subject: Subject): Subject | null {
+  const keysBefore = subject.keysBefore + adds.keys
+  const generationsBefore = subject.generationsBefore + adds.generations
+  const used = Math.max(keysBefore, generationsBefore)
+  return fresh || times === 1 || used > times ? null : { ...subject, keysBefore, generationsBefore }
+}

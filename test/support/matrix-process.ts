@@ -1,0 +1,119 @@
+import { spawn } from "node:child_process"
+import { readFileSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { provision } from "#src/app/provision/provision.js"
+import { wrap } from "#src/app/offline/wrap.js"
+import { KeyferryError } from "#src/core/base/error.js"
+import { KEY_SPECS, type WrappingKeySpec } from "#src/core/key/key-spec.js"
+import { Secret } from "#src/core/base/secret.js"
+import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
+import { openWork, type Work } from "#src/host/wiring.js"
+import { type Cell, CELLS, isTaken } from "./matrix-cells.js"
+
+const THIS_FILE = fileURLToPath(import.meta.url)
+
+/** A public RSA key of the test for each size (SubjectPublicKeyInfo, DER, base64), to wrap under besides KMS'. */
+export type LocalKeys = Readonly<Record<WrappingKeySpec, string>>
+
+/** A cell that the token carried to KMS, with what the test needs to open the same key's blob itself. */
+export interface Carried {
+  readonly wrapPath: string | null
+  readonly wrappingAlgorithm: string
+  readonly proof: { readonly kind: string; readonly result: string }
+  readonly sourceKey: string
+  /** The source key wrapped by the same path under the local key, base64. */
+  readonly blob: string
+  /** SubjectPublicKeyInfo by the token, base64; null for secret keys. */
+  readonly publicKey: string | null
+  /** HMAC of {@link MESSAGE} by the token, hex; null for others. */
+  readonly mac: string | null
+  readonly kcv: string | null
+}
+
+export interface Outcome {
+  readonly cell: Cell
+  readonly carried: Carried | null
+  readonly refused: { readonly code: string; readonly hint: string; readonly causes: readonly string[] } | null
+}
+
+export const MESSAGE = "keyferry matrix"
+
+/** Carries every cell from the token of the environment to the KMS of the environment, in a process of its own. */
+export async function runMatrix(
+  env: Readonly<Record<string, string>>,
+  localKeys: LocalKeys,
+  folder: string,
+): Promise<readonly Outcome[]> {
+  writeFileSync(`${folder}/keys.json`, JSON.stringify(localKeys))
+  const child = spawn(process.execPath, [THIS_FILE, folder], {
+    env: { ...env },
+    stdio: ["ignore", "inherit", "inherit"],
+  })
+  const status = await new Promise((resolve) => child.once("exit", resolve))
+  if (status !== 0) throw new Error(`the matrix process ended with ${String(status)}`)
+  return JSON.parse(readFileSync(`${folder}/outcomes.json`, "utf8")) as readonly Outcome[]
+}
+
+async function main(folder: string): Promise<void> {
+  const localKeys = JSON.parse(readFileSync(`${folder}/keys.json`, "utf8")) as LocalKeys
+  const silent = { step: () => undefined, warn: () => undefined }
+  const around = { env: process.env, progress: silent, log: { event: () => undefined }, command: "matrix" }
+  await using work = await openWork({ stateDir: `${folder}/state` }, around)
+  // all at once, so that throw-away keys serve several paths; provision answers from the cache then
+  await work.token.selfTest(CELLS.filter(isTaken))
+  const outcomes: Outcome[] = []
+  for (const cell of CELLS) outcomes.push(await carry(work, cell, localKeys))
+  writeFileSync(`${folder}/outcomes.json`, JSON.stringify(outcomes))
+}
+
+async function carry(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Outcome> {
+  try {
+    return { cell, carried: await carried(work, cell, localKeys), refused: null }
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error
+    const { code, hint, causes } = error
+    return { cell, carried: null, refused: { code, hint, causes: causes.map(({ message }) => message) } }
+  }
+}
+
+async function carried(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Carried> {
+  const { keySpec, wrappingAlgorithm, wrappingKeySpec } = cell
+  const result = await provision(work, {
+    ...cell,
+    owner: work.owner,
+    // one source key for each key spec, with a target of its own for each cell: another KMS key each time
+    name: keySpec,
+    target: `${wrappingAlgorithm}.${wrappingKeySpec}`,
+    keyUsage: KEY_SPECS[keySpec].usages[0]!,
+    alias: null,
+    custody: "token",
+    expiresIn: "never",
+    description: null,
+    tags: {},
+    multiRegion: false,
+    prove: "full",
+    keyId: null,
+    acceptNoReimport: false,
+  })
+  const [source] = await work.token.findSourceKeys({ id: result.sourceKey.id })
+  if (source === undefined) throw new Error(`the token lost ${result.sourceKey.label}`)
+  const wrappingKey = parseWrappingKey(Buffer.from(localKeys[wrappingKeySpec], "base64"), wrappingKeySpec)
+  const parameters = {
+    ...{ keyArn: result.keyArn, wrappingAlgorithm, wrappingKeySpec, wrappingKey },
+    ...{ importToken: new Secret(Uint8Array.of(1)), parametersValidTo: null, requestId: null },
+  }
+  const { wrapped } = await wrap(work, source, parameters, null)
+  const { proof, mac } = KEY_SPECS[keySpec]
+  return {
+    wrapPath: result.wrapPath,
+    wrappingAlgorithm: result.wrappingAlgorithm,
+    proof: result.proof,
+    sourceKey: source.id,
+    blob: Buffer.from(wrapped.bytes).toString("base64"),
+    publicKey: proof === "public-key" ? Buffer.from(await work.token.publicKey(source)).toString("base64") : null,
+    mac: mac ? Buffer.from(await work.token.mac(source, Buffer.from(MESSAGE))).toString("hex") : null,
+    kcv: source.kcv,
+  }
+}
+
+if (process.argv[1] === THIS_FILE) await main(process.argv[2] ?? "")
