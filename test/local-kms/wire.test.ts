@@ -33,6 +33,13 @@ describe("local KMS: the wire", () => {
     expect(kms.stderr()).to.match(/for tests/)
   })
 
+  it("answers GET /health once it listens, without credentials and uncounted", async () => {
+    const { status, headers, body } = await post({}, "", "/health", "GET")
+    expect([status, headers.get("content-type"), body]).to.deep.equal([200, "application/json", '{"status":"ok"}\n'])
+    expect((await kms.counts()).recent).to.deep.equal([])
+    expect((await post({}, "", "/health", "POST")).status).to.equal(400)
+  })
+
   it("answers JSON 1.1 with a request ID", async () => {
     const { status, headers, body } = await post(HEADERS, "{}")
     expect(status).to.equal(200)

@@ -112,6 +112,7 @@ interface Received {
 async function handle(service: Service, regions: ReadonlyMap<string, Region>, received: Received): Promise<Handled> {
   const { request, body } = received
   const path = request.url ?? "/"
+  if (request.method === "GET" && path === "/health") return json(200, { status: "ok" })
   if (path.startsWith("/_admin/")) return admin(service, request, path, body)
   if (request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true) {
     return sts(service, received)
@@ -170,12 +171,13 @@ function sts(service: Service, { request, body, requestId }: Received): Reply {
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/
 
+const json = (status: number, answer: object): Reply => ({
+  status,
+  type: "application/json",
+  body: `${JSON.stringify(answer)}\n`,
+})
+
 function admin(service: Service, request: IncomingMessage, path: string, body: string): Reply {
-  const json = (status: number, answer: object): Reply => ({
-    status,
-    type: "application/json",
-    body: `${JSON.stringify(answer)}\n`,
-  })
   if (!LOOPBACK.test(request.socket.remoteAddress ?? "")) return json(403, { error: "only from this machine" })
   try {
     return json(200, callAdmin(service, request.method ?? "GET", path, body))
