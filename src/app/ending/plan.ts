@@ -1,11 +1,17 @@
 import { consequencesOf, type EndedKey, type Ending, ENDINGS } from "../../core/key/ending.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { rfc3339 } from "../../core/base/expiry.js"
-import { generationsOf, importOf, type InventoryEntry, keysOf } from "../../core/records/inventory.js"
+import {
+  generationsOf,
+  importOf,
+  type InventoryEntry,
+  keysOf,
+  type MadeEntry,
+  madeEntry,
+} from "../../core/records/inventory.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Token } from "../../core/ports/token.js"
 import type { Deps } from "../deps.js"
-import { type MadeEntry, madeEntry } from "../kms-key/entry.js"
 import { whyLost } from "../source-key/last-copy.js"
 
 export type EndDeps = Pick<Deps, "kmsIn" | "inventory" | "vault" | "custodyLog" | "clock" | "progress"> & {

@@ -8,6 +8,7 @@ import {
   keyArnIn,
   type Proof,
   withImport,
+  type MadeEntry,
 } from "../../core/records/inventory.js"
 import type { ImportTerms, Kms } from "../../core/ports/kms.js"
 import type { WrapCapability, WrappedKeyMaterial } from "../../core/key/wrapping.js"
@@ -23,7 +24,7 @@ import { settled } from "../kms-key/eventual.js"
  * refused before.
  */
 export interface ImportStep {
-  readonly entry: InventoryEntry & { readonly keyArn: string }
+  readonly entry: MadeEntry
   readonly source: SourceKey
   /** Of the source key; the newest where it is left out. */
   readonly generation?: number

@@ -3,7 +3,7 @@ import { CUSTODIES, type Custody } from "../../core/key/custody.js"
 import { errorAfter, KeyferryError } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
 import type { ImportParameters } from "../../core/key/import-parameters.js"
-import { beginEntry, type ImportRecord, type InventoryEntry } from "../../core/records/inventory.js"
+import { beginEntry, type ImportRecord, type InventoryEntry, type MadeEntry } from "../../core/records/inventory.js"
 import { type KeyResult, keyResult } from "../../core/key/key-result.js"
 import { isKeySpec, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
@@ -116,7 +116,7 @@ function wrapFacts({ bundle, parameters }: ImportRequest): Pick<ImportRecord, "w
 }
 
 interface Gathered {
-  readonly entry: InventoryEntry & { readonly keyArn: string }
+  readonly entry: MadeEntry
   readonly evidence: Evidence
 }
 

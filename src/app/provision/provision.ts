@@ -6,10 +6,12 @@ import {
   type InventoryEntry,
   newestImport,
   withNested,
+  type MadeEntry,
 } from "../../core/records/inventory.js"
 import { type KeyResult, keyResult } from "../../core/key/key-result.js"
 import type { Choice } from "../../core/key/negotiation.js"
 import { labelOf, localUsages, newSourceKeyId, type SourceKey } from "../../core/key/source-key.js"
+import { refuseOtherToken } from "../../core/token/token-info.js"
 import { pointAlias, refuseTakenAlias } from "../kms-key/alias.js"
 import { accountOf, callersAccount, refuseOtherAccount } from "../kms-key/account.js"
 import { createKeyOnce } from "../kms-key/create.js"
@@ -17,7 +19,7 @@ import type { Deps } from "../deps.js"
 import { entryEvent } from "../import/events.js"
 import { importKey, provable } from "../import/import.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
-import { type ProvisionRequest, refuseConflict, refuseEarly, refuseOtherToken, refuseSecondTarget } from "./request.js"
+import { type ProvisionRequest, refuseConflict, refuseEarly, refuseSecondTarget } from "./request.js"
 import { refuseCustody, refuseWrapWithTrusted } from "../custody/policy.js"
 import { lockSource, wantsLock } from "../custody/lock.js"
 import { provisionSource } from "./source.js"
@@ -95,7 +97,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
 async function fill(
   deps: Deps,
   request: ProvisionRequest,
-  entry: InventoryEntry & { readonly keyArn: string },
+  entry: MadeEntry,
   with_: Choice & { readonly existing: SourceKey | undefined; readonly resumed: boolean },
 ): Promise<KeyResult> {
   const { source, entry: sourced } = await provisionSource(deps, request, entry, with_)
@@ -119,9 +121,9 @@ function proofFor({ custody, prove }: ProvisionRequest): ProvisionRequest["prove
 /** What comes after a proven import: a run that died before it left only that to do. */
 async function finishUp(
   deps: Deps,
-  entry: InventoryEntry & { readonly keyArn: string },
+  entry: MadeEntry,
   request: ProvisionRequest,
-): Promise<{ readonly entry: InventoryEntry & { readonly keyArn: string }; readonly changed: boolean }> {
+): Promise<{ readonly entry: MadeEntry; readonly changed: boolean }> {
   const locking = wantsLock(entry)
   const locked = locking ? await lockSource(deps, entry) : entry
   const { entry: replicated, changed } = await ensureReplicas(deps, locked, request)
@@ -130,7 +132,7 @@ async function finishUp(
 }
 
 /** An earlier run did not learn what became of its import; what KMS has now is on record before it is sent again. */
-async function logRecovered(deps: Deps, entry: InventoryEntry & { readonly keyArn: string }): Promise<void> {
+async function logRecovered(deps: Deps, entry: MadeEntry): Promise<void> {
   const { keyState, currentKeyMaterialId } = await deps.kms.describeKey(entry.keyArn)
   await deps.custodyLog.append({
     ...{ ...entryEvent(entry), event: "recovered" },
@@ -148,7 +150,7 @@ function refuseGenerations({ name, source }: InventoryEntry): void {
 }
 
 /** Gives the KMS key the alias of its entry, and writes down that it has it; true if that was still to be done. */
-async function giveAlias(deps: Deps, entry: InventoryEntry & { readonly keyArn: string }): Promise<boolean> {
+async function giveAlias(deps: Deps, entry: MadeEntry): Promise<boolean> {
   const { alias, aliasGiven, keyArn } = entry
   if (alias === null || aliasGiven) return false
   const given = await pointAlias(deps.kms, alias, keyArn)
@@ -185,7 +187,7 @@ function finished(
   entry: InventoryEntry,
   request: ProvisionRequest,
   now: Date,
-): { entry: InventoryEntry & { keyArn: string }; record: InventoryEntry["imports"][number] } | undefined {
+): { entry: MadeEntry; record: InventoryEntry["imports"][number] } | undefined {
   const record = newestImport(entry)
   // one that is open in a replica's Region is that replica's matter
   const open = entry.importing !== null && entry.importing.region === entry.region
@@ -236,7 +238,7 @@ async function adoptKey(deps: Deps, entry: InventoryEntry, keyArn: string): Prom
 }
 
 /** A key that was taken says by its tags whose it is; until something is imported an earlier run may not have come so far. */
-async function tagTaken(deps: Deps, entry: InventoryEntry & { readonly keyArn: string }, request: ProvisionRequest) {
+async function tagTaken(deps: Deps, entry: MadeEntry, request: ProvisionRequest) {
   if (request.keyId === null || entry.importing !== null || entry.imports.length > 0) return
   await deps.kms.tagResource(entry.keyArn, { ...request.tags, ...identityTags(entry) })
 }

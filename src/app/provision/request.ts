@@ -6,7 +6,6 @@ import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { KeySpec, KeyUsage, WrappingKeySpec } from "../../core/key/key-spec.js"
 import { wrapCandidates, type WantedAlgorithm } from "../../core/key/negotiation.js"
 import type { WrapRequest } from "../../core/key/wrapping.js"
-import type { TokenInfo } from "../../core/token/token-info.js"
 import { refuseCustodyByPolicy } from "../custody/policy.js"
 
 export interface ProvisionRequest {
@@ -57,22 +56,6 @@ export function refuseConflict(known: InventoryEntry, request: ProvisionRequest)
   throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for another key: ${said}`, {
     hint: "give the same flags to take it up, or choose another --name",
   })
-}
-
-/** A source key lives in one token: a name that stands for a key of another token is not that name's key here. */
-export function refuseOtherToken({ name, token }: InventoryEntry, here: TokenInfo): void {
-  if (
-    token === null ||
-    (token.serial === here.serial && token.label === here.label && token.manufacturer === here.manufacturer)
-  )
-    return
-  throw new KeyferryError(
-    "ERR_NAME_TAKEN",
-    `the source key of ${name} is in token "${token.label}" (serial ${token.serial}), not in "${here.label}"`,
-    {
-      hint: "name that token with --token; if it is lost, restore it from its backup, or `keyferry replace` the key while KMS has its material",
-    },
-  )
 }
 
 /**

@@ -1,5 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
-import type { InventoryEntry } from "../../core/records/inventory.js"
+import type { MadeEntry } from "../../core/records/inventory.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import type { Deps } from "../deps.js"
 import type { ProvisionRequest } from "./request.js"
@@ -12,9 +12,9 @@ import type { ProvisionRequest } from "./request.js"
 export async function provisionSource(
   deps: Deps,
   request: ProvisionRequest,
-  entry: InventoryEntry & { readonly keyArn: string },
+  entry: MadeEntry,
   { existing, resumed }: { readonly existing: SourceKey | undefined; readonly resumed: boolean },
-): Promise<{ source: SourceKey; entry: InventoryEntry & { readonly keyArn: string } }> {
+): Promise<{ source: SourceKey; entry: MadeEntry }> {
   if (existing === undefined) {
     await refuseLostSource(deps, entry)
     if (resumed) await clearHalfMade(deps, entry.source)
@@ -46,7 +46,7 @@ export async function provisionSource(
 }
 
 /** KMS holds, or may hold, material whose source key is no longer there: new material would not be the same. */
-async function refuseLostSource(deps: Deps, entry: InventoryEntry & { readonly keyArn: string }): Promise<void> {
+async function refuseLostSource(deps: Deps, entry: MadeEntry): Promise<void> {
   if (entry.importing === null && entry.imports.length === 0) return
   const { keyState } = await deps.kms.describeKey(entry.keyArn)
   if (keyState === "PendingImport" && entry.imports.length === 0) return

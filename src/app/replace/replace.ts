@@ -2,7 +2,14 @@ import { randomUUID } from "node:crypto"
 import { CUSTODIES } from "../../core/key/custody.js"
 import { errorAfter, KeyferryError } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
-import { beginEntry, importOf, type ImportWishes, type InventoryEntry, keyArnIn } from "../../core/records/inventory.js"
+import {
+  beginEntry,
+  importOf,
+  type ImportWishes,
+  type InventoryEntry,
+  keyArnIn,
+  type MadeEntry,
+} from "../../core/records/inventory.js"
 import { type KeyResult, keyResult } from "../../core/key/key-result.js"
 import type { Choice } from "../../core/key/negotiation.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
@@ -41,8 +48,6 @@ export interface ReplaceResult extends KeyResult {
 
 /** States from which only a cancelled deletion leads back. */
 const DYING = ["PendingDeletion", "PendingReplicaDeletion"]
-
-type MadeEntry = InventoryEntry & { readonly keyArn: string }
 
 /**
  * A new KMS key with new key material in the place of another, of any key spec: made and proven first, the alias moved

@@ -1,10 +1,8 @@
-import { type InventoryEntry, keyArnIn } from "../../core/records/inventory.js"
+import { keyArnIn, type MadeEntry } from "../../core/records/inventory.js"
 import { moveAlias } from "../kms-key/alias.js"
 import type { Deps } from "../deps.js"
 import { entryEvent } from "../import/events.js"
 import { withReplica } from "./make.js"
-
-type MadeEntry = InventoryEntry & { readonly keyArn: string }
 
 /** Gives a replica the entry's alias in its Region, or moves it there from the replica of the KMS key that it replaces. */
 export async function aliasReplica(

@@ -1,5 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
-import { type InventoryEntry, keyArnIn, type ReplicaRecord } from "../../core/records/inventory.js"
+import { keyArnIn, type ReplicaRecord, type MadeEntry } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Deps } from "../deps.js"
@@ -7,7 +7,6 @@ import { entryEvent } from "../import/events.js"
 import { dressOf } from "../kms-key/settings.js"
 import { identityTags, TAGS } from "../kms-key/tags.js"
 
-type MadeEntry = InventoryEntry & { readonly keyArn: string }
 type MakeDeps = Pick<Deps, "kms" | "kmsIn" | "inventory" | "custodyLog" | "progress" | "sleep">
 
 /** A Region may not know yet what ReplicateKey made in it a moment ago. */

@@ -7,6 +7,7 @@ import {
   type InventoryEntry,
   keyArnIn,
   type SourceKeyRecord,
+  type MadeEntry,
 } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { WrapCapability } from "../../core/key/wrapping.js"
@@ -16,8 +17,6 @@ import { importKey } from "../import/import.js"
 import { chooseWay, type ImportAgainWishes, wished } from "../import/terms.js"
 import { makeReplica } from "./make.js"
 import { aliasReplica } from "./alias.js"
-
-type MadeEntry = InventoryEntry & { readonly keyArn: string }
 
 interface Replicated {
   readonly entry: MadeEntry

@@ -4,17 +4,17 @@ import {
   type ImportWishes,
   type InventoryEntry,
   type SourceKeyRecord,
+  type MadeEntry,
 } from "../../core/records/inventory.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { PlannedImport } from "../../core/plan/snapshot.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { WrapCapability } from "../../core/key/wrapping.js"
 import type { SourceKey } from "../../core/key/source-key.js"
-import { sameToken } from "../../core/token/token-info.js"
+import { refuseOtherToken, sameToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
 import { entryEvent } from "../import/events.js"
 import { importKey } from "../import/import.js"
-import { refuseOtherToken } from "../provision/request.js"
 import { chooseTested } from "../source-key/take.js"
 
 export interface RewrapStep {
@@ -42,7 +42,7 @@ export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapS
   const { capability } = await chooseTested(deps.token, candidates)
   const ready = await Promise.all(step.imports.map((one) => prepared(deps, entry, step, one)))
 
-  let made: InventoryEntry & { readonly keyArn: string } = {
+  let made: MadeEntry = {
     ...entry,
     keyArn,
     terms: step.terms,
@@ -109,7 +109,7 @@ async function findSource({ token }: Deps, { id, label }: SourceKeyRecord): Prom
 
 async function importOne(
   deps: Deps,
-  entry: InventoryEntry & { readonly keyArn: string },
+  entry: MadeEntry,
   {
     planned,
     source,

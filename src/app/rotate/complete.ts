@@ -1,6 +1,6 @@
 import type { CustodyEvent, CustodyEventName } from "../../core/records/custody-event.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { importOf, type ImportRecord, type InventoryEntry } from "../../core/records/inventory.js"
+import { importOf, type ImportRecord, type MadeEntry } from "../../core/records/inventory.js"
 import type { WrapCapability } from "../../core/key/wrapping.js"
 import { isPending, pendingRotation } from "../../core/key/rotation.js"
 import type { Deps } from "../deps.js"
@@ -9,8 +9,6 @@ import { importKey, provable } from "../import/import.js"
 import { assertEnabled, materialIn, materialOf, type RegionView, type RotationView } from "./view.js"
 import { settled } from "../kms-key/eventual.js"
 import { TAGS } from "../kms-key/tags.js"
-
-type MadeEntry = InventoryEntry & { readonly keyArn: string }
 
 export interface RotationTerms {
   readonly capability: WrapCapability

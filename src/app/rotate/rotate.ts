@@ -1,20 +1,18 @@
 import { CUSTODIES } from "../../core/key/custody.js"
 import { errorAfter, KeyferryError } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
-import { generationsOf, importOf, type InventoryEntry } from "../../core/records/inventory.js"
+import { generationsOf, importOf, type InventoryEntry, type MadeEntry } from "../../core/records/inventory.js"
 import { type KeyResult, keyResult } from "../../core/key/key-result.js"
 import { MOST_ROTATIONS, pendingRotation, rotationsDone, rotationsWarning } from "../../core/key/rotation.js"
 import { labelOf, newSourceKeyId } from "../../core/key/source-key.js"
+import { refuseOtherToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
 import { refuseCustodyByPolicy } from "../custody/policy.js"
 import { AS_BEFORE, chooseWay, type ImportAgainWishes, wished } from "../import/terms.js"
-import { refuseOtherToken } from "../provision/request.js"
 import { completeRotation } from "./complete.js"
 import { assertEnabled, lookAtRotation, type RotationView } from "./view.js"
 
 export type RotateWishes = ImportAgainWishes
-
-type MadeEntry = InventoryEntry & { readonly keyArn: string }
 
 /**
  * New key material for the same KMS key, and its rotation to it: the next source key, NEW_KEY_MATERIAL, every replica,

@@ -1,5 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
-import { type InventoryEntry, keyArnIn } from "../../core/records/inventory.js"
+import { type InventoryEntry, keyArnIn, type MadeEntry } from "../../core/records/inventory.js"
 import type { KeyDescription, RegionalKey } from "../../core/key/key-description.js"
 import type { KeyRotation } from "../../core/key/rotation.js"
 import type { Kms } from "../../core/ports/kms.js"
@@ -22,8 +22,6 @@ export interface RotationView {
   /** Whether the newest generation of the entry is not yet the KMS key's current material, or something is left to do after that. */
   readonly unfinished: boolean
 }
-
-type MadeEntry = InventoryEntry & { readonly keyArn: string }
 
 /**
  * Looks how far the rotation to the entry's newest generation has come.

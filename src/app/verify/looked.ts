@@ -1,4 +1,4 @@
-import type { InventoryEntry, SourceKeyRecord } from "../../core/records/inventory.js"
+import type { SourceKeyRecord, MadeEntry } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Token } from "../../core/ports/token.js"
@@ -13,7 +13,7 @@ export type VerifyDeps = Omit<Deps, "token" | "kms"> & { readonly token: Token |
 export interface Looked {
   readonly deps: VerifyDeps
   readonly kms: Kms
-  readonly entry: InventoryEntry & { readonly keyArn: string }
+  readonly entry: MadeEntry
   /** Of the Region: the entry's own, or a replica's. */
   readonly keyArn: string
   readonly description: KeyDescription

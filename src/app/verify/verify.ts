@@ -1,6 +1,6 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { type ExitName, worstExit } from "../../core/base/exit-code.js"
-import { type InventoryEntry, keysOf } from "../../core/records/inventory.js"
+import { type InventoryEntry, keysOf, type MadeEntry } from "../../core/records/inventory.js"
 import { KEY_SPECS, type ProofKind } from "../../core/key/key-spec.js"
 import { verifyKeyMaterialId } from "./key-material-id.js"
 import type { Looked, VerifyDeps } from "./looked.js"
@@ -90,7 +90,7 @@ async function verifyEntry({ entry, role, open }: VerifyTask, options: VerifyOpt
 
 async function verifyIn(
   deps: VerifyDeps,
-  entry: InventoryEntry & { readonly keyArn: string },
+  entry: MadeEntry,
   { region, keyArn }: { readonly region: string; readonly keyArn: string },
   options: VerifyOptions,
 ): Promise<Verdict> {

@@ -1,4 +1,4 @@
-import { generationsOf, type ImportRecord, importOf, type InventoryEntry, type Proof } from "../records/inventory.js"
+import { generationsOf, type ImportRecord, importOf, type Proof, type MadeEntry } from "../records/inventory.js"
 import { parseKeyArn } from "./key-arn.js"
 import type { TokenInfo } from "../token/token-info.js"
 import type { KeyAttributes } from "./key-attributes.js"
@@ -50,7 +50,7 @@ export interface KeyResult {
 
 /** Presents an import of an entry, with the source key of its generation. */
 export function keyResult(
-  entry: InventoryEntry & { readonly keyArn: string },
+  entry: MadeEntry,
   record: ImportRecord,
   outcome: KeyResult["outcome"],
   why: string | null,

@@ -1,3 +1,4 @@
+import { KeyferryError } from "../base/error.js"
 import type { Custody } from "../key/custody.js"
 import type { KeySpec, KeyUsage, ProofKind, WrappingKeySpec } from "../key/key-spec.js"
 import type { TokenInfo } from "../token/token-info.js"
@@ -91,6 +92,9 @@ export interface InventoryEntry {
   readonly former: readonly FormerEntry[]
 }
 
+/** An entry whose KMS key is known. */
+export type MadeEntry = InventoryEntry & { readonly keyArn: string }
+
 /** A replica of a multi-Region key. */
 export interface ReplicaRecord {
   readonly region: string
@@ -146,6 +150,15 @@ export function beginEntry(
     replacement: null,
     former: [],
   }
+}
+
+/** @throws ERR_KEY_NOT_FOUND where no KMS key was made yet */
+export function madeEntry(entry: InventoryEntry): MadeEntry {
+  if (entry.keyArn !== null) return { ...entry, keyArn: entry.keyArn }
+  throw new KeyferryError("ERR_KEY_NOT_FOUND", `no KMS key of ${entry.name} is known yet`, {
+    key: entry.name,
+    hint: "run the same provision again, which goes on where it stopped",
+  })
 }
 
 /** The source keys of a KMS key by generation, oldest first. */
@@ -209,13 +222,13 @@ export function withSealed(
   entry: InventoryEntry,
   inVault: ReadonlyMap<string, { readonly unenforced: string | null }>,
 ): InventoryEntry {
-  const own = <E extends InventoryEntry>(one: E): E => {
-    const found = generationsOf(one).map(({ id }) => inVault.get(id))
-    if (one.custody === "sealed" || found.includes(undefined)) return one
-    return { ...one, custody: "sealed", unenforced: found.at(-1)?.unenforced ?? null }
+  const asSealed = <E extends InventoryEntry>(single: E): E => {
+    const sealed = generationsOf(single).map(({ id }) => inVault.get(id))
+    if (single.custody === "sealed" || sealed.includes(undefined)) return single
+    return { ...single, custody: "sealed", unenforced: sealed.at(-1)?.unenforced ?? null }
   }
-  const replacement = entry.replacement && own(entry.replacement)
-  const former = entry.former.map(own)
-  const same = replacement === entry.replacement && former.every((one, at) => one === entry.former[at])
-  return same ? own(entry) : { ...own(entry), replacement, former }
+  const replacement = entry.replacement && asSealed(entry.replacement)
+  const former = entry.former.map(asSealed)
+  const unchanged = replacement === entry.replacement && former.every((inner, index) => inner === entry.former[index])
+  return unchanged ? asSealed(entry) : { ...asSealed(entry), replacement, former }
 }

@@ -1,3 +1,5 @@
+import { KeyferryError } from "../base/error.js"
+
 /** CK_TOKEN_INFO and CK_INFO, trimmed; `library` is the description and version of the module. */
 export interface TokenInfo {
   readonly label: string
@@ -8,7 +10,31 @@ export interface TokenInfo {
   readonly library: string
 }
 
-type Which = Pick<TokenInfo, "label" | "serial">
+type TokenIdentity = Pick<TokenInfo, "label" | "serial">
 
-/** Whether both are one token: its label and serial, since firmware and library may be renewed. */
-export const sameToken = (one: Which, other: Which): boolean => one.label === other.label && one.serial === other.serial
+/**
+ * Whether both are one token: its label and serial. Firmware, library and what they call manufacturer or model may be
+ * renewed while the objects stay.
+ */
+export const sameToken = (recorded: TokenIdentity, present: TokenIdentity): boolean =>
+  recorded.label === present.label && recorded.serial === present.serial
+
+/**
+ * A source key lives in one token: a name that stands for a key of another token is not that name's key here.
+ * Where no token was written down of the key yet, none is refused.
+ *
+ * @throws ERR_NAME_TAKEN
+ */
+export function refuseOtherToken(
+  { name, token }: { readonly name: string; readonly token: TokenInfo | null },
+  present: TokenInfo,
+): void {
+  if (token === null || sameToken(token, present)) return
+  throw new KeyferryError(
+    "ERR_NAME_TAKEN",
+    `the source key of ${name} is in token "${token.label}" (serial ${token.serial}), not in "${present.label}"`,
+    {
+      hint: "name that token with --token; if it is lost, restore it from its backup, or `keyferry replace` the key while KMS has its material",
+    },
+  )
+}
