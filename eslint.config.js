@@ -13,7 +13,7 @@ const WORLD = [
 ]
 
 export default defineConfig(
-  globalIgnores(["dist/", "build/", "coverage/"]),
+  globalIgnores([".node/", "dist/", "build/", "coverage/"]),
   js.configs.recommended,
   {
     files: ["**/*.ts"],

@@ -9,25 +9,14 @@ DEBIAN_BASE=$(sed -n 's/^FROM \([^ ]*\) AS keyferry$/\1/p' docker/Dockerfile)
 node_major=${BASH_REMATCH[1]} suite=${BASH_REMATCH[2]}
 [[ $DEBIAN_BASE == docker.io/library/debian:$suite-slim ]] || die "not debian:$suite-slim: $DEBIAN_BASE"
 
-# Puts the newest NAME@RANGE of the npm registry into FOLDER, by npm's own settings on this machine.
-unpack_npm() {
-  local name=$1 folder=$2 file
-  file=$(npm pack --silent --pack-destination "$work" "$name")
-  mkdir -p "$folder"
-  tar -xzf "$work/$file" -C "$folder" --strip-components 1 --no-same-owner
-  rm "$work/$file"
-}
-
 # Stand-ins for the official images: Debian, and over it Node with its headers under /usr/local, and npm.
 make_bases() {
-  local stamp root=$work/root mirror arch
+  local stamp root=$work/root mirror
   stamp=localhost/keyferry-base:$(declare -f make_bases | sha256sum | cut -c1-12)-$node_major-$suite
   if [[ -n $("${storage[@]}" images -q "$stamp" 2>/dev/null) ]]; then
     say "$NODE_BASE and $DEBIAN_BASE are there"
     return
   fi
-  arch=$(dpkg --print-architecture)
-  arch=${arch/amd64/x64}
   # the mirror that this machine uses for Debian; on Ubuntu there is none, and debootstrap takes its default
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
     awk '$2 == "Debian" && $3 == "Debian" && !found++ { print $1 }')
@@ -42,11 +31,8 @@ make_bases() {
   printf 'FROM scratch\nCOPY . /\n' >"$work/Basefile"
   "${storage[@]}" bud --quiet --isolation chroot -f "$work/Basefile" -t "$DEBIAN_BASE" "$root" >/dev/null
 
-  say "making $NODE_BASE by the npm registry's node-linux-$arch"
-  unpack_npm "node-linux-$arch@$node_major" "$work/node"
-  unpack_npm npm@11 "$work/node/lib/node_modules/npm"
-  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$work/node/bin/npm"
-  ln -s ../lib/node_modules/npm/bin/npx-cli.js "$work/node/bin/npx"
+  say "making $NODE_BASE by the npm registry's Node.js"
+  scripts/fetch-node.sh "$node_major" "$work/node"
   printf 'FROM %s\nCOPY bin /usr/local/bin\nCOPY lib /usr/local/lib\nCOPY include /usr/local/include\n' \
     "$DEBIAN_BASE" >"$work/Basefile"
   "${storage[@]}" bud --quiet --pull-never --isolation chroot -f "$work/Basefile" -t "$NODE_BASE" "$work/node" >/dev/null

@@ -5,5 +5,6 @@
 # between them, generated in the token, wrapped there, imported into the local KMS, used there and proven.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source scripts/node.sh
 scripts/setup.sh
 exec node build/scripts/demo.js

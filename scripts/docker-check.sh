@@ -7,6 +7,7 @@
 # folder), so that nobody else takes the home-made bases for the real ones. Wants root or sudo, on Debian or Ubuntu.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source scripts/node.sh
 
 export KEYFERRY_CACHE=${KEYFERRY_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/keyferry}
 if ((EUID)); then

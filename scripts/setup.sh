@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/setup.sh
-# Installs what is missing on Debian and Ubuntu, then the npm packages, then builds. Needs git and Node; root or sudo
-# only when a package is missing. Run again, it does only what has changed since. Asks nothing.
+# Installs what is missing on Debian and Ubuntu, brings Node.js from the npm registry where the machine's own is too old,
+# then the npm packages, then builds. Needs root or sudo only when a package is missing. Run again, it does only what has
+# changed since. Asks nothing.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source scripts/node.sh
 
 # softhsm2, libnss3, opencryptoki, libtpm2-pkcs11-1: the tokens · libnss3-tools: certutil · opensc: pkcs11-tool and
-# pkcs11-spy · awscli, openssl: clients that know nothing of keyferry · python3, make, g++: pkcs11js is compiled ·
-# util-linux: unshare for openCryptoki
-PACKAGES=(softhsm2 libnss3 libnss3-tools opencryptoki opensc libtpm2-pkcs11-1 openssl python3 make g++ util-linux)
+# pkcs11-spy · awscli, openssl, curl: clients that know nothing of keyferry · python3, make, g++: pkcs11js is compiled ·
+# util-linux, mount: openCryptoki in namespaces of its own · less: the AWS CLI's pager · unzip: the console's zip
+PACKAGES=(softhsm2 libnss3 libnss3-tools opencryptoki opensc libtpm2-pkcs11-1 openssl curl python3 make g++ util-linux
+  mount less unzip)
+# what `.node` is given where the machine's own Node.js is none of those that package.json takes
+NODE_MAJOR=24
+
+log=$(mktemp)
+trap 'rm -f -- "$log"' EXIT
 
 say() {
   printf 'setup: %s\n' "$1" >&2
@@ -25,15 +33,6 @@ aws_works() {
   /usr/bin/aws --version >/dev/null 2>&1 || aws --version 2>/dev/null | grep -q '^aws-cli/'
 }
 
-check_node() {
-  command -v node >/dev/null || die 'Node.js is missing: install 20.19 or later (https://nodejs.org)'
-  command -v npm >/dev/null || die 'npm is missing: it comes with Node.js, or as package npm'
-  node -e '
-    const [major, minor] = process.versions.node.split(".").map(Number)
-    process.exit((major === 20 && minor >= 19) || (major === 22 && minor >= 13) || major >= 24 ? 0 : 1)
-  ' || die "Node.js $(node --version) is too old: 20.19, 22.13 or 24 and later"
-}
-
 install_debian() {
   local missing=() package root=()
   for package in "${PACKAGES[@]}"; do
@@ -41,6 +40,7 @@ install_debian() {
   done
   # some releases of Ubuntu have no package of it
   aws_works || missing+=(awscli)
+  command -v npm >/dev/null || missing+=(npm)
   ((${#missing[@]})) || return 0
 
   if ((EUID)); then
@@ -49,16 +49,19 @@ install_debian() {
   fi
   say "installing ${missing[*]}"
   # a list that cannot be fetched need not hold any of these packages: the installation tells
-  "${root[@]}" apt-get update -qq || say 'some package lists could not be fetched'
+  "${root[@]}" apt-get update -qq >"$log" 2>&1 || say 'some package lists could not be fetched'
+  # what packages say while they are set up (no debconf, no services to start) is of use only where it fails
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "${missing[@]}" >/dev/null ||
+    -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "${missing[@]}" >"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
     die "apt-get could not install: ${missing[*]} (awscli is also at https://aws.amazon.com/cli)"
+  }
 }
 
 # Elsewhere nothing is installed: it says what is missing and where it comes from.
 check_elsewhere() {
   local hint=$1 command module missing=()
-  for command in softhsm2-util certutil pkcs11-tool openssl python3 make c++; do
+  for command in npm softhsm2-util certutil pkcs11-tool openssl curl python3 make c++ less unzip; do
     command -v "$command" >/dev/null || missing+=("$command")
   done
   aws_works || missing+=(aws)
@@ -78,28 +81,49 @@ install_system() {
   case " $(uname -s) $ID $ID_LIKE " in
     *' debian '* | *' ubuntu '*) install_debian ;;
     *' fedora '* | *' rhel '*)
-      check_elsewhere 'On Fedora: dnf install softhsm nss nss-tools opencryptoki opensc tpm2-pkcs11 awscli2 openssl python3 make gcc-c++ util-linux'
+      check_elsewhere 'On Fedora: dnf install nodejs-npm softhsm nss nss-tools opencryptoki opensc tpm2-pkcs11 awscli2 openssl curl python3 make gcc-c++ util-linux less unzip'
       ;;
     *' Darwin '*)
-      check_elsewhere 'On macOS: brew install softhsm nss opensc awscli openssl python make, and xcode-select --install (openCryptoki and tpm2-pkcs11 need Linux)'
+      check_elsewhere 'On macOS: brew install node softhsm nss opensc awscli openssl python make, and xcode-select --install (openCryptoki and tpm2-pkcs11 need Linux)'
       ;;
     *)
-      check_elsewhere 'Install SoftHSM 2, NSS with its tools, openCryptoki, OpenSC, tpm2-pkcs11, the AWS CLI, OpenSSL, python3, make and a C++ compiler'
+      check_elsewhere 'Install npm, SoftHSM 2, NSS with its tools, openCryptoki, OpenSC, tpm2-pkcs11, the AWS CLI, OpenSSL, curl, python3, make, a C++ compiler, less and unzip'
       ;;
   esac
 }
 
-# npm ci runs when the lock file, Node's ABI or the platform is not what it last ran for.
+# Whether the first Node.js on PATH is one that package.json takes ("engines").
+node_fits() {
+  node -e '
+    const [major, minor] = process.versions.node.split(".").map(Number)
+    process.exit((major === 22 && minor >= 13) || major >= 24 ? 0 : 1)
+  ' 2>/dev/null
+}
+
+bring_node() {
+  node_fits && return
+  say "bringing Node.js $NODE_MAJOR into .node: $(node --version 2>/dev/null || echo none) is here, and 22.13 or 24 are the oldest that will do"
+  rm -rf .node .node.new
+  scripts/fetch-node.sh "$NODE_MAJOR" .node.new
+  mv .node.new .node
+  hash -r
+  node_fits || die "Node.js $NODE_MAJOR of the npm registry does not run on this machine"
+}
+
+# npm ci runs when the lock file or the platform is not what it last ran for. Compiled packages are Node-API, which any
+# Node.js takes.
 install_packages() {
-  local stamp=node_modules/.keyferry-setup wanted
+  local stamp=node_modules/.keyferry-setup wanted headers
   wanted=$(node -p '
     const files = ["package.json", "package-lock.json"].map((file) => require("node:fs").readFileSync(file))
-    const digest = require("node:crypto").createHash("sha256").update(Buffer.concat(files)).digest("hex")
-    const { versions, platform, arch } = process;
-    [digest, versions.modules, platform, arch].join(" ")
+    const digest = require("node:crypto").createHash("sha256").update(Buffer.concat(files)).digest("hex");
+    [digest, process.platform, process.arch].join(" ")
   ')
   [[ $(cat "$stamp" 2>/dev/null) != "$wanted" ]] || return 0
   say 'npm ci'
+  # the headers beside this very Node.js, where there are some: node-gyp would fetch them from nodejs.org
+  headers=$(node -p 'require("node:path").resolve(process.execPath, "../..")')
+  [[ ! -e $headers/include/node/node_api.h ]] || export npm_config_nodedir=$headers
   npm ci --no-audit --no-fund --loglevel error || die 'npm ci failed'
   # a user's ignore-scripts would leave the binding uncompiled
   node -e 'require("pkcs11js")' 2>/dev/null || npm rebuild --ignore-scripts=false pkcs11js ||
@@ -107,8 +131,16 @@ install_packages() {
   printf '%s\n' "$wanted" >"$stamp"
 }
 
-check_node
+# `npm run` and `npx` look here first, so that they take the Node.js of .node as well; and `keyferry` is there for a shell.
+link_commands() {
+  if [[ -x .node/bin/node ]]; then ln -sfn ../../.node/bin/node node_modules/.bin/node; else rm -f node_modules/.bin/node; fi
+  ln -sfn ../../dist/main.js node_modules/.bin/keyferry
+}
+
 install_system
+bring_node
 install_packages
+link_commands
 npm run --silent build
-say 'ready'
+chmod 0755 dist/main.js
+say "ready, on Node.js $(node --version)"

@@ -6,7 +6,7 @@
 # told, so that the output ends with them, and its last line is the count of both alone: `N passed, N failed`.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
-PATH=$PWD/node_modules/.bin:$PATH
+source scripts/node.sh
 
 ./scripts/setup.sh
 npm run --silent check

@@ -88,7 +88,6 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   }
   const credentials = await roleCredentials(options.roleArn, stsConfig)
 
-  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true"
   const kms = new KMSClient({
     ...common,
     useFipsEndpoint: fips,
