@@ -39,7 +39,6 @@ export function keyDescription(metadata: KeyMetadata | undefined, operation: str
     keyArn,
     keyId: key.KeyId ?? parseKeyArn(keyArn)?.keyId ?? keyArn,
     keyState: required(key.KeyState, operation, "KeyMetadata.KeyState"),
-    enabled: key.Enabled ?? key.KeyState === "Enabled",
     description: key.Description ?? "",
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- the older name of the same field
     keySpec: required(key.KeySpec ?? key.CustomerMasterKeySpec, operation, "KeyMetadata.KeySpec"),

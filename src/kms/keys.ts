@@ -121,7 +121,7 @@ export function keyOperations({
         client.send(new ScheduleKeyDeletionCommand(input)),
       )
       // before 2021 KMS did not answer the state
-      return { deletionDate: output.DeletionDate ?? null, keyState: output.KeyState ?? "PendingDeletion" }
+      return { deletionDate: output.DeletionDate ?? null }
     },
   }
 }

@@ -95,7 +95,6 @@ export function description(more: Partial<KeyDescription> = {}): KeyDescription 
     keyArn: arn(REGION),
     keyId: "mrk-1",
     keyState: "Enabled",
-    enabled: true,
     description: "",
     keySpec: BINDING.keySpec,
     keyUsage: BINDING.keyUsage,

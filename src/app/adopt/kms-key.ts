@@ -3,6 +3,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import { beginEntry, type InventoryEntry, type Proof, withNested } from "../../core/records/inventory.js"
 import { KEY_SPECS, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
@@ -53,7 +54,7 @@ export async function lookAtKmsKey(
       `the name ${request.name} stands for ${known.keyArn}, not for ${key.keyArn}`,
     )
   }
-  if (key.keyState === "PendingImport") return { key, proof: null }
+  if (phaseOf(key) === "empty") return { key, proof: null }
   await refuseRotated(kms, key)
   const proof = await proveAgainstToken({ ...deps, kms }, found, key.keyArn)
   if (proof.result !== "failed") return { key, proof }
@@ -104,7 +105,7 @@ export async function bindAdopted(
 
 function nextOf(keyState: string, proof: Proof | null): string {
   const run = "the same flags to `keyferry provision --key-id`, or `keyferry apply`,"
-  if (keyState === "PendingImport") return `${run} import it`
+  if (phaseOf({ keyState }) === "empty") return `${run} import it`
   if (proof?.result === "proven") return `${run} import it again, which gives it an expiry that keyferry keeps`
   return `${run} import it again: KMS takes it only if it is the same material, which is the proof`
 }

@@ -1,6 +1,7 @@
 import { type Ending, ENDINGS } from "../../core/key/ending.js"
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { rfc3339 } from "../../core/base/expiry.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { EndDeps, EndPlan, EndRequest, EndRow, EndStep } from "./plan.js"
 
@@ -111,9 +112,7 @@ const CALLS: Readonly<Record<Ending, (kms: Kms, step: EndStep, request: EndReque
       await kms.scheduleKeyDeletion(keyArn, pendingWindowDays)
     } catch (error) {
       if (!(error instanceof KeyferryError && error.code === "ERR_KMS_OUTCOME_UNKNOWN")) throw error
-      const { keyState } = await kms.describeKey(keyArn)
-      const done: readonly string[] = ENDINGS["schedule-deletion"].done
-      if (!done.includes(keyState)) await kms.scheduleKeyDeletion(keyArn, pendingWindowDays)
+      if (phaseOf(await kms.describeKey(keyArn)) !== "dying") await kms.scheduleKeyDeletion(keyArn, pendingWindowDays)
     }
   },
 }

@@ -1,5 +1,6 @@
 import { consequencesOf, type EndedKey, type Ending, ENDINGS } from "../../core/key/ending.js"
 import { KeyferryError } from "../../core/base/error.js"
+import { type KeyPhase, keyStateRow, phaseOf } from "../../core/key/key-state.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import {
   generationsOf,
@@ -105,27 +106,19 @@ async function lookAt(
   kms: Kms,
   { entry, request, keyArn }: { entry: MadeEntry; request: EndRequest; keyArn: string },
 ): Promise<EndStep> {
-  const row: { readonly done: readonly string[]; readonly from: readonly string[] } = ENDINGS[request.ending]
+  const row: { readonly done: readonly KeyPhase[]; readonly from: readonly KeyPhase[] } = ENDINGS[request.ending]
   const { keyState } = await kms.describeKey(keyArn)
   const base = { keyArn, region: kms.region, keyState }
-  if (row.done.includes(keyState)) return { ...base, aliases: [], materials: [], todo: false }
-  if (!row.from.includes(keyState)) {
-    throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}`, {
-      key: entry.name,
-      hint: STATE_HINTS[keyState] ?? "wait until it has passed, and run again",
-    })
+  const { phase, hint } = keyStateRow(keyState)
+  if (row.done.includes(phase)) return { ...base, aliases: [], materials: [], todo: false }
+  if (!row.from.includes(phase)) {
+    throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}`, { key: entry.name, hint })
   }
   const materials = request.ending === "delete-material" ? await materialsOf(deps, kms, entry, request, base) : []
   const todo = request.ending !== "delete-material" || materials.length > 0
   const aliases: string[] = []
   if (todo) for await (const { alias } of kms.listAliases(keyArn)) aliases.push(alias)
   return { ...base, aliases, materials, todo }
-}
-
-const STATE_HINTS: Readonly<Record<string, string>> = {
-  PendingDeletion: "nothing works with it any more; aws kms cancel-key-deletion keeps it",
-  PendingReplicaDeletion: "nothing works with it any more; aws kms cancel-key-deletion keeps it",
-  PendingImport: "it has no key material: nothing works with it until `keyferry rewrap` imports it again",
 }
 
 /** What KMS still holds of the generations that are asked for. */
@@ -136,7 +129,7 @@ async function materialsOf(
   { generation }: EndRequest,
   { keyArn, keyState }: { readonly keyArn: string; readonly keyState: string },
 ): Promise<readonly (string | null)[]> {
-  if (entry.keySpec !== "SYMMETRIC_DEFAULT") return keyState === "PendingImport" ? [] : [null]
+  if (entry.keySpec !== "SYMMETRIC_DEFAULT") return phaseOf({ keyState }) === "empty" ? [] : [null]
   const { onDemandRotationStartDate } = await kms.keyRotationStatus(keyArn)
   if (onDemandRotationStartDate !== null) {
     throw new KeyferryError("ERR_KMS_KEY_STATE", `a rotation of ${keyArn} is in progress`, {

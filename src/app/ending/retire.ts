@@ -1,6 +1,8 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { rfc3339 } from "../../core/base/expiry.js"
+import { type KeyPhase, phaseOf } from "../../core/key/key-state.js"
 import type { FormerEntry, InventoryEntry } from "../../core/records/inventory.js"
+import { findKmsKey } from "../kms-key/find.js"
 import { carryOutEnding } from "./carry-out.js"
 import { type EndDeps, type EndPlan, type EndRow, planEnding } from "./plan.js"
 import { entryEvent } from "../import/events.js"
@@ -21,8 +23,8 @@ export interface Retirement {
   readonly consequences: readonly string[]
 }
 
-/** States in which a KMS key answers nobody any more. */
-const STILL: readonly string[] = ["Disabled", "PendingImport", "PendingDeletion", "PendingReplicaDeletion"]
+/** Phases in which a KMS key answers nobody any more. */
+const STILL: readonly KeyPhase[] = ["disabled", "empty", "dying"]
 
 /**
  * Looks at every KMS key of a name that was replaced and is not retired yet.
@@ -46,12 +48,13 @@ async function planOne(
   former: FormerEntry,
   { disableOnly, pendingWindowDays }: RetireRequest,
 ): Promise<Retirement> {
-  const state = await stateOf(deps, former)
-  if (state === null) return { former, plans: [], consequences: [] }
+  const { region, keyArn } = former
+  const key = keyArn === null ? null : await findKmsKey(await deps.kmsIn(region), keyArn)
+  if (key === null) return { former, plans: [], consequences: [] }
   const plan = (ending: "disable" | "schedule-deletion"): Promise<EndPlan> =>
     planEnding(deps, former, { ending, generation: null, pendingWindowDays })
   const plans = [
-    ...(STILL.includes(state) ? [] : [await plan("disable")]),
+    ...(STILL.includes(phaseOf(key)) ? [] : [await plan("disable")]),
     ...(disableOnly ? [] : [await plan("schedule-deletion")]),
   ]
   for (const { aliases, keyArn } of plans.flatMap(({ steps }) => steps)) {
@@ -63,15 +66,6 @@ async function planOne(
   }
   const consequences = plans.at(-1)?.consequences ?? []
   return { former, plans, consequences }
-}
-
-async function stateOf(deps: EndDeps, { region, keyArn }: FormerEntry): Promise<string | null> {
-  try {
-    return keyArn === null ? null : (await (await deps.kmsIn(region)).describeKey(keyArn)).keyState
-  } catch (error) {
-    if (error instanceof KeyferryError && error.code === "ERR_KMS_KEY_NOT_FOUND") return null
-    throw error
-  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { Action } from "../../core/plan/reason.js"
 import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import { correctKey } from "../kms-key/correct.js"
 import type { Deps } from "../deps.js"
@@ -59,7 +60,7 @@ function rotateWishes({ binding }: Snapshot): RotateWishes {
 
 function disabledKeys({ key, replicas }: Snapshot): ReadonlySet<string> {
   const disabled = [key, ...replicas].flatMap((view) =>
-    view.seen === "key" && view.description.keyState === "Disabled" ? [view.keyArn] : [],
+    view.seen === "key" && phaseOf(view.description) === "disabled" ? [view.keyArn] : [],
   )
   return new Set(disabled)
 }

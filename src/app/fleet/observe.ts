@@ -4,10 +4,12 @@ import { jitterOf } from "../../core/plan/due.js"
 import { isSymmetric } from "../../core/plan/material.js"
 import type { KeyView, Snapshot } from "../../core/plan/snapshot.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
+import { keyStateRow, phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Fleet } from "./fleet.js"
 import type { Row } from "./rows.js"
 import type { SourceIndex } from "./source-index.js"
+import { findKmsKey } from "../kms-key/find.js"
 import { identityTags, TAGS } from "../kms-key/tags.js"
 
 /** How closely to look: each word costs requests to KMS, one a key. */
@@ -95,12 +97,7 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
 }
 
 async function holderOf(kms: Pick<Kms, "describeKey">, alias: string): Promise<string | null> {
-  try {
-    return (await kms.describeKey(alias)).keyId
-  } catch (error) {
-    if (error instanceof KeyferryError && error.code === "ERR_KMS_KEY_NOT_FOUND") return null
-    throw error
-  }
+  return (await findKmsKey(kms, alias))?.keyId ?? null
 }
 
 async function listAliases(kms: Pick<Kms, "listAliases">): Promise<ReadonlyMap<string, string | null>> {
@@ -131,7 +128,8 @@ async function view(kms: Kms, { binding, entry }: Row, keyArn: string, look: Loo
       look.tags && binding.keyPolicy !== null ? kms.getKeyPolicy(keyArn) : null,
     ])
     const lists = isSymmetric(binding.keySpec) && (look.materials === "all" || saysTooLittle(description, entry))
-    const rotations = lists && takesListing(description) ? await kms.listKeyRotations(keyArn) : null
+    const rotations =
+      lists && keyStateRow(description.keyState).listsRotations ? await kms.listKeyRotations(keyArn) : null
     return { seen: "key", region, keyArn, description, rotations, tags, policy }
   } catch (error) {
     return failedView(region, keyArn, error)
@@ -141,14 +139,9 @@ async function view(kms: Kms, { binding, entry }: Row, keyArn: string, look: Loo
 /** With one generation DescribeKey tells all, unless it names other material than the one that is known. */
 function saysTooLittle({ currentKeyMaterialId, keyState }: KeyDescription, entry: InventoryEntry | null): boolean {
   if (entry === null || entry.earlier.length > 0) return true
-  if (keyState === "PendingImport") return false
+  if (phaseOf({ keyState }) === "empty") return false
   const known = entry.imports.map(({ keyMaterialId }) => keyMaterialId)
   return currentKeyMaterialId !== null && !known.includes(currentKeyMaterialId)
-}
-
-/** ListKeyRotations is refused in these states; nothing is decided by it there. */
-function takesListing({ keyState }: KeyDescription): boolean {
-  return !["PendingDeletion", "PendingReplicaDeletion", "Creating"].includes(keyState)
 }
 
 function failedView(region: string, keyArn: string, error: unknown): KeyView & { readonly seen: "failed" } {

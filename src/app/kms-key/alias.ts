@@ -1,5 +1,6 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { Kms } from "../../core/ports/kms.js"
+import { findKmsKey } from "./find.js"
 
 type AliasKms = Pick<Kms, "describeKey" | "createAlias">
 
@@ -56,10 +57,5 @@ export async function moveAlias(
 }
 
 async function aliasHolder(kms: Pick<Kms, "describeKey">, alias: string): Promise<string | null> {
-  try {
-    return (await kms.describeKey(alias)).keyArn
-  } catch (error) {
-    if (error instanceof KeyferryError && error.code === "ERR_KMS_KEY_NOT_FOUND") return null
-    throw error
-  }
+  return (await findKmsKey(kms, alias))?.keyArn ?? null
 }

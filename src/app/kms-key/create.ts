@@ -1,6 +1,7 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import type { Deps } from "../deps.js"
 import { entryEvent } from "../import/events.js"
 import { taggedKeys } from "./tagged-keys.js"
@@ -119,7 +120,7 @@ async function findCreated(deps: CreateDeps, entry: InventoryEntry): Promise<Key
  */
 async function findByRequest(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
   let hidden: KeyferryError | undefined
-  for await (const one of taggedKeys(deps.kms, ({ keyState }) => keyState === "PendingImport")) {
+  for await (const one of taggedKeys(deps.kms, (key) => phaseOf(key) === "empty")) {
     if ("tags" in one) {
       if (one.tags[TAGS.request] === entry.requestId) return one.key
     } else if (one.key !== null) {

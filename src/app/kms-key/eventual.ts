@@ -1,11 +1,9 @@
 import { KeyferryError } from "../../core/base/error.js"
+import { keyStateRow } from "../../core/key/key-state.js"
 import type { Deps } from "../deps.js"
 
 /** Waits between tries, in milliseconds: about eight seconds in all. */
 const WAITS = [250, 500, 1000, 2000, 4000] as const
-
-/** States of a KMS key in which a refusal for its state is one that has not caught up yet. */
-const CATCHING_UP = ["Creating", "PendingImport", "Enabled"]
 
 /**
  * Runs an operation on a KMS key that was created or filled a moment ago, again for as long as KMS does not know that
@@ -32,7 +30,7 @@ async function mayPass(deps: Pick<Deps, "kms">, keyArn: string, error: unknown):
   if (error.code === "ERR_KMS_KEY_NOT_FOUND") return true
   if (error.code !== "ERR_KMS_KEY_STATE") return false
   try {
-    return CATCHING_UP.includes((await deps.kms.describeKey(keyArn)).keyState)
+    return keyStateRow((await deps.kms.describeKey(keyArn)).keyState).catchingUp
   } catch {
     // what the operation said counts, not what became of asking why
     return false

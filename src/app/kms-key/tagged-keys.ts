@@ -1,6 +1,7 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Kms } from "../../core/ports/kms.js"
+import { findKmsKey, nullWhereGone } from "./find.js"
 
 const LOOKUPS_AT_ONCE = 16
 
@@ -11,29 +12,28 @@ export type TaggedKey =
   | { readonly key: KeyDescription | null; readonly denied: KeyferryError }
 
 /**
- * The keys of the account and Region that take imported material and are wanted, with their tags: the only way to find a
+ * The keys of the account and Region that take imported material and may be the ones looked for, with their tags: the only way to find a
  * KMS key that no inventory names. Keys that went away since they were listed are left out.
  */
 export async function* taggedKeys(
   kms: Pick<Kms, "listKeys" | "describeKey" | "listResourceTags">,
-  wanted: (key: KeyDescription) => boolean,
+  isCandidate: (key: KeyDescription) => boolean,
 ): AsyncGenerator<TaggedKey, void, undefined> {
   const look = async ({ keyId }: { keyId: string }): Promise<TaggedKey | null> => {
     let key: KeyDescription | null = null
     try {
-      key = await kms.describeKey(keyId)
-      if (key.origin !== "EXTERNAL" || !wanted(key)) return null
-      return { key, tags: await kms.listResourceTags(keyId) }
+      key = await findKmsKey(kms, keyId)
+      if (key?.origin !== "EXTERNAL" || !isCandidate(key)) return null
+      const tags = await nullWhereGone(() => kms.listResourceTags(keyId))
+      return tags === null ? null : { key, tags }
     } catch (error) {
-      if (!(error instanceof KeyferryError)) throw error
-      if (error.code === "ERR_KMS_KEY_NOT_FOUND") return null
-      if (error.code === "ERR_KMS_ACCESS_DENIED") return { key, denied: error }
+      if (error instanceof KeyferryError && error.code === "ERR_KMS_ACCESS_DENIED") return { key, denied: error }
       throw error
     }
   }
   let batch: { keyId: string }[] = []
   const lookAll = async (): Promise<readonly TaggedKey[]> =>
-    (await Promise.all(batch.map(look))).filter((one) => one !== null)
+    (await Promise.all(batch.map(look))).filter((tagged) => tagged !== null)
   for await (const listed of kms.listKeys()) {
     batch.push(listed)
     if (batch.length < LOOKUPS_AT_ONCE) continue

@@ -1,5 +1,6 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { MadeEntry } from "../../core/records/inventory.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import type { Deps } from "../deps.js"
 import type { ProvisionRequest } from "./request.js"
@@ -49,7 +50,7 @@ export async function provisionSource(
 async function refuseLostSource(deps: Deps, entry: MadeEntry): Promise<void> {
   if (entry.importing === null && entry.imports.length === 0) return
   const { keyState } = await deps.kms.describeKey(entry.keyArn)
-  if (keyState === "PendingImport" && entry.imports.length === 0) return
+  if (phaseOf({ keyState }) === "empty" && entry.imports.length === 0) return
   throw new KeyferryError(
     "ERR_KEY_NOT_FOUND",
     `an earlier run gave ${entry.keyArn} (${keyState}) material whose source key is gone, so it cannot be proven or imported again`,

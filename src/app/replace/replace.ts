@@ -13,7 +13,7 @@ import {
 import { type KeyResult, keyResult } from "../../core/key/key-result.js"
 import type { Choice } from "../../core/key/negotiation.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
-import type { Kms } from "../../core/ports/kms.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import { labelOf, localUsages, newSourceKeyId } from "../../core/key/source-key.js"
 import { sameToken } from "../../core/token/token-info.js"
 import { moveAlias, refuseTakenAlias } from "../kms-key/alias.js"
@@ -28,6 +28,7 @@ import { aliasReplica } from "../replicas/alias.js"
 import { fillReplica } from "../replicas/replicas.js"
 import { plain, replacementInventory } from "./nested-inventory.js"
 import { chooseWay, type ImportAgainWishes, wished } from "../import/terms.js"
+import { findKmsKey } from "../kms-key/find.js"
 import { dressOf } from "../kms-key/settings.js"
 import { refuseLocalUse } from "../provision/request.js"
 import { TAGS } from "../kms-key/tags.js"
@@ -45,9 +46,6 @@ export interface ReplaceResult extends KeyResult {
   /** The KMS key whose place the new one took. */
   readonly replaced: string
 }
-
-/** States from which only a cancelled deletion leads back. */
-const DYING = ["PendingDeletion", "PendingReplicaDeletion"]
 
 /**
  * A new KMS key with new key material in the place of another, of any key spec: made and proven first, the alias moved
@@ -68,7 +66,7 @@ export async function replaceKey(deps: Deps, entry: InventoryEntry, wishes: Repl
 
 async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): Promise<ReplaceResult> {
   sayOtherToken(deps, old)
-  const oldKey = await describe(deps.kms, old.keyArn)
+  const oldKey = await findKmsKey(deps.kms, old.keyArn)
   if (old.rotating === true && isAlive(oldKey)) {
     throw new KeyferryError("ERR_KMS_KEY_STATE", `a rotation of ${old.name} is not finished`, {
       key: old.name,
@@ -135,7 +133,7 @@ async function begunBefore(
   { replacement }: MadeEntry,
 ): Promise<InventoryEntry | null> {
   if (replacement?.keyArn == null) return replacement
-  if (isAlive(await describe(deps.kms, replacement.keyArn))) return replacement
+  if (isAlive(await findKmsKey(deps.kms, replacement.keyArn))) return replacement
   deps.progress.warn(`${replacement.keyArn}, which was begun before, is gone or about to be deleted; making another`)
   return null
 }
@@ -170,16 +168,7 @@ async function refuseForeignAlias(deps: Pick<Deps, "kms" | "kmsIn">, old: MadeEn
   }
 }
 
-async function describe(kms: Kms, keyArn: string): Promise<KeyDescription | null> {
-  try {
-    return await kms.describeKey(keyArn)
-  } catch (error) {
-    if (error instanceof KeyferryError && error.code === "ERR_KMS_KEY_NOT_FOUND") return null
-    throw error
-  }
-}
-
-const isAlive = (key: KeyDescription | null): boolean => key !== null && !DYING.includes(key.keyState)
+const isAlive = (key: KeyDescription | null): boolean => key !== null && phaseOf(key) !== "dying"
 
 /** Source key, import and proof of the new KMS key, as far as they are still to be done. */
 async function fill(
@@ -194,8 +183,7 @@ async function fill(
   const gone = record?.validTo != null && new Date(record.validTo) <= deps.clock.now()
   if (!open && !gone && !(prove === "full" && provable(record))) return made
   // an import whose outcome is not known may have filled the key: then no other source key would do
-  const { keyState } = await deps.kms.describeKey(made.keyArn)
-  const needed = keyState !== "PendingImport" || record !== undefined
+  const needed = phaseOf(await deps.kms.describeKey(made.keyArn)) !== "empty" || record !== undefined
   try {
     const { source, entry } = await ensureSource(deps, made, { needed, localUse: wishes.localUse })
     const step = { entry, source, capability: choice.capability, expiresIn: terms.expiresIn, prove }
@@ -231,7 +219,7 @@ async function takeReplicasPlace(deps: Deps, old: MadeEntry, made: MadeEntry, re
   const moved = await aliasReplica(deps, made, region, from)
   const to = keyArnIn(made, region)
   const kms = await deps.kmsIn(region)
-  if (from !== undefined && to !== undefined && isAlive(await describe(kms, from))) {
+  if (from !== undefined && to !== undefined && isAlive(await findKmsKey(kms, from))) {
     await kms.tagResource(from, { [TAGS.replacedBy]: to })
   }
   return moved

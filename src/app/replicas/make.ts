@@ -1,9 +1,11 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { keyArnIn, type ReplicaRecord, type MadeEntry } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Deps } from "../deps.js"
 import { entryEvent } from "../import/events.js"
+import { findKmsKey } from "../kms-key/find.js"
 import { dressOf } from "../kms-key/settings.js"
 import { identityTags, TAGS } from "../kms-key/tags.js"
 
@@ -26,7 +28,7 @@ export async function makeReplica(deps: MakeDeps, entry: MadeEntry, there: Kms, 
   }
   const intended = withReplica(entry, { region, keyArn: null })
   await deps.inventory.put(intended)
-  const found = await look(there, keyArn)
+  const found = await findKmsKey(there, keyArn)
   if (found === null) await replicate(deps, intended, there, keyArn)
   const made = withReplica(intended, { region, keyArn })
   await deps.inventory.put(made)
@@ -75,15 +77,6 @@ async function tagTaken(there: Kms, entry: MadeEntry, keyArn: string): Promise<v
   if (tags[TAGS.request] !== entry.requestId) await there.tagResource(keyArn, identityTags(entry))
 }
 
-async function look(there: Kms, keyArn: string): Promise<KeyDescription | null> {
-  try {
-    return await there.describeKey(keyArn)
-  } catch (error) {
-    if (error instanceof KeyferryError && error.code === "ERR_KMS_KEY_NOT_FOUND") return null
-    throw error
-  }
-}
-
 async function lookAWhile(
   { sleep }: Pick<Deps, "sleep">,
   there: Kms,
@@ -91,7 +84,7 @@ async function lookAWhile(
   allMs: number,
 ): Promise<KeyDescription | null> {
   for (let waited = 0; ; waited += LAG.pollMs) {
-    const found = await look(there, keyArn)
+    const found = await findKmsKey(there, keyArn)
     if (found !== null || waited >= allMs) return found
     await sleep(LAG.pollMs)
   }
@@ -100,7 +93,7 @@ async function lookAWhile(
 async function waitUntilCreated(deps: Pick<Deps, "sleep">, there: Kms, keyArn: string): Promise<void> {
   for (let waited = 0; ; waited += CREATING.pollMs) {
     const found = await lookAWhile(deps, there, keyArn, LAG.allMs)
-    if (found !== null && found.keyState !== "Creating") return
+    if (found !== null && phaseOf(found) !== "creating") return
     if (found === null || waited >= CREATING.allMs) {
       throw new KeyferryError("ERR_KMS_UNAVAILABLE", `KMS is still creating the replica ${keyArn}`, { key: keyArn })
     }

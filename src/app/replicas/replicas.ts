@@ -10,6 +10,7 @@ import {
   type MadeEntry,
 } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
+import { keyStateRow, takesMaterial } from "../../core/key/key-state.js"
 import type { WrapCapability } from "../../core/key/wrapping.js"
 import { refuseTakenAlias } from "../kms-key/alias.js"
 import type { Deps } from "../deps.js"
@@ -156,6 +157,9 @@ async function importMissing(
 }
 
 function assertTakes({ keyArn, keyState }: KeyDescription): void {
-  if (keyState === "PendingImport" || keyState === "Enabled") return
-  throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}`, { key: keyArn })
+  if (takesMaterial({ keyState })) return
+  throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}`, {
+    key: keyArn,
+    hint: keyStateRow(keyState).hint,
+  })
 }

@@ -1,6 +1,7 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { type InventoryEntry, keyArnIn, type MadeEntry } from "../../core/records/inventory.js"
 import type { KeyDescription, RegionalKey } from "../../core/key/key-description.js"
+import { keyStateRow } from "../../core/key/key-state.js"
 import type { KeyRotation } from "../../core/key/rotation.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Deps } from "../deps.js"
@@ -75,21 +76,13 @@ export function materialIn(rotations: readonly KeyRotation[], id: string | null)
   return rotations.find(({ keyMaterialId }) => keyMaterialId === id)
 }
 
-const STATE_HINTS: Readonly<Record<string, string>> = {
-  Disabled: "enable it first, if that is what you want: an import would do so by itself",
-  PendingImport: "import what it lacks first: keyferry rewrap",
-}
-
 /**
  * Refuses a KMS key whose state would not let it rotate, or that an import would change.
  *
  * @throws ERR_KMS_KEY_STATE
  */
 export function assertEnabled({ keyArn, keyState }: KeyDescription): void {
-  if (keyState === "Enabled") return
-  const hint = STATE_HINTS[keyState]
-  throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}, not Enabled`, {
-    key: keyArn,
-    ...(hint === undefined ? {} : { hint }),
-  })
+  const { phase, hint } = keyStateRow(keyState)
+  if (phase === "usable") return
+  throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}, not Enabled`, { key: keyArn, hint })
 }

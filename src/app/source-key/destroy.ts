@@ -3,10 +3,12 @@ import { parseKeyArn } from "../../core/key/key-arn.js"
 import type { Custody } from "../../core/key/custody.js"
 import { generationsOf, type InventoryEntry, withNested } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Erasure } from "../custody/crypto-erase.js"
 import type { Deps } from "../deps.js"
 import { namedObject } from "./named.js"
+import { findKmsKey } from "../kms-key/find.js"
 import { taggedKeys } from "../kms-key/tagged-keys.js"
 import { TAGS } from "../kms-key/tags.js"
 
@@ -105,7 +107,7 @@ async function lookRecorded(entry: InventoryEntry, openRegion: DestroyDoors["ope
   const key = await ask(entry.keyArn, openRegion)
   if (key === "gone") return "gone"
   const empty = entry.imports.length === 0 && entry.importing === null
-  if (key !== "unknown" && key.keyState === "PendingImport" && empty) return "empty"
+  if (key !== "unknown" && phaseOf(key) === "empty" && empty) return "empty"
   const validTo = entry.imports.at(-1)?.validTo ?? entry.importing?.validTo ?? null
   throw inUse(entry.name, entry.keyArn, key === "unknown" ? null : key.keyState, validTo)
 }
@@ -176,8 +178,8 @@ async function ask(
 ): Promise<KeyDescription | "gone" | "unknown"> {
   try {
     const kms = await openRegion(parseKeyArn(keyArn)?.region ?? "")
-    return kms === null ? "unknown" : await kms.describeKey(keyArn)
-  } catch (error) {
-    return error instanceof KeyferryError && error.code === "ERR_KMS_KEY_NOT_FOUND" ? "gone" : "unknown"
+    return kms === null ? "unknown" : ((await findKmsKey(kms, keyArn)) ?? "gone")
+  } catch {
+    return "unknown"
   }
 }

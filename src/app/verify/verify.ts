@@ -1,6 +1,7 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { type ExitName, worstExit } from "../../core/base/exit-code.js"
 import { type InventoryEntry, keysOf, type MadeEntry } from "../../core/records/inventory.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import { KEY_SPECS, type ProofKind } from "../../core/key/key-spec.js"
 import { verifyKeyMaterialId } from "./key-material-id.js"
 import type { Looked, VerifyDeps } from "./looked.js"
@@ -103,7 +104,7 @@ async function verifyIn(
       `${keyArn} is a ${keySpec} key of Origin ${origin}, not an imported ${entry.keySpec}`,
     )
   }
-  if (keyState !== "Enabled") {
+  if (phaseOf(description) !== "usable") {
     return blocked("KEY_STATE", `${keyArn} is in state ${keyState}: only an enabled key can be asked for a proof`)
   }
   return await PROOFS[KEY_SPECS[entry.keySpec].proof]({ deps, kms, entry, keyArn, description }, options)

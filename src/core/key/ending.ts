@@ -1,13 +1,14 @@
 import type { CustodyEventName } from "../records/custody-event.js"
+import type { KeyPhase } from "./key-state.js"
 import type { KeySpec, KeyUsage } from "./key-spec.js"
 
 /** The ends of a KMS key's life, and the one step back. */
 export const ENDINGS = {
   enable: {
     does: "enabling",
-    /** Key states in which there is nothing to do, and from which it can be done. */
-    done: ["Enabled"],
-    from: ["Disabled"],
+    /** In which there is nothing to do, and from which it can be done. */
+    done: ["usable"],
+    from: ["disabled"],
     event: "kms-key.enabled",
     /** Whether it takes away what a source key that still exists could give back. */
     lastCopy: false,
@@ -15,8 +16,8 @@ export const ENDINGS = {
   },
   disable: {
     does: "disabling",
-    done: ["Disabled"],
-    from: ["Enabled"],
+    done: ["disabled"],
+    from: ["usable"],
     event: "kms-key.disabled",
     lastCopy: false,
     stops: true,
@@ -24,15 +25,15 @@ export const ENDINGS = {
   "delete-material": {
     does: "deleting the key material of",
     done: [],
-    from: ["Enabled", "Disabled", "PendingImport"],
+    from: ["usable", "disabled", "empty"],
     event: "material.deleted",
     lastCopy: true,
     stops: true,
   },
   "schedule-deletion": {
     does: "scheduling the deletion of",
-    done: ["PendingDeletion", "PendingReplicaDeletion"],
-    from: ["Enabled", "Disabled", "PendingImport"],
+    done: ["dying"],
+    from: ["usable", "disabled", "empty"],
     event: "kms-key.deletion-scheduled",
     lastCopy: true,
     stops: true,
@@ -41,8 +42,8 @@ export const ENDINGS = {
 
 interface EndingRow {
   readonly does: string
-  readonly done: readonly string[]
-  readonly from: readonly string[]
+  readonly done: readonly KeyPhase[]
+  readonly from: readonly KeyPhase[]
   readonly event: CustodyEventName
   readonly lastCopy: boolean
   readonly stops: boolean

@@ -5,7 +5,6 @@ export interface KeyDescription {
   readonly keyArn: string
   readonly keyId: string
   readonly keyState: string
-  readonly enabled: boolean
   /** Empty where there is none. */
   readonly description: string
   readonly keySpec: string

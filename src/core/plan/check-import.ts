@@ -1,4 +1,5 @@
 import { parseDuration } from "../base/expiry.js"
+import { keyStateRow, phaseOf } from "../key/key-state.js"
 import type { Material } from "./material.js"
 import {
   type Check,
@@ -93,13 +94,13 @@ function wanted(context: Context): readonly Wanted[] {
   }
 }
 
-/** Expired or deleted, in a key that is PendingImport for no reason that KMS tells apart: everything. */
+/** Expired or deleted, in a key that waits for material for no reason that KMS tells apart: everything. */
 function lostOf(context: Context, materials: readonly Material[]): readonly Material[] {
   return viewsOf(context).flatMap((view) => {
     if (view.seen !== "key") return []
     const here = materials.filter(({ region }) => region === view.region)
     const lost = here.filter(({ state }) => state === "lost")
-    const unexplained = view.description.keyState === "PendingImport" && here.every(({ state }) => state === "imported")
+    const unexplained = phaseOf(view.description) === "empty" && here.every(({ state }) => state === "imported")
     return unexplained ? here : lost
   })
 }
@@ -129,9 +130,9 @@ export function expiryDiffers(validTo: Date | null, expiresIn: string, now: Date
 /** Whether an import can be made: its source key is there, and its KMS key would not be enabled by it unasked. */
 function doable(context: Context, { region, generation }: Material): boolean {
   const view = viewsOf(context).find((one) => one.region === region)
-  const state = view?.seen === "key" ? view.description.keyState : ""
-  const takes = ["Enabled", "PendingImport"].includes(state)
-  if (!takes && !(state === "Disabled" && context.options.includeDisabled === true)) return false
+  const takesImport = view?.seen === "key" ? keyStateRow(view.description.keyState).takesImport : "never"
+  if (takesImport === "never") return false
+  if (takesImport === "enabling" && context.options.includeDisabled !== true) return false
   return isThere(context, generation)
 }
 
@@ -192,7 +193,7 @@ export const sourceLost: Check = (context) => {
 }
 
 export const disabled: Check = (context) => {
-  const off = viewsOf(context).find((view) => view.seen === "key" && view.description.keyState === "Disabled")
+  const off = viewsOf(context).find((view) => view.seen === "key" && phaseOf(view.description) === "disabled")
   if (off?.seen !== "key" || context.options.includeDisabled === true) return undefined
   const set = wanted(context).find(({ materials }) => materials.some(({ region }) => region === off.region))
   return set === undefined ? undefined : { reason: "DISABLED", facts: { why: set.why, key: off.keyArn } }

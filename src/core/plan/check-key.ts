@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../base/error.js"
+import { keyStateRow } from "../key/key-state.js"
 import type { KeyRotation } from "../key/rotation.js"
 import { type Check, type Context, day, keyWord, seenKey, stagedGeneration } from "./context.js"
 import type { ReasonCode } from "./reason.js"
@@ -76,21 +77,12 @@ export const keyMismatch: Check = (context) => {
   return { reason: "KEY_MISMATCH", facts: { key: key.keyArn, field, found, wanted } }
 }
 
-/** Key states in which nothing can be done now. */
-const STATES: Readonly<Record<string, ReasonCode>> = {
-  PendingDeletion: "PENDING_DELETION",
-  PendingReplicaDeletion: "PENDING_DELETION",
-  Unavailable: "UNAVAILABLE",
-  Creating: "NOT_READY",
-  Updating: "NOT_READY",
-}
-
 export const keyState: Check = (context) => {
   const key = seenKey(context)
   if (key === undefined) return undefined
   const { keyState: state, deletionDate } = key.description
-  const reason = STATES[state]
-  if (reason === undefined) return undefined
+  const reason = keyStateRow(state).blocks
+  if (reason === null) return undefined
   const on = deletionDate === null ? "" : `, on ${day(deletionDate)}`
   return { reason, facts: { key: key.keyArn, state, on } }
 }

@@ -1,6 +1,7 @@
 import { parseDuration } from "../base/expiry.js"
 import { generationsOf, importOf, type ImportRecord, type InventoryEntry } from "../records/inventory.js"
 import { KEY_SPECS, type KeySpec } from "../key/key-spec.js"
+import { phaseOf } from "../key/key-state.js"
 import type { KeyRotation } from "../key/rotation.js"
 import { renewalAt } from "./due.js"
 import type { SeenKey, Snapshot } from "./snapshot.js"
@@ -61,7 +62,7 @@ function seenState(
 ): Pick<Material, "state" | "validTo"> {
   const known = rotations?.find((one) => one.keyMaterialId === keyMaterialId)
   const recorded = record?.validTo == null ? null : new Date(record.validTo)
-  const pending = description.keyState === "PendingImport"
+  const pending = phaseOf(description) === "empty"
   if (known === undefined) {
     if (record === undefined) return { state: "never", validTo: null }
     // one that waited for its rotation and was deleted is not listed any more

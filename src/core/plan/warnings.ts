@@ -1,4 +1,5 @@
 import { parseDuration } from "../base/expiry.js"
+import { phaseOf, takesMaterial } from "../key/key-state.js"
 import { KEY_SPECS } from "../key/key-spec.js"
 import { FEW_ROTATIONS_FROM, rotationsUsed } from "./check-rotation.js"
 import { type Context, canReimport, day, earliest, idOf, keyWord, seenKey, viewsOf } from "./context.js"
@@ -20,7 +21,7 @@ type Said = readonly [code: WarningCode, facts: Facts]
 
 function* state(context: Context): Iterable<Said> {
   const key = seenKey(context)
-  if (key?.description.keyState === "Disabled") yield ["DISABLED", { key: key.keyArn }]
+  if (key !== undefined && phaseOf(key.description) === "disabled") yield ["DISABLED", { key: key.keyArn }]
 }
 
 /** Where the material never expires there, its loss stops nothing; said all the same, if it should be there. */
@@ -77,7 +78,7 @@ function* replicas(context: Context): Iterable<Said> {
     if (binding.managed && binding.replicas?.includes(region) !== true) yield ["REPLICA_UNWANTED", { region }]
   }
   for (const view of viewsOf(context).slice(1)) {
-    if (view.seen !== "key" || ["Enabled", "PendingImport"].includes(view.description.keyState)) continue
+    if (view.seen !== "key" || takesMaterial(view.description)) continue
     yield ["REPLICA_STATE", { region: view.region, state: view.description.keyState }]
   }
 }

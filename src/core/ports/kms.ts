@@ -61,7 +61,7 @@ export interface Kms {
   /** The aliases of a key, or all of the account and Region; AWS' own may name no key. */
   listAliases(keyId?: string): AsyncIterable<{ alias: string; keyId: string | null }>
   /**
-   * Asks the primary for a replica in another Region; it is Creating at first, then PendingImport.
+   * Asks the primary for a replica in another Region; it is still being created at first, then waits for its material.
    *
    * @throws ERR_KMS_REPLICA_EXISTS where that Region has one
    */
@@ -72,8 +72,8 @@ export interface Kms {
   putKeyPolicy(keyArn: string, policy: string): Promise<void>
   enableKey(keyArn: string): Promise<void>
   disableKey(keyArn: string): Promise<void>
-  /** `days` is 7 to 30. A primary with replicas has no date: it waits for theirs (PendingReplicaDeletion). */
-  scheduleKeyDeletion(keyArn: string, days: number): Promise<{ deletionDate: Date | null; keyState: string }>
+  /** `days` is 7 to 30. A primary with replicas has no date: it waits for theirs to be deleted. */
+  scheduleKeyDeletion(keyArn: string, days: number): Promise<{ deletionDate: Date | null }>
   getParametersForImport(keyArn: string, algorithm: WrappingAlgorithm, spec: WrappingKeySpec): Promise<ImportParameters>
   /** `associated`: sent as NEW_KEY_MATERIAL, it was that KMS key's already, so an answer was lost before. */
   importKeyMaterial(

@@ -3,6 +3,7 @@ import { rfc3339 } from "../base/expiry.js"
 import { beginEntry, type ImportRecord, type InventoryEntry, type SourceKeyRecord } from "./inventory.js"
 import { type KeySpec, type KeyUsage, KEY_SPECS } from "../key/key-spec.js"
 import type { KeyDescription } from "../key/key-description.js"
+import { phaseOf } from "../key/key-state.js"
 import type { KeyRotation } from "../key/rotation.js"
 import { labelOf, type SourceKey } from "../key/source-key.js"
 import type { TokenInfo } from "../token/token-info.js"
@@ -164,7 +165,7 @@ function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
       record(generation, keyMaterialId, validTo, rotationDate ?? made),
     )
   }
-  return description.keyState === "PendingImport" ? [] : [record(0, null, description.validTo, made)]
+  return phaseOf(description) === "empty" ? [] : [record(0, null, description.validTo, made)]
 }
 
 function anyAlgorithm(keySpec: KeySpec): WrappingAlgorithm {
