@@ -67,7 +67,7 @@ export async function replaceKey(deps: Deps, entry: InventoryEntry, wishes: Repl
 async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): Promise<ReplaceResult> {
   sayOtherToken(deps, old)
   const oldKey = await findKmsKey(deps.kms, old.keyArn)
-  if (old.rotating === true && isAlive(oldKey)) {
+  if (old.rotating && isAlive(oldKey)) {
     throw new KeyferryError("ERR_KMS_KEY_STATE", `a rotation of ${old.name} is not finished`, {
       key: old.name,
       hint: `finish it first: keyferry rotate ${old.name}`,

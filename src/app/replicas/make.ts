@@ -26,11 +26,11 @@ export async function makeReplica(deps: MakeDeps, entry: MadeEntry, there: Kms, 
     await waitUntilCreated(deps, there, keyArn)
     return entry
   }
-  const intended = withReplica(entry, { region, keyArn: null })
+  const intended = withReplica(entry, { region, keyArn: null, aliasGiven: false })
   await deps.inventory.put(intended)
   const found = await findKmsKey(there, keyArn)
   if (found === null) await replicate(deps, intended, there, keyArn)
-  const made = withReplica(intended, { region, keyArn })
+  const made = withReplica(intended, { region, keyArn, aliasGiven: false })
   await deps.inventory.put(made)
   const event = found === null ? "kms-key.replicated" : "kms-key.taken"
   await deps.custodyLog.append({ ...entryEvent(made), event, keyArn, facts: { region } })

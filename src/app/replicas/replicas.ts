@@ -81,7 +81,7 @@ export async function refuseReplicas(
 export function isReplicated(entry: InventoryEntry, region: string, now: Date): boolean {
   const replica = entry.replicas.find((one) => one.region === region)
   if (replica === undefined || replica.keyArn === null || entry.importing?.region === region) return false
-  return (entry.alias === null || replica.aliasGiven === true) && missing(entry, region, now).length === 0
+  return (entry.alias === null || replica.aliasGiven) && missing(entry, region, now).length === 0
 }
 
 /** Source keys whose material the Region is not known to hold now; not one that the primary does not hold either. */

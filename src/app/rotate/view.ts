@@ -64,7 +64,7 @@ function refuseUnknown(entry: MadeEntry, keys: readonly RegionalKey[]): void {
 
 function isUnfinished(entry: MadeEntry, { rotations }: RegionView): boolean {
   if (entry.source.generation === 0) return false
-  return entry.rotating === true || materialIn(rotations, materialOf(entry))?.keyMaterialState !== "CURRENT"
+  return entry.rotating || materialIn(rotations, materialOf(entry))?.keyMaterialState !== "CURRENT"
 }
 
 /** KMS' ID of the newest generation's material, the same in all Regions; null before its first import was recorded. */

@@ -206,6 +206,11 @@ export const ERROR_ROWS = {
     retry: "never",
     hint: "the file was changed or damaged: restore it from a backup, or move it away and run again",
   },
+  ERR_STATE_VERSION: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "use the keyferry that wrote it, or a later one; or name another --state-dir",
+  },
   ERR_VAULT_DAMAGED: {
     exit: "DATAERR",
     retry: "never",

@@ -59,7 +59,7 @@ export function stagedGeneration({ snapshot: { entry }, materials }: Context): n
   const { generation } = entry.source
   if (generation === 0) return undefined
   const own = materials.find((one) => one.region === entry.region && one.generation === generation)
-  const waits = entry.rotating === true || own === undefined || own.state === "staged" || own.state === "never"
+  const waits = entry.rotating || own === undefined || own.state === "staged" || own.state === "never"
   return waits ? generation : undefined
 }
 

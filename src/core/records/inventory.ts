@@ -49,7 +49,8 @@ export interface SourceKeyRecord {
  * becomes a tag of the KMS key, so that a key whose creation was not answered can be found again (PRODUCT.md section 8).
  */
 export interface InventoryEntry {
-  readonly version: 1
+  /** Of the format; files of version 1, keyferry 0.1.0's, are brought to this one as they are read. */
+  readonly version: 2
   readonly owner: string
   readonly name: string
   readonly target: string
@@ -74,8 +75,8 @@ export interface InventoryEntry {
   readonly source: SourceKeyRecord
   /** Older generations, oldest first: each is imported again for ever. */
   readonly earlier: readonly SourceKeyRecord[]
-  /** Whether the rotation to `source` was begun and is not over; an entry of an older version does not say. */
-  readonly rotating?: boolean
+  /** Whether the rotation to `source` was begun and is not over. */
+  readonly rotating: boolean
   /** What an import that may have happened was about, written before ImportKeyMaterial; null when its outcome is known. */
   readonly importing: Omit<ImportRecord, "keyMaterialId" | "importedAt" | "requestId" | "proof"> | null
   /** The newest of each generation and Region, newest last. */
@@ -83,7 +84,7 @@ export interface InventoryEntry {
   /** KMS keys in other Regions of a multi-Region key. */
   readonly replicas: readonly ReplicaRecord[]
   /** When the operator deleted its material from KMS: it is not imported again before he asks. RFC 3339 UTC. */
-  readonly withheldAt?: string | null | undefined
+  readonly withheldAt: string | null
   /** How it was last asked to be imported, which a rewrap without other word repeats; null for an entry of an older version. */
   readonly terms: ImportWishes | null
   /** The KMS key that is to take this one's place, while `replace` makes it: an entry of its own, without another inside. */
@@ -101,7 +102,7 @@ export interface ReplicaRecord {
   /** Null while ReplicateKey was called and its answer is not known. */
   readonly keyArn: string | null
   /** Whether the alias was seen to name it in its Region. */
-  readonly aliasGiven?: boolean | undefined
+  readonly aliasGiven: boolean
 }
 
 export interface ImportWishes {
@@ -132,7 +133,7 @@ export function beginEntry(
   now: Date,
 ): InventoryEntry {
   return {
-    version: 1,
+    version: 2,
     ...identity,
     unenforced: null,
     intendedAt: now.toISOString(),
@@ -145,7 +146,9 @@ export function beginEntry(
     importing: null,
     imports: [],
     earlier: [],
+    rotating: false,
     replicas: [],
+    withheldAt: null,
     terms: null,
     replacement: null,
     former: [],

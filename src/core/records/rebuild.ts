@@ -86,7 +86,11 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
     earlier: records.slice(0, -1),
     rotating,
     imports: [primary, ...replicas].flatMap((key) => importsOf(key, description.keySpec)),
-    replicas: replicas.map((key) => ({ region: key.region, keyArn: key.description.keyArn })),
+    replicas: replicas.map((key) => ({
+      region: key.region,
+      keyArn: key.description.keyArn,
+      aliasGiven: false,
+    })),
   }
   return { entry, lost, diesAt: gone.length === 0 ? null : deathOf([primary, ...replicas]) }
 }

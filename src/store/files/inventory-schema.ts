@@ -1,15 +1,14 @@
 import { z } from "zod"
 import { CUSTODY_NAMES } from "../../core/key/custody.js"
-import type { ImportRecord, InventoryEntry } from "../../core/records/inventory.js"
-import { KEY_SPEC_NAMES, type KeyUsage, type ProofKind, WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
+import { KEY_SPEC_NAMES, KEY_USAGES, type ProofKind, WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
 import { type WrapPath, WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"
+import type { ImportRecord, InventoryEntry } from "../../core/records/inventory.js"
+import { upgradedEntry } from "./inventory-version-1.js"
+import type { Parsed } from "./json-folder.js"
+import { schemaFault } from "./schema-fault.js"
 
-const KEY_USAGES = [
-  "ENCRYPT_DECRYPT",
-  "SIGN_VERIFY",
-  "GENERATE_VERIFY_MAC",
-  "KEY_AGREEMENT",
-] as const satisfies KeyUsage[]
+export const INVENTORY_VERSION = 2 satisfies InventoryEntry["version"]
+
 const PROOF_KINDS = ["public-key", "mac", "key-material-id", "none"] as const satisfies ProofKind[]
 const WRAP_PATHS = ["oaep", "composed", "native"] as const satisfies WrapPath[]
 
@@ -58,8 +57,7 @@ const source = z.strictObject({
 })
 
 const importing = z.strictObject({
-  // files of the first version had one Region only: filled in from the entry
-  region: z.string().default(""),
+  region: z.string(),
   generation: z.int().nonnegative(),
   wrappingAlgorithm: z.enum(WRAPPING_ALGORITHM_NAMES),
   wrappingKeySpec: z.enum(WRAPPING_KEY_SPEC_NAMES),
@@ -86,7 +84,7 @@ const wishes = z.strictObject({
 
 /** What an entry holds inside another one is without others in turn. */
 const plain = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(INVENTORY_VERSION),
   owner: z.string(),
   name: z.string(),
   target: z.string(),
@@ -94,9 +92,9 @@ const plain = z.strictObject({
   keySpec: z.enum(KEY_SPEC_NAMES),
   keyUsage: z.enum(KEY_USAGES),
   custody: z.enum(CUSTODY_NAMES),
-  unenforced: z.string().nullable().default(null),
+  unenforced: z.string().nullable(),
   alias: z.string().nullable(),
-  aliasGiven: z.boolean().default(false),
+  aliasGiven: z.boolean(),
   multiRegion: z.boolean(),
   intendedAt: time,
   requestId: z.string(),
@@ -106,35 +104,27 @@ const plain = z.strictObject({
   source,
   importing: importing.nullable(),
   imports: z.array(importRecord),
-  earlier: z.array(source).default([]),
-  rotating: z.boolean().default(false),
-  replicas: z
-    .array(z.strictObject({ region: z.string(), keyArn: z.string().nullable(), aliasGiven: z.boolean().optional() }))
-    .default([]),
-  withheldAt: time.nullable().optional(),
-  terms: wishes.nullable().default(null),
-  replacement: z.null().default(null),
-  former: z.tuple([]).default([]),
+  earlier: z.array(source),
+  rotating: z.boolean(),
+  replicas: z.array(z.strictObject({ region: z.string(), keyArn: z.string().nullable(), aliasGiven: z.boolean() })),
+  withheldAt: time.nullable(),
+  terms: wishes.nullable(),
+  replacement: z.null(),
+  former: z.tuple([]),
 })
 
 /** An inventory file, strictly: an unknown field is an error, since it is another version's. */
 const inventorySchema = plain.extend({
-  replacement: plain.nullable().default(null),
-  former: z.array(plain.extend({ replacedAt: time, retiredAt: time.nullable() })).default([]),
+  replacement: plain.nullable(),
+  former: z.array(plain.extend({ replacedAt: time, retiredAt: time.nullable() })),
 }) satisfies z.ZodType<InventoryEntry>
 
-/** The entry of an inventory file, what older versions left out filled in; or its first fault as `path: reason`. */
-export function parseInventory(value: unknown): { readonly entry: InventoryEntry } | { readonly fault: string } {
-  const { data, error } = inventorySchema.safeParse(value)
-  if (data !== undefined) return { entry: withRegions(data) }
-  const [issue] = error.issues
-  const field = z.core.toDotPath(issue?.path ?? [])
-  const reason = issue?.message ?? "is not an inventory entry"
-  return { fault: field === "" ? reason : `${field}: ${reason}` }
-}
+const laterVersion = z.object({ version: z.int().min(INVENTORY_VERSION + 1) })
 
-function withRegions(entry: InventoryEntry): InventoryEntry {
-  const own = <T extends { readonly region: string }>(record: T): T =>
-    record.region === "" ? { ...record, region: entry.region } : record
-  return { ...entry, importing: entry.importing && own(entry.importing), imports: entry.imports.map(own) }
+/** The entry of an inventory file of this version or of an earlier one, or its first fault. */
+export function parseInventory(value: unknown): Parsed<InventoryEntry> {
+  const later = laterVersion.safeParse(value)
+  if (later.success) return { fault: `it is of version ${later.data.version}, a later keyferry's` }
+  const { success, data, error } = inventorySchema.safeParse(upgradedEntry(value))
+  return success ? { content: data } : { fault: schemaFault(error) }
 }

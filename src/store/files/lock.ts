@@ -3,7 +3,8 @@ import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import { removeLeftovers, replaceFile, stateWriteError, writeTemporary } from "./atomic-file.js"
 import type { FileError } from "./file-error.js"
-import { jsonText, readJson } from "./json-file.js"
+import { readText } from "./json-folder.js"
+import { jsonText } from "./json-format.js"
 import { mayRun, type ProcessIdentity, thisProcess } from "./process-identity.js"
 import { makeFolder } from "./state-dir.js"
 
@@ -33,7 +34,7 @@ export async function lockState(stateDir: string, command: string): Promise<Asyn
   const holder: Holder = { ...thisProcess(), command, since: new Date().toISOString(), released: false }
   for (;;) {
     const highest = await highestTicket(folder)
-    await refuseHeld(folder, highest, stateDir)
+    refuseHeld(folder, highest, stateDir)
     const mine = highest + 1
     if (!(await take(folder, mine, holder))) continue
     if ((await highestTicket(folder)) > mine) {
@@ -62,10 +63,10 @@ async function highestTicket(folder: string): Promise<number> {
 }
 
 /** A ticket that vanished meanwhile has been followed by a higher one: the taking that comes next will find that out. */
-async function refuseHeld(folder: string, ticket: number, stateDir: string): Promise<void> {
+function refuseHeld(folder: string, ticket: number, stateDir: string): void {
   if (ticket === 0) return
   const path = ticketPath(folder, ticket)
-  const holder = await readHolder(path)
+  const holder = readHolder(path)
   if (holder === undefined || holder.released || !mayRun(holder)) return
   const { pid, host, command, since } = holder
   throw new KeyferryError(
@@ -77,13 +78,23 @@ async function refuseHeld(folder: string, ticket: number, stateDir: string): Pro
   )
 }
 
-async function readHolder(path: string): Promise<Holder | undefined> {
-  const value = (await readJson(path)) as Partial<Holder> | null | undefined
+function readHolder(path: string): Holder | undefined {
+  const value = readLockFile(path) as Partial<Holder> | null | undefined
   if (value === undefined) return undefined
   if (typeof value?.host === "string" && typeof value.pid === "number" && typeof value.released === "boolean") {
     return { bootId: null, startTime: null, command: "?", since: "?", ...value } as Holder
   }
   throw new KeyferryError("ERR_STATE_INVALID", `${path} is not a lock`)
+}
+
+function readLockFile(path: string): unknown {
+  const text = readText(path)
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    throw new KeyferryError("ERR_STATE_INVALID", `${path} is not JSON`)
+  }
 }
 
 /** Whether the ticket was taken; false if another process has it. It appears with its whole content. */

@@ -2,6 +2,8 @@ import { z } from "zod"
 import { KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
 import type { CustodyKeyRecord, SealedMaterial } from "../../core/records/sealed-material.js"
 import { attributes, time, token } from "./inventory-schema.js"
+import type { Parsed } from "./json-folder.js"
+import { schemaFault } from "./schema-fault.js"
 
 const hex = z.string().regex(/^([0-9a-f]{2})+$/, "is not hex")
 const bytes = z.base64().transform((text) => Uint8Array.from(Buffer.from(text, "base64")))
@@ -43,22 +45,14 @@ const recordSchema = z.strictObject({
   backupConfirmedAt: time.nullable(),
 }) satisfies z.ZodType<CustodyKeyRecord>
 
-type Parsed<T> = { readonly value: T } | { readonly fault: string }
-
-/** Sealed material of a vault file, or its first fault as `path: reason`. */
+/** Sealed material of a vault file, or its first fault. */
 export function parseSealed(value: unknown): Parsed<SealedMaterial> {
-  return parsed(sealedSchema.safeParse(value))
+  const { success, data, error } = sealedSchema.safeParse(value)
+  return success ? { content: data } : { fault: schemaFault(error) }
 }
 
-/** The record of a custody key, or its first fault as `path: reason`. */
+/** The record of a custody key, or its first fault. */
 export function parseCustodyKeyRecord(value: unknown): Parsed<CustodyKeyRecord> {
-  return parsed(recordSchema.safeParse(value))
-}
-
-function parsed<T>({ data, error }: { readonly data?: T; readonly error?: z.ZodError }): Parsed<T> {
-  if (data !== undefined) return { value: data }
-  const [issue] = error?.issues ?? []
-  const reason = issue?.message ?? "is not what was written"
-  const field = z.core.toDotPath(issue?.path ?? [])
-  return { fault: field === "" ? reason : `${field}: ${reason}` }
+  const { success, data, error } = recordSchema.safeParse(value)
+  return success ? { content: data } : { fault: schemaFault(error) }
 }

@@ -1,161 +1,140 @@
-import { readdirSync, readFileSync } from "node:fs"
-import { rm } from "node:fs/promises"
-import { basename, dirname, join } from "node:path"
+import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
+import { isName, type SourceKeyIdentity } from "../../core/key/source-key.js"
 import type { Vault } from "../../core/ports/vault.js"
 import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../../core/records/sealed-material.js"
-import { isName, type SourceKeyIdentity } from "../../core/key/source-key.js"
-import { removeLeftovers, replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
-import { digestedText, readDigested } from "./digested-file.js"
-import { causesOf, isMissing } from "./file-error.js"
-import { makeFolder } from "./state-dir.js"
+import { type JsonFolder, jsonFolder, namesIn, type Parsed } from "./json-folder.js"
+import { digestedJson } from "./json-format.js"
 
 const FILE = /^(0|[1-9]\d*)-([0-9a-f]+)\.json$/
 
+const FORMAT = digestedJson<SealedMaterial>(async (value) => (await import("./sealed-schema.js")).parseSealed(value))
+
+/** Whose folder of the vault it is. */
+type Holder = Pick<SourceKeyIdentity, "owner" | "name">
+
+/** One file of the vault, whatever its name. */
+interface VaultFile {
+  readonly holder: Holder
+  readonly file: string
+}
+
 /**
- * The vault as files `vault/<owner>/<name>/<generation>-<id>.json` of the state directory, mode 0600 in folders of mode
- * 0700. Writers hold the state directory's lock; readers need none, since a file is always whole. File names are read
- * once, when something is first looked up by its ID alone.
+ * The vault as files `vault/<owner>/<name>/<generation>-<id>.json` of the state directory, in folders of mode 0700. File
+ * names are read once, when something is first looked up by its ID alone.
  */
 export function vaultFiles(stateDir: string): Vault {
   const root = join(stateDir, "vault")
-  const prepared = new Map<string, Promise<void>>()
-  let index: Map<string, string> | undefined
+  const folders = new Map<string, JsonFolder<SealedMaterial>>()
+  let index: Map<string, VaultFile> | undefined
 
-  const paths = (): Map<string, string> =>
-    (index ??= new Map(allFiles(root).map((path) => [facts(path).id ?? path, path])))
+  const folderOf = ({ owner, name }: Holder): JsonFolder<SealedMaterial> => {
+    const key = JSON.stringify([owner, name])
+    const folder = folders.get(key) ?? jsonFolder(stateDir, ["vault", owner, name], FORMAT)
+    folders.set(key, folder)
+    return folder
+  }
 
-  const prepare = (folder: string): Promise<void> => {
-    const made = prepared.get(folder) ?? prepareFolder(stateDir, folder)
-    prepared.set(folder, made)
-    return made
+  const filesOf = (holder: Holder): readonly VaultFile[] =>
+    // a file of a strange name is damage, not nothing
+    folderOf(holder)
+      .names()
+      .map((file) => ({ holder, file }))
+
+  const allFiles = (): readonly VaultFile[] =>
+    namesIn(root).flatMap((owner) => namesIn(join(root, owner)).flatMap((name) => filesOf({ owner, name })))
+
+  const byId = (): Map<string, VaultFile> =>
+    (index ??= new Map(allFiles().map((vaultFile) => [partsOf(vaultFile.file).id ?? vaultFile.file, vaultFile])))
+
+  /** Undefined where the file is not there. */
+  const read = async ({ holder, file }: VaultFile) => {
+    const folder = folderOf(holder)
+    return judged({ holder, file }, join(folder.path, file), await readingOf(folder, file))
   }
 
   return {
-    async get(id, of) {
-      const own = of === undefined ? undefined : await readSealed(fileOf(root, { ...of, id }))
-      const path = own === undefined ? paths().get(id) : undefined
-      const found = path === undefined ? own : await readSealed(path)
-      if (found === undefined || "sealed" in found) return found?.sealed
-      throw vaultDamage(found.damaged)
+    async get(id, identity) {
+      const named = identity === undefined ? undefined : await read(checkedFile({ ...identity, id }))
+      const indexed = named === undefined ? byId().get(id) : undefined
+      const reading = indexed === undefined ? named : await read(indexed)
+      if (reading === undefined || "sealed" in reading) return reading?.sealed
+      throw vaultDamage(reading.damaged)
     },
 
-    async list(of) {
-      const files = of === undefined ? allFiles(root) : filesIn(folderOf(root, of))
+    async list(holder) {
       const sealed: SealedMaterial[] = []
       const damaged: DamagedMaterial[] = []
-      for (const path of files) {
-        const found = await readSealed(path)
-        if (found === undefined) continue
-        if ("sealed" in found) sealed.push(found.sealed)
-        else damaged.push(found.damaged)
+      for (const vaultFile of holder === undefined ? allFiles() : filesOf(checkedHolder(holder))) {
+        const reading = await read(vaultFile)
+        if (reading === undefined) continue
+        if ("sealed" in reading) sealed.push(reading.sealed)
+        else damaged.push(reading.damaged)
       }
       return { sealed, damaged }
     },
 
     async put(material) {
-      const path = fileOf(root, material)
-      await prepare(dirname(path))
-      await replaceFile(path, digestedText(material))
-      index?.set(material.id, path)
+      const vaultFile = checkedFile(material)
+      await folderOf(vaultFile.holder).put(vaultFile.file, material)
+      index?.set(material.id, vaultFile)
     },
 
     async remove(id) {
-      const path = paths().get(id)
-      if (path === undefined) return
-      try {
-        await rm(path)
-        await syncFolder(dirname(path))
-      } catch (error) {
-        if (!isMissing(error)) throw stateWriteError(path, error)
-      }
-      paths().delete(id)
+      const vaultFile = byId().get(id)
+      if (vaultFile === undefined) return
+      await folderOf(vaultFile.holder).remove(vaultFile.file)
+      byId().delete(id)
     },
   }
 }
 
 /** Names become parts of a path, so one that is not a name would reach elsewhere. */
-function folderOf(root: string, { owner, name }: { readonly owner: string; readonly name: string }): string {
+function checkedHolder({ owner, name }: Holder): Holder {
   for (const text of [owner, name]) {
     if (!isName(text)) throw new KeyferryError("ERR_BUG", `not the name of a key or an owner: ${JSON.stringify(text)}`)
   }
-  return join(root, owner, name)
+  return { owner, name }
 }
 
-function fileOf(root: string, material: SourceKeyIdentity & Pick<SealedMaterial, "id">): string {
+function checkedFile(material: SourceKeyIdentity & Pick<SealedMaterial, "id">): VaultFile {
   const file = `${material.generation}-${material.id}.json`
   if (!FILE.test(file)) throw new KeyferryError("ERR_BUG", `not the ID of a source key: ${JSON.stringify(material.id)}`)
-  return join(folderOf(root, material), file)
+  return { holder: checkedHolder(material), file }
 }
 
-/** What a path tells of the material in it. */
-function facts(path: string): { owner: string; name: string; generation: number | null; id: string | null } {
-  const [, generation, id] = FILE.exec(basename(path)) ?? []
-  return {
-    owner: basename(dirname(dirname(path))),
-    name: basename(dirname(path)),
-    generation: generation === undefined ? null : Number(generation),
-    id: id ?? null,
-  }
+/** What a file's name tells of the material in it. */
+function partsOf(file: string): { readonly generation: number | null; readonly id: string | null } {
+  const [, generation, id] = FILE.exec(file) ?? []
+  return { generation: generation === undefined ? null : Number(generation), id: id ?? null }
 }
 
-/** Makes a folder below the state directory durable with all its parents, and clears it of what killed writers left. */
-async function prepareFolder(stateDir: string, folder: string): Promise<void> {
-  await makeFolder(folder)
+/** A file that cannot be read is damage like one that holds something else. */
+async function readingOf(
+  folder: JsonFolder<SealedMaterial>,
+  file: string,
+): Promise<Parsed<SealedMaterial> | undefined> {
   try {
-    await removeLeftovers(folder)
-    for (let path = dirname(folder); path.length >= stateDir.length; path = dirname(path)) await syncFolder(path)
+    return await folder.read(file)
   } catch (error) {
-    throw stateWriteError(folder, error)
+    if (!(error instanceof KeyferryError)) throw error
+    return { fault: `it cannot be read: ${error.causes[0]?.message ?? error.message}` }
   }
 }
 
-function allFiles(root: string): readonly string[] {
-  const files: string[] = []
-  for (const owner of namesIn(root))
-    for (const name of namesIn(join(root, owner))) files.push(...filesIn(join(root, owner, name)))
-  return files
-}
+type Reading = { readonly sealed: SealedMaterial } | { readonly damaged: DamagedMaterial }
 
-/** Every file of a folder but temporary ones, sorted: one of a strange name is damage, not nothing. */
-function filesIn(folder: string): readonly string[] {
-  return namesIn(folder).map((file) => join(folder, file))
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder)
-      .filter((entry) => !entry.startsWith("."))
-      .sort()
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw new KeyferryError("ERR_INPUT_UNREADABLE", `could not read ${folder}`, {
-      cause: error,
-      causes: causesOf(error),
-    })
-  }
-}
-
-type Found = { readonly sealed: SealedMaterial } | { readonly damaged: DamagedMaterial }
-
-/** Undefined where the file is not there. */
-async function readSealed(path: string): Promise<Found | undefined> {
-  const { owner, name, generation, id } = facts(path)
-  const damaged = (reason: string): Found => ({ damaged: { path, name, generation, id, reason } })
-  let text: string
-  try {
-    // a hop to a thread and back for each step costs several times what reading so small a file does
-    text = readFileSync(path, "utf8")
-  } catch (error) {
-    return isMissing(error) ? undefined : damaged(`it cannot be read: ${causesOf(error)[0]?.message ?? ""}`)
-  }
-  const read = readDigested(text)
-  if ("fault" in read) return damaged(read.fault)
-  // loading zod takes longer than everything else here, and a first run has no file to check
-  const { parseSealed } = await import("./sealed-schema.js")
-  const parsed = parseSealed(read.value)
+function judged(
+  { holder, file }: VaultFile,
+  path: string,
+  parsed: Parsed<SealedMaterial> | undefined,
+): Reading | undefined {
+  if (parsed === undefined) return undefined
+  const { generation, id } = partsOf(file)
+  const damaged = (reason: string): Reading => ({ damaged: { path, name: holder.name, generation, id, reason } })
   if ("fault" in parsed) return damaged(parsed.fault)
-  const { value } = parsed
-  const fits = value.owner === owner && value.name === name && value.generation === generation && value.id === id
-  return fits ? { sealed: value } : damaged(`it is the file of ${value.label} (${value.id}), not of its path`)
+  const sealed = parsed.content
+  const fits =
+    sealed.owner === holder.owner && sealed.name === holder.name && sealed.generation === generation && sealed.id === id
+  return fits ? { sealed } : damaged(`it is the file of ${sealed.label} (${sealed.id}), not of its path`)
 }

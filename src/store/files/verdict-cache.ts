@@ -1,32 +1,36 @@
-import { readFile } from "node:fs/promises"
-import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import type { VerdictCache } from "../../core/ports/verdict-cache.js"
-import { replaceFile } from "./atomic-file.js"
-import { jsonText } from "./json-file.js"
-import { makeFolder } from "./state-dir.js"
+import { jsonFolder } from "./json-folder.js"
+import { plainJson } from "./json-format.js"
+
+interface StoredVerdicts {
+  readonly version: 1
+  readonly verdicts: unknown
+}
+
+const FORMAT = plainJson<StoredVerdicts>((value) => {
+  const isStored = typeof value === "object" && value !== null && "verdicts" in value
+  return Promise.resolve(isStored ? { content: value as StoredVerdicts } : { fault: "it holds no verdicts" })
+})
 
 /**
  * Self-test verdicts as files `self-test/<digest>.json` of the state directory. A cache never stops the work: what
  * cannot be read counts as absent, what cannot be written is told to `warn`.
  */
 export function verdictCache(stateDir: string, warn: (text: string) => void): VerdictCache {
-  const folder = join(stateDir, "self-test")
-  const fileOf = (key: string): string => join(folder, `${key.replace(/[^A-Za-z0-9-]/g, "-")}.json`)
+  const folder = jsonFolder(stateDir, ["self-test"], FORMAT)
   return {
     async get(key) {
       try {
-        const stored: unknown = JSON.parse(await readFile(fileOf(key), "utf8"))
-        return typeof stored === "object" && stored !== null && "verdicts" in stored ? stored.verdicts : undefined
+        return (await folder.get(fileOf(key)))?.verdicts
       } catch {
         return undefined
       }
     },
 
-    async put(key, value) {
+    async put(key, verdicts) {
       try {
-        await makeFolder(folder)
-        await replaceFile(fileOf(key), jsonText({ version: 1, verdicts: value }))
+        await folder.put(fileOf(key), { version: 1, verdicts })
       } catch (error) {
         if (!(error instanceof KeyferryError)) throw error
         warn(`the self-test's verdicts are not kept, so the next run tests again: ${error.message}`)
@@ -34,3 +38,5 @@ export function verdictCache(stateDir: string, warn: (text: string) => void): Ve
     },
   }
 }
+
+const fileOf = (key: string): string => `${key.replace(/[^A-Za-z0-9-]/g, "-")}.json`

@@ -43,7 +43,7 @@ const never = {
   entry: entryOf([importRecord(0, { validTo: null })]),
   key: seen({ validTo: null, expirationModel: "KEY_MATERIAL_DOES_NOT_EXPIRE" }),
 }
-const multiRegion = { multiRegion: true, replicas: [{ region: REPLICA, keyArn: arn(REPLICA) }] }
+const multiRegion = { multiRegion: true, replicas: [{ region: REPLICA, keyArn: arn(REPLICA), aliasGiven: true }] }
 const lost = { keyState: "PendingImport", validTo: null, expirationModel: null, currentKeyMaterialId: null }
 
 const ROWS: readonly Row[] = [

@@ -24,7 +24,7 @@ const never = {
   key: seen({ validTo: null, expirationModel: "KEY_MATERIAL_DOES_NOT_EXPIRE" }),
   ...bound({ expiresIn: "never" }),
 }
-const replica = { multiRegion: true, replicas: [{ region: REPLICA, keyArn: arn(REPLICA) }] }
+const replica = { multiRegion: true, replicas: [{ region: REPLICA, keyArn: arn(REPLICA), aliasGiven: true }] }
 const id = "00".repeat(16)
 
 const ROWS: readonly Row[] = [

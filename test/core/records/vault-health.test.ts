@@ -109,7 +109,7 @@ describe("judgeVault", () => {
     const records = [alive, importRecord(0, { region: REPLICA, validTo: days(-1) })]
     const multi = entryOf(records, {
       ...{ owner: "keyferry", name: "payments", custody: "sealed", token: TOKEN, source: source("0a") },
-      replicas: [{ region: REPLICA, keyArn: arn(REPLICA) }],
+      replicas: [{ region: REPLICA, keyArn: arn(REPLICA), aliasGiven: true }],
     })
     const former = { ...entry(), keyArn: "arn:former", replacedAt: NOW.toISOString(), retiredAt: null }
     const entries = [{ ...multi, former: [former, { ...former, keyArn: "arn:retired", retiredAt: NOW.toISOString() }] }]

@@ -27,7 +27,7 @@ const IMPORT: ImportRecord = {
 }
 
 const ENTRY: InventoryEntry = {
-  version: 1,
+  version: 2,
   owner: "keyferry",
   name: "payments",
   target: "default",
@@ -57,6 +57,7 @@ const ENTRY: InventoryEntry = {
   earlier: [],
   rotating: false,
   replicas: [],
+  withheldAt: null,
   terms: { expiresIn: "90d", wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096" },
   replacement: null,
   former: [],
@@ -74,8 +75,11 @@ describe("inventoryFiles", () => {
   })
 
   it("reads what an older version wrote, the missing filled in", async () => {
-    const newer = ["earlier", "rotating", "replicas", "terms", "replacement", "former"]
-    const older = Object.fromEntries(Object.entries(ENTRY).filter(([field]) => !newer.includes(field)))
+    const newer = ["earlier", "rotating", "replicas", "terms", "replacement", "former", "withheldAt"]
+    const older = {
+      ...Object.fromEntries(Object.entries(ENTRY).filter(([field]) => !newer.includes(field))),
+      version: 1,
+    }
     await inventoryFiles(folder()).put(ENTRY)
     writeFileSync(path(), JSON.stringify({ ...older, imports: [{ ...IMPORT, region: undefined }] }))
     expect(await inventoryFiles(folder()).get("payments", "default")).to.deep.equal({ ...ENTRY, terms: null })
@@ -112,7 +116,7 @@ describe("inventoryFiles", () => {
 
   const damaged: [name: string, change: (entry: Record<string, unknown>) => unknown, field: string][] = [
     ["an unknown field", (entry) => ({ ...entry, extra: 1 }), "extra"],
-    ["another version", (entry) => ({ ...entry, version: 2 }), "version"],
+    ["another version", (entry) => ({ ...entry, version: 3 }), "version"],
     ["a missing field", (entry) => ({ ...entry, alias: undefined }), "alias"],
     ["a time that is none", (entry) => ({ ...entry, imports: [{ ...IMPORT, validTo: "soon" }] }), "imports[0].validTo"],
     [

@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { rm } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { KeyferryError } from "../../core/base/error.js"
+import { removeLeftovers, replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
+import { causesOf, isMissing } from "./file-error.js"
+import { makeFolder } from "./state-dir.js"
+
+/** What a file holds, or in words what is wrong with it. */
+export type Parsed<T> = { readonly content: T } | { readonly fault: string }
+
+/** How the content of a file is written, and read again. */
+export interface FileFormat<T> {
+  text(content: T): string
+  /** May load a validator, which costs more than reading so small a file. */
+  parse(text: string): Promise<Parsed<T>>
+}
+
+/** A folder of the state directory in which each file is replaced as a whole, mode 0600. */
+export interface JsonFolder<T> {
+  readonly path: string
+  /** Names of its files, sorted, without temporary ones; none where there is no folder. */
+  names(): readonly string[]
+  /** Undefined where the file is not there. @throws ERR_INPUT_UNREADABLE */
+  read(file: string): Promise<Parsed<T> | undefined>
+  /** As `read`, for who cannot do without. @throws ERR_STATE_INVALID too, naming file and fault */
+  get(file: string): Promise<T | undefined>
+  /** Durable when it returns, with every folder that it made. @throws ERR_STATE_WRITE */
+  put(file: string, content: T): Promise<void>
+  /** A file that is not there is no error. @throws ERR_STATE_WRITE */
+  remove(file: string): Promise<void>
+}
+
+/**
+ * The folder at `parts` below the state directory. Writers hold the state directory's lock; readers need none, since a
+ * file is always whole.
+ */
+export function jsonFolder<T>(stateDir: string, parts: readonly string[], format: FileFormat<T>): JsonFolder<T> {
+  const path = join(stateDir, ...parts)
+  let prepared: Promise<void> | undefined
+
+  const read = async (file: string): Promise<Parsed<T> | undefined> => {
+    const text = readText(join(path, file))
+    return text === undefined ? undefined : await format.parse(text)
+  }
+
+  return {
+    path,
+    read,
+    names: () => namesIn(path),
+
+    async get(file) {
+      const parsed = await read(file)
+      if (parsed === undefined) return undefined
+      if ("fault" in parsed) throw new KeyferryError("ERR_STATE_INVALID", `${join(path, file)}: ${parsed.fault}`)
+      return parsed.content
+    },
+
+    async put(file, content) {
+      prepared ??= prepareFolder(stateDir, path)
+      await prepared
+      await replaceFile(join(path, file), format.text(content))
+    },
+
+    async remove(file) {
+      try {
+        await rm(join(path, file))
+        await syncFolder(path)
+      } catch (error) {
+        if (!isMissing(error)) throw stateWriteError(join(path, file), error)
+      }
+    },
+  }
+}
+
+/** Names in a folder of the state directory, sorted, without hidden and temporary ones; none where it is not there. */
+export function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => !name.startsWith("."))
+      .sort()
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw unreadable(folder, error)
+  }
+}
+
+/** The text of a file; undefined where it is not there. @throws ERR_INPUT_UNREADABLE */
+export function readText(path: string): string | undefined {
+  try {
+    // a hop to a thread and back for each step costs several times what reading so small a file does
+    return readFileSync(path, "utf8")
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw unreadable(path, error)
+  }
+}
+
+function unreadable(path: string, error: unknown): KeyferryError {
+  return new KeyferryError("ERR_INPUT_UNREADABLE", `could not read ${path}`, { cause: error, causes: causesOf(error) })
+}
+
+/** Makes the folder with its parents, each name durable in the folder above, and clears it of what killed writers left. */
+async function prepareFolder(stateDir: string, folder: string): Promise<void> {
+  await makeFolder(folder)
+  try {
+    await removeLeftovers(folder)
+    for (let parent = dirname(folder); parent.length >= stateDir.length; parent = dirname(parent)) {
+      await syncFolder(parent)
+    }
+  } catch (error) {
+    throw stateWriteError(folder, error)
+  }
+}

@@ -1,0 +1,69 @@
+import { sha256 } from "../../core/key/wrapping-key.js"
+import type { FileFormat, Parsed } from "./json-folder.js"
+
+/** How the files of the state directory hold their content: JSON for people and machines, checked on reading. */
+
+/** Checks what was parsed; loads its schema when it is first asked. */
+export type Check<T> = (value: unknown) => Promise<Parsed<T>>
+
+/** Indented JSON with a last newline. */
+export function plainJson<T>(check: Check<T>): FileFormat<T> {
+  return {
+    text: (content) => jsonText(content),
+    async parse(text) {
+      const json = parseJson(text)
+      return "fault" in json ? json : await check(json.content)
+    },
+  }
+}
+
+const DIGESTED_VERSION = 1
+
+/** JSON with a digest of its own: `{"version":1,…,"digest":"sha256:…"}`, over the JSON of all but the digest; bytes in base64. */
+export function digestedJson<T extends object>(check: Check<T>): FileFormat<T> {
+  return {
+    text(content) {
+      const rest = JSON.parse(JSON.stringify({ version: DIGESTED_VERSION, ...content }, base64)) as object
+      return jsonText({ ...rest, digest: digestOf(rest) })
+    },
+    async parse(text) {
+      const json = parseJson(text)
+      if ("fault" in json) return json
+      if (typeof json.content !== "object" || json.content === null || Array.isArray(json.content)) {
+        return { fault: "it is no JSON object" }
+      }
+      if (!text.endsWith("}\n")) return { fault: "its end is missing" }
+      const { digest, ...rest } = json.content as Readonly<Record<string, unknown>>
+      if (digest !== digestOf(rest)) return { fault: "its digest does not fit its contents" }
+      const { version, ...content } = rest
+      if (version !== DIGESTED_VERSION) {
+        return { fault: `it is of version ${String(version)}, which this program does not know` }
+      }
+      return await check(content)
+    },
+  }
+}
+
+/** The text of a JSON file: indented, with a last newline. */
+export function jsonText(content: unknown): string {
+  return `${JSON.stringify(content, null, 2)}\n`
+}
+
+function parseJson(text: string): Parsed<unknown> {
+  try {
+    return { content: JSON.parse(text) as unknown }
+  } catch {
+    // the parser's own words quote the text
+    return { fault: "it is not JSON" }
+  }
+}
+
+function digestOf(rest: object): string {
+  return sha256(Buffer.from(JSON.stringify(rest), "utf8"))
+}
+
+/** A replacer for JSON.stringify; a Buffer has become something else by the time it is given as the value. */
+function base64(this: Readonly<Record<string, unknown>>, key: string, value: unknown): unknown {
+  const bytes = this[key]
+  return bytes instanceof Uint8Array ? Buffer.from(bytes).toString("base64") : value
+}
