@@ -4,6 +4,7 @@ import type { CustodyKeyRecords } from "../core/ports/custody-key-records.js"
 import type { CustodyLog } from "../core/ports/custody-log.js"
 import type { Inventory } from "../core/ports/inventory.js"
 import type { Kms } from "../core/ports/kms.js"
+import type { Log } from "../core/ports/log.js"
 import type { Progress } from "../core/ports/progress.js"
 import type { Token } from "../core/ports/token.js"
 import type { Vault } from "../core/ports/vault.js"
@@ -20,6 +21,7 @@ export interface Deps {
   readonly custodyLog: CustodyLog
   readonly clock: Clock
   readonly progress: Progress
+  readonly log: Log
   readonly policy: Policy
   /** Resolves after so many milliseconds. */
   readonly sleep: (milliseconds: number) => Promise<void>

@@ -1,7 +1,7 @@
 import type { ArgumentsCamelCase, CommandModule, InferredOptionTypes, Options } from "yargs"
 import type { ExitName } from "../core/base/exit-code.js"
 import type { Progress } from "../core/ports/progress.js"
-import type { Log } from "../log/log.js"
+import type { Log } from "../core/ports/log.js"
 
 export type OptionTable = Record<string, Options>
 

@@ -66,7 +66,7 @@ export async function openDoctor(
     config,
     doors,
     targets: targets.map(({ name, setting }) => ({ name, openKms: () => openKmsOf(setting, around) })),
-    ...stateFiles(stateDir, clock, null),
+    ...stateFiles(stateDir, clock),
     owner: settings.owner,
     deep: flags.deep ?? false,
     clock,
@@ -151,7 +151,7 @@ async function tokenDoor(
       const token = await openToken({ ...(await tokenOptions(setting)), pin, cache: verdictCache(stateDir, warn) })
       open.push(token)
       const { custodial, stateFiles } = await import("./state-files.js")
-      return custodial(token, stateFiles(stateDir, clock, null), clock, around.progress)
+      return custodial(token, stateFiles(stateDir, clock), { clock, progress: around.progress, log: around.log })
     },
     [Symbol.asyncDispose]: async () => {
       for (const one of open.reverse()) {

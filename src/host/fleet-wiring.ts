@@ -59,7 +59,7 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
   const { lockState } = await import("../store/files/lock.js")
   await using opening = new Resources()
   if (needs.lock) opening.add(await lockState(stateDir, around.command))
-  const files = stateFiles(stateDir, clock, around.log)
+  const files = stateFiles(stateDir, clock)
   const entries = await files.inventory.list()
   const all = settings.manifest === null ? entries.map((entry) => bindingOf(entry)) : bindingsOf(settings.manifest)
   const bound = new Set(all.map(placeOf))
@@ -70,14 +70,14 @@ export async function openFleet(flags: Flags, around: Around, needs: FleetNeeds)
     const setting = tokenFor(name)
     if (setting === null) return null
     const token = await openTokenOf(setting, flags, around, stateDir)
-    return open.added(custodial(token, files, clock, around.progress))
+    return open.added(custodial(token, files, { clock, progress: around.progress, log: around.log }))
   })
   const kmsAt = once(async (target: string, region: string | undefined) =>
     open.added(await openKmsOf({ ...targets(target), region }, around)),
   )
   const kmsOf = (target: string, region?: string): Promise<Kms> => kmsAt(target, region ?? targets(target).region)
 
-  const common = { ...files, clock, progress: around.progress, policy: settings.policy, sleep }
+  const common = { ...files, clock, progress: around.progress, log: around.log, policy: settings.policy, sleep }
   return {
     ...common,
     owner: settings.owner,

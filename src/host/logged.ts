@@ -1,9 +1,7 @@
-import type { Inventory } from "../core/ports/inventory.js"
 import type { Token } from "../core/ports/token.js"
-import type { Log } from "../log/log.js"
+import type { Log } from "../core/ports/log.js"
 
-/** Ports that say in the log what was done through them; results and refusals pass through unchanged. */
-
+/** A token that says in the log what was done through it; results and refusals pass through unchanged. */
 export function loggedToken(token: Token, log: Log): Token {
   log.event("token.opened", token.info)
   const timed = async <T>(run: () => Promise<T>, say: (value: T, durationMs: number) => void): Promise<T> => {
@@ -94,25 +92,5 @@ export function loggedToken(token: Token, log: Log): Token {
         },
       ),
     [Symbol.asyncDispose]: () => token[Symbol.asyncDispose](),
-  }
-}
-
-/** What the inventory records is what changed: a KMS key that was made, an import and its proof. */
-export function loggedInventory(inventory: Inventory, log: Log): Inventory {
-  return {
-    get: (name, target) => inventory.get(name, target),
-    list: (name) => inventory.list(name),
-    remove: (name, target) => inventory.remove(name, target),
-    async put(entry) {
-      await inventory.put(entry)
-      const { name, target, keyArn } = entry
-      const record = entry.imports.at(-1)
-      if (entry.importing === null && record === undefined && keyArn !== null && entry.source.attributes === null) {
-        log.event("key.created", { name, target, keyArn, keySpec: entry.keySpec, keyUsage: entry.keyUsage })
-      }
-      if (entry.importing !== null || record === undefined) return
-      log.event("key.imported", { name, target, keyArn, ...record })
-      log.event("key.proven", { name, target, keyArn, ...record.proof })
-    },
   }
 }

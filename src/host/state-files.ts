@@ -4,8 +4,7 @@ import type { Clock } from "../core/ports/clock.js"
 import type { Progress } from "../core/ports/progress.js"
 import type { Token } from "../core/ports/token.js"
 import type { ToBeLocked } from "../core/ports/to-be-locked.js"
-import type { Log } from "../log/log.js"
-import { loggedInventory } from "./logged.js"
+import type { Log } from "../core/ports/log.js"
 import { custodyKeyFiles } from "../store/files/custody-key-files.js"
 import { custodyLogFile } from "../store/files/custody-log.js"
 import { inventoryFiles } from "../store/files/inventory-files.js"
@@ -16,11 +15,10 @@ export interface StateFiles extends Pick<Deps, "inventory" | "vault" | "custodyK
   readonly toBeLocked: ToBeLocked
 }
 
-/** What a state directory holds, as the use cases see it. Without a log what is recorded is not logged as well. */
-export function stateFiles(stateDir: string, clock: Clock, log: Log | null): StateFiles {
-  const inventory = inventoryFiles(stateDir)
+/** What a state directory holds, as the use cases see it. */
+export function stateFiles(stateDir: string, clock: Clock): StateFiles {
   return {
-    inventory: log === null ? inventory : loggedInventory(inventory, log),
+    inventory: inventoryFiles(stateDir),
     vault: vaultFiles(stateDir),
     custodyKeys: custodyKeyFiles(stateDir),
     custodyLog: custodyLogFile(stateDir, clock),
@@ -29,6 +27,10 @@ export function stateFiles(stateDir: string, clock: Clock, log: Log | null): Sta
 }
 
 /** The token with the sealed keys of a state directory, whatever it is that opened it. */
-export function custodial(token: Token, files: StateFiles, clock: Clock, progress: Progress): Token {
-  return custodialToken({ ...files, token, clock, progress })
+export function custodial(
+  token: Token,
+  files: StateFiles,
+  around: { readonly clock: Clock; readonly progress: Progress; readonly log: Log },
+): Token {
+  return custodialToken({ ...files, ...around, token })
 }

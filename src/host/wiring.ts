@@ -1,5 +1,5 @@
 import type { Deps } from "../app/deps.js"
-import type { Log } from "../log/log.js"
+import type { Log } from "../core/ports/log.js"
 import { loggedToken } from "./logged.js"
 import { coreDumpsOff } from "./core-limits.js"
 import { KeyferryError } from "../core/base/error.js"
@@ -235,8 +235,11 @@ async function assemble(around: Around, stateDir: string, parts: Parts): Promise
   // KMS first: what is wrong with flags shows before a PIN is read
   const kms = parts.kms === null ? null : await parts.kms()
   if (kms !== null) open.add(kms)
-  const files = stateFiles(stateDir, clock, around.log)
-  const token = parts.token === null ? null : custodial(await parts.token(), files, clock, around.progress)
+  const files = stateFiles(stateDir, clock)
+  const token =
+    parts.token === null
+      ? null
+      : custodial(await parts.token(), files, { clock, progress: around.progress, log: around.log })
   if (token !== null) open.add(token)
   const owned = open.move()
   return {
@@ -248,6 +251,7 @@ async function assemble(around: Around, stateDir: string, parts: Parts): Promise
     ...files,
     clock,
     progress: around.progress,
+    log: around.log,
     policy: parts.settings.policy,
     sleep,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),

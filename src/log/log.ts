@@ -1,10 +1,5 @@
-import { EVENTS, type EventFields, type EventName } from "./event.js"
+import { EVENTS, type Log } from "../core/ports/log.js"
 import { logValue, type LogValue } from "./field.js"
-
-/** Where the program says what it does, for machines and for who looks for a fault. Never results, never evidence. */
-export interface Log {
-  event<N extends EventName>(name: N, fields: EventFields<N>): void
-}
 
 interface LogOptions {
   /** Protocol steps as well. */

@@ -33,6 +33,12 @@ export interface Run {
   readonly inToken: Token
   readonly steps: readonly string[]
   readonly warnings: readonly string[]
+  /** What was logged, whatever its level. */
+  readonly logged: readonly Logged[]
+}
+
+export interface Logged extends Readonly<Record<string, unknown>> {
+  readonly event: string
 }
 
 /** Token, KMS and state for use cases run in this process; time passes for all of them without waiting. */
@@ -78,10 +84,13 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
       const clock = { now: () => new Date(Date.now() + passedMs) }
       const stateDir = join(folder, String(states))
       await openStateDir(stateDir)
-      const files = stateFiles(stateDir, clock, null)
+      const files = stateFiles(stateDir, clock)
       const progress: Deps["progress"] = { step: (text) => steps.push(text), warn: (text) => warnings.push(text) }
+      const logged: Logged[] = []
+      const log: Deps["log"] = { event: (event, fields) => logged.push({ event, ...fields }) }
+      const around = { clock, progress, log }
       const deps: Deps = {
-        token: custodial(token, files, clock, progress),
+        token: custodial(token, files, around),
         kms: client,
         kmsIn: async (other) => {
           const one = await openKms({ region: other, endpointUrl: endpoint, env: {} })
@@ -89,8 +98,7 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
           return one
         },
         ...files,
-        clock,
-        progress,
+        ...around,
         policy: DEFAULT_POLICY,
         sleep: async (milliseconds) => {
           passedMs += milliseconds
@@ -98,8 +106,8 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
         },
       }
       return {
-        ...{ deps, stateDir, inToken: token, steps, warnings },
-        with: (parts) => ({ ...deps, token: custodial(token, { ...files, ...parts }, clock, progress), ...parts }),
+        ...{ deps, stateDir, inToken: token, steps, warnings, logged },
+        with: (parts) => ({ ...deps, token: custodial(token, { ...files, ...parts }, around), ...parts }),
       }
     },
     async reopenToken() {

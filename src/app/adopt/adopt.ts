@@ -6,9 +6,10 @@ import type { AdoptDeps, AdoptRequest } from "./request.js"
 import { bindAdopted, type BoundKey, lookAtKmsKey } from "./kms-key.js"
 import { judgeAdopted } from "./judgement.js"
 import { ensureCustodyKey } from "../custody/custody-key.js"
-import { sealObject, sourceOf } from "../custody/seal-object.js"
+import { sealObject } from "../custody/seal-object.js"
 import { refuseCustody, refuseCustodyByPolicy } from "../custody/policy.js"
 import { chooseTested } from "../source-key/take.js"
+import { record } from "../record.js"
 
 export interface AdoptedKey extends SourceKey {
   readonly outcome: "done" | "nothing"
@@ -79,8 +80,8 @@ async function take(
     alwaysSensitive,
     kcv: found.kcv,
   }
-  const event = { event: "source.adopted", owner, name, source: sourceOf(identity), token: deps.token.info } as const
-  await deps.custodyLog.append({ ...event, facts: { step: "intended", ...facts } })
+  const step = { key: { owner, name, source: identity }, token: deps.token.info }
+  await record(deps, "source.adopted", { ...step, facts: { step: "intended", ...facts } })
   let taken: SourceKey
   if (custody === "sealed") {
     const custodyKey = await ensureCustodyKey(deps, owner)
@@ -89,8 +90,7 @@ async function take(
   } else {
     taken = await deps.token.relabel(found, { id: key.id, label: key.label })
   }
-  await deps.custodyLog.append({ ...event, facts: { step: "done", ...facts } })
-  deps.progress.step(`${found.label || "the key"} (${found.id || "no ID"}) is ${key.label} (${key.id}) now`)
+  await record(deps, "source.adopted", { ...step, facts: { step: "done", ...facts } })
   return taken
 }
 

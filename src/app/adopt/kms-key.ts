@@ -11,6 +11,7 @@ import type { AdoptDeps, AdoptRequest } from "./request.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
 import { proveAgainstToken } from "../import/prove.js"
 import { identityTags, TAGS } from "../kms-key/tags.js"
+import { record } from "../record.js"
 
 /** The KMS key of an adopted key, and how far it is seen that it holds the same material. */
 export interface BoundKey {
@@ -90,8 +91,7 @@ export async function bindAdopted(
   await kmsOf(deps).tagResource(key.keyArn, identityTags(entry))
   if (known === undefined) {
     const { owner, name, target } = entry
-    await deps.custodyLog.append({ event: "kms-key.taken", owner, name, target, keyArn: key.keyArn })
-    deps.progress.step(`KMS key ${key.keyArn} taken`)
+    await record(deps, "kms-key.taken", { key: { owner, name, target }, keyArn: key.keyArn })
   }
   const { keyArn, keyState } = key
   return {

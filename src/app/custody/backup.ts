@@ -1,6 +1,7 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
 import type { Deps } from "../deps.js"
+import { record, type RecordDeps } from "../record.js"
 
 export interface ConfirmRequest {
   readonly owner: string
@@ -28,27 +29,21 @@ export interface BackupConfirmed {
  * @throws ERR_KEY_NOT_FOUND
  */
 export async function confirmBackup(
-  deps: Pick<Deps, "custodyKeys" | "custodyLog" | "clock" | "progress">,
+  deps: Pick<Deps, "custodyKeys" | "clock"> & RecordDeps,
   { owner, custodyKey, note }: ConfirmRequest,
 ): Promise<BackupConfirmed> {
   const records = (await deps.custodyKeys.list()).filter((one) => one.owner === owner)
   // each token counts its custody keys from 1
   const [newest] = [...records].sort((one, other) => (one.createdAt < other.createdAt ? 1 : -1))
-  const record = custodyKey === null ? newest : records.find(({ id }) => id === custodyKey)
-  if (record === undefined) throw unknownKey(custodyKey, records)
-  const { id, label, kcv, token } = record
-  if (record.backupConfirmedAt !== null && note === null) {
-    return { outcome: "nothing", id, label, kcv, token, backupConfirmedAt: record.backupConfirmedAt, note }
+  const keyRecord = custodyKey === null ? newest : records.find(({ id }) => id === custodyKey)
+  if (keyRecord === undefined) throw unknownKey(custodyKey, records)
+  const { id, label, kcv, token } = keyRecord
+  if (keyRecord.backupConfirmedAt !== null && note === null) {
+    return { outcome: "nothing", id, label, kcv, token, backupConfirmedAt: keyRecord.backupConfirmedAt, note }
   }
-  const backupConfirmedAt = record.backupConfirmedAt ?? deps.clock.now().toISOString()
-  await deps.custodyLog.append({
-    event: "custody-key.backup-confirmed",
-    owner,
-    token,
-    facts: { id, label, kcv, note },
-  })
-  await deps.custodyKeys.put({ ...record, backupConfirmedAt })
-  deps.progress.step(`backup of ${label} confirmed`)
+  const backupConfirmedAt = keyRecord.backupConfirmedAt ?? deps.clock.now().toISOString()
+  await record(deps, "custody-key.backup-confirmed", { key: { owner }, token, facts: { id, label, kcv, note } })
+  await deps.custodyKeys.put({ ...keyRecord, backupConfirmedAt })
   return { outcome: "done", id, label, kcv, token, backupConfirmedAt, note }
 }
 

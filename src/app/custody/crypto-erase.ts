@@ -4,6 +4,7 @@ import { judgeVault } from "../../core/records/vault-health.js"
 import { ensureCustodyKey, makeCustodyKey } from "./custody-key.js"
 import { resealOne } from "./reseal.js"
 import type { VaultDeps } from "./seal-object.js"
+import { record } from "../record.js"
 
 export interface Erasure {
   /** Labels of the custody keys that were destroyed. */
@@ -97,13 +98,10 @@ async function chooseNewest(
 }
 
 async function destroyCustodyKey(deps: VaultDeps, owner: string, { id, label, kcv }: CustodyKey): Promise<void> {
-  const of = { event: "custody-key.destroyed", owner, token: deps.token.info } as const
-  await deps.custodyLog.append({ ...of, facts: { step: "intended", id, label, kcv } })
+  const step = { key: { owner }, token: deps.token.info }
+  await record(deps, "custody-key.destroyed", { ...step, facts: { step: "intended", id, label, kcv } })
   // the record first: one without its key would read as a loss
   await deps.custodyKeys.remove(id)
   await deps.token.destroyCustodyKey({ id, label })
-  await deps.custodyLog.append({ ...of, facts: { step: "done", id, label, kcv } })
-  deps.progress.step(
-    `custody key ${label} destroyed: copies of what was sealed under it cannot be opened, but with a backup of it`,
-  )
+  await record(deps, "custody-key.destroyed", { ...step, facts: { step: "done", id, label, kcv } })
 }

@@ -12,6 +12,7 @@ import type { WrapCapability, WrappedKeyMaterial } from "../../core/key/wrapping
 import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../../core/records/sealed-material.js"
 import { sha256, type WrappingKey } from "../../core/key/wrapping-key.js"
 import { type CustodyDeps, ensureCustodyKey } from "./custody-key.js"
+import { record, type Step } from "../record.js"
 import { enforcementOf } from "./policy.js"
 import { provenanceOf, sealKey, sourceKeyOf } from "./seal-key.js"
 
@@ -83,18 +84,19 @@ class CustodialToken implements Token {
 
   async destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
     const facts = { custody: (await this.#deps.vault.get(key.id)) === undefined ? "token" : "sealed" }
-    await this.#log("source.destroyed", key, { ...facts, step: "intended" })
+    await this.#record("source.destroyed", key, { ...facts, step: "intended" })
     await this.#token.destroySourceKey(key)
     await this.#deps.vault.remove(key.id)
     await this.#deps.toBeLocked.remove(key.id)
-    await this.#log("source.destroyed", key, { ...facts, step: "done" })
+    await this.#record("source.destroyed", key, { ...facts, step: "done" })
   }
 
   async wrap(key: SourceKey, under: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
     const wrapped = await this.#asObject(key, (object) => this.#token.wrap(object, under, capability))
-    await this.#log("source.wrapped", key, {
+    await this.#record("source.wrapped", key, {
       ...{ wrappingAlgorithm: wrapped.wrappingAlgorithm, mechanisms: wrapped.mechanisms },
       ...{ wrappingKeyFingerprint: wrapped.wrappingKeyFingerprint, digest: sha256(wrapped.bytes) },
+      bytes: wrapped.bytes.length,
     })
     return wrapped
   }
@@ -112,23 +114,18 @@ class CustodialToken implements Token {
 
   async lock(key: SourceKey): Promise<SourceKey> {
     const locked = await this.#token.lock(key)
-    await this.#log("source.locked", key, { extractable: locked.attributes.extractable })
+    await this.#record("source.locked", key, { extractable: locked.attributes.extractable })
     await this.#deps.toBeLocked.remove(key.id)
     return locked
   }
 
   async destroyCustodyKey(key: Parameters<Token["destroyCustodyKey"]>[0]): Promise<void> {
-    const record = async (step: string): Promise<void> => {
-      await this.#deps.custodyLog.append({
-        event: "custody-key.destroyed",
-        token: this.info,
-        facts: { id: key.id, label: key.label, step },
-      })
-    }
-    await record("intended")
+    const { id, label } = key
+    const step = { key: {}, token: this.info }
+    await record(this.#deps, "custody-key.destroyed", { ...step, facts: { id, label, step: "intended" } })
     await this.#token.destroyCustodyKey(key)
     this.#custodyKeys.clear()
-    await record("done")
+    await record(this.#deps, "custody-key.destroyed", { ...step, facts: { id, label, step: "done" } })
   }
 
   readonly selfTest: Token["selfTest"] = (...args) => this.#token.selfTest(...args)
@@ -236,21 +233,20 @@ class CustodialToken implements Token {
     const { keySpec, kcv, publicKeyFingerprint, attributes } = key
     const { local, alwaysSensitive, neverExtractable, keyGenMechanism } = attributes
     const { unenforced } = await enforcementOf(this.#token, custody, keySpec)
-    await this.#log("source.generated", key, {
-      ...(unenforced === null ? {} : { unenforced }),
+    await this.#record("source.generated", key, {
+      unenforced: unenforced ?? undefined,
       ...{ keySpec, custody, kcv, publicKeyFingerprint, local, alwaysSensitive, neverExtractable, keyGenMechanism },
     })
   }
 
-  async #log(
-    event: "source.generated" | "source.wrapped" | "source.locked" | "source.destroyed",
+  async #record<E extends "source.generated" | "source.wrapped" | "source.locked" | "source.destroyed">(
+    event: E,
     { id, label }: Pick<SourceKey, "id" | "label">,
-    facts: NonNullable<Parameters<CustodyDeps["custodyLog"]["append"]>[0]["facts"]>,
+    facts: NonNullable<Step<E>["facts"]>,
   ): Promise<void> {
-    const { owner, name, generation = 0 } = identityOf(label) ?? {}
-    const whose = owner === undefined || name === undefined ? {} : { owner, name }
-    const source = { generation, id, label }
-    await this.#deps.custodyLog.append({ event, ...whose, source, token: this.info, facts })
+    const identity = identityOf(label)
+    const source = { generation: identity?.generation ?? 0, id, label }
+    await record(this.#deps, event, { key: { ...identity, source }, token: this.info, facts })
   }
 }
 

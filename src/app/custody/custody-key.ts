@@ -10,9 +10,10 @@ import {
 import { newSourceKeyId } from "../../core/key/source-key.js"
 import { sameToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
+import { record, type RecordDeps } from "../record.js"
 
 /** What making and watching custody keys needs; `token` is the token itself, without what the vault adds. */
-export type CustodyDeps = Pick<Deps, "token" | "vault" | "custodyKeys" | "custodyLog" | "clock" | "progress">
+export type CustodyDeps = Pick<Deps, "token" | "vault" | "custodyKeys" | "clock"> & RecordDeps
 
 /**
  * The custody key of an owner that is in force in this token, made where there is none, with its canary on record.
@@ -31,21 +32,20 @@ export async function ensureCustodyKey(deps: CustodyDeps, owner: string): Promis
     )
   }
   const key = present.at(-1) ?? (await makeCustodyKey(deps, owner, 1))
-  const record = recorded.find(({ id }) => id === key.id) ?? (await recordCustodyKey(deps, owner, key))
-  if (record.backupConfirmedAt === null) deps.progress.warn(backupReminder(record))
+  const keyRecord = recorded.find(({ id }) => id === key.id) ?? (await recordCustodyKey(deps, owner, key))
+  if (keyRecord.backupConfirmedAt === null) deps.progress.warn(backupReminder(keyRecord))
   return key
 }
 
 /** Makes a custody key with its canary: the next of an owner, which is in force from then on. */
 export async function makeCustodyKey(deps: CustodyDeps, owner: string, number: number): Promise<CustodyKey> {
   const key = await deps.token.generateCustodyKey({ id: newSourceKeyId(), label: custodyLabelOf({ owner, number }) })
-  await deps.custodyLog.append({
-    event: "custody-key.generated",
-    owner,
+  const { id, label, kcv, allowedMechanisms } = key
+  await record(deps, "custody-key.generated", {
+    key: { owner },
     token: deps.token.info,
-    facts: { id: key.id, label: key.label, kcv: key.kcv, allowedMechanisms: key.allowedMechanisms },
+    facts: { id, label, kcv, allowedMechanisms },
   })
-  deps.progress.step(`custody key ${key.label} (ID ${key.id}) made in the token`)
   await recordCustodyKey(deps, owner, key)
   return key
 }
@@ -56,7 +56,7 @@ export async function recordsOf(
   owner: string,
 ): Promise<readonly CustodyKeyRecord[]> {
   const records = await deps.custodyKeys.list()
-  return records.filter((record) => record.owner === owner && sameToken(record.token, deps.token.info))
+  return records.filter((keyRecord) => keyRecord.owner === owner && sameToken(keyRecord.token, deps.token.info))
 }
 
 /** In words, for who must act: what a loss of the custody key costs, and what ends this reminder. */
@@ -71,13 +71,13 @@ export function backupReminder({ label }: Pick<CustodyKeyRecord, "label">): stri
 async function recordCustodyKey(deps: CustodyDeps, owner: string, key: CustodyKey): Promise<CustodyKeyRecord> {
   const { id, label, number, kcv } = key
   const now = deps.clock.now().toISOString()
-  const record: CustodyKeyRecord = {
+  const keyRecord: CustodyKeyRecord = {
     ...{ id, label, owner, number, kcv, token: deps.token.info, createdAt: now },
     canary: await sealCanary(deps, owner, key, now),
     backupConfirmedAt: null,
   }
-  await deps.custodyKeys.put(record)
-  return record
+  await deps.custodyKeys.put(keyRecord)
+  return keyRecord
 }
 
 async function sealCanary(deps: CustodyDeps, owner: string, key: CustodyKey, now: string): Promise<SealedMaterial> {

@@ -91,6 +91,5 @@ export async function lockKey(deps: LockDeps & Pick<Deps, "vault">, request: Loc
 async function locked(deps: Pick<LockDeps, "token" | "progress">, source: SourceKey): Promise<SourceKey> {
   if (source.attributes.extractable === false) return source
   const key = await deps.token.lock(source)
-  deps.progress.step(`source key ${key.label} (${key.id}) locked: CKA_EXTRACTABLE is false for good`)
   return key
 }

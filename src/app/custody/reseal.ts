@@ -6,8 +6,9 @@ import { sameToken } from "../../core/token/token-info.js"
 import { ensureCustodyKey, makeCustodyKey } from "./custody-key.js"
 import { type ResealRow, rowOf, summed, type Resealed } from "./reseal-row.js"
 import { assertSame, sealedAgain } from "./same-material.js"
-import { sealFacts, sealObject, sourceOf, type VaultDeps } from "./seal-object.js"
+import { sealFacts, sealObject, type VaultDeps } from "./seal-object.js"
 import { refuseCustody } from "./policy.js"
+import { record } from "../record.js"
 
 export interface ResealRequest {
   readonly owner: string
@@ -112,17 +113,12 @@ export async function resealOne(deps: VaultDeps, old: SealedMaterial, custodyKey
   }
   await assertSame(deps.token, sealed, old)
   await deps.vault.put(sealed)
-  await deps.custodyLog.append({
-    event: "source.resealed",
-    owner: old.owner,
-    name: old.name,
-    source: sourceOf(old),
+  const { owner, name } = old
+  await record(deps, "source.resealed", {
+    key: { owner, name, source: old },
     token: deps.token.info,
-    facts: { ...sealFacts(sealed), from: old.custodyKey.id },
+    facts: { ...sealFacts(sealed), from: old.custodyKey.id, under: label, before: old.custodyKey.label },
   })
-  deps.progress.step(
-    `${old.label} sealed under ${label}, and seen to open to the same key as under ${old.custodyKey.label}`,
-  )
   return sealed
 }
 

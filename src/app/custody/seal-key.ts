@@ -4,6 +4,7 @@ import { isAsymmetric } from "../../core/key/key-spec.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import { KeyferryError } from "../../core/base/error.js"
 import type { CustodyDeps } from "./custody-key.js"
+import { record } from "../record.js"
 import { enforcementOf } from "./policy.js"
 
 /** What to write down of a key that was generated or adopted now, before unsealing forgets it. */
@@ -47,12 +48,15 @@ export async function sealKey(
     ...{ token: deps.token.info, sealedAt: deps.clock.now().toISOString(), provenance, unenforced },
   }
   await deps.vault.put(sealed)
-  await deps.custodyLog.append({
-    event: "source.sealed",
-    ...{ owner, name, source: { generation, id: key.id, label: key.label }, token: deps.token.info },
+  await record(deps, "source.sealed", {
+    key: { owner, name, source: sealed },
+    token: deps.token.info,
     facts: {
-      ...{ keySpec: key.keySpec, custodyKey: custodyKey.id, mechanism, ciphertextDigest: sha256(ciphertext) },
-      ...(unenforced === null ? {} : { unenforced }),
+      keySpec: key.keySpec,
+      custodyKey: custodyKey.id,
+      mechanism,
+      ciphertextDigest: sha256(ciphertext),
+      unenforced: unenforced ?? undefined,
     },
   })
   return sealed

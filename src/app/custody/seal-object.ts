@@ -4,6 +4,7 @@ import type { SourceKey, SourceKeyIdentity } from "../../core/key/source-key.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { CustodyDeps } from "./custody-key.js"
 import type { Deps } from "../deps.js"
+import { record } from "../record.js"
 import { provenanceOf } from "./seal-key.js"
 import { assertSame, isEqual } from "./same-material.js"
 
@@ -30,19 +31,12 @@ export interface SealStep {
 export async function sealObject(deps: VaultDeps, step: SealStep): Promise<SealedMaterial> {
   const { object, identity } = step
   const sealed = (await takeSealed(deps, step)) ?? (await sealNew(deps, step))
-  const of = { owner: identity.owner, name: identity.name, source: sourceOf(identity), token: deps.token.info }
-  await deps.custodyLog.append({
-    ...of,
-    event: "source.destroyed",
-    facts: { step: "intended", object: object.id, custody: "token", reason: "sealed" },
-  })
+  const { owner, name } = identity
+  const destroyed = { key: { owner, name, source: identity }, token: deps.token.info }
+  const facts = { object: object.id, objectLabel: object.label, custody: "token", reason: "sealed" }
+  await record(deps, "source.destroyed", { ...destroyed, facts: { ...facts, step: "intended" } })
   await deps.token.destroySourceKey({ id: object.id, label: object.label })
-  await deps.custodyLog.append({
-    ...of,
-    event: "source.destroyed",
-    facts: { step: "done", object: object.id, custody: "token", reason: "sealed" },
-  })
-  deps.progress.step(`token object ${object.label} (${object.id}) destroyed; it is in the vault`)
+  await record(deps, "source.destroyed", { ...destroyed, facts: { ...facts, step: "done" } })
   return sealed
 }
 
@@ -76,22 +70,16 @@ async function sealNew(deps: VaultDeps, step: SealStep): Promise<SealedMaterial>
   }
   await assertSame(deps.token, sealed, sealed)
   await deps.vault.put(sealed)
-  await deps.custodyLog.append({
-    event: "source.sealed",
-    owner: identity.owner,
-    name: identity.name,
-    source: sourceOf(identity),
+  await record(deps, "source.sealed", {
+    key: { owner: identity.owner, name: identity.name, source: identity },
     token: deps.token.info,
-    facts: { ...sealFacts(sealed), origin },
+    facts: { ...sealFacts(sealed), origin, under: custodyKey.label },
   })
-  deps.progress.step(`${identity.label} sealed under ${custodyKey.label}, and seen to open to the same key`)
   return sealed
 }
 
 /** What the custody log says of sealed material. */
 export function sealFacts({ keySpec, custodyKey, mechanism, ciphertext, unenforced }: SealedMaterial) {
   const facts = { keySpec, custodyKey: custodyKey.id, mechanism, ciphertextDigest: sha256(ciphertext) }
-  return unenforced === null ? facts : { ...facts, unenforced }
+  return { ...facts, unenforced: unenforced ?? undefined }
 }
-
-export const sourceOf = ({ id, label, generation }: SealStep["identity"]) => ({ id, label, generation })

@@ -3,6 +3,7 @@ import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
+import { record, recordFailure } from "../record.js"
 import type { EndDeps, EndPlan, EndRequest, EndRow, EndStep } from "./plan.js"
 
 /**
@@ -63,31 +64,29 @@ async function carryOut(deps: EndDeps, plan: EndPlan, step: EndStep): Promise<En
     }
   }
   const row = ENDINGS[request.ending]
-  const about = { owner: entry.owner, name: entry.name, target: entry.target, keyArn: step.keyArn }
+  const { owner, name, target } = entry
+  const ended = { key: { owner, name, target }, keyArn: step.keyArn }
   const ids = step.materials.filter((id) => id !== null)
   const facts = {
-    ...{ operation: request.ending, region: step.region },
-    ...(request.ending === "schedule-deletion" ? { days: request.pendingWindowDays } : {}),
-    ...(ids.length === 0 ? {} : { keyMaterialIds: ids }),
-    ...(plan.lastCopy === null ? {} : { lastCopy: plan.lastCopy }),
+    operation: request.ending,
+    region: step.region,
+    days: request.ending === "schedule-deletion" ? request.pendingWindowDays : undefined,
+    keyMaterialIds: ids.length === 0 ? undefined : ids,
+    lastCopy: plan.lastCopy ?? undefined,
   }
-  await deps.custodyLog.append({ ...about, event: "kms-key.ending", facts })
+  await record(deps, "kms-key.ending", { ...ended, facts })
   try {
     await CALLS[request.ending](kms, step, request)
   } catch (error) {
-    const code = error instanceof KeyferryError ? error.code : "ERR_BUG"
-    await deps.custodyLog.append({ ...about, event: "kms-key.ending-failed", facts: { ...facts, code } })
+    await recordFailure(deps, "kms-key.ending-failed", { ...ended, facts, error })
     throw error
   }
   const { keyState, deletionDate } = await kms.describeKey(step.keyArn)
   const date = deletionDate === null ? null : rfc3339(deletionDate)
-  await deps.custodyLog.append({
-    ...about,
-    event: row.event,
-    facts: { ...facts, keyState, ...(date === null ? {} : { deletionDate: date }) },
+  const message = await record(deps, row.event, {
+    ...ended,
+    facts: { ...facts, keyState, deletionDate: date ?? undefined },
   })
-  const message = `${step.keyArn} is ${keyState}${date === null ? "" : `, to be deleted at ${date}`}`
-  deps.progress.step(message)
   return {
     ...rowOf(plan, step),
     ...{ outcome: "done", reason: REASONS[request.ending], message, keyState, deletionDate: date },

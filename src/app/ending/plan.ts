@@ -14,11 +14,13 @@ import type { Kms } from "../../core/ports/kms.js"
 import type { Token } from "../../core/ports/token.js"
 import type { Deps } from "../deps.js"
 import { whyLost } from "../source-key/last-copy.js"
+import { type RecordDeps } from "../record.js"
 
-export type EndDeps = Pick<Deps, "kmsIn" | "inventory" | "vault" | "custodyLog" | "clock" | "progress"> & {
-  /** Null where none is given; then nothing is known of the source keys. */
-  readonly token: Token | null
-}
+export type EndDeps = Pick<Deps, "kmsIn" | "inventory" | "vault" | "clock"> &
+  RecordDeps & {
+    /** Null where none is given; then nothing is known of the source keys. */
+    readonly token: Token | null
+  }
 
 export interface EndRequest {
   readonly ending: Ending

@@ -5,7 +5,7 @@ import type { FormerEntry, InventoryEntry } from "../../core/records/inventory.j
 import { findKmsKey } from "../kms-key/find.js"
 import { carryOutEnding } from "./carry-out.js"
 import { type EndDeps, type EndPlan, type EndRow, planEnding } from "./plan.js"
-import { entryEvent } from "../import/events.js"
+import { record } from "../record.js"
 import { formerInventory } from "../replace/nested-inventory.js"
 
 export interface RetireRequest {
@@ -89,7 +89,7 @@ export async function retireKey(
   const retiredAt = rfc3339(deps.clock.now())
   const outer = await deps.inventory.get(name, target)
   if (outer === undefined) throw new KeyferryError("ERR_BUG", `the entry of ${name} in ${target} is gone`)
-  await deps.custodyLog.append({ ...entryEvent(former), event: "key.retired" })
+  await record(deps, "key.retired", { key: former })
   const marked = outer.former.map((one) => (one.requestId === requestId ? { ...one, retiredAt } : one))
   await deps.inventory.put({ ...outer, former: marked })
   return rows

@@ -10,10 +10,12 @@ import { sha256 } from "../../core/key/wrapping-key.js"
 import type { Deps } from "../deps.js"
 import { taggedKeys } from "../kms-key/tagged-keys.js"
 import { TAGS } from "../kms-key/tags.js"
+import { record, type RecordDeps } from "../record.js"
 
-type RebuildDeps = Pick<Deps, "kms" | "kmsIn" | "inventory" | "vault" | "custodyLog" | "clock" | "progress"> & {
-  readonly token: Token | null
-}
+type RebuildDeps = Pick<Deps, "kms" | "kmsIn" | "inventory" | "vault" | "clock"> &
+  RecordDeps & {
+    readonly token: Token | null
+  }
 
 export interface RebuildRequest {
   readonly owner: string
@@ -153,15 +155,8 @@ async function rebuildName(
 }
 
 async function write(deps: RebuildDeps, entry: InventoryEntry, lost: readonly string[]): Promise<void> {
-  const { owner, name, target, keyArn, source } = entry
   await deps.inventory.put(entry)
-  await deps.custodyLog.append({
-    ...{ event: "state.rebuilt", owner, name, target },
-    ...(keyArn === null ? {} : { keyArn }),
-    source: { generation: source.generation, id: source.id, label: source.label },
-    facts: { lost },
-  })
-  deps.progress.step(`${name} (${target}): entry rebuilt for ${keyArn ?? "no KMS key"}`)
+  await record(deps, "state.rebuilt", { key: entry, facts: { lost } })
 }
 
 async function rebuiltOf(

@@ -2,6 +2,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import { expirationModelOf, rfc3339, validToFrom } from "../../core/base/expiry.js"
 import type { ImportParameters } from "../../core/key/import-parameters.js"
 import {
+  generationsOf,
   type ImportRecord,
   importOf,
   type InventoryEntry,
@@ -16,7 +17,7 @@ import type { SourceKey } from "../../core/key/source-key.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { Deps } from "../deps.js"
 import { proveAgainstToken } from "./prove.js"
-import { failuresLogged, importEvent, importFacts } from "./events.js"
+import { record, recordFailure, type RecordDeps } from "../record.js"
 import { settled } from "../kms-key/eventual.js"
 
 /**
@@ -36,7 +37,7 @@ export interface ImportStep {
   readonly prove: "full" | "accept"
 }
 
-type ImportDeps = Pick<Deps, "token" | "kms" | "inventory" | "custodyLog" | "clock" | "progress" | "sleep">
+type ImportDeps = Pick<Deps, "token" | "kms" | "inventory" | "clock" | "sleep"> & RecordDeps
 
 /**
  * Parameters, wrap, import, prove, record. What the import is about is on disk before ImportKeyMaterial is called, so
@@ -50,28 +51,27 @@ export async function importKey(
   step: ImportStep,
 ): Promise<{ entry: ImportStep["entry"]; record: ImportRecord }> {
   const { region } = deps.kms
-  let { entry, record } = acceptedBefore(step, region) ?? (await importAndProve(deps, step))
-  let { proof } = record
+  let { entry, record: imported } = acceptedBefore(step, region) ?? (await importAndProve(deps, step))
+  let { proof } = imported
 
   if (proof.kind === "none" && step.prove === "full") {
-    if (record.keyMaterialId === null) {
+    if (imported.keyMaterialId === null) {
       deps.progress.warn(
         "KMS named no KeyMaterialId, so the second, pinned import that would be the proof is not possible",
       )
-      return { entry, record }
+      return { entry, record: imported }
     }
-    deps.progress.step(`importing once more, pinned to key material ${record.keyMaterialId}, as the proof`)
+    deps.progress.step(`importing once more, pinned to key material ${imported.keyMaterialId}, as the proof`)
     proof = { kind: "key-material-id", result: "proven" }
     try {
-      const second = await importOnce(deps, step, entry, pinnedTo(record.keyMaterialId))
-      ;({ entry, record } = await recordProof(deps, second.entry, second.record, proof))
+      const second = await importOnce(deps, step, entry, pinnedTo(imported.keyMaterialId))
+      ;({ entry, record: imported } = await recordProof(deps, second.entry, second.record, proof))
     } catch (error) {
       if (!(error instanceof KeyferryError && error.code === "ERR_KMS_KEY_MATERIAL")) throw error
       proof = { kind: "key-material-id", result: "failed" }
-      ;({ entry, record } = await recordProof(deps, { ...entry, importing: null }, record, proof))
+      ;({ entry, record: imported } = await recordProof(deps, { ...entry, importing: null }, imported, proof))
     }
   }
-  deps.progress.step(`proof: ${proof.kind} ${proof.result}`)
   if (proof.result === "failed") {
     throw new KeyferryError(
       "ERR_PROOF_FAILED",
@@ -81,7 +81,7 @@ export async function importKey(
       },
     )
   }
-  return { entry, record }
+  return { entry, record: imported }
 }
 
 function keyArnOf(entry: InventoryEntry, region: string): string {
@@ -102,19 +102,19 @@ export function provable({ proof, keyMaterialId }: ImportRecord): boolean {
 function acceptedBefore(step: ImportStep, region: string): Imported | undefined {
   const { entry, prove, importType } = step
   if (importType !== undefined) return undefined
-  const record = importOf(entry, generationOf(step), region)
-  const wantsProof = prove === "full" && entry.importing === null && record !== undefined && provable(record)
-  return wantsProof ? { entry, record } : undefined
+  const before = importOf(entry, generationOf(step), region)
+  const wantsProof = prove === "full" && entry.importing === null && before !== undefined && provable(before)
+  return wantsProof ? { entry, record: before } : undefined
 }
 
 async function importAndProve(deps: ImportDeps, step: ImportStep): Promise<Imported> {
   const pin = pinOf(step)
-  const { entry, record, associated } = await importOnce(deps, step, step.entry, pin)
+  const { entry, record: imported, associated } = await importOnce(deps, step, step.entry, pin)
   const proof: Proof =
     pin.importType === "EXISTING_KEY_MATERIAL" || associated
       ? { kind: "key-material-id", result: "proven" }
       : await proveAgainstToken(deps, step.source, keyArnOf(step.entry, deps.kms.region))
-  return await recordProof(deps, entry, record, proof)
+  return await recordProof(deps, entry, imported, proof)
 }
 
 /**
@@ -125,7 +125,7 @@ function pinOf(step: ImportStep): Pick<ImportTerms, "importType" | "keyMaterialI
   const generation = generationOf(step)
   if (step.importType !== undefined) return { importType: step.importType }
   const bound = step.entry.imports.findLast(
-    (record) => record.generation === generation && record.proof.result !== "failed",
+    (earlier) => earlier.generation === generation && earlier.proof.result !== "failed",
   )?.keyMaterialId
   if (bound != null) return pinnedTo(bound)
   return generation === 0 ? {} : { importType: "NEW_KEY_MATERIAL" }
@@ -169,7 +169,6 @@ async function importUnderNewParameters(
   )
   deps.progress.step(`wrapping key ${parameters.wrappingKey.fingerprint} (${wrappingKeySpec})`)
   const wrapped = await deps.token.wrap(step.source, parameters.wrappingKey, step.capability)
-  deps.progress.step(`wrapped in the token: ${wrapped.bytes.length} bytes by ${wrapped.mechanisms.join(" + ")}`)
   const validTo = validToFrom(step.expiresIn, deps.clock.now())
   const generation = generationOf(step)
   return await sendImport(deps, { entry, generation, parameters, wrapped, terms: { validTo, ...pin } })
@@ -177,7 +176,7 @@ async function importUnderNewParameters(
 
 /** ImportKeyMaterial with its intention before and its outcome after; the proof is still to come. */
 export async function sendImport(
-  deps: Pick<Deps, "kms" | "inventory" | "custodyLog" | "clock" | "progress" | "sleep">,
+  deps: Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> & RecordDeps,
   what: {
     readonly entry: ImportStep["entry"]
     readonly generation?: number
@@ -200,30 +199,25 @@ export async function sendImport(
     expirationModel: expirationModelOf(terms.validTo),
     validTo: terms.validTo === null ? null : rfc3339(terms.validTo),
   }
-  const event = importEvent(entry, importing)
-  const { unenforced } = entry
-  const about = { ...importFacts(importing, terms), ...(unenforced === null ? {} : { unenforced }) }
-  await Promise.all([
-    deps.inventory.put({ ...entry, importing }),
-    deps.custodyLog.append({ ...event, event: "import.intended", facts: about }),
-  ])
+  const key = importedKey(entry, importing)
+  const facts = { ...importFacts(importing, terms), unenforced: entry.unenforced ?? undefined }
+  await Promise.all([deps.inventory.put({ ...entry, importing }), record(deps, "import.intended", { ...key, facts })])
   const send = (as: ImportTerms): ReturnType<Kms["importKeyMaterial"]> =>
     settled(deps, keyArn, () => deps.kms.importKeyMaterial(keyArn, parameters.importToken, wrapped.bytes, as))
-  const first = await failuresLogged(deps, { ...event, event: "import.failed" }, () =>
-    sentAgain(deps, () => send(terms)),
-  )
+  let first: Awaited<ReturnType<typeof send>>
+  try {
+    first = await sentAgain(deps, () => send(terms))
+  } catch (error) {
+    await recordFailure(deps, "import.failed", { ...key, error })
+    throw error
+  }
   // as it was sent before it may have had another expiry: the same again, as what it is by now, sets this one
   const again = first.associated === true && first.keyMaterialId !== null && pinnedTo(first.keyMaterialId)
   const answer = again === false ? first : await send({ validTo: terms.validTo, ...again })
-  await deps.custodyLog.append({
-    ...{ ...event, event: "import.done" },
-    facts: { ...about, keyMaterialId: answer.keyMaterialId, requestId: answer.requestId },
-  })
-  deps.progress.step(
-    `imported${answer.keyMaterialId === null ? "" : ` as key material ${answer.keyMaterialId}`}, ` +
-      (importing.validTo === null ? "never to expire" : `valid to ${importing.validTo}`),
-  )
-  const record: ImportRecord = {
+  const { keyMaterialId, requestId } = answer
+  const { expirationModel } = importing
+  await record(deps, "import.done", { ...key, facts: { ...facts, keyMaterialId, requestId, expirationModel } })
+  const imported: ImportRecord = {
     ...importing,
     keyMaterialId: answer.keyMaterialId,
     importedAt: rfc3339(deps.clock.now()),
@@ -231,7 +225,7 @@ export async function sendImport(
     proof: { kind: "none", result: "accepted" },
   }
   // the entry keeps `importing` until the proof is recorded: only then is the import over
-  return { entry: { ...entry, importing }, record, associated: again !== false }
+  return { entry: { ...entry, importing }, record: imported, associated: again !== false }
 }
 
 const pinnedTo = (keyMaterialId: string) => ({ importType: "EXISTING_KEY_MATERIAL", keyMaterialId }) as const
@@ -249,18 +243,37 @@ async function sentAgain<T>(deps: Pick<Deps, "progress">, send: () => Promise<T>
 
 /** Writes the outcome of an import: its record with the proof, and that none is under way. */
 export async function recordProof(
-  deps: Pick<Deps, "inventory" | "custodyLog">,
+  deps: Pick<Deps, "inventory"> & RecordDeps,
   entry: ImportStep["entry"],
-  record: ImportRecord,
+  imported: ImportRecord,
   proof: Proof,
 ): Promise<Imported> {
-  const proven: ImportRecord = { ...record, proof }
+  const proven: ImportRecord = { ...imported, proof }
   const updated = { ...entry, ...withImport(entry, proven), importing: null, withheldAt: null, keyArn: entry.keyArn }
   await deps.inventory.put(updated)
-  const { keyMaterialId, validTo } = record
-  await deps.custodyLog.append({
-    ...{ ...importEvent(entry, record), event: "import.proven" },
-    facts: { region: record.region, kind: proof.kind, result: proof.result, keyMaterialId, validTo },
+  const { region, keyMaterialId, validTo } = imported
+  const { kind, result } = proof
+  await record(deps, "import.proven", {
+    ...importedKey(entry, imported),
+    facts: { region, kind, result, keyMaterialId, validTo },
   })
   return { entry: updated, record: proven }
+}
+
+/** Which key, into which KMS key. */
+function importedKey(entry: InventoryEntry, { region, generation }: Pick<ImportRecord, "region" | "generation">) {
+  const source = generationsOf(entry).find((recorded) => recorded.generation === generation) ?? entry.source
+  const { owner, name, target, token } = entry
+  return { key: { owner, name, target, source }, keyArn: keyArnIn(entry, region), token }
+}
+
+/** How it was wrapped, and on which terms it is sent. */
+function importFacts(
+  importing: NonNullable<InventoryEntry["importing"]>,
+  { importType, keyMaterialId }: Pick<ImportTerms, "importType" | "keyMaterialId">,
+) {
+  const { region, wrappingAlgorithm, wrappingKeySpec, wrappingKeyFingerprint, validTo } = importing
+  const digest = importing.encryptedKeyMaterialDigest
+  const wrapping = { region, wrappingAlgorithm, wrappingKeySpec, wrappingKeyFingerprint }
+  return { ...wrapping, validTo, digest, importType, pinnedTo: keyMaterialId }
 }

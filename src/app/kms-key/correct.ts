@@ -1,10 +1,9 @@
-import type { CustodyEvent } from "../../core/records/custody-event.js"
 import { type InventoryEntry, keyArnIn } from "../../core/records/inventory.js"
 import type { Drift } from "../../core/plan/snapshot.js"
 import type { Kms } from "../../core/ports/kms.js"
 import { pointAlias } from "./alias.js"
 import type { Deps } from "../deps.js"
-import { entryEvent } from "../import/events.js"
+import { record } from "../record.js"
 
 interface Correction {
   readonly deps: Deps
@@ -32,8 +31,7 @@ const CORRECTIONS: Readonly<Record<Drift["field"], ((what: Correction) => Promis
   alias: async ({ deps, kms, keyArn, entry, drift }) => {
     if (drift.found === "none") await pointAlias(kms, drift.wanted, keyArn)
     else await kms.updateAlias(drift.wanted, keyArn)
-    const moved: CustodyEvent = { ...entryEvent(entry), event: "alias.moved", facts: { alias: drift.wanted } }
-    await deps.custodyLog.append(moved)
+    await record(deps, "alias.moved", { key: entry, facts: { alias: drift.wanted } })
     return { ...entry, alias: drift.wanted, aliasGiven: true }
   },
   expiry: null,
@@ -52,7 +50,7 @@ export async function correctKey(deps: Deps, entry: InventoryEntry, drifts: read
     if (drift.field !== "alias") fields.add(drift.field)
   }
   if (fields.size > 0) {
-    await deps.custodyLog.append({ ...entryEvent(entry), event: "kms-key.corrected", facts: { fields: [...fields] } })
+    await record(deps, "kms-key.corrected", { key: entry, facts: { fields: [...fields] } })
   }
   if (corrected !== entry) await deps.inventory.put(corrected)
   return corrected

@@ -3,7 +3,7 @@ import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import type { Deps } from "../deps.js"
-import { entryEvent } from "../import/events.js"
+import { record, type RecordDeps } from "../record.js"
 import { taggedKeys } from "./tagged-keys.js"
 import { identityTags, TAGS } from "./tags.js"
 
@@ -18,7 +18,7 @@ interface CreateTerms {
   readonly policy?: string | null
 }
 
-type CreateDeps = Pick<Deps, "kms" | "inventory" | "custodyLog" | "clock" | "progress" | "sleep">
+type CreateDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> & RecordDeps
 
 /**
  * Creates the KMS key of an entry, exactly once (PRODUCT.md section 8). CreateKey has no idempotency token, so the
@@ -33,17 +33,13 @@ export async function createKeyOnce(
   if (entry.creating) {
     const found = await findCreated(deps, entry)
     if (found !== undefined) return await recordCreated(deps, entry, found, "recovered")
-    await deps.custodyLog.append({
-      ...entryEvent(entry),
-      event: "recovered",
-      facts: { step: "CreateKey", found: "nothing" },
-    })
+    await record(deps, "recovered", { key: entry, facts: { step: "CreateKey", found: "nothing" } })
   }
   const intended: InventoryEntry = { ...entry, creating: true, intendedAt: deps.clock.now().toISOString() }
   await Promise.all([
     deps.inventory.put(intended),
-    deps.custodyLog.append({
-      ...{ ...entryEvent(intended), event: "kms-key.intended" },
+    record(deps, "kms-key.intended", {
+      key: intended,
       facts: { requestId: entry.requestId, keySpec: entry.keySpec, keyUsage: entry.keyUsage, region: entry.region },
     }),
   ])
@@ -79,20 +75,17 @@ async function recordCreated(
   event: "kms-key.created" | "recovered",
 ): Promise<InventoryEntry> {
   const created: InventoryEntry = { ...entry, creating: false, keyArn: key.keyArn }
-  const { keyArn } = key
   try {
     await deps.inventory.put(created)
-    await deps.custodyLog.append({
-      ...{ ...entryEvent(entry), event, keyArn },
-      facts: {
-        requestId: entry.requestId,
-        ...(event === "recovered" ? { step: "CreateKey", found: "the KMS key" } : {}),
-      },
-    })
+    const { requestId, keySpec, keyUsage } = entry
+    if (event === "recovered") {
+      await record(deps, event, { key: created, facts: { requestId, step: "CreateKey", found: "the KMS key" } })
+    } else {
+      await record(deps, event, { key: created, facts: { requestId, keySpec, keyUsage } })
+    }
   } catch (error) {
     throw errorOf(error, key.keyArn)
   }
-  deps.progress.step(`KMS key ${key.keyArn}`)
   return created
 }
 

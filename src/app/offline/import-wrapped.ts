@@ -61,7 +61,6 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
     })
     const proof = await proveBy(deps, evidence, entry.keySpec, entry.keyArn)
     const { entry: done, record } = await recordProof(deps, sent.entry, sent.record, proof)
-    deps.progress.step(`proof: ${proof.kind} ${proof.result}`)
     if (proof.result === "failed") {
       throw new KeyferryError(
         "ERR_PROOF_FAILED",

@@ -16,7 +16,7 @@ import { pointAlias, refuseTakenAlias } from "../kms-key/alias.js"
 import { accountOf, callersAccount, refuseOtherAccount } from "../kms-key/account.js"
 import { createKeyOnce } from "../kms-key/create.js"
 import type { Deps } from "../deps.js"
-import { entryEvent } from "../import/events.js"
+import { record } from "../record.js"
 import { importKey, provable } from "../import/import.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
 import { type ProvisionRequest, refuseConflict, refuseEarly, refuseSecondTarget } from "./request.js"
@@ -134,8 +134,8 @@ async function finishUp(
 /** An earlier run did not learn what became of its import; what KMS has now is on record before it is sent again. */
 async function logRecovered(deps: Deps, entry: MadeEntry): Promise<void> {
   const { keyState, currentKeyMaterialId } = await deps.kms.describeKey(entry.keyArn)
-  await deps.custodyLog.append({
-    ...{ ...entryEvent(entry), event: "recovered" },
+  await record(deps, "recovered", {
+    key: entry,
     facts: { step: "ImportKeyMaterial", found: keyState, keyMaterialId: currentKeyMaterialId },
   })
 }
@@ -154,9 +154,8 @@ async function giveAlias(deps: Deps, entry: MadeEntry): Promise<boolean> {
   const { alias, aliasGiven, keyArn } = entry
   if (alias === null || aliasGiven) return false
   const given = await pointAlias(deps.kms, alias, keyArn)
-  await deps.custodyLog.append({ ...entryEvent(entry), event: "alias.moved", facts: { alias, found: !given } })
+  await record(deps, "alias.moved", { key: entry, facts: { alias, found: !given } })
   await deps.inventory.put({ ...entry, aliasGiven: true })
-  if (given) deps.progress.step(`alias ${alias}`)
   return given
 }
 
@@ -232,8 +231,7 @@ function newEntry(deps: Deps, request: ProvisionRequest, existing: SourceKey | u
 async function adoptKey(deps: Deps, entry: InventoryEntry, keyArn: string): Promise<InventoryEntry> {
   const adopted: InventoryEntry = { ...entry, keyArn }
   await deps.inventory.put(adopted)
-  await deps.custodyLog.append({ ...entryEvent(adopted), event: "kms-key.taken" })
-  deps.progress.step(`KMS key ${keyArn} taken`)
+  await record(deps, "kms-key.taken", { key: adopted })
   return adopted
 }
 

@@ -21,7 +21,7 @@ import { createKeyOnce } from "../kms-key/create.js"
 import { refuseCustodyByPolicy } from "../custody/policy.js"
 import type { Deps } from "../deps.js"
 import { ensureSource } from "../source-key/ensure.js"
-import { entryEvent } from "../import/events.js"
+import { record } from "../record.js"
 import { importKey, provable } from "../import/import.js"
 import { lockSource, wantsLock } from "../custody/lock.js"
 import { aliasReplica } from "../replicas/alias.js"
@@ -207,8 +207,7 @@ async function takePlace(deps: Deps, old: MadeEntry, made: MadeEntry, oldKey: Ke
   const { alias } = old
   if (alias !== null && (await moveAlias(deps.kms, alias, { from: old.keyArn, to: made.keyArn }))) {
     const facts = { alias, from: old.keyArn }
-    await deps.custodyLog.append({ ...entryEvent(made), event: "alias.moved", facts })
-    deps.progress.step(`alias ${alias} moved to ${made.keyArn}`)
+    await record(deps, "alias.moved", { key: made, facts })
   }
   if (!isAlive(oldKey)) return
   await deps.kms.tagResource(old.keyArn, { [TAGS.replacedBy]: made.keyArn })
@@ -227,12 +226,11 @@ async function takeReplicasPlace(deps: Deps, old: MadeEntry, made: MadeEntry, re
 
 /** The new entry takes the old one's file, the old one its place among the former: in one write. */
 async function promote(deps: Deps, old: MadeEntry, made: MadeEntry): Promise<MadeEntry> {
-  await deps.custodyLog.append({ ...entryEvent(made), event: "key.replaced", facts: { replaced: old.keyArn } })
+  await record(deps, "key.replaced", { key: made, facts: { replaced: old.keyArn } })
   const replacedAt = deps.clock.now().toISOString()
   const outer = (await deps.inventory.get(old.name, old.target)) ?? old
   const former = { ...plain(outer), alias: null, aliasGiven: false, replacedAt, retiredAt: null }
   const promoted = { ...made, aliasGiven: old.alias !== null, former: [...outer.former, former] }
   await deps.inventory.put(promoted)
-  deps.progress.step(`${old.keyArn} is replaced; it stays as it is until it is retired: keyferry retire ${old.name}`)
   return promoted
 }

@@ -4,12 +4,12 @@ import type { KeyDescription } from "../../core/key/key-description.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Deps } from "../deps.js"
-import { entryEvent } from "../import/events.js"
 import { findKmsKey } from "../kms-key/find.js"
+import { record, type RecordDeps } from "../record.js"
 import { dressOf } from "../kms-key/settings.js"
 import { identityTags, TAGS } from "../kms-key/tags.js"
 
-type MakeDeps = Pick<Deps, "kms" | "kmsIn" | "inventory" | "custodyLog" | "progress" | "sleep">
+type MakeDeps = Pick<Deps, "kms" | "kmsIn" | "inventory" | "sleep"> & RecordDeps
 
 /** A Region may not know yet what ReplicateKey made in it a moment ago. */
 const LAG = { pollMs: 2000, allMs: 30_000 } as const
@@ -33,8 +33,7 @@ export async function makeReplica(deps: MakeDeps, entry: MadeEntry, there: Kms, 
   const made = withReplica(intended, { region, keyArn, aliasGiven: false })
   await deps.inventory.put(made)
   const event = found === null ? "kms-key.replicated" : "kms-key.taken"
-  await deps.custodyLog.append({ ...entryEvent(made), event, keyArn, facts: { region } })
-  deps.progress.step(`replica ${keyArn}`)
+  await record(deps, event, { key: made, keyArn, facts: { region } })
   await waitUntilCreated(deps, there, keyArn)
   if (found !== null) await tagTaken(there, made, keyArn)
   return made
@@ -50,10 +49,7 @@ async function replicate(deps: MakeDeps, entry: MadeEntry, there: Kms, keyArn: s
   const primary = own.multiRegionConfiguration?.primary ?? { arn: entry.keyArn, region: entry.region }
   const home = await deps.kmsIn(primary.region)
   const dress = await dressOf(deps, home, { keyArn: primary.arn, description: own.description })
-  await deps.custodyLog.append({
-    ...{ ...entryEvent(entry), event: "kms-key.replicating", keyArn: primary.arn },
-    facts: { region: there.region },
-  })
+  await record(deps, "kms-key.replicating", { key: entry, keyArn: primary.arn, facts: { region: there.region } })
   try {
     const tags = { ...dress.tags, ...identityTags(entry) }
     await home.replicateKey(primary.arn, { ...dress, region: there.region, tags })

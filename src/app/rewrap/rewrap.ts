@@ -13,7 +13,7 @@ import type { WrapCapability } from "../../core/key/wrapping.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import { refuseOtherToken, sameToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
-import { entryEvent } from "../import/events.js"
+import { record } from "../record.js"
 import { importKey } from "../import/import.js"
 import { chooseTested } from "../source-key/take.js"
 
@@ -129,5 +129,5 @@ async function importOne(
 
 async function disableAgain(deps: Deps, kms: Kms, entry: InventoryEntry, keyArn: string): Promise<void> {
   await kms.disableKey(keyArn)
-  await deps.custodyLog.append({ ...entryEvent(entry), keyArn, event: "kms-key.disabled", facts: { again: true } })
+  await record(deps, "kms-key.disabled", { key: entry, keyArn, facts: { again: true } })
 }

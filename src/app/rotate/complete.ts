@@ -1,9 +1,9 @@
-import type { CustodyEvent, CustodyEventName } from "../../core/records/custody-event.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { importOf, type ImportRecord, type MadeEntry } from "../../core/records/inventory.js"
 import type { WrapCapability } from "../../core/key/wrapping.js"
 import { isPending, pendingRotation } from "../../core/key/rotation.js"
 import type { Deps } from "../deps.js"
+import { record } from "../record.js"
 import { ensureSource } from "../source-key/ensure.js"
 import { importKey, provable } from "../import/import.js"
 import { assertEnabled, materialIn, materialOf, type RegionView, type RotationView } from "./view.js"
@@ -39,8 +39,7 @@ export async function completeRotation(
   const id = materialOf(entry) ?? ""
   await rotateTo(deps, entry, home, id)
   await waitForRotation(deps, home, id)
-  await record(deps, "rotation.done", { entry, home, id })
-  deps.progress.step(`KMS has rotated to key material ${id}, generation ${entry.source.generation}`)
+  await record(deps, "rotation.done", rotationStep(deps, { entry, home, id }))
   for (const { kms, keyArn } of [home, ...replicas]) await kms.tagResource(keyArn, { [TAGS.source]: entry.source.id })
   entry = { ...entry, rotating: false }
   await deps.inventory.put(entry)
@@ -110,7 +109,7 @@ function refuseForeign(entry: MadeEntry, pending: string | undefined): void {
 async function rotateTo(deps: Deps, entry: MadeEntry, home: RegionView, id: string): Promise<void> {
   if (await isUnderWay(home, id)) return
   assertEnabled(await home.kms.describeKey(home.keyArn))
-  await record(deps, "rotation.requested", { entry, home, id })
+  await record(deps, "rotation.requested", rotationStep(deps, { entry, home, id }))
   try {
     await settled({ kms: home.kms, sleep: deps.sleep }, home.keyArn, () => home.kms.rotateKeyOnDemand(home.keyArn))
   } catch (error) {
@@ -143,15 +142,7 @@ async function waitForRotation(deps: Pick<Deps, "sleep" | "progress">, home: Reg
   }
 }
 
-async function record(
-  deps: Pick<Deps, "custodyLog" | "token">,
-  event: CustodyEventName,
+const rotationStep = (
+  { token }: Pick<Deps, "token">,
   { entry, home, id }: { readonly entry: MadeEntry; readonly home: RegionView; readonly id: string },
-): Promise<void> {
-  const { owner, name, target, source } = entry
-  const said: CustodyEvent = {
-    ...{ event, owner, name, target, keyArn: home.keyArn, token: deps.token.info, facts: { keyMaterialId: id } },
-    source: { generation: source.generation, id: source.id, label: source.label },
-  }
-  await deps.custodyLog.append(said)
-}
+) => ({ key: entry, keyArn: home.keyArn, token: token.info, facts: { keyMaterialId: id } })

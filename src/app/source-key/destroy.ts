@@ -84,7 +84,6 @@ export async function destroyKey(
   if (!spoken) await refuseFound(deps, { ...request, sourceId: source.id, named }, doors.openKms)
   const erasure = request.erase === null ? null : await request.erase(source.id)
   await deps.token.destroySourceKey(source)
-  deps.progress.step(`source key ${source.label} (${source.id}) destroyed`)
   // an entry whose KMS key waits for material stays, so that the KMS key stays named
   for (const entry of gone) {
     if ((await deps.inventory.get(entry.name, entry.target))?.keyArn === entry.keyArn)

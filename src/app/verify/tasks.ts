@@ -30,8 +30,8 @@ export function tasksOf(fleet: Fleet, names: readonly string[]): readonly Verify
     .filter(({ entry }) => names.length === 0 || names.includes(entry.name))
     .flatMap(({ entry, binding: { token, target } }): VerifyTask[] => {
       const open = async (): Promise<VerifyDeps> => {
-        const { inventory, vault, custodyKeys, custodyLog, clock, progress, policy, sleep } = fleet
-        const common = { inventory, vault, custodyKeys, custodyLog, clock, progress, policy, sleep }
+        const { inventory, vault, custodyKeys, custodyLog, clock, progress, log, policy, sleep } = fleet
+        const common = { inventory, vault, custodyKeys, custodyLog, clock, progress, log, policy, sleep }
         return { ...common, kmsIn: (region) => fleet.kmsOf(target, region), token: await fleet.tokenOf(token) }
       }
       const former = entry.former.filter(({ retiredAt }) => retiredAt === null)

@@ -1,6 +1,6 @@
 import { styleText } from "node:util"
 import type { Progress } from "../../core/ports/progress.js"
-import type { Log } from "../../log/log.js"
+import type { Log } from "../../core/ports/log.js"
 import { printable } from "./printable.js"
 
 /** Warnings as events, for a log that machines read; the steps are events already. */

@@ -34,7 +34,7 @@ describe("rebuild", function () {
   /** The same token and KMS with an empty state directory. */
   const afterLoss = (deps: Deps): Deps => ({
     ...deps,
-    ...stateFiles(mkdtempSync(join(folder, "state-")), deps.clock, null),
+    ...stateFiles(mkdtempSync(join(folder, "state-")), deps.clock),
   })
   const rebuilt = (deps: Deps, more: Partial<RebuildRequest> = {}): Promise<Rebuilding> =>
     rebuild(deps, { owner: "keyferry", target: "us-east-1", overwrite: false, ...more })
