@@ -26,7 +26,7 @@ export interface Step<E extends CustodyEventName> {
   readonly keyArn?: string | undefined
   readonly token?: TokenInfo | null
   /** What is undefined is not said. */
-  readonly facts?: { readonly [N in FactName<E>]?: Fact | undefined }
+  readonly facts?: Readonly<Partial<Record<FactName<E>, Fact | undefined>>>
 }
 
 /**
