@@ -6,12 +6,12 @@ import type { Inventory } from "../core/ports/inventory.js"
 import type { Kms } from "../core/ports/kms.js"
 import type { Log } from "../core/ports/log.js"
 import type { Progress } from "../core/ports/progress.js"
-import type { Token } from "../core/ports/token.js"
+import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { Vault } from "../core/ports/vault.js"
 
 /** What the use cases work with; each names the ones it needs by `Pick`. */
 export interface Deps {
-  readonly token: Token
+  readonly token: CustodialToken
   readonly kms: Kms
   /** KMS in another Region, as the target is reached: where replicas are. */
   readonly kmsIn: (region: string) => Promise<Kms>

@@ -2,6 +2,7 @@ import type { Deps } from "../app/deps.js"
 import { custodialToken } from "../app/custody/custodial-token.js"
 import type { Clock } from "../core/ports/clock.js"
 import type { Progress } from "../core/ports/progress.js"
+import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { Token } from "../core/ports/token.js"
 import type { ToBeLocked } from "../core/ports/to-be-locked.js"
 import type { Log } from "../core/ports/log.js"
@@ -31,6 +32,6 @@ export function custodial(
   token: Token,
   files: StateFiles,
   around: { readonly clock: Clock; readonly progress: Progress; readonly log: Log },
-): Token {
+): CustodialToken {
   return custodialToken({ ...files, ...around, token })
 }

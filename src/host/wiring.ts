@@ -8,6 +8,7 @@ import type { Clock } from "../core/ports/clock.js"
 import type { Kms } from "../core/ports/kms.js"
 import type { PinProvider } from "../core/ports/pin-provider.js"
 import type { Progress } from "../core/ports/progress.js"
+import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { Token } from "../core/ports/token.js"
 import { type OpenKms, regions } from "./regions.js"
 import { Resources } from "./resources.js"
@@ -152,7 +153,7 @@ export async function openStateOnly(
 }
 
 export type Work = Deps & Owned & Targeted & AsyncDisposable
-export type WorkWithoutToken = Omit<Work, "token"> & { readonly token: Token | null }
+export type WorkWithoutToken = Omit<Work, "token"> & { readonly token: CustodialToken | null }
 
 /** Everything a command that talks to KMS works with. Closed in the reverse order, whatever happens. */
 export async function openWork(flags: TokenFlags & KmsFlags & CommonFlags, around: Around): Promise<Work>

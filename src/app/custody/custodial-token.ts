@@ -7,6 +7,7 @@ import {
   type SourceKeyTemplate,
 } from "../../core/key/source-key.js"
 import type { ToBeLocked } from "../../core/ports/to-be-locked.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { Token } from "../../core/ports/token.js"
 import type { WrapCapability, WrappedKeyMaterial } from "../../core/key/wrapping.js"
 import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../../core/records/sealed-material.js"
@@ -21,36 +22,26 @@ type Dependencies = CustodyDeps & { readonly toBeLocked: ToBeLocked }
 type SearchTerms = Parameters<Token["search"]>[0]
 
 /**
- * The token as use cases see it: sealed source keys, whose material lies in the vault, stand beside those that are
- * objects, and what changes a source key is written to the custody log. A sealed key exists in the token only while it
- * is used, as a session object that is destroyed whatever happens.
+ * Joins a token with the vault and the custody log: what changes a source key is written to that. A sealed key exists in
+ * the token only while it is used, as a session object that is destroyed whatever happens.
  */
-export function custodialToken(deps: Dependencies): Token {
-  return new CustodialToken(deps)
+export function custodialToken(deps: Dependencies): CustodialToken {
+  return new TokenWithVault(deps)
 }
 
-/** The token itself, without what the vault adds to it: for what moves keys between the two. */
-export function bareToken(token: Token): Token {
-  return token instanceof CustodialToken ? token.bare : token
-}
-
-class CustodialToken implements Token {
+class TokenWithVault implements CustodialToken {
   readonly #deps: Dependencies
-  readonly #token: Token
+  readonly hsm: Token
   /** The custody key in force, by owner: looked for once. */
   readonly #custodyKeys = new Map<string, ReturnType<typeof ensureCustodyKey>>()
 
   constructor(deps: Dependencies) {
     this.#deps = deps
-    this.#token = deps.token
-  }
-
-  get bare(): Token {
-    return this.#token
+    this.hsm = deps.token
   }
 
   get info(): Token["info"] {
-    return this.#token.info
+    return this.hsm.info
   }
 
   async findSourceKeys(by: SearchTerms = {}): Promise<readonly SourceKey[]> {
@@ -60,7 +51,7 @@ class CustodialToken implements Token {
   /** @throws ERR_VAULT_DAMAGED where what is looked for may be in a damaged file */
   async search(by: SearchTerms = {}): Promise<SearchResult> {
     const { sealed, damaged } = await this.#sealed(by)
-    const { keys, strays } = await this.#token.search(by)
+    const { keys, strays } = await this.hsm.search(by)
     const [first] = damaged
     if (first !== undefined && (by.id !== undefined || by.label !== undefined)) throw vaultDamage(first)
     const ids = new Set(sealed.map(({ id }) => id))
@@ -77,7 +68,7 @@ class CustodialToken implements Token {
     if (template.custody === "sealed") return await this.#generateSealed(template)
     // durable before there is a key that would pass for one of custody `token`
     if (template.custody === "locked") await this.#deps.toBeLocked.add(template)
-    const key = await this.#token.generateSourceKey(template)
+    const key = await this.hsm.generateSourceKey(template)
     await this.#logGenerated(key, template.custody)
     return template.custody === "locked" ? { ...key, custody: "locked" } : key
   }
@@ -85,14 +76,14 @@ class CustodialToken implements Token {
   async destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
     const facts = { custody: (await this.#deps.vault.get(key.id)) === undefined ? "token" : "sealed" }
     await this.#record("source.destroyed", key, { ...facts, step: "intended" })
-    await this.#token.destroySourceKey(key)
+    await this.hsm.destroySourceKey(key)
     await this.#deps.vault.remove(key.id)
     await this.#deps.toBeLocked.remove(key.id)
     await this.#record("source.destroyed", key, { ...facts, step: "done" })
   }
 
   async wrap(key: SourceKey, under: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
-    const wrapped = await this.#asObject(key, (object) => this.#token.wrap(object, under, capability))
+    const wrapped = await this.#asObject(key, (object) => this.hsm.wrap(object, under, capability))
     await this.#record("source.wrapped", key, {
       ...{ wrappingAlgorithm: wrapped.wrappingAlgorithm, mechanisms: wrapped.mechanisms },
       ...{ wrappingKeyFingerprint: wrapped.wrappingKeyFingerprint, digest: sha256(wrapped.bytes) },
@@ -102,43 +93,29 @@ class CustodialToken implements Token {
   }
 
   async publicKey(key: SourceKey): Promise<Uint8Array> {
-    if (key.custody !== "sealed") return await this.#token.publicKey(key)
+    if (key.custody !== "sealed") return await this.hsm.publicKey(key)
     const { publicKey } = (await this.#material(key)).provenance
     if (publicKey === null) throw new KeyferryError("ERR_BUG", "a secret key has no public key", { key: key.label })
     return publicKey
   }
 
   mac(key: SourceKey, message: Uint8Array): Promise<Uint8Array> {
-    return this.#asObject(key, (object) => this.#token.mac(object, message))
+    return this.#asObject(key, (object) => this.hsm.mac(object, message))
   }
 
   async lock(key: SourceKey): Promise<SourceKey> {
-    const locked = await this.#token.lock(key)
+    const locked = await this.hsm.lock(key)
     await this.#record("source.locked", key, { extractable: locked.attributes.extractable })
     await this.#deps.toBeLocked.remove(key.id)
     return locked
   }
 
-  async destroyCustodyKey(key: Parameters<Token["destroyCustodyKey"]>[0]): Promise<void> {
-    const { id, label } = key
-    const step = { key: {}, token: this.info }
-    await record(this.#deps, "custody-key.destroyed", { ...step, facts: { id, label, step: "intended" } })
-    await this.#token.destroyCustodyKey(key)
-    this.#custodyKeys.clear()
-    await record(this.#deps, "custody-key.destroyed", { ...step, facts: { id, label, step: "done" } })
-  }
-
-  readonly selfTest: Token["selfTest"] = (...args) => this.#token.selfTest(...args)
-  readonly probeCustody: Token["probeCustody"] = (...args) => this.#token.probeCustody(...args)
-  readonly findCustodyKeys: Token["findCustodyKeys"] = (owner) => this.#token.findCustodyKeys(owner)
-  readonly generateCustodyKey: Token["generateCustodyKey"] = (template) => this.#token.generateCustodyKey(template)
-  readonly seal: Token["seal"] = (key, under) => this.#token.seal(key, under)
-  readonly unseal: Token["unseal"] = (sealed) => this.#token.unseal(sealed)
-  readonly findKeys: Token["findKeys"] = (by) => this.#token.findKeys(by)
-  readonly relabel: Token["relabel"] = (key, to) => this.#token.relabel(key, to)
+  readonly selfTest: Token["selfTest"] = (...args) => this.hsm.selfTest(...args)
+  readonly probeCustody: Token["probeCustody"] = (...args) => this.hsm.probeCustody(...args)
+  readonly findCustodyKeys: Token["findCustodyKeys"] = (owner) => this.hsm.findCustodyKeys(owner)
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#token[Symbol.asyncDispose]()
+    await this.hsm[Symbol.asyncDispose]()
   }
 
   async #generateSealed(template: SourceKeyTemplate): Promise<SourceKey> {
@@ -147,7 +124,7 @@ class CustodialToken implements Token {
       throw new KeyferryError("ERR_BUG", `not the label of a source key: ${template.label}`, { key: template.label })
     await this.#refuseTaken(template)
     const custodyKey = await this.#custodyKey(identity.owner)
-    const object = await this.#token.generateSourceKey({ ...template, custody: "session" })
+    const object = await this.hsm.generateSourceKey({ ...template, custody: "session" })
     return await this.#thenDestroyed(object, async () => {
       await this.#logGenerated(object, "sealed")
       const provenance = await provenanceOf(this.#deps, object, "generated")
@@ -208,7 +185,7 @@ class CustodialToken implements Token {
   /** Lends the key as an object of the token: a sealed one is unsealed for so long. */
   async #asObject<T>(key: SourceKey, use: (object: SourceKey) => Promise<T>): Promise<T> {
     if (key.custody !== "sealed") return await use(key)
-    const object = await this.#token.unseal(await this.#material(key))
+    const object = await this.hsm.unseal(await this.#material(key))
     return await this.#thenDestroyed(object, () => use(object))
   }
 
@@ -219,20 +196,20 @@ class CustodialToken implements Token {
       result = await use()
     } catch (error) {
       try {
-        await this.#token.destroySourceKey(object)
+        await this.hsm.destroySourceKey(object)
       } catch {
         // it dies with its session
       }
       throw error
     }
-    await this.#token.destroySourceKey(object)
+    await this.hsm.destroySourceKey(object)
     return result
   }
 
   async #logGenerated(key: SourceKey, custody: SourceKeyTemplate["custody"]): Promise<void> {
     const { keySpec, kcv, publicKeyFingerprint, attributes } = key
     const { local, alwaysSensitive, neverExtractable, keyGenMechanism } = attributes
-    const { unenforced } = await enforcementOf(this.#token, custody, keySpec)
+    const { unenforced } = await enforcementOf(this.hsm, custody, keySpec)
     await this.#record("source.generated", key, {
       unenforced: unenforced ?? undefined,
       ...{ keySpec, custody, kcv, publicKeyFingerprint, local, alwaysSensitive, neverExtractable, keyGenMechanism },

@@ -12,8 +12,10 @@ import { sameToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
 import { record, type RecordDeps } from "../record.js"
 
-/** What making and watching custody keys needs; `token` is the token itself, without what the vault adds. */
-export type CustodyDeps = Pick<Deps, "token" | "vault" | "custodyKeys" | "clock"> & RecordDeps
+/** What making and watching custody keys needs, with the token itself. */
+export interface CustodyDeps extends Pick<Deps, "vault" | "custodyKeys" | "clock">, RecordDeps {
+  readonly token: Token
+}
 
 /**
  * The custody key of an owner that is in force in this token, made where there is none, with its canary on record.

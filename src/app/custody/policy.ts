@@ -13,6 +13,10 @@ export interface Enforcement {
   readonly unenforced: string | null
 }
 
+interface CustodyProbe extends Pick<Deps, "policy" | "progress"> {
+  readonly token: Pick<Token, "probeCustody">
+}
+
 /** Judges a custody for a key spec by what probing with throw-away keys showed. */
 export async function enforcementOf(
   token: Pick<Token, "probeCustody">,
@@ -45,7 +49,7 @@ export function refuseCustodyByPolicy(custody: Custody, { allowCustody }: Policy
  * @throws ERR_CUSTODY_REFUSED naming the reason, and the custody that would be possible
  */
 export async function refuseCustody(
-  deps: Pick<Deps, "token" | "policy" | "progress">,
+  deps: CustodyProbe,
   { custody, keySpec }: { readonly custody: Custody; readonly keySpec: KeySpec },
 ): Promise<string | null> {
   const { possible, unenforced } = await enforcementOf(deps.token, custody, keySpec)
@@ -69,7 +73,7 @@ export async function refuseCustody(
  * @throws ERR_CUSTODY_REFUSED
  */
 export async function refuseWrapWithTrusted(
-  { token, policy, progress }: Pick<Deps, "token" | "policy" | "progress">,
+  { token, policy, progress }: CustodyProbe,
   custody: Custody,
 ): Promise<string | null> {
   if (custody === "sealed") {
@@ -90,7 +94,7 @@ export async function refuseWrapWithTrusted(
 }
 
 async function otherCustody(
-  { token, policy }: Pick<Deps, "token" | "policy">,
+  { token, policy }: Pick<CustodyProbe, "token" | "policy">,
   refused: Custody,
   keySpec: KeySpec,
   possible: boolean,

@@ -1,6 +1,5 @@
 import type { Kms } from "../../core/ports/kms.js"
-import type { Token } from "../../core/ports/token.js"
-import { bareToken } from "../custody/custodial-token.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import { kmsSide, type Leftover, listKeys } from "../source-key/list.js"
 import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
 import { examineKms } from "./kms-checks.js"
@@ -21,7 +20,7 @@ export interface DoctorDeps extends VaultDoctor {
 /** Runs every check that can be made, and says of the others why not. */
 export async function examine(deps: DoctorDeps): Promise<readonly CheckedLine[]> {
   const lines: CheckedLine[] = [...deps.config]
-  const tokens: { name: string | null; token: Token }[] = []
+  const tokens: { name: string | null; token: CustodialToken }[] = []
   if (deps.doors.length === 0) lines.push(...(await examineToken(null)).lines)
   for (const { name, door } of deps.doors) {
     const examined = await examineToken(door)
@@ -43,13 +42,13 @@ export async function examine(deps: DoctorDeps): Promise<readonly CheckedLine[]>
 /** The vault as each token sees it; what is wrong with a file whatever the token is said once. */
 async function examineVaults(
   deps: VaultDoctor,
-  tokens: readonly { readonly name: string | null; readonly token: Token }[],
+  tokens: readonly { readonly name: string | null; readonly token: CustodialToken }[],
 ): Promise<readonly CheckedLine[]> {
   if (tokens.length === 0) return await examineVault(deps, null)
   const lines: CheckedLine[] = []
   const said = new Set<string>()
   for (const { name, token } of tokens) {
-    const own = await examineVault(deps, bareToken(token))
+    const own = await examineVault(deps, token.hsm)
     const fresh = own.filter(({ status, message }) => status !== "fail" || !said.has(message))
     for (const { message } of own) said.add(message)
     lines.push(...fresh.map((line) => of(name, line)))
@@ -62,7 +61,7 @@ const of = (name: string | null, line: CheckedLine): CheckedLine =>
   name === null ? line : { ...line, message: `${name}: ${line.message}` }
 
 /** What stopped runs left, in the inventory and in the token, and source keys that KMS keys miss. */
-async function examineLeftovers(deps: DoctorDeps, token: Token | null): Promise<readonly CheckedLine[]> {
+async function examineLeftovers(deps: DoctorDeps, token: CustodialToken | null): Promise<readonly CheckedLine[]> {
   try {
     if (token === null) {
       const now = deps.clock.now()

@@ -2,7 +2,7 @@ import { type EnforcementFacts, shortcomings } from "../../core/key/custody.js"
 import type { KeyferryError } from "../../core/base/error.js"
 import { KEY_SPEC_NAMES, type KeySpec } from "../../core/key/key-spec.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
-import type { Token } from "../../core/ports/token.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { WrapCapability } from "../../core/key/wrapping.js"
 import type { TokenInfo } from "../../core/token/token-info.js"
 import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
@@ -29,13 +29,13 @@ export interface TokenDoor extends AsyncDisposable {
   /** Chooses the token; gives what it says of itself before any login. */
   inspect(): Promise<Inspection>
   /** Logs in, once. */
-  logIn(): Promise<Token>
+  logIn(): Promise<CustodialToken>
 }
 
 /** Checks the token as far as it lets itself be looked at; gives it logged in where that worked. */
 export async function examineToken(
   door: TokenDoor | null,
-): Promise<{ token: Token | null; lines: readonly CheckedLine[] }> {
+): Promise<{ token: CustodialToken | null; lines: readonly CheckedLine[] }> {
   if (door === null) {
     return {
       token: null,
@@ -58,7 +58,7 @@ export async function examineToken(
       return undefined
     }
   }
-  const done = (token: Token | null) => ({ token, lines })
+  const done = (token: CustodialToken | null) => ({ token, lines })
 
   if (
     (await step(
@@ -104,7 +104,7 @@ function pinLine({ refusal, warning, loginRequired }: Inspection["pin"]): Checke
 }
 
 /** By live self-test: which key specs the token carries to KMS under the default wrapping key spec, and which not. */
-async function examineMechanisms(token: Token): Promise<readonly CheckedLine[]> {
+async function examineMechanisms(token: CustodialToken): Promise<readonly CheckedLine[]> {
   const policy = { minimumHash: "SHA-1" } as const
   try {
     const requests = KEY_SPEC_NAMES.flatMap((keySpec) => wrapCandidates(keySpec, "RSA_4096", "auto", policy))
@@ -156,7 +156,7 @@ function best(verdicts: readonly WrapCapability[], keySpec: KeySpec): WrapCapabi
 }
 
 /** The custodies that can be asked for, then what the token enforces of PKCS #11's promises. */
-async function examineCustody(token: Token): Promise<readonly CheckedLine[]> {
+async function examineCustody(token: CustodialToken): Promise<readonly CheckedLine[]> {
   try {
     const { facts, verdicts } = await token.probeCustody()
     const kept = verdicts.filter(({ enforced }) => enforced).map(({ custody }) => custody)

@@ -1,5 +1,6 @@
 import { dependentsOf, consequences, judgeVault } from "../../core/records/vault-health.js"
 import { openCanary } from "../custody/custody-key.js"
+import type { Token } from "../../core/ports/token.js"
 import type { Deps } from "../deps.js"
 import { assertSame } from "../custody/same-material.js"
 import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
@@ -15,7 +16,7 @@ export interface VaultDoctor extends Pick<Deps, "inventory" | "vault" | "custody
  * confirmed, is every vault file whole and under a custody key that is in the token. `token` is the token itself; null
  * where none could be opened.
  */
-export async function examineVault(deps: VaultDoctor, token: Deps["token"] | null): Promise<readonly CheckedLine[]> {
+export async function examineVault(deps: VaultDoctor, token: Token | null): Promise<readonly CheckedLine[]> {
   try {
     const { owner } = deps
     const view = {
@@ -68,14 +69,14 @@ export async function examineVault(deps: VaultDoctor, token: Deps["token"] | nul
 
 type View = Parameters<typeof judgeVault>[0]
 
-async function sideOf(token: Deps["token"], owner: string): Promise<View["token"]> {
+async function sideOf(token: Token, owner: string): Promise<View["token"]> {
   const custodyKeys = await token.findCustodyKeys(owner)
   const objects = (await token.findSourceKeys()).map(({ id }) => id)
   return { info: token.info, custodyKeys, objects }
 }
 
 /** The canary proves a custody key, so that not every file has to be opened. */
-async function canaries(token: Deps["token"], view: View): Promise<readonly CheckedLine[]> {
+async function canaries(token: Token, view: View): Promise<readonly CheckedLine[]> {
   const lines: CheckedLine[] = []
   for (const record of view.records) {
     const { id, label } = record
@@ -91,7 +92,7 @@ async function canaries(token: Deps["token"], view: View): Promise<readonly Chec
 }
 
 /** Opens every sealed key that nothing was said of yet, and seals it again: the same to the last byte. */
-async function opened(token: Deps["token"], view: View, faulty: readonly string[]): Promise<readonly CheckedLine[]> {
+async function opened(token: Token, view: View, faulty: readonly string[]): Promise<readonly CheckedLine[]> {
   const lines: CheckedLine[] = []
   let whole = 0
   for (const sealed of view.vault.sealed) {

@@ -11,7 +11,7 @@ import {
   madeEntry,
 } from "../../core/records/inventory.js"
 import type { Kms } from "../../core/ports/kms.js"
-import type { Token } from "../../core/ports/token.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { Deps } from "../deps.js"
 import { whyLost } from "../source-key/last-copy.js"
 import { type RecordDeps } from "../record.js"
@@ -19,7 +19,7 @@ import { type RecordDeps } from "../record.js"
 export type EndDeps = Pick<Deps, "kmsIn" | "inventory" | "vault" | "clock"> &
   RecordDeps & {
     /** Null where none is given; then nothing is known of the source keys. */
-    readonly token: Token | null
+    readonly token: CustodialToken | null
   }
 
 export interface EndRequest {

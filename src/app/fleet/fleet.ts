@@ -7,7 +7,7 @@ import type { Inventory } from "../../core/ports/inventory.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Log } from "../../core/ports/log.js"
 import type { Progress } from "../../core/ports/progress.js"
-import type { Token } from "../../core/ports/token.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { Vault } from "../../core/ports/vault.js"
 import type { Quotas } from "../../core/plan/schedule.js"
 import type { Deps } from "../deps.js"
@@ -48,7 +48,7 @@ export interface Fleet extends AsyncDisposable {
   /** What a target's account may ask for a second, where that is not what AWS grants everybody. */
   quotasOf(target: string): Quotas | undefined
   /** The token of a manifest's name, or the one that flags name for null; null where none is given. */
-  tokenOf(token: string | null): Promise<Token | null>
+  tokenOf(token: string | null): Promise<CustodialToken | null>
   /** Rows that are worked on at the same time. */
   readonly width: number
 }

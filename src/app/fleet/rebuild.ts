@@ -3,7 +3,7 @@ import { type FormerEntry, type InventoryEntry, withNested } from "../../core/re
 import { isKeySpec, KEY_SPECS, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Kms } from "../../core/ports/kms.js"
-import type { Token } from "../../core/ports/token.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import { type FoundKey, type FoundSource, rebuiltEntry, type Rebuilt } from "../../core/records/rebuild.js"
 import { identityOf } from "../../core/key/source-key.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
@@ -14,7 +14,7 @@ import { record, type RecordDeps } from "../record.js"
 
 type RebuildDeps = Pick<Deps, "kms" | "kmsIn" | "inventory" | "vault" | "clock"> &
   RecordDeps & {
-    readonly token: Token | null
+    readonly token: CustodialToken | null
   }
 
 export interface RebuildRequest {

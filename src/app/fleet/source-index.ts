@@ -5,7 +5,6 @@ import { generationsOf, type InventoryEntry, type SourceKeyRecord } from "../../
 import type { SourceView } from "../../core/plan/snapshot.js"
 import { identityOf, type SourceKey } from "../../core/key/source-key.js"
 import { sameToken, type TokenInfo } from "../../core/token/token-info.js"
-import { bareToken } from "../custody/custodial-token.js"
 import type { Fleet } from "./fleet.js"
 
 /** What a token held when it was asked: one search for all keys. */
@@ -37,7 +36,7 @@ export function sourceIndex(
   const open = async (name: string | null): Promise<TokenContent | null> => {
     const token = await fleet.tokenOf(name)
     if (token === null) return null
-    const { keys } = await (withSealed ? token : bareToken(token)).search()
+    const { keys } = await (withSealed ? token : token.hsm).search()
     return { info: token.info, keys: new Map(keys.map((key) => [key.id, key])) }
   }
 

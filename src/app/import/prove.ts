@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto"
 import type { Proof } from "../../core/records/inventory.js"
 import { KEY_SPECS, type KeySpec } from "../../core/key/key-spec.js"
+import type { Token } from "../../core/ports/token.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { Deps } from "../deps.js"
@@ -14,8 +15,12 @@ export type Evidence =
 
 const NONCE_BYTES = 32
 
+interface ProofToken {
+  readonly token: Pick<Token, "publicKey" | "mac">
+}
+
 /** Asks the token for what the key family can prove by (KMS.md A6); symmetric keys have nothing to compare directly. */
-export async function evidenceOf(deps: Pick<Deps, "token">, source: SourceKey): Promise<Evidence> {
+export async function evidenceOf(deps: ProofToken, source: SourceKey): Promise<Evidence> {
   const { proof } = KEY_SPECS[source.keySpec]
   if (proof === "public-key") return { kind: "public-key", publicKey: await deps.token.publicKey(source) }
   if (proof === "key-material-id") return { kind: "none" }
@@ -42,7 +47,7 @@ export async function proveBy(
 
 /** The proof with the token at hand. */
 export async function proveAgainstToken(
-  deps: Pick<Deps, "token" | "kms" | "sleep">,
+  deps: Pick<Deps, "kms" | "sleep"> & ProofToken,
   source: SourceKey,
   keyArn: string,
 ): Promise<Proof> {

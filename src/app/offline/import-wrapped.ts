@@ -7,7 +7,7 @@ import { beginEntry, type ImportRecord, type InventoryEntry, type MadeEntry } fr
 import { type KeyResult, keyResult } from "../../core/key/key-result.js"
 import { isKeySpec, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
-import type { Token } from "../../core/ports/token.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import { identityOf, labelOf, type SourceKey } from "../../core/key/source-key.js"
 import { type Bundle, sameKey } from "../../core/records/transfer.js"
 import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "../../core/key/wrapping-algorithm.js"
@@ -32,7 +32,7 @@ export interface ImportRequest {
   readonly expiresIn: string
 }
 
-type ImportWrappedDeps = Omit<Deps, "token" | "policy"> & { readonly token: Token | null }
+type ImportWrappedDeps = Omit<Deps, "token" | "policy"> & { readonly token: CustodialToken | null }
 
 /**
  * Last of the three steps, on the online host: imports what was wrapped elsewhere, and proves it by the bundle or, where

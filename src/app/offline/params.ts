@@ -5,7 +5,7 @@ import type { ImportParameters } from "../../core/key/import-parameters.js"
 import { beginEntry } from "../../core/records/inventory.js"
 import { isKeySpec, type KeySpec, type KeyUsage, type WrappingKeySpec } from "../../core/key/key-spec.js"
 import { wrapCandidates, type WantedAlgorithm } from "../../core/key/negotiation.js"
-import type { Token } from "../../core/ports/token.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import { labelOf, newSourceKeyId } from "../../core/key/source-key.js"
 import type { WrappingAlgorithm } from "../../core/key/wrapping-algorithm.js"
 import { callersAccount, refuseOtherAccount } from "../kms-key/account.js"
@@ -40,7 +40,7 @@ export interface ParamsResult {
   readonly why: string
 }
 
-type ParamsDeps = Omit<Deps, "token"> & { readonly token: Token | null }
+type ParamsDeps = Omit<Deps, "token"> & { readonly token: CustodialToken | null }
 
 /**
  * First of the three steps: import parameters for one KMS key, which is created first where none is named. With a token

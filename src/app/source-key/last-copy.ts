@@ -1,7 +1,7 @@
 import { CUSTODIES } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
 import type { InventoryEntry, SourceKeyRecord } from "../../core/records/inventory.js"
-import type { Token } from "../../core/ports/token.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { Deps } from "../deps.js"
 import { sameToken } from "../../core/token/token-info.js"
 
@@ -10,7 +10,7 @@ import { sameToken } from "../../core/token/token-info.js"
  * or the vault has it. What cannot be looked at counts as lost.
  */
 export async function whyLost(
-  deps: Pick<Deps, "vault"> & { readonly token: Token | null },
+  deps: Pick<Deps, "vault"> & { readonly token: CustodialToken | null },
   entry: Pick<InventoryEntry, "owner" | "custody" | "token">,
   source: SourceKeyRecord,
 ): Promise<string | null> {
@@ -36,7 +36,7 @@ export async function whyLost(
 /** Why the file of the vault is of no use, in words; null where it is whole and the token has its custody key. */
 async function whySealed(
   vault: Deps["vault"],
-  token: Token,
+  token: CustodialToken,
   owner: string,
   { id, label }: SourceKeyRecord,
 ): Promise<string | null> {

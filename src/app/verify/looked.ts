@@ -1,13 +1,13 @@
 import type { SourceKeyRecord, MadeEntry } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Kms } from "../../core/ports/kms.js"
-import type { Token } from "../../core/ports/token.js"
+import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import type { Deps } from "../deps.js"
 import { blocked, type Verdict } from "./row.js"
 
 /** What verifying works with; without a token only what needs none is verified. */
-export type VerifyDeps = Omit<Deps, "token" | "kms"> & { readonly token: Token | null }
+export type VerifyDeps = Omit<Deps, "token" | "kms"> & { readonly token: CustodialToken | null }
 
 /** One enabled KMS key of an entry, in one Region. */
 export interface Looked {

@@ -39,7 +39,6 @@ export const keyAdopt = defineCommand({
   },
   async run(args, surroundings) {
     const { adoptKey } = await import("../../app/adopt/adopt.js")
-    const { bareToken } = await import("../../app/custody/custodial-token.js")
     const { openTokenAndState, openWork } = await import("../../host/wiring.js")
     const name = checkedName("name", args.name)
     const by = {
@@ -59,15 +58,12 @@ export const keyAdopt = defineCommand({
     if (args.keyId === undefined) {
       await using work = await openTokenAndState(args, surroundings)
       return output(
-        await adoptKey(
-          { ...work, token: bareToken(work.token), kms: null },
-          { ...request, owner: work.owner, kmsKey: null },
-        ),
+        await adoptKey({ ...work, token: work.token.hsm, kms: null }, { ...request, owner: work.owner, kmsKey: null }),
       )
     }
     await using work = await openWork(args, surroundings)
     const kmsKey = { keyId: args.keyId, target: work.target }
-    return output(await adoptKey({ ...work, token: bareToken(work.token) }, { ...request, owner: work.owner, kmsKey }))
+    return output(await adoptKey({ ...work, token: work.token.hsm }, { ...request, owner: work.owner, kmsKey }))
   },
 })
 

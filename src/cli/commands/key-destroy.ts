@@ -38,7 +38,6 @@ export const keyDestroy = defineCommand({
   async run(args, surroundings) {
     const { openKms, openRegion, openTokenAndState } = await import("../../host/wiring.js")
     const { cryptoErase } = await import("../../app/custody/crypto-erase.js")
-    const { bareToken } = await import("../../app/custody/custodial-token.js")
     const { destroyKey } = await import("../../app/source-key/destroy.js")
     const name = checkedName("name", args.name)
     const generation = checkedGeneration(args.generation)
@@ -46,7 +45,7 @@ export const keyDestroy = defineCommand({
     await confirm({ name, consequences, yes: args.yes }, surroundings)
     await using work = await openTokenAndState(args, surroundings)
     const { owner } = work
-    const own = { ...work, token: bareToken(work.token) }
+    const own = { ...work, token: work.token.hsm }
     const erase = args.cryptoErase ? (id: string) => cryptoErase(own, { owner, ids: [id] }) : null
     const request = { owner, name, generation, id: args.id, unrecorded: args.unrecorded, erase }
     const result = await destroyKey(work, request, {

@@ -35,7 +35,6 @@ export const keyReseal = defineCommand({
     ...TOKEN,
   },
   async run(args, surroundings) {
-    const { bareToken } = await import("../../app/custody/custodial-token.js")
     const { exitsOf } = await import("../../app/custody/reseal-row.js")
     const { reseal } = await import("../../app/custody/reseal.js")
     const { openTokenAndState } = await import("../../host/wiring.js")
@@ -47,7 +46,7 @@ export const keyReseal = defineCommand({
     }
     await using work = await openTokenAndState(args, surroundings)
     const result = await reseal(
-      { ...work, token: bareToken(work.token) },
+      { ...work, token: work.token.hsm },
       { owner: work.owner, names: args.all ? null : names, to: args.to ?? null, newCustodyKey: args.newCustodyKey },
     )
     const rows = result.keys.map(({ name, generation, custody, outcome, message, reason, hint }) => [

@@ -2,7 +2,6 @@ import { execFileSync } from "node:child_process"
 import { expect } from "chai"
 import { adoptKey } from "#src/app/adopt/adopt.js"
 import type { AdoptDeps, AdoptRequest } from "#src/app/adopt/request.js"
-import { bareToken } from "#src/app/custody/custodial-token.js"
 import { provision } from "#src/app/provision/provision.js"
 import type { KeySpec } from "#src/core/key/key-spec.js"
 import { newSourceKeyId, type SourceKey } from "#src/core/key/source-key.js"
@@ -31,7 +30,7 @@ describe("key adopt", function () {
 
   const opened = async (): Promise<AdoptDeps> => {
     const run = (await world.run()).deps
-    return { ...run, token: bareToken(run.token) }
+    return { ...run, token: run.token.hsm }
   }
   /** A key as keyferry would make it, under a label of somebody else's. */
   const existing = (label: string, keySpec: KeySpec = "SYMMETRIC_DEFAULT"): Promise<SourceKey> =>

@@ -1,6 +1,6 @@
 import { expect } from "chai"
 import { cryptoErase } from "#src/app/custody/crypto-erase.js"
-import { bareToken, custodialToken } from "#src/app/custody/custodial-token.js"
+import { custodialToken } from "#src/app/custody/custodial-token.js"
 import { reseal, type ResealRequest } from "#src/app/custody/reseal.js"
 import { assertSame } from "#src/app/custody/same-material.js"
 import type { VaultDeps } from "#src/app/custody/seal-object.js"
@@ -40,7 +40,7 @@ describe("sealed keys under another custody key", function () {
   const bare = async (): Promise<VaultDeps> => {
     const { deps: run, stateDir } = await world.run()
     state = stateDir
-    return { ...run, token: bareToken(run.token) }
+    return { ...run, token: run.token.hsm }
   }
   const make = (name: string, custody: Custody, keySpec: KeySpec = "SYMMETRIC_DEFAULT"): Promise<SourceKey> =>
     custodialToken({ ...deps, toBeLocked: toBeLockedFiles(state) }).generateSourceKey({
