@@ -4,7 +4,7 @@ import { dirname, join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import { removeLeftovers, replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
 import { causesOf, isMissing } from "./file-error.js"
-import { makeFolder } from "./state-dir.js"
+import { makeFolder } from "./make-folder.js"
 
 /** What a file holds, or in words what is wrong with it. */
 export type Parsed<T> = { readonly content: T } | { readonly fault: string }

@@ -6,7 +6,7 @@ import type { FileError } from "./file-error.js"
 import { readText } from "./json-folder.js"
 import { jsonText } from "./json-format.js"
 import { mayRun, type ProcessIdentity, thisProcess } from "./process-identity.js"
-import { makeFolder } from "./state-dir.js"
+import { makeFolder } from "./make-folder.js"
 
 /** Who holds the lock, as its file tells. */
 interface Holder extends ProcessIdentity {

@@ -1,44 +1,115 @@
-import { mkdir, stat } from "node:fs/promises"
-import { dirname, resolve } from "node:path"
-import { stateWriteError } from "./atomic-file.js"
+import { closeSync, copyFileSync, existsSync, fsyncSync, openSync, readdirSync, rmSync, statSync } from "node:fs"
+import { rename } from "node:fs/promises"
+import { join, resolve } from "node:path"
+import { KeyferryError } from "../../core/base/error.js"
+import type { Inventory } from "../../core/ports/inventory.js"
+import { replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
+import { readText } from "./json-folder.js"
+import { jsonText } from "./json-format.js"
+import { makeFolder } from "./make-folder.js"
+
+/** Of the format of the state directory. Version 1 is keyferry 0.1.0's, which has no file that says it. */
+export const STATE_VERSION = 2
+
+const FILE = "state.json"
+
+/** What a state of version 1 holds that is worth a copy: everything but the lock and the cache of self-tests. */
+const KEPT = ["inventory", "vault", "custody-keys", "to-be-locked", "pin-refused", "custody.log.jsonl"]
+
+/** Where the copy is kept that a migration makes first, below the state directory. */
+export const COPY_OF_VERSION_1 = "before-version-2"
 
 /**
  * Makes the state directory, mode 0700, where it is missing; one that is there keeps its mode.
  *
  * @returns its absolute path
- * @throws ERR_STATE_WRITE
+ * @throws ERR_STATE_WRITE, ERR_STATE_VERSION for that of a later keyferry
  */
 export async function openStateDir(path: string): Promise<string> {
   const absolute = resolve(path)
   await makeFolder(absolute)
+  stateVersion(absolute)
   return absolute
 }
 
-/** Makes a folder of the state directory with its parents, mode 0700. Throws ERR_STATE_WRITE. */
-export async function makeFolder(path: string): Promise<void> {
+/**
+ * The version of a state directory; null where nothing says it: a new one, or one of version 1.
+ *
+ * @throws ERR_STATE_VERSION for that of a later keyferry, ERR_STATE_INVALID
+ */
+export function stateVersion(stateDir: string): number | null {
+  const path = join(stateDir, FILE)
+  const text = readText(path)
+  if (text === undefined) return null
+  const version = versionIn(text)
+  if (version === undefined) throw new KeyferryError("ERR_STATE_INVALID", `${path} does not say a version`)
+  if (version <= STATE_VERSION) return version
+  throw new KeyferryError(
+    "ERR_STATE_VERSION",
+    `the state directory ${stateDir} is of format ${version}, a later keyferry's: this one knows up to ${STATE_VERSION}`,
+  )
+}
+
+/**
+ * Brings the state directory to the version of today, once; the caller holds its lock. What was there is copied first,
+ * and the version is written last, so that a run that was killed is followed by one that does all of it again.
+ *
+ * @param inventory reads entries of every version, and writes today's
+ * @returns where the copy is; null where nothing was to be migrated
+ * @throws ERR_STATE_INVALID for an entry that cannot be read: nothing is changed then; ERR_STATE_WRITE
+ */
+export async function migrateState(stateDir: string, inventory: Inventory): Promise<string | null> {
+  if (stateVersion(stateDir) === STATE_VERSION) return null
+  const isOld = KEPT.some((name) => existsSync(join(stateDir, name)))
+  if (isOld) {
+    const entries = await inventory.list()
+    await keepCopy(stateDir)
+    for (const entry of entries) await inventory.put(entry)
+  }
+  await replaceFile(join(stateDir, FILE), jsonText({ version: STATE_VERSION }))
+  return isOld ? join(stateDir, COPY_OF_VERSION_1) : null
+}
+
+function versionIn(text: string): number | undefined {
   try {
-    await makeWithParents(path)
-  } catch (error) {
-    throw stateWriteError(path, error)
+    const { version } = JSON.parse(text) as { version?: unknown }
+    return typeof version === "number" && Number.isInteger(version) && version > 0 ? version : undefined
+  } catch {
+    return undefined
   }
 }
 
-/** Node's own recursive mkdir never ends where no folder can be made and the system says ENOENT, as under /proc. */
-async function makeWithParents(path: string): Promise<void> {
-  if (await makeOne(path)) return
-  await makeWithParents(dirname(path))
-  if (!(await makeOne(path))) throw Object.assign(new Error(`no folder can be made at ${path}`), { code: "ENOENT" })
+/** The copy is whole or not there: it is made under another name. One that an earlier run made is kept. */
+async function keepCopy(stateDir: string): Promise<void> {
+  const copy = join(stateDir, COPY_OF_VERSION_1)
+  if (existsSync(copy)) return
+  const unfinished = join(stateDir, `.${COPY_OF_VERSION_1}`)
+  try {
+    rmSync(unfinished, { recursive: true, force: true })
+    await makeFolder(unfinished)
+    for (const name of KEPT) {
+      if (existsSync(join(stateDir, name))) await copyDurably(join(stateDir, name), join(unfinished, name))
+    }
+    await syncFolder(unfinished)
+    await rename(unfinished, copy)
+    await syncFolder(stateDir)
+  } catch (error) {
+    throw error instanceof KeyferryError ? error : stateWriteError(copy, error)
+  }
 }
 
-/** False where the parent is missing. Throws what mkdir throws, unless the folder is there already. */
-async function makeOne(path: string): Promise<boolean> {
-  try {
-    await mkdir(path, { mode: 0o700 })
-    return true
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === "ENOENT" && dirname(path) !== path) return false
-    if (code === "EEXIST" && (await stat(path)).isDirectory()) return true
-    throw error
+async function copyDurably(from: string, to: string): Promise<void> {
+  if (!statSync(from).isDirectory()) {
+    copyFileSync(from, to)
+    const file = openSync(to, "r")
+    try {
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    return
   }
+  await makeFolder(to)
+  for (const name of readdirSync(from)) await copyDurably(join(from, name), join(to, name))
+  await syncFolder(to)
 }

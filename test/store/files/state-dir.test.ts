@@ -1,0 +1,128 @@
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { expect } from "chai"
+import type { Inventory } from "#src/core/ports/inventory.js"
+import { inventoryFiles } from "#src/store/files/inventory-files.js"
+import { COPY_OF_VERSION_1, migrateState, openStateDir, stateVersion } from "#src/store/files/state-dir.js"
+import { expectCode } from "#test/support/expect-code.js"
+import { filesUnder } from "#test/support/stage.js"
+import { temporaryFolder } from "#test/support/temp-dir.js"
+
+/** The state directory of keyferry 0.1.0, as its own commands left it. */
+const FIXTURE = fileURLToPath(new URL("../../../../test/fixtures/state-0.1.0/state", import.meta.url))
+const NAMES = ["mac", "old", "payments", "shared", "signer"]
+
+const contents = (folder: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(filesUnder(folder).map((file) => [file, readFileSync(join(folder, file), "utf8")]))
+
+const versionsIn = (stateDir: string): readonly unknown[] =>
+  NAMES.map(
+    (name) =>
+      (
+        JSON.parse(readFileSync(join(stateDir, "inventory", "us-east-1", `${name}.json`), "utf8")) as {
+          version: unknown
+        }
+      ).version,
+  )
+
+describe("the state of keyferry 0.1.0", () => {
+  const folder = temporaryFolder()
+  const copied = (): string => {
+    const stateDir = join(folder(), "state")
+    cpSync(FIXTURE, stateDir, { recursive: true })
+    return stateDir
+  }
+
+  it("is read as it is: generations, replicas, and the keys that were replaced", async () => {
+    const stateDir = copied()
+    const entries = await inventoryFiles(stateDir).list()
+    expect(entries.map(({ name, version }) => `${name} ${version}`)).to.deep.equal(NAMES.map((name) => `${name} 2`))
+    const [, old, payments, shared] = entries
+    expect(old?.former.map(({ version, withheldAt }) => ({ version, withheldAt }))).to.deep.equal([
+      { version: 2, withheldAt: null },
+    ])
+    expect(payments?.earlier).to.have.lengthOf(1)
+    expect(shared?.replicas.map(({ region }) => region)).to.deep.equal(["eu-west-3"])
+    expect(contents(stateDir)).to.deep.equal(contents(FIXTURE))
+  })
+
+  it("is migrated once, with a copy of all that it held", async () => {
+    const stateDir = copied()
+    const before = await inventoryFiles(stateDir).list()
+    expect(await migrateState(stateDir, inventoryFiles(stateDir))).to.equal(join(stateDir, COPY_OF_VERSION_1))
+    expect(contents(join(stateDir, COPY_OF_VERSION_1))).to.deep.equal(contents(FIXTURE))
+    expect(versionsIn(stateDir)).to.deep.equal(NAMES.map(() => 2))
+    expect(await inventoryFiles(stateDir).list()).to.deep.equal(before)
+    expect(stateVersion(stateDir)).to.equal(2)
+
+    writeFileSync(join(stateDir, COPY_OF_VERSION_1, "witness"), "")
+    expect(await migrateState(stateDir, inventoryFiles(stateDir))).to.equal(null)
+    expect(existsSync(join(stateDir, COPY_OF_VERSION_1, "witness"))).to.equal(true)
+  })
+
+  for (const written of [0, 1, 4]) {
+    it(`is migrated by the next run where one stopped after ${written} entries`, async () => {
+      const stateDir = copied()
+      const expected = await inventoryFiles(stateDir).list()
+      await expectCode("ERR_STATE_WRITE", () => migrateState(stateDir, failingAfter(written, stateDir)))
+      expect(stateVersion(stateDir)).to.equal(null)
+      expect(versionsIn(stateDir).filter((version) => version === 2)).to.have.lengthOf(written)
+      await migrateState(stateDir, inventoryFiles(stateDir))
+      expect(await inventoryFiles(stateDir).list()).to.deep.equal(expected)
+      expect(contents(join(stateDir, COPY_OF_VERSION_1))).to.deep.equal(contents(FIXTURE))
+    })
+  }
+
+  it("stays as it is where an entry cannot be read", async () => {
+    const stateDir = copied()
+    writeFileSync(join(stateDir, "inventory", "us-east-1", "mac.json"), "garbage")
+    await expectCode("ERR_STATE_INVALID", () => migrateState(stateDir, inventoryFiles(stateDir)))
+    expect(existsSync(join(stateDir, COPY_OF_VERSION_1))).to.equal(false)
+    expect(stateVersion(stateDir)).to.equal(null)
+  })
+})
+
+describe("the version of a state directory", () => {
+  const folder = temporaryFolder()
+
+  it("is written where the directory is new, without a copy of nothing", async () => {
+    const stateDir = await openStateDir(join(folder(), "state"))
+    expect(stateVersion(stateDir)).to.equal(null)
+    expect(await migrateState(stateDir, inventoryFiles(stateDir))).to.equal(null)
+    expect(readdirSync(stateDir)).to.deep.equal(["state.json"])
+    expect(stateVersion(stateDir)).to.equal(2)
+  })
+
+  it("is refused by name where it is a later one", async () => {
+    writeFileSync(join(folder(), "state.json"), JSON.stringify({ version: 3, whatever: true }))
+    const error = await expectCode("ERR_STATE_VERSION", () => stateVersion(folder()))
+    expect(error.message).to.include(folder()).and.include("format 3").and.include("up to 2")
+    await expectCode("ERR_STATE_VERSION", () => migrateState(folder(), inventoryFiles(folder())))
+    await expectCode("ERR_STATE_VERSION", () => openStateDir(folder()))
+  })
+
+  for (const text of ["", "{}", "null", '{"version":"2"}', '{"version":0}', '{"version":2.5}', "[2]"]) {
+    it(`is refused where the file holds ${JSON.stringify(text)}`, async () => {
+      writeFileSync(join(folder(), "state.json"), text)
+      await expectCode("ERR_STATE_INVALID", () => stateVersion(folder()))
+    })
+  }
+})
+
+/** The inventory of a state directory whose disk is full after so many entries. */
+function failingAfter(written: number, stateDir: string): Inventory {
+  const inventory = inventoryFiles(stateDir)
+  let left = written
+  return {
+    ...inventory,
+    async put(entry) {
+      if (left === 0) {
+        const { stateWriteError } = await import("#src/store/files/atomic-file.js")
+        throw stateWriteError(stateDir, Object.assign(new Error("no space left on device"), { code: "ENOSPC" }))
+      }
+      left -= 1
+      await inventory.put(entry)
+    },
+  }
+}
