@@ -9,6 +9,8 @@ import type { Log } from "../core/ports/log.js"
 import { custodyKeyFiles } from "../store/files/custody-key-files.js"
 import { custodyLogFile } from "../store/files/custody-log.js"
 import { inventoryFiles } from "../store/files/inventory-files.js"
+import { lockState } from "../store/files/lock.js"
+import { migrateState } from "../store/files/state-dir.js"
 import { toBeLockedFiles } from "../store/files/to-be-locked-files.js"
 import { vaultFiles } from "../store/files/vault-files.js"
 
@@ -24,6 +26,26 @@ export function stateFiles(stateDir: string, clock: Clock): StateFiles {
     custodyKeys: custodyKeyFiles(stateDir),
     custodyLog: custodyLogFile(stateDir, clock),
     toBeLocked: toBeLockedFiles(stateDir),
+  }
+}
+
+/**
+ * Takes the lock of a state directory; that of an earlier keyferry is brought to today's version first.
+ *
+ * @throws ERR_STATE_LOCKED, ERR_STATE_VERSION, ERR_STATE_INVALID, ERR_STATE_WRITE
+ */
+export async function lockedState(
+  stateDir: string,
+  { command, progress }: { readonly command: string; readonly progress: Progress },
+): Promise<AsyncDisposable> {
+  const lock = await lockState(stateDir, command)
+  try {
+    const copy = await migrateState(stateDir, inventoryFiles(stateDir))
+    if (copy !== null) progress.warn(`the state of keyferry 0.1.0 was brought to this version; a copy is in ${copy}`)
+    return lock
+  } catch (error) {
+    await lock[Symbol.asyncDispose]()
+    throw error
   }
 }
 

@@ -229,10 +229,9 @@ async function assemble(
 async function assemble(around: Around, stateDir: string, parts: Parts & { token: null; kms: null }): Promise<StateWork>
 async function assemble(around: Around, stateDir: string, parts: Parts & { kms: OpenKms }): Promise<WorkWithoutToken>
 async function assemble(around: Around, stateDir: string, parts: Parts): Promise<object> {
-  const { custodial, stateFiles } = await import("./state-files.js")
-  const { lockState } = await import("../store/files/lock.js")
+  const { custodial, lockedState, stateFiles } = await import("./state-files.js")
   await using open = new Resources()
-  if (parts.lock) open.add(await lockState(stateDir, around.command))
+  if (parts.lock) open.add(await lockedState(stateDir, around))
   // KMS first: what is wrong with flags shows before a PIN is read
   const kms = parts.kms === null ? null : await parts.kms()
   if (kms !== null) open.add(kms)

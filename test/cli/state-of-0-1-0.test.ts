@@ -23,7 +23,11 @@ describe("keyferry on the state of 0.1.0", function () {
     cpSync(FIXTURE, folder(), { recursive: true })
     const tokens = join(folder(), "token", "tokens")
     writeFileSync(join(folder(), "softhsm2.conf"), `directories.tokendir = ${tokens}\nobjectstore.backend = file\n`)
-    kms = await startLocalKms({ stateFile: join(folder(), "kms.json"), regions: ["us-east-1", "eu-west-3"] })
+    kms = await startLocalKms({
+      stateFile: join(folder(), "kms.json"),
+      regions: ["us-east-1", "eu-west-3"],
+      rotationSeconds: 0,
+    })
   })
   afterEach(() => kms.stop())
 
