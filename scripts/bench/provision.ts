@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs"
+import { DEFAULT_SETTINGS } from "#src/core/manifest/key-settings.js"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { provision } from "#src/app/provision/provision.js"
@@ -42,9 +43,7 @@ export const provisionKeys: Job<Batch, Cost> = async ({ keys, prefix, stateDir, 
       for (let name = names.shift(); name !== undefined; name = names.shift()) {
         const { proof } = await provision(work, {
           ...{ owner: work.owner, name, target: work.kms.region, keyId: null, acceptNoReimport: false },
-          ...{ keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", custody },
-          ...{ wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096", expiresIn: "90d", prove: "accept" },
-          ...{ alias: null, description: null, tags: {}, multiRegion: false },
+          ...{ ...DEFAULT_SETTINGS, keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", custody },
         })
         if (proof.result !== "accepted") throw new Error(`${name}: ${proof.result}`)
       }

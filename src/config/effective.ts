@@ -1,14 +1,14 @@
 import { stringify } from "yaml"
-import type { RenewBefore } from "../core/manifest/binding.js"
 import { CUSTODY_NAMES } from "../core/key/custody.js"
-import type { AgentSettings, Manifest, ManifestKey, ManifestToken, Target } from "../core/manifest/manifest.js"
+import { SETTING_NAMES, type SettingName, settingOf } from "../core/manifest/key-settings.js"
+import type { Manifest, ManifestKey, ManifestToken, Target } from "../core/manifest/manifest.js"
 import { parseTokenUri } from "../core/token/token-uri.js"
 
 /** In place of a command, which may hold the PIN. */
 const NOT_SHOWN = "(not shown)"
 
 /** The manifest in the form of the file, every default filled in; what could hold a secret is shown as its source. */
-export function effective({ id, tokens, targets, keys, policy, agent }: Manifest): object {
+export function effective({ id, tokens, targets, keys, policy }: Manifest): object {
   return {
     version: 1,
     id,
@@ -16,7 +16,6 @@ export function effective({ id, tokens, targets, keys, policy, agent }: Manifest
     targets: mapped(targets, targetOf),
     keys: mapped(keys, keyOf),
     policy: { ...policy, allowCustody: policy.allowCustody ?? CUSTODY_NAMES },
-    ...(agent === null ? {} : { agent: agentOf(agent) }),
   }
 }
 
@@ -55,34 +54,19 @@ function shownUri(uri: string): string {
 
 const targetOf = (target: Target): object => target
 
-function keyOf({ replicas, renewBefore, rotateEvery, keyPolicy, ...key }: ManifestKey): object {
+function keyOf({ token, targets, ...settings }: ManifestKey): object {
+  const { multiRegion, replicas } = settings
+  const names = SETTING_NAMES.filter((name) => settingOf(name).file !== null)
   return {
-    ...key,
-    renewBefore: renewBeforeText(renewBefore),
-    rotateEvery: rotateEvery === null ? null : durationText(rotateEvery),
-    keyPolicy: keyPolicy === null ? null : (JSON.parse(keyPolicy) as object),
+    token,
+    targets,
+    ...Object.fromEntries(names.map((name) => [name, writtenValue(name, settings[name])])),
     // an empty list says something: a multi-Region key without replicas yet
-    multiRegion: replicas === null ? null : { replicas },
+    multiRegion: multiRegion ? { replicas } : null,
   }
 }
 
-function renewBeforeText(renewBefore: RenewBefore): string {
-  return renewBefore.kind === "percentage" ? `${renewBefore.percent}%` : durationText(renewBefore.seconds)
-}
-
-const UNITS = [
-  [86_400, "d"],
-  [3600, "h"],
-  [60, "m"],
-  [1, "s"],
-] as const
-
-/** Seconds in the largest unit that gives a whole number, `90d`. */
-function durationText(seconds: number): string {
-  const [size, unit] = UNITS.find(([one]) => seconds > 0 && seconds % one === 0) ?? [1, "s"]
-  return `${seconds / size}${unit}`
-}
-
-function agentOf({ jitterSeconds, ...agent }: AgentSettings): object {
-  return given({ ...agent, jitter: durationText(jitterSeconds) })
+function writtenValue(name: SettingName, value: unknown): unknown {
+  const { write } = settingOf(name)
+  return value === null || value === undefined || write === undefined ? value : write(value)
 }

@@ -4,7 +4,7 @@ import { KeyferryError } from "../core/base/error.js"
 import type { Manifest } from "../core/manifest/manifest.js"
 import { type Fault, pathText } from "./fault.js"
 import { resolve } from "./resolve.js"
-import { configSchema } from "./schema.js"
+import { type ConfigFile, configSchema } from "./schema.js"
 import { issueFaults } from "./issue.js"
 import { parseYaml, positionOf, type YamlFile } from "./yaml-file.js"
 
@@ -29,7 +29,7 @@ export function parseManifest(text: string, path: string, profiles: readonly str
   if ("faults" in yaml) throw invalid(path, yaml.faults)
   const parsed = configSchema(profiles).safeParse(yaml.value)
   if (!parsed.success) throw invalid(path, placed(issueFaults(parsed.error, yaml.value), yaml, lines))
-  const { manifest, faults } = resolve(parsed.data)
+  const { manifest, faults } = resolve(parsed.data as ConfigFile)
   if (faults.length > 0) throw invalid(path, placed(faults, yaml, lines))
   return manifest
 }

@@ -1,5 +1,4 @@
-import { parseDuration } from "../core/base/expiry.js"
-import type { AgentSettings, Manifest, ManifestToken, Target } from "../core/manifest/manifest.js"
+import type { Manifest, ManifestToken, Target } from "../core/manifest/manifest.js"
 import { endpointFault } from "../core/key/endpoint-url.js"
 import { errorMessage, type Fault } from "./fault.js"
 import { resolveKeys } from "./resolve-keys.js"
@@ -19,7 +18,6 @@ export function resolve(file: ConfigFile): { readonly manifest: Manifest; readon
     targets: mapped(file.targets, resolveTarget),
     keys,
     policy,
-    agent: file.agent === undefined ? null : resolveAgent(file.agent),
   }
   return {
     manifest,
@@ -28,7 +26,6 @@ export function resolve(file: ConfigFile): { readonly manifest: Manifest; readon
       ...tokenFaults(file.tokens),
       ...Object.entries(file.targets).flatMap(([name, target]) => targetFaults(name, target)),
       ...faults,
-      ...(file.agent === undefined ? [] : agentFaults(file.agent)),
     ],
   }
 }
@@ -122,29 +119,4 @@ function proxyFault(text: string): string | undefined {
   if (protocol !== "http:" && protocol !== "https:") return "is neither http nor https"
   if (username === "" && password === "") return undefined
   return "carries a user name or password: a proxy that wants one is named by HTTPS_PROXY in the environment"
-}
-
-type FileAgent = NonNullable<ConfigFile["agent"]>
-
-function resolveAgent({ schedule, timeZone, jitter, allow, listen }: FileAgent): AgentSettings {
-  return { schedule, timeZone, jitterSeconds: parseDuration(jitter) ?? 0, allow, listen: listen ?? null }
-}
-
-const CRON_FIELD = /^[0-9A-Za-z*/,?#-]+$/
-
-function agentFaults({ schedule, timeZone, listen }: FileAgent): readonly Fault[] {
-  const faults: Fault[] = []
-  const fields = schedule.trim().split(/\s+/)
-  if (fields.length !== 5 || !fields.every((field) => CRON_FIELD.test(field))) {
-    faults.push({ path: ["agent", "schedule"], message: "is no cron expression of five fields" })
-  }
-  try {
-    new Intl.DateTimeFormat("en", { timeZone })
-  } catch {
-    faults.push({ path: ["agent", "timeZone"], message: "is no time zone that this machine knows" })
-  }
-  if (listen !== undefined && Number(listen.slice(listen.lastIndexOf(":") + 1)) > 65_535) {
-    faults.push({ path: ["agent", "listen"], message: "has no port from 0 to 65535" })
-  }
-  return faults
 }

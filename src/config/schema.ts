@@ -1,12 +1,18 @@
 import { z } from "zod"
-import { LONGEST_DESCRIPTION, REGION, ROLE_ARN } from "../core/key/aws-name.js"
+import { REGION, ROLE_ARN, tagFault } from "../core/key/aws-name.js"
 import { CUSTODY_NAMES } from "../core/key/custody.js"
-import { parseDuration } from "../core/base/expiry.js"
-import { KEY_SPEC_NAMES, KEY_USAGES, WRAPPING_KEY_SPEC_NAMES } from "../core/key/key-spec.js"
-import { AGENT_ACTIONS, DEFAULT_EXPIRES_IN, DEFAULT_ID } from "../core/manifest/manifest.js"
-import { DEFAULT_QUOTAS } from "../core/plan/schedule.js"
+import type { KeySpec } from "../core/key/key-spec.js"
 import { NAME } from "../core/key/source-key.js"
-import { WRAPPING_ALGORITHM_NAMES } from "../core/key/wrapping-algorithm.js"
+import {
+  KEY_SETTINGS,
+  SETTING_NAMES,
+  type SettingName,
+  settingOf,
+  type WrittenSettings,
+} from "../core/manifest/key-settings.js"
+import { DEFAULT_ID } from "../core/manifest/manifest.js"
+import type { Form, Setting } from "../core/manifest/setting.js"
+import { DEFAULT_QUOTAS } from "../core/plan/schedule.js"
 
 /** The shape of the configuration file: every key there is. What keys have to do with each other is in resolve.ts. */
 
@@ -19,9 +25,6 @@ function form(
 ) {
   return z.string().meta({ description, pattern: pattern.source }).refine(fits, { error: fault, abort: true })
 }
-
-const DURATION = "a duration such as 90d or 12h (s, m, h, d, w)"
-const positive = (text: string): boolean => (parseDuration(text) ?? 0) > 0
 
 const name = form(
   "name: 1 to 63 letters, digits, dots, underscores and hyphens",
@@ -91,79 +94,61 @@ const target = z.strictObject({
     .meta({ description: "requests a second by KMS operation, where the account's quotas are not AWS' own" }),
 })
 
-/** What `defaults` and every key may say. */
-const SETTINGS = {
+/** The shape of a setting by the form in which it is written. */
+const SHAPES: { readonly [Kind in Form["kind"]]: (form: Extract<Form, { readonly kind: Kind }>) => z.ZodType } = {
+  choice: ({ choices }) => z.enum(choices as readonly [string, ...string[]]),
+  text: () => z.string(),
+  switch: () => z.boolean(),
+  list: () => z.array(z.string()),
+  tags: () => z.record(z.string(), z.string()).superRefine(checkTags),
+  json: () => z.union([z.record(z.string(), z.unknown()), z.string()], { error: "must be a mapping, or JSON text" }),
+}
+
+/** A fault of a tag stands under the tag's name. */
+function checkTags(tags: Readonly<Record<string, string>>, context: z.RefinementCtx): void {
+  for (const [tag, value] of Object.entries(tags)) {
+    const message = tagFault(tag, value)
+    if (message !== undefined) context.addIssue({ code: "custom", message, path: [tag] })
+  }
+}
+
+/** What the file takes for one setting, by its row of KEY_SETTINGS. */
+function settingShape(name: SettingName): z.ZodType {
+  const { form, words, absent, write = (value: unknown) => value, fault, fileFault } = settingOf(name)
+  const shape = (SHAPES[form.kind] as (form: Form) => z.ZodType)(form)
+  const checked = shape.superRefine((written, context) => {
+    const message = fault?.(written) ?? fileFault?.(written)
+    if (message !== undefined) context.addIssue({ code: "custom", message })
+  })
+  const isMeant = absent !== undefined && absent !== null && form.kind !== "tags"
+  return checked.meta({
+    description: form.kind === "tags" ? `${words}; a key's own are added to those of defaults` : words,
+    ...(isMeant ? { default: write(absent) } : {}),
+    ...(form.kind === "text" && form.pattern !== undefined ? { pattern: form.pattern.source } : {}),
+  })
+}
+
+function settingShapes(places: readonly Setting<unknown, unknown>["file"][]): Readonly<Record<string, z.ZodType>> {
+  const names = SETTING_NAMES.filter((name) => name !== "keySpec" && places.includes(settingOf(name).file))
+  return Object.fromEntries(names.map((name) => [name, settingShape(name).optional()]))
+}
+
+/** Where a key is to be. */
+const PLACE = {
   token: name.optional().meta({ description: "name of the token; default: the only one" }),
   targets: names("names of the targets that hold the material; default: the only one").optional(),
-  custody: z
-    .enum(CUSTODY_NAMES)
-    .optional()
-    .meta({ description: "how the source key lives between imports", default: "sealed" }),
-  wrapWithTrusted: z
-    .boolean()
-    .optional()
-    .meta({ description: "CKA_WRAP_WITH_TRUSTED: only a trusted wrapping key takes it out", default: false }),
-  wrappingAlgorithm: z
-    .enum(["auto", ...WRAPPING_ALGORITHM_NAMES])
-    .optional()
-    .meta({ description: "auto takes the strongest that KMS takes and the token has proven", default: "auto" }),
-  wrappingKeySpec: z
-    .enum(WRAPPING_KEY_SPEC_NAMES)
-    .optional()
-    .meta({ description: "wrapping key that KMS lends", default: "RSA_4096" }),
-  expiresIn: form(
-    "how long KMS keeps the material: a duration under 365d, or never",
-    /^(never|\d{1,9}[smhdw])$/,
-    `must be ${DURATION}, or never`,
-    (given) => given === "never" || positive(given),
-  )
-    .optional()
-    .meta({ default: DEFAULT_EXPIRES_IN }),
-  renewBefore: form(
-    "when to import again: so long before the expiry, or with so much of the life left",
-    /^(\d{1,9}[smhdw]|[1-9]\d?%)$/,
-    `must be ${DURATION}, or a percentage from 1% to 99%`,
-    (given) => positive(given) || /^[1-9]\d?%$/.test(given),
-  )
-    .optional()
-    .meta({ default: "33%" }),
-  rotateEvery: form(
-    "how often to rotate to new material (symmetric keys; a default counts for those alone)",
-    /^\d{1,9}[smhdw]$/,
-    `must be ${DURATION}`,
-    positive,
-  ).optional(),
-  description: z
-    .string()
-    .max(LONGEST_DESCRIPTION, { error: `is longer than ${LONGEST_DESCRIPTION} characters` })
-    .optional()
-    .meta({ description: "description of the KMS key" }),
-  tags: z
-    .record(z.string(), z.string())
-    .optional()
-    .meta({ description: "tags of the KMS key; a key's own are added to those of defaults" }),
-  keyPolicy: z
-    .union([z.record(z.string(), z.unknown()), z.string()], { error: "must be a mapping, or JSON text" })
-    .optional()
-    .meta({ description: "key policy, as a mapping or JSON text; default: KMS' own, and whatever is there" }),
-  prove: z
-    .enum(["full", "accept"])
-    .optional()
-    .meta({ description: "symmetric keys: full imports once more, pinned, as the proof", default: "accept" }),
 } as const
 
+const defaults = z.strictObject({ ...PLACE, ...settingShapes(["key and defaults"]) })
+
 const key = z.strictObject({
-  keySpec: z.enum(KEY_SPEC_NAMES).meta({ description: "KMS key spec" }),
-  keyUsage: z
-    .enum(KEY_USAGES)
-    .optional()
-    .meta({ description: "KMS key usage; needed where the key spec allows several" }),
-  alias: text("alias of the KMS key, one for each target", 256).optional(),
+  keySpec: settingShape("keySpec"),
   multiRegion: z
-    .strictObject({ replicas: z.array(region).meta({ description: "Regions of the replicas" }) })
+    .strictObject({ replicas: z.array(region).meta({ description: KEY_SETTINGS.replicas.words }) })
     .optional()
-    .meta({ description: "make a multi-Region key" }),
-  ...SETTINGS,
+    .meta({ description: KEY_SETTINGS.multiRegion.words }),
+  ...PLACE,
+  ...settingShapes(["key", "key and defaults"]),
 })
 
 const policy = z.strictObject({
@@ -180,23 +165,6 @@ const policy = z.strictObject({
   requireFingerprint: z.boolean().default(false).meta({ description: "wrap wants --expect-fingerprint" }),
 })
 
-const agent = z.strictObject({
-  schedule: text("cron expression, five fields", 256).default("0 3 * * *"),
-  timeZone: text("time zone of the schedule (IANA)", 64).default("UTC"),
-  jitter: form(
-    "longest random delay",
-    /^\d{1,9}[smhdw]$/,
-    `must be ${DURATION}`,
-    (given) => parseDuration(given) !== undefined,
-  ).default("15m"),
-  allow: z.array(z.enum(AGENT_ACTIONS)).default(["rewrap"]).meta({ description: "what it may do by itself" }),
-  listen: form(
-    "HOST:PORT of its pages; default: none",
-    /^(\[[0-9A-Fa-f:]+\]|[^\s:[\]]+):\d{1,5}$/,
-    "must be HOST:PORT",
-  ).optional(),
-})
-
 /** The whole file; `profiles` are the families of token profiles that there are. */
 export function configSchema(profiles: readonly string[]) {
   return z
@@ -205,18 +173,32 @@ export function configSchema(profiles: readonly string[]) {
       id: name.default(DEFAULT_ID).meta({ description: "owner tag on every KMS key, and part of every label" }),
       tokens: z.record(name, token(profiles)).default({}).meta({ description: "tokens by name" }),
       targets: z.record(name, target).default({}).meta({ description: "accounts and Regions of KMS by name" }),
-      defaults: z
-        .strictObject(SETTINGS)
-        .default({})
-        .meta({ description: "settings of every key that does not say otherwise" }),
+      defaults: defaults.default({}).meta({ description: "settings of every key that does not say otherwise" }),
       keys: z.record(name, key).default({}).meta({ description: "keys by name" }),
       policy: policy.prefault({}).meta({ description: "what is permitted" }),
-      agent: agent.optional().meta({ description: "the daemon" }),
     })
     .meta({ title: "keyferry configuration" })
 }
 
-export type ConfigFile = z.infer<ReturnType<typeof configSchema>>
+interface Place {
+  readonly token?: string | undefined
+  readonly targets?: readonly string[] | undefined
+}
+
+/** What `defaults` say, and what a key says where `defaults` can say it too. */
+export type FileSettings = Omit<WrittenSettings, "multiRegion" | "replicas"> & Place
+
+/** A key of the file. */
+export type FileKey = FileSettings & {
+  readonly keySpec: KeySpec
+  readonly multiRegion?: { readonly replicas: readonly string[] } | undefined
+}
+
+/** A file whose shape is right. */
+export type ConfigFile = Omit<z.infer<ReturnType<typeof configSchema>>, "defaults" | "keys"> & {
+  readonly defaults: FileSettings
+  readonly keys: Readonly<Record<string, FileKey>>
+}
 
 /** JSON Schema (draft 2020-12) of the file, for editors. It cannot say what keys have to do with each other. */
 export function jsonSchema(profiles: readonly string[]): object {

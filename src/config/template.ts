@@ -62,7 +62,5 @@ keys:
   #   keySpec: ECC_NIST_P384
   #   keyUsage: SIGN_VERIFY
   #   multiRegion: { replicas: [eu-central-1] }
-
-# agent: { schedule: "0 3 * * *", timeZone: UTC, jitter: 15m, allow: [rewrap], listen: "127.0.0.1:9464" }
 `
 }

@@ -42,14 +42,13 @@ describe("the configuration file", () => {
       ...{ keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", alias: "alias/payments", custody: "sealed" },
       ...{ wrapWithTrusted: false, wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096", expiresIn: "90d" },
       ...{ renewBefore: { kind: "duration", seconds: 30 * 86_400 }, rotateEvery: 365 * 86_400, description: null },
-      ...{ tags: {}, keyPolicy: null, prove: "accept", replicas: null },
+      ...{ tags: {}, keyPolicy: null, prove: "accept", multiRegion: false, replicas: [], localUse: false },
     })
     expect(signer).to.include({ expiresIn: "never", rotateEvery: null, keyUsage: "SIGN_VERIFY" })
     expect(manifest.policy).to.deep.equal({
       ...{ minimumHash: "SHA-1", allowCustody: ["sealed", "token"] },
       ...{ allowUnenforcedCustody: false, requireFingerprint: false },
     })
-    expect(manifest.agent).to.include({ jitterSeconds: 900, timeZone: "Europe/Paris" })
   })
 
   it("makes a key's two targets two bindings, and takes the only token and target where none is named", () => {
@@ -91,7 +90,7 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     ["a tag", "version: 1\nid: !secret aGVsbG8=\n", /a tag that the file may not use/],
     ["an unknown key", "version: 1\ntoken: {}\n", /^token: is no key of the configuration \(line 2, column 1\)/],
     ["an unknown key of a key", keys("aliass: a"), /^keys\.k\.aliass: is no key .*\(line 4, column 42\)/],
-    ["an unknown key of the agent", "version: 1\nagent: { cron: x }\n", /^agent\.cron: is no key/],
+    ["what no command reads yet", "version: 1\nagent: { schedule: '0 3 * * *' }\n", /^agent: is no key/],
     ["an unknown key of defaults", "version: 1\ndefaults: { alias: x }\n", /^defaults\.alias: is no key/],
     ["__proto__", "version: 1\n__proto__: { id: x }\n", /^__proto__: is no key/],
     ["a merge key", "version: 1\n<<: { id: x }\n", /^\["<<"\]: is no key/],
@@ -236,12 +235,6 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
       "version: 1\npolicy: { allowCustody: [safe] }\n",
       /^policy\.allowCustody\[0\]: must be one/,
     ],
-    ["a schedule that is none", "version: 1\nagent: { schedule: daily }\n", /^agent\.schedule: is no cron/],
-    [
-      "a time zone that is none",
-      "version: 1\nagent: { timeZone: Mars/Olympus }\n",
-      /^agent\.timeZone: is no time zone/,
-    ],
   ]
   for (const [name, file, fault] of refusals) {
     it(`refuses ${name}`, () => {
@@ -282,7 +275,7 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
       expect(bindingsOf(read(template(facts))).map(({ name }) => name)).to.deep.equal(["payments"])
       // what is commented out is right as well
       const all = template(facts).replace(
-        /^(\s*)# (profile|sessions|roleArn|fips|quotas|rotateEvery|tags|agent|signer):/gm,
+        /^(\s*)# (profile|sessions|roleArn|fips|quotas|rotateEvery|tags|signer):/gm,
         "$1$2:",
       )
       expect(faults(all.replace(/^( {2})# {3}(keySpec|keyUsage|multiRegion):/gm, "$1  $2:"))).to.deep.equal([])
@@ -293,7 +286,7 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     const schema = jsonSchema(PROFILES) as { $schema: string; properties: Record<string, unknown> }
     expect(schema.$schema).to.equal("https://json-schema.org/draft/2020-12/schema")
     expect(Object.keys(schema.properties)).to.deep.equal([
-      ...["version", "id", "tokens", "targets", "defaults", "keys", "policy", "agent"],
+      ...["version", "id", "tokens", "targets", "defaults", "keys", "policy"],
     ])
     expect(undescribed(schema)).to.deep.equal([])
   })

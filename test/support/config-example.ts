@@ -20,5 +20,4 @@ keys:
     keyUsage: SIGN_VERIFY
     targets: [prod-eu]
     expiresIn: never
-agent: { schedule: "0 3 * * *", timeZone: Europe/Paris, jitter: 15m, allow: [rewrap], listen: "127.0.0.1:9464" }
 `

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process"
+import { DEFAULT_SETTINGS } from "#src/core/manifest/key-settings.js"
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { provision } from "#src/app/provision/provision.js"
@@ -79,18 +80,15 @@ async function carry(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Outc
 async function carried(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Carried> {
   const { keySpec, wrappingAlgorithm, wrappingKeySpec } = cell
   const result = await provision(work, {
+    ...DEFAULT_SETTINGS,
     ...cell,
     owner: work.owner,
     // one source key for each key spec, with a target of its own for each cell: another KMS key each time
     name: keySpec,
     target: `${wrappingAlgorithm}.${wrappingKeySpec}`,
     keyUsage: KEY_SPECS[keySpec].usages[0]!,
-    alias: null,
     custody: "token",
     expiresIn: "never",
-    description: null,
-    tags: {},
-    multiRegion: false,
     prove: "full",
     keyId: null,
     acceptNoReimport: false,

@@ -35,7 +35,9 @@ export const BINDING: Binding = {
   tags: {},
   keyPolicy: null,
   prove: "accept",
-  replicas: null,
+  multiRegion: false,
+  replicas: [],
+  localUse: false,
   managed: true,
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { KMS } from "@aws-sdk/client-kms"
 import type { Deps } from "#src/app/deps.js"
+import { DEFAULT_SETTINGS, settingsFor } from "#src/core/manifest/key-settings.js"
 import type { ProvisionRequest } from "#src/app/provision/request.js"
 import type { Token } from "#src/core/ports/token.js"
 import { parseTokenUri } from "#src/core/token/token-uri.js"
@@ -132,9 +133,9 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
 /** What `provision` is asked for when the flags say no more than they must. */
 export function requestFor(name: string, more: Partial<ProvisionRequest> = {}): ProvisionRequest {
   return {
-    ...{ owner: "keyferry", name, target: "us-east-1", keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT" },
-    ...{ alias: null, custody: "token", wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_2048", expiresIn: "90d" },
-    ...{ description: null, tags: {}, multiRegion: false, prove: "accept", keyId: null, acceptNoReimport: false },
+    ...settingsFor("provision", { ...DEFAULT_SETTINGS, keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT" }),
+    ...{ owner: "keyferry", name, target: "us-east-1", custody: "token", wrappingKeySpec: "RSA_2048" },
+    ...{ keyId: null, acceptNoReimport: false },
     ...more,
   }
 }

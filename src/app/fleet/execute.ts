@@ -1,3 +1,4 @@
+import { settingsFor } from "../../core/manifest/key-settings.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { Action } from "../../core/plan/reason.js"
 import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
@@ -37,7 +38,7 @@ export const EXECUTORS: Readonly<Record<Action, ((work: Work) => Promise<unknown
   replicate: ({ deps, snapshot }) => {
     const { keyArn, ...entry } = known(snapshot)
     if (keyArn === null) throw new Error(`no KMS key of ${entry.name}`)
-    const replicas = snapshot.binding.replicas ?? []
+    const { replicas } = snapshot.binding
     return ensureReplicas(deps, { ...entry, keyArn }, { ...rotateWishes(snapshot), replicas })
   },
   correct: ({ deps, snapshot, decision }) => correctKey(deps, known(snapshot), decision.drift),
@@ -66,14 +67,8 @@ function disabledKeys({ key, replicas }: Snapshot): ReadonlySet<string> {
 }
 
 function provisionRequest({ binding }: Snapshot): ProvisionRequest {
-  const { owner, name, target, keySpec, keyUsage, alias, custody, expiresIn, description, tags, prove } = binding
-  const { wrappingAlgorithm, wrappingKeySpec, keyPolicy, wrapWithTrusted } = binding
-  return {
-    ...{ owner, name, target, keySpec, keyUsage, alias, custody, expiresIn, description, tags, prove },
-    ...{ keyPolicy, wrapWithTrusted },
-    ...{ wrappingAlgorithm, wrappingKeySpec, multiRegion: binding.replicas !== null, keyId: null },
-    replicas: binding.replicas ?? [],
-    // a binding that names such a custody and asks for no expiry has said it
-    acceptNoReimport: expiresIn === "never",
-  }
+  const { owner, name, target, expiresIn } = binding
+  // a binding that names a custody which imports once, and asks for no expiry, has said that it is understood
+  const acceptNoReimport = expiresIn === "never"
+  return { owner, name, target, keyId: null, acceptNoReimport, ...settingsFor("provision", binding) }
 }

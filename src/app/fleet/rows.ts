@@ -51,10 +51,10 @@ function rowsOfBinding(binding: Binding, entry: InventoryEntry | null): readonly
 
 /** A replaced key is kept alive on the terms of its name, as what it was made. */
 function formerRow(binding: Binding, former: FormerEntry): Row {
-  const { keySpec, keyUsage, custody, replicas } = former
-  const kept = { ...binding, keySpec, keyUsage, custody, alias: null, rotateEvery: null }
+  const { keySpec, keyUsage, custody, multiRegion, replicas } = former
+  const kept = { ...binding, keySpec, keyUsage, custody, multiRegion, alias: null, rotateEvery: null }
   return {
-    binding: { ...kept, replicas: former.multiRegion ? replicas.map(({ region }) => region) : null },
+    binding: { ...kept, replicas: replicas.map(({ region }) => region) },
     role: "former",
     entry: former,
   }

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto"
-import type { Custody } from "../../core/key/custody.js"
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import type { ImportParameters } from "../../core/key/import-parameters.js"
 import { beginEntry } from "../../core/records/inventory.js"
-import { isKeySpec, type KeySpec, type KeyUsage, type WrappingKeySpec } from "../../core/key/key-spec.js"
+import { isKeySpec, type KeySpec, type WrappingKeySpec } from "../../core/key/key-spec.js"
+import type { SettingsFor } from "../../core/manifest/key-settings.js"
 import { wrapCandidates, type WantedAlgorithm } from "../../core/key/negotiation.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import { labelOf, newSourceKeyId } from "../../core/key/source-key.js"
@@ -20,17 +20,14 @@ export interface ParamsRequest {
   readonly keyId: string | null
   readonly wrappingAlgorithm: WantedAlgorithm
   readonly wrappingKeySpec: WrappingKeySpec
-  readonly create: {
-    readonly owner: string
-    readonly name: string
-    readonly target: string
-    readonly keySpec: KeySpec
-    readonly keyUsage: KeyUsage
-    readonly custody: Custody
-    readonly description: string | null
-    readonly tags: Readonly<Record<string, string>>
-    readonly multiRegion: boolean
-  } | null
+  readonly create: Creation | null
+}
+
+/** The KMS key that is made where none is named. */
+interface Creation extends SettingsFor<"params"> {
+  readonly owner: string
+  readonly name: string
+  readonly target: string
 }
 
 export interface ParamsResult {
@@ -95,7 +92,7 @@ async function choose(
 async function ensureKey(deps: ParamsDeps, { create }: ParamsRequest): Promise<string> {
   if (create === null)
     throw new KeyferryError("ERR_USAGE", "give --key-id, or --name and --key-spec to have a KMS key made")
-  const { owner, name, target, keySpec, keyUsage, custody, description, tags, multiRegion } = create
+  const { owner, name, target, keySpec, keyUsage, custody, description, tags, keyPolicy, multiRegion } = create
   const known = await deps.inventory.get(name, target)
   if (known !== undefined && (known.keySpec !== keySpec || known.keyUsage !== keyUsage || known.imports.length > 0)) {
     throw new KeyferryError("ERR_NAME_TAKEN", `the name ${name} is taken by a ${known.keySpec} key`, {
@@ -122,5 +119,5 @@ async function ensureKey(deps: ParamsDeps, { create }: ParamsRequest): Promise<s
   }
   const entry =
     known ?? beginEntry(identity, { id: existing?.id ?? newSourceKeyId(), label }, randomUUID(), deps.clock.now())
-  return entry.keyArn ?? (await createKeyOnce(deps, entry, { description, tags })).keyArn ?? ""
+  return entry.keyArn ?? (await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })).keyArn ?? ""
 }

@@ -1,58 +1,36 @@
 import type { Policy } from "../../core/manifest/binding.js"
-import { CUSTODIES, type Custody } from "../../core/key/custody.js"
+import { CUSTODIES } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
-import type { KeySpec, KeyUsage, WrappingKeySpec } from "../../core/key/key-spec.js"
-import { wrapCandidates, type WantedAlgorithm } from "../../core/key/negotiation.js"
+import { IDENTITY_NAMES, settingOf, type SettingsFor } from "../../core/manifest/key-settings.js"
+import { localUseFault } from "../../core/manifest/settings-check.js"
+import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { WrapRequest } from "../../core/key/wrapping.js"
 import { refuseCustodyByPolicy } from "../custody/policy.js"
 
-export interface ProvisionRequest {
+export interface ProvisionRequest extends SettingsFor<"provision"> {
   readonly owner: string
   readonly name: string
   readonly target: string
-  readonly keySpec: KeySpec
-  readonly keyUsage: KeyUsage
-  readonly alias: string | null
-  readonly custody: Custody
-  readonly wrappingAlgorithm: WantedAlgorithm
-  readonly wrappingKeySpec: WrappingKeySpec
-  readonly expiresIn: string
-  readonly description: string | null
-  readonly tags: Readonly<Record<string, string>>
-  readonly multiRegion: boolean
-  /** Other Regions that are to have a replica. */
-  readonly replicas?: readonly string[]
-  readonly prove: "full" | "accept"
-  /** Key policy of the KMS key that is made, as JSON text; null for KMS' default. */
-  readonly keyPolicy?: string | null
-  /** CKA_WRAP_WITH_TRUSTED: only a wrapping key that the security officer marked trusted takes the source key out. */
-  readonly wrapWithTrusted?: boolean
   /** An existing EXTERNAL key in PendingImport, by ID, ARN or alias; null to have one made. */
   readonly keyId: string | null
-  /** A `locked` key may be used in the token as its key usage says. */
-  readonly localUse?: boolean
   /** `session` and `locked` custody can import only once; the operator has said that this is understood. */
   readonly acceptNoReimport: boolean
 }
 
-/** What a name stands for, and the words for it. */
-const IDENTITY = [
-  ["owner", "owner"],
-  ["keySpec", "key spec"],
-  ["keyUsage", "key usage"],
-  ["custody", "custody"],
-  ["alias", "alias"],
-  ["multiRegion", "multi-Region"],
-] as const
-
 /** A name stands for one key: what was begun under it cannot be changed by other flags. */
 export function refuseConflict(known: InventoryEntry, request: ProvisionRequest): void {
-  const differing = IDENTITY.filter(([field]) => known[field] !== request[field])
+  const differing = [
+    known.owner === request.owner ? undefined : `owner ${known.owner}, not ${request.owner}`,
+    ...IDENTITY_NAMES.map((name) => {
+      const words = settingOf(name).identity ?? name
+      const [recorded, wanted] = [known[name], request[name]].map((value) => (value === null ? "none" : String(value)))
+      return recorded === wanted ? undefined : `${words} ${recorded}, not ${wanted}`
+    }),
+  ].filter((text) => text !== undefined)
   if (differing.length === 0) return
-  const say = (value: string | boolean | null): string => (value === null ? "none" : String(value))
-  const said = differing.map(([field, words]) => `${words} ${say(known[field])}, not ${say(request[field])}`).join("; ")
+  const said = differing.join("; ")
   throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for another key: ${said}`, {
     hint: "give the same flags to take it up, or choose another --name",
   })
@@ -78,7 +56,7 @@ export function refuseEarly(
       "--description and --multi-region are for a KMS key that is made, not for --key-id",
     )
   }
-  const { replicas = [] } = request
+  const { replicas } = request
   if (replicas.length > 0 && !request.multiRegion) {
     throw new KeyferryError("ERR_USAGE", "--replica is for a multi-Region key: give --multi-region as well")
   }
@@ -98,9 +76,12 @@ export function refuseEarly(
 }
 
 /** Any other custody keeps its source key for wrapping alone. */
-export function refuseLocalUse({ custody, localUse }: Pick<ProvisionRequest, "custody" | "localUse">): void {
-  if (localUse !== true || custody === "locked") return
-  throw new KeyferryError("ERR_USAGE", `--local-use is for custody locked, not ${custody}`)
+export function refuseLocalUse({
+  custody,
+  localUse = false,
+}: Pick<ProvisionRequest, "custody"> & { readonly localUse?: boolean }): void {
+  const fault = localUseFault(custody, localUse)
+  if (fault !== undefined) throw new KeyferryError("ERR_USAGE", `--local-use ${fault}`)
 }
 
 /**

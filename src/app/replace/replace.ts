@@ -16,6 +16,7 @@ import type { KeyDescription } from "../../core/key/key-description.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import { labelOf, localUsages, newSourceKeyId } from "../../core/key/source-key.js"
 import { sameToken } from "../../core/token/token-info.js"
+import type { ChangesFor } from "../../core/manifest/key-settings.js"
 import { moveAlias, refuseTakenAlias } from "../kms-key/alias.js"
 import { createKeyOnce } from "../kms-key/create.js"
 import { refuseCustodyByPolicy } from "../custody/policy.js"
@@ -33,13 +34,11 @@ import { dressOf } from "../kms-key/settings.js"
 import { refuseLocalUse } from "../provision/request.js"
 import { TAGS } from "../kms-key/tags.js"
 
-export interface ReplaceWishes extends ImportAgainWishes {
-  /** Of the new KMS key; null takes the old one's. */
-  readonly description: string | null
+/** What the new KMS key is to be; what null, or no word, leaves open is as the old one's. */
+export interface ReplaceWishes
+  extends ImportAgainWishes, Partial<Omit<ChangesFor<"replace">, keyof ImportAgainWishes>> {
   /** `session` and `locked` custody can import only once; the operator has said that this is understood. */
   readonly acceptNoReimport?: boolean
-  /** A `locked` key may be used in the token; without a word, as the old one may. */
-  readonly localUse?: boolean
 }
 
 export interface ReplaceResult extends KeyResult {
@@ -88,8 +87,9 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
   if (earlier !== null) deps.progress.step(`a KMS key in the place of ${old.keyArn} was begun before; finishing it`)
   const made =
     begun.keyArn === null ? await createKeyOnce(nested, begun, await createTerms(deps, oldKey, wishes)) : begun
-  const asOld = { ...wishes, localUse: wishes.localUse === true || usedLocally(old) }
-  const filled = await fill(nested, { ...made, keyArn: made.keyArn ?? "" }, { choice, terms, wishes: asOld })
+  const localUse = wishes.localUse === true || usedLocally(old)
+  const filling = { choice, terms, prove: wishes.prove, localUse }
+  const filled = await fill(nested, { ...made, keyArn: made.keyArn ?? "" }, filling)
   let whole = wantsLock(filled) ? await lockSource(nested, filled) : filled
   for (const { region } of old.replicas) whole = await fillReplica(nested, whole, region, wishes)
   await takePlace(deps, old, whole, oldKey)
@@ -170,14 +170,17 @@ async function refuseForeignAlias(deps: Pick<Deps, "kms" | "kmsIn">, old: MadeEn
 
 const isAlive = (key: KeyDescription | null): boolean => key !== null && phaseOf(key) !== "dying"
 
+interface Filling {
+  readonly choice: Choice
+  readonly terms: ImportWishes
+  readonly prove: ReplaceWishes["prove"]
+  readonly localUse: boolean
+}
+
 /** Source key, import and proof of the new KMS key, as far as they are still to be done. */
-async function fill(
-  deps: Deps,
-  made: MadeEntry,
-  { choice, terms, wishes }: { readonly choice: Choice; readonly terms: ImportWishes; readonly wishes: ReplaceWishes },
-): Promise<MadeEntry> {
+async function fill(deps: Deps, made: MadeEntry, filling: Filling): Promise<MadeEntry> {
   // a locked key can be imported no second time, so its proof is not left for later
-  const prove = made.custody === "locked" ? "full" : wishes.prove
+  const prove = made.custody === "locked" ? "full" : filling.prove
   const record = importOf(made, 0, made.region)
   const open = made.importing !== null || record === undefined || record.proof.result === "failed"
   const gone = record?.validTo != null && new Date(record.validTo) <= deps.clock.now()
@@ -185,8 +188,8 @@ async function fill(
   // an import whose outcome is not known may have filled the key: then no other source key would do
   const needed = phaseOf(await deps.kms.describeKey(made.keyArn)) !== "empty" || record !== undefined
   try {
-    const { source, entry } = await ensureSource(deps, made, { needed, localUse: wishes.localUse })
-    const step = { entry, source, capability: choice.capability, expiresIn: terms.expiresIn, prove }
+    const { source, entry } = await ensureSource(deps, made, { needed, localUse: filling.localUse })
+    const step = { entry, source, capability: filling.choice.capability, expiresIn: filling.terms.expiresIn, prove }
     return (await importKey(deps, step)).entry
   } catch (error) {
     if (!(error instanceof KeyferryError && error.code === "ERR_KEY_NOT_FOUND")) throw error
@@ -196,10 +199,15 @@ async function fill(
 }
 
 /** The new KMS key is to be used as the old one was. */
-async function createTerms(deps: Deps, oldKey: KeyDescription | null, { description }: ReplaceWishes) {
-  if (oldKey === null) return { description, tags: {} }
-  const dress = await dressOf(deps, deps.kms, oldKey)
-  return { ...dress, description: description ?? dress.description }
+async function createTerms(deps: Deps, oldKey: KeyDescription | null, wishes: ReplaceWishes) {
+  const { description = null, tags, keyPolicy = null } = wishes
+  if (oldKey === null) return { description, tags: tags ?? {}, policy: keyPolicy }
+  const before = await dressOf(deps, deps.kms, oldKey)
+  return {
+    description: description ?? before.description,
+    tags: { ...before.tags, ...tags },
+    policy: keyPolicy ?? before.policy,
+  }
 }
 
 /** What users of the alias see: from here on the new key. The old one says which took its place. */

@@ -1,9 +1,8 @@
 import type { Policy } from "../../core/manifest/binding.js"
-import type { Custody } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
-import type { KeySpec, WrappingKeySpec } from "../../core/key/key-spec.js"
-import { wrapCandidates, type WantedAlgorithm } from "../../core/key/negotiation.js"
+import type { SettingsFor } from "../../core/manifest/key-settings.js"
+import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { WrapCapability, WrapRequest } from "../../core/key/wrapping.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "../../core/key/source-key.js"
 import type { Deps } from "../deps.js"
@@ -11,14 +10,9 @@ import { refuseCustody, refuseCustodyByPolicy } from "../custody/policy.js"
 import { refuseLocalUse } from "../provision/request.js"
 import { chooseTested } from "./take.js"
 
-export interface GenerateRequest {
+export interface GenerateRequest extends Omit<SettingsFor<"key generate">, "localUse"> {
   readonly owner: string
   readonly name: string
-  readonly keySpec: KeySpec
-  readonly custody: Custody
-  readonly wrappingAlgorithm: WantedAlgorithm
-  readonly wrappingKeySpec: WrappingKeySpec
-  /** A `locked` key may be used in the token, as its key spec's first usage says. */
   readonly localUse?: boolean
   readonly acceptNoReimport?: boolean
 }

@@ -1,6 +1,7 @@
 import { checkedName } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { CUSTODY, IMPORT_ONCE, KEY_SPEC, NAME, TOKEN, WRAPPING } from "../options/options.js"
+import { settingOptions, settingsFrom } from "../options/key-settings.js"
+import { IMPORT_ONCE, KEY_SPEC, NAME, TOKEN } from "../options/options.js"
 import { sourceKeyText } from "../text/source-key-text.js"
 
 export const keyGenerate = defineCommand({
@@ -9,26 +10,22 @@ export const keyGenerate = defineCommand({
   examples: [["$0 key generate --name payments --key-spec SYMMETRIC_DEFAULT", "an AES-256 source key"]],
   options: {
     name: { ...NAME, demandOption: true },
+    ...settingOptions("key generate"),
     "key-spec": { ...KEY_SPEC, demandOption: true },
-    custody: CUSTODY,
     ...IMPORT_ONCE,
-    ...WRAPPING,
     ...TOKEN,
   },
   async run(args, surroundings) {
     const { settingsOf } = await import("../../host/settings.js")
     const { openTokenAndState } = await import("../../host/wiring.js")
     const { generateKey, refuseGeneration } = await import("../../app/source-key/generate.js")
-    const { keySpec, custody, wrappingAlgorithm, wrappingKeySpec } = args
+    const settings = await settingsFrom("key generate", args)
+    const { custody, wrappingKeySpec } = settings
     const { owner, policy } = await settingsOf(args, surroundings.env)
     const request = {
       owner,
       name: checkedName("name", args.name),
-      keySpec,
-      custody,
-      wrappingAlgorithm,
-      wrappingKeySpec,
-      localUse: args.localUse,
+      ...settings,
       acceptNoReimport: args.acceptNoReimport,
     }
     refuseGeneration(request, policy)

@@ -1,8 +1,10 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { rfc3339 } from "../../core/base/expiry.js"
-import { checkedDescription, checkedName, checkedTags, checkedUsage } from "../options/arguments.js"
+import { checkedName } from "../options/arguments.js"
+import { KEY_SETTINGS } from "../../core/manifest/key-settings.js"
 import { defineCommand } from "../command.js"
-import { CUSTODY, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options/options.js"
+import { settingOptions, settingsFrom } from "../options/key-settings.js"
+import { KMS, NAME, TOKEN, WRAPPING } from "../options/options.js"
 import { facts } from "../text/facts.js"
 
 export const params = defineCommand({
@@ -15,10 +17,10 @@ export const params = defineCommand({
   options: {
     "key-id": { type: "string", requiresArg: true, describe: "existing EXTERNAL key: ID, ARN or alias" },
     name: NAME,
-    "key-spec": KEY_SPEC,
-    custody: { ...CUSTODY, default: "token" },
-    ...KMS_KEY,
+    ...settingOptions("params"),
     ...WRAPPING,
+    // a token on another host cannot seal into this state directory
+    custody: { choices: KEY_SETTINGS.custody.form.choices, default: "token", describe: KEY_SETTINGS.custody.words },
     out: {
       type: "string",
       requiresArg: true,
@@ -33,7 +35,7 @@ export const params = defineCommand({
     const { params: fetchParameters } = await import("../../app/offline/params.js")
     const { encodeParameters } = await import("../../core/records/transfer.js")
     const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
-    const create = args.keyId === undefined ? creation(args) : null
+    const create = args.keyId === undefined ? await creation(args) : null
     await refuseExisting(args.out)
     await using work = await openWork(args, surroundings, { token: "if given" })
     const { parameters, keySpec, why } = await fetchParameters(work, {
@@ -72,17 +74,9 @@ export const params = defineCommand({
 
 type Args = Parameters<typeof params.run>[0]
 
-function creation(args: Args) {
-  if (args.keySpec === undefined || args.name === undefined) {
+async function creation(args: Args) {
+  if (args["keySpec"] === undefined || args.name === undefined) {
     throw new KeyferryError("ERR_USAGE", "give --key-id, or --name and --key-spec to have a KMS key made")
   }
-  return {
-    name: checkedName("name", args.name),
-    keySpec: args.keySpec,
-    keyUsage: checkedUsage(args.keySpec, args.keyUsage),
-    custody: args.custody,
-    description: checkedDescription(args.description),
-    tags: checkedTags(args.tag),
-    multiRegion: args.multiRegion,
-  }
+  return { name: checkedName("name", args.name), ...(await settingsFrom("params", args)) }
 }

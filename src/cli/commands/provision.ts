@@ -1,15 +1,9 @@
-import {
-  checkedAlias,
-  checkedDescription,
-  checkedName,
-  checkedRegions,
-  checkedTags,
-  checkedUsage,
-} from "../options/arguments.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { defineCommand } from "../command.js"
+import { checkedName } from "../options/arguments.js"
+import { settingOptions, settingsFrom } from "../options/key-settings.js"
+import { IMPORT_ONCE, KMS, NAME, TOKEN } from "../options/options.js"
 import { keyText } from "../text/key-text.js"
-import { CUSTODY, EXPIRES_IN, IMPORT_ONCE, KEY_SPEC, KMS, KMS_KEY, NAME, TOKEN, WRAPPING } from "../options/options.js"
 
 export const provision = defineCommand({
   name: "provision",
@@ -27,27 +21,11 @@ export const provision = defineCommand({
   ],
   options: {
     name: NAME,
-    "key-spec": KEY_SPEC,
-    custody: CUSTODY,
+    ...settingOptions("provision"),
     "key-id": {
       type: "string",
       requiresArg: true,
       describe: "existing EXTERNAL key in PendingImport: ID, ARN or alias",
-    },
-    alias: { type: "string", requiresArg: true, describe: "alias to give the KMS key" },
-    ...KMS_KEY,
-    replica: {
-      type: "string",
-      array: true,
-      requiresArg: true,
-      describe: "Region of a replica of the multi-Region key; may be given again",
-    },
-    ...WRAPPING,
-    "expires-in": EXPIRES_IN,
-    prove: {
-      choices: ["accept", "full"],
-      default: "accept",
-      describe: "symmetric keys: full imports once more, pinned, as the proof (one more GetParametersForImport)",
     },
     ...IMPORT_ONCE,
     ...TOKEN,
@@ -62,24 +40,12 @@ export const provision = defineCommand({
     }
     if (name === undefined || keySpec === undefined) {
       const missing = [name === undefined && "--name", keySpec === undefined && "--key-spec"]
-      throw new KeyferryError("ERR_USAGE", `missing: ${missing.filter((one) => one !== false).join(", ")}`)
+      throw new KeyferryError("ERR_USAGE", `missing: ${missing.filter((flag) => flag !== false).join(", ")}`)
     }
     const request = {
       name: checkedName("name", name),
-      keySpec,
-      keyUsage: checkedUsage(keySpec, args.keyUsage),
-      alias: checkedAlias(args.alias),
-      custody: args.custody,
-      wrappingAlgorithm: args.wrappingAlgorithm,
-      wrappingKeySpec: args.wrappingKeySpec,
-      expiresIn: args.expiresIn,
-      description: checkedDescription(args.description),
-      tags: checkedTags(args.tag),
-      multiRegion: args.multiRegion,
-      replicas: checkedRegions("replica", args.replica),
-      prove: args.prove,
+      ...(await settingsFrom("provision", args)),
       keyId: args.keyId ?? null,
-      localUse: args.localUse,
       acceptNoReimport: args.acceptNoReimport,
     }
     const { provision: provisionKey } = await import("../../app/provision/provision.js")

@@ -1,29 +1,24 @@
-import { checkedDescription } from "../options/arguments.js"
+import { KEY_SETTINGS } from "../../core/manifest/key-settings.js"
 import { defineCommand } from "../command.js"
 import { KEY_NAME, nameOf } from "../end-key.js"
 import { keyText } from "../text/key-text.js"
-import { IMPORT_ONCE, KMS, KMS_KEY, REWRAPPING, TOKEN } from "../options/options.js"
+import { changesFrom, settingOptions } from "../options/key-settings.js"
+import { IMPORT_ONCE, KMS, TOKEN } from "../options/options.js"
 
 export const replace = defineCommand({
   name: "replace",
   describe: "a new KMS key with new key material in the place of another, and the alias moved to it",
   examples: [["$0 replace signer", "the old KMS key stays, and is rewrapped, until `retire signer`"]],
   names: KEY_NAME,
-  options: { ...REWRAPPING, description: KMS_KEY.description, ...IMPORT_ONCE, ...TOKEN, ...KMS },
+  options: { ...settingOptions("replace"), ...IMPORT_ONCE, ...TOKEN, ...KMS },
   async run(args, surroundings) {
     const name = nameOf(args)
     const { replaceKey } = await import("../../app/replace/replace.js")
     const { findKey } = await import("../../app/kms-key/entry.js")
     const { openWork } = await import("../../host/wiring.js")
-    const wishes = {
-      expiresIn: args.expiresIn ?? null,
-      wrappingAlgorithm: args.wrappingAlgorithm ?? null,
-      wrappingKeySpec: args.wrappingKeySpec ?? null,
-      prove: args.prove,
-      description: checkedDescription(args.description),
-      acceptNoReimport: args.acceptNoReimport,
-      localUse: args.localUse,
-    }
+    const changes = await changesFrom("replace", args)
+    const prove = changes.prove ?? KEY_SETTINGS.prove.absent
+    const wishes = { ...changes, prove, acceptNoReimport: args.acceptNoReimport }
     await using work = await openWork({ ...args, name }, surroundings)
     const entry = await findKey(work, { owner: work.owner, name, target: work.target })
     const result = await replaceKey(work, entry, wishes)

@@ -1,6 +1,5 @@
-import { aliasName, LONGEST_DESCRIPTION, REGION, ROLE_ARN, tagFault } from "../../core/key/aws-name.js"
+import { REGION, ROLE_ARN } from "../../core/key/aws-name.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { KEY_SPECS, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
 import { isName } from "../../core/key/source-key.js"
 
 /** Checks of option values that yargs cannot make; all throw ERR_USAGE. */
@@ -44,57 +43,4 @@ export function namesOf(args: Readonly<Record<string, unknown>>): readonly strin
   const given = args["name"]
   if (!Array.isArray(given)) return []
   return [...new Set(given.map((word) => checkedName("name", String(word), "name")))]
-}
-
-/** The key usage asked for, or the only one that KMS allows for the key spec. */
-export function checkedUsage(keySpec: KeySpec, asked: string | undefined): KeyUsage {
-  const { usages } = KEY_SPECS[keySpec]
-  const [only, another] = usages
-  if (asked === undefined && only !== undefined && another === undefined) return only
-  const usage = usages.find((one) => one === asked)
-  if (usage !== undefined) return usage
-  const what = asked === undefined ? `--key-usage is missing for ${keySpec}` : `KMS has no ${keySpec} key for ${asked}`
-  throw new KeyferryError("ERR_USAGE", what, { hint: `give --key-usage ${usages.join(" or ")}` })
-}
-
-/** `KEY=VALUE` as often as given; keyferry's own tags and AWS' are not for users. */
-export function checkedTags(given: readonly string[] | undefined): Readonly<Record<string, string>> {
-  const tags: Record<string, string> = {}
-  for (const text of given ?? []) {
-    const at = text.indexOf("=")
-    const [key, value] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)]
-    const fault =
-      (key === "" ? "is not KEY=VALUE" : tagFault(key, value)) ??
-      (Object.hasOwn(tags, key) ? "repeats a key" : undefined)
-    if (fault !== undefined) throw new KeyferryError("ERR_USAGE", `--tag '${text}' ${fault}`)
-    tags[key] = value
-  }
-  return tags
-}
-
-/** An alias name with its prefix; the prefix may be left out. */
-export function checkedAlias(given: string | undefined): string | null {
-  if (given === undefined) return null
-  const alias = aliasName(given)
-  if (alias !== undefined) return alias
-  throw new KeyferryError("ERR_USAGE", `--alias '${given}' is no alias`, {
-    hint: "an alias is alias/ and letters, digits, slashes, underscores and hyphens; alias/aws/ is reserved",
-  })
-}
-
-export function checkedDescription(given: string | undefined): string | null {
-  if (given !== undefined && given.length > LONGEST_DESCRIPTION) {
-    throw new KeyferryError("ERR_USAGE", `--description is longer than ${LONGEST_DESCRIPTION} characters`)
-  }
-  return given ?? null
-}
-
-/** The names of Regions, each once. */
-export function checkedRegions(option: string, given: readonly string[] | undefined): readonly string[] {
-  for (const region of given ?? []) {
-    if (!REGION.test(region)) {
-      throw new KeyferryError("ERR_USAGE", `--${option} '${region}' is not the name of an AWS Region`)
-    }
-  }
-  return [...new Set(given)]
 }

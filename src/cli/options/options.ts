@@ -1,6 +1,4 @@
-import { CUSTODY_NAMES } from "../../core/key/custody.js"
-import { KEY_SPEC_NAMES, WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
-import { WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"
+import { KEY_SETTINGS } from "../../core/manifest/key-settings.js"
 import type { OptionTable } from "../command.js"
 
 /** Options that several commands take: one wording each. */
@@ -78,7 +76,7 @@ export const KMS = {
 
 export const NAME = { type: "string", requiresArg: true, describe: "name of the key with keyferry" } as const
 
-export const KEY_SPEC = { choices: KEY_SPEC_NAMES, describe: "KMS key spec" } as const
+export const KEY_SPEC = { choices: KEY_SETTINGS.keySpec.form.choices, describe: KEY_SETTINGS.keySpec.words } as const
 
 /** Which source key of a name. */
 export const SOURCE_KEY = {
@@ -86,76 +84,44 @@ export const SOURCE_KEY = {
   id: { type: "string", requiresArg: true, describe: "CKA_ID in hex, where several keys claim the name" },
 } as const satisfies OptionTable
 
-export const CUSTODY = {
-  choices: CUSTODY_NAMES,
-  default: "sealed",
-  describe: "how the source key lives between imports: as ciphertext alone, or in the token",
-} as const
-
-/** What custody that can import only once asks for. */
+/** What a custody that can import only once asks for. */
 export const IMPORT_ONCE = {
   "accept-no-reimport": {
     type: "boolean",
     default: false,
     describe: "understood: custody locked and session can import only once, with --expires-in never",
   },
-  "local-use": {
-    type: "boolean",
-    default: false,
-    describe: "custody locked: the key may also be used in the token, as its key usage says",
-  },
 } as const satisfies OptionTable
+
+const { wrappingAlgorithm, wrappingKeySpec, expiresIn, prove } = KEY_SETTINGS
 
 export const WRAPPING = {
   "wrapping-algorithm": {
-    choices: ["auto", ...WRAPPING_ALGORITHM_NAMES],
-    default: "auto",
-    describe: "auto takes the strongest that KMS takes and the token has proven",
+    choices: wrappingAlgorithm.form.choices,
+    default: wrappingAlgorithm.absent,
+    describe: wrappingAlgorithm.words,
   },
   "wrapping-key-spec": {
-    choices: WRAPPING_KEY_SPEC_NAMES,
-    default: "RSA_4096",
-    describe: "wrapping key that KMS lends",
+    choices: wrappingKeySpec.form.choices,
+    default: wrappingKeySpec.absent,
+    describe: wrappingKeySpec.words,
   },
-} as const satisfies OptionTable
-
-export const KMS_KEY = {
-  "key-usage": {
-    choices: ["ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"],
-    describe: "KMS key usage; needed where the key spec allows several",
-  },
-  description: { type: "string", requiresArg: true, describe: "description of the KMS key" },
-  tag: {
-    type: "string",
-    array: true,
-    requiresArg: true,
-    describe: "tag of the KMS key, KEY=VALUE; may be given again",
-  },
-  "multi-region": { type: "boolean", default: false, describe: "make a multi-Region primary key" },
 } as const satisfies OptionTable
 
 export const EXPIRES_IN = {
   type: "string",
   requiresArg: true,
-  default: "90d",
-  describe: "how long KMS keeps the material: a duration under 365d, a time (RFC 3339), or never",
+  default: expiresIn.absent,
+  describe: expiresIn.words,
 } as const
 
 /** How a key is imported again or anew; what is not given is as it was the last time. */
 export const REWRAPPING = {
-  "expires-in": {
-    type: "string",
-    requiresArg: true,
-    describe: "how long KMS keeps the material: a duration under 365d, a time (RFC 3339), or never [as before]",
-  },
+  "expires-in": { type: "string", requiresArg: true, describe: `${expiresIn.words} [as before]` },
   "wrapping-algorithm": {
-    choices: ["auto", ...WRAPPING_ALGORITHM_NAMES],
-    describe: "auto takes the strongest that KMS takes and the token has proven [as before]",
+    choices: wrappingAlgorithm.form.choices,
+    describe: `${wrappingAlgorithm.words} [as before]`,
   },
-  "wrapping-key-spec": { choices: WRAPPING_KEY_SPEC_NAMES, describe: "wrapping key that KMS lends [as before]" },
-  prove: {
-    choices: ["accept", "full"],
-    default: "accept",
-    describe: "symmetric keys: full imports once more, pinned, as the proof (one more GetParametersForImport)",
-  },
+  "wrapping-key-spec": { choices: wrappingKeySpec.form.choices, describe: `${wrappingKeySpec.words} [as before]` },
+  prove: { choices: prove.form.choices, default: prove.absent, describe: prove.words },
 } as const satisfies OptionTable

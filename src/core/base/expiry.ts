@@ -14,6 +14,18 @@ export function parseDuration(text: string): number | undefined {
   return count === undefined || seconds === undefined ? undefined : Number(count) * seconds
 }
 
+/** Seconds in the largest unit that gives a whole number: `90d`. */
+export function durationText(seconds: number): string {
+  const units = Object.entries(UNIT_SECONDS).filter(([unit]) => unit !== "w")
+  const [unit, size] = units.findLast(([, unitSeconds]) => seconds > 0 && seconds % unitSeconds === 0) ?? ["s", 1]
+  return `${seconds / size}${unit}`
+}
+
+/** Whether a duration is 365 days or more, which KMS refuses; not for `never` and a time. */
+export function isTooLong(duration: string): boolean {
+  return (parseDuration(duration) ?? 0) >= LONGEST_SECONDS
+}
+
 /**
  * The `ValidTo` for material that is imported `now`: from a duration (`90d`), a time with its zone (RFC 3339), or
  * `never`. KMS keeps whole seconds, so the result has no fraction.

@@ -14,6 +14,27 @@ export function aliasName(text: string): string | undefined {
 /** Characters of a KMS key's description (CreateKey `Description`). */
 export const LONGEST_DESCRIPTION = 8192
 
+/** PutKeyPolicy: 32 kilobytes. */
+const LONGEST_POLICY = 32_768
+
+/** What is wrong with a key policy, a mapping or JSON text, to follow its name; undefined for one that KMS may take. */
+export function policyFault(given: string | object): string | undefined {
+  const text = typeof given === "string" ? given : JSON.stringify(given)
+  let policy: unknown
+  try {
+    policy = JSON.parse(text)
+  } catch {
+    policy = null
+  }
+  if (typeof policy !== "object" || policy === null || !("Statement" in policy)) {
+    return "is no key policy: a mapping, or JSON text, with a Statement"
+  }
+  return Buffer.byteLength(text) > LONGEST_POLICY ? `is longer than ${LONGEST_POLICY} bytes` : undefined
+}
+
+/** KMS: 50 tags a key, of which keyferry keeps some for itself. */
+export const MOST_TAGS = 42
+
 /** KMS Tag: lengths of `TagKey` and `TagValue`. */
 const LONGEST_TAG = { key: 128, value: 256 }
 

@@ -1,4 +1,5 @@
-import type { Binding, Policy, RenewBefore } from "./binding.js"
+import type { Binding, Policy } from "./binding.js"
+import { DEFAULT_SETTINGS, type KeySettings } from "./key-settings.js"
 import type { InventoryEntry } from "../records/inventory.js"
 
 /** A token by the name that the manifest gives it. */
@@ -30,23 +31,11 @@ export interface Target {
 }
 
 /** One key of the manifest, its defaults filled in; a binding for each of its targets. */
-export interface ManifestKey extends Omit<Binding, "owner" | "name" | "target" | "managed"> {
+export interface ManifestKey extends KeySettings {
+  /** Null where the file names none: flags give it then. */
+  readonly token: string | null
   readonly targets: readonly string[]
 }
-
-export interface AgentSettings {
-  /** Cron expression, five fields. */
-  readonly schedule: string
-  readonly timeZone: string
-  readonly jitterSeconds: number
-  readonly allow: readonly AgentAction[]
-  /** HOST:PORT of its pages; null for none. */
-  readonly listen: string | null
-}
-
-export const AGENT_ACTIONS = ["provision", "rewrap", "rotate"] as const
-
-export type AgentAction = (typeof AGENT_ACTIONS)[number]
 
 /** What the operator wants: the configuration file, checked and with its defaults filled in. */
 export interface Manifest {
@@ -56,16 +45,10 @@ export interface Manifest {
   readonly targets: Readonly<Record<string, Target>>
   readonly keys: Readonly<Record<string, ManifestKey>>
   readonly policy: Policy
-  readonly agent: AgentSettings | null
 }
 
 /** Owner of labels and tags where no manifest names another. */
 export const DEFAULT_ID = "keyferry"
-
-export const DEFAULT_EXPIRES_IN = "90d"
-
-/** A third of its life is left when material is imported again: room for a month of failures with 90 days. */
-export const DEFAULT_RENEW_BEFORE: RenewBefore = { kind: "percentage", percent: 33 }
 
 /** Without a configuration file there is no stricter policy: SHA-1 in OAEP is safe for this use, and is stated. */
 export const DEFAULT_POLICY: Policy = {
@@ -82,25 +65,23 @@ export function bindingsOf({ id, keys }: Manifest): readonly Binding[] {
   )
 }
 
-/**
- * The binding of a key that was made by flags, from what the inventory remembers of them. `expiresIn` may then be a
- * time (RFC 3339) besides a duration and `never`.
- */
+/** The binding of a key that was made by flags, from what the inventory remembers of them. */
 export function bindingOf(entry: InventoryEntry, managed = true): Binding {
-  const { owner, name, target, keySpec, keyUsage, alias, custody, terms } = entry
+  const { owner, name, target, keySpec, keyUsage, alias, custody, multiRegion, terms } = entry
   return {
-    ...{ owner, name, target, keySpec, keyUsage, alias, custody, managed },
+    ...DEFAULT_SETTINGS,
+    owner,
+    name,
+    target,
     token: null,
+    managed,
+    keySpec,
+    keyUsage,
+    alias,
+    custody,
+    multiRegion,
+    replicas: entry.replicas.map(({ region }) => region),
     wrapWithTrusted: entry.source.attributes?.wrapWithTrusted ?? false,
-    wrappingAlgorithm: terms?.wrappingAlgorithm ?? "auto",
-    wrappingKeySpec: terms?.wrappingKeySpec ?? "RSA_4096",
-    expiresIn: terms?.expiresIn ?? DEFAULT_EXPIRES_IN,
-    renewBefore: DEFAULT_RENEW_BEFORE,
-    rotateEvery: null,
-    description: null,
-    tags: {},
-    keyPolicy: null,
-    prove: "accept",
-    replicas: entry.multiRegion ? entry.replicas.map(({ region }) => region) : null,
+    ...terms,
   }
 }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from "../base/error.js"
 import { keyStateRow } from "../key/key-state.js"
+import { IDENTITY_NAMES, settingOf } from "../manifest/key-settings.js"
 import type { KeyRotation } from "../key/rotation.js"
 import { type Check, type Context, day, keyWord, seenKey, stagedGeneration } from "./context.js"
 import type { ReasonCode } from "./reason.js"
@@ -29,18 +30,18 @@ export const elsewhere: Check = ({ snapshot: { entry, region } }) =>
     : undefined
 
 /** What of a KMS key cannot be changed after it was made. */
-const FIXED = [
-  ["keySpec", "key spec"],
-  ["keyUsage", "key usage"],
-] as const
+const FIXED = IDENTITY_NAMES.filter((name) => settingOf(name).fixed === true)
 
 export const identityChanged: Check = ({ snapshot: { binding, entry } }) => {
   if (entry === null) return undefined
-  for (const [field, words] of FIXED) {
-    if (entry[field] !== binding[field])
-      return { reason: "IDENTITY_CHANGED", facts: { field: words, found: entry[field], wanted: binding[field] } }
+  for (const name of FIXED) {
+    if (entry[name] !== binding[name]) {
+      const field = settingOf(name).identity ?? name
+      return { reason: "IDENTITY_CHANGED", facts: { field, found: String(entry[name]), wanted: String(binding[name]) } }
+    }
   }
-  if (binding.replicas === null || entry.multiRegion) return undefined
+  // a key that is multi-Region and need not be is no fault
+  if (!binding.multiRegion || entry.multiRegion) return undefined
   return { reason: "IDENTITY_CHANGED", facts: { field: "kind", found: "single-Region", wanted: "multi-Region" } }
 }
 

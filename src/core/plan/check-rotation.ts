@@ -49,7 +49,7 @@ export const rotationDue: Check = (context) => {
 export const replicaMissing: Check = (context) => {
   const { binding, entry, role } = context.snapshot
   if (entry === null || role !== "current" || !binding.managed) return undefined
-  const region = binding.replicas?.find(
+  const region = binding.replicas.find(
     (wanted) => !entry.replicas.some((one) => one.region === wanted && one.keyArn !== null),
   )
   return region === undefined ? undefined : { reason: "REPLICA_MISSING", facts: { region } }

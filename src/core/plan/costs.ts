@@ -1,4 +1,5 @@
 import type { Binding } from "../manifest/binding.js"
+import { SETTING_NAMES, settingOf } from "../manifest/key-settings.js"
 import { KEY_SPECS, type ProofKind } from "../key/key-spec.js"
 import { isSymmetric } from "./material.js"
 import type { Action } from "./reason.js"
@@ -13,13 +14,13 @@ const PROOFS: Readonly<Record<Exclude<ProofKind, "none">, string | null>> = {
   "key-material-id": null,
 }
 
-const CORRECTIONS: Readonly<Record<Drift["field"], string>> = {
-  alias: "UpdateAlias",
-  tags: "TagResource",
-  description: "UpdateKeyDescription",
-  policy: "PutKeyPolicy",
-  expiry: "ImportKeyMaterial",
-}
+/** The operation that sets each kind of drift right. */
+const CORRECTIONS = new Map<Drift["field"], string>(
+  SETTING_NAMES.flatMap((name) => {
+    const { drift } = settingOf(name)
+    return drift === undefined ? [] : [[drift.field, drift.correctedBy] as const]
+  }),
+)
 
 interface Costly {
   readonly action: Action
@@ -39,7 +40,7 @@ const ACTIONS: Readonly<Record<Action, (what: Costly) => Costs>> = {
   blocked: () => ({}),
   rewrap: ({ binding, imports }) => importing(binding, imports.length),
   provision: ({ binding, options }) => {
-    const regions = 1 + (binding.replicas?.length ?? 0)
+    const regions = 1 + binding.replicas.length
     const twice = isSymmetric(binding.keySpec) && (options.prove ?? binding.prove) === "full" ? 1 : 0
     return {
       CreateKey: 1,
@@ -49,10 +50,10 @@ const ACTIONS: Readonly<Record<Action, (what: Costly) => Costs>> = {
     }
   },
   replicate: ({ binding }) => ({ ReplicateKey: 1, ...importing(binding, 1) }),
-  rotate: ({ binding }) => ({ ...importing(binding, 1 + (binding.replicas?.length ?? 0)), RotateKeyOnDemand: 1 }),
+  rotate: ({ binding }) => ({ ...importing(binding, 1 + binding.replicas.length), RotateKeyOnDemand: 1 }),
   "finish-rotation": () => ({ RotateKeyOnDemand: 1 }),
   correct: ({ drift }) => {
-    const calls = new Set(drift.map(({ field, region }) => `${CORRECTIONS[field]} ${region}`))
+    const calls = new Set(drift.map(({ field, region }) => `${CORRECTIONS.get(field) ?? ""} ${region}`))
     return counted([...calls].map((call) => call.split(" ")[0] ?? ""))
   },
 }

@@ -1,3 +1,5 @@
+import type { Binding } from "../manifest/binding.js"
+import { SETTING_NAMES, settingOf } from "../manifest/key-settings.js"
 import { type Check, type Context, canReimport, day, hasFixedEnd, keyWord, seenKey, viewsOf } from "./context.js"
 import { expiryDiffers } from "./check-import.js"
 import type { Drift, SeenKey } from "./snapshot.js"
@@ -13,7 +15,7 @@ export function driftOf(context: Context): readonly Drift[] {
 }
 
 function keyDrift({ snapshot: { binding, wantedTags } }: Context, view: SeenKey): readonly Drift[] {
-  const { region, description, tags, policy } = view
+  const { region, tags } = view
   const drift: Drift[] = []
   const about = { region, correctable: true }
   for (const [tag, wanted] of tags === null ? [] : Object.entries(wantedTags)) {
@@ -21,13 +23,21 @@ function keyDrift({ snapshot: { binding, wantedTags } }: Context, view: SeenKey)
     if (found !== wanted)
       drift.push({ ...about, field: "tags", wanted: `${tag}=${wanted}`, found: tagWords(tag, found) })
   }
-  if (binding.description !== null && description.description !== binding.description) {
-    drift.push({ ...about, field: "description", wanted: binding.description, found: description.description })
-  }
-  if (binding.keyPolicy !== null && policy !== null && canonical(policy) !== canonical(binding.keyPolicy)) {
-    drift.push({ ...about, field: "policy", wanted: binding.keyPolicy, found: policy })
-  }
-  return drift
+  return [...drift, ...textDrift(binding, view)]
+}
+
+/** Settings that KMS keeps as text, and shows again. */
+function textDrift(binding: Binding, view: SeenKey): readonly Drift[] {
+  return SETTING_NAMES.flatMap((name) => {
+    const { drift } = settingOf(name)
+    const wanted = binding[name]
+    const found = drift?.read?.(view) ?? null
+    if (drift === undefined || typeof wanted !== "string" || found === null) return []
+    const { field, canonical = (text) => text } = drift
+    return canonical(found) === canonical(wanted)
+      ? []
+      : [{ region: view.region, correctable: true, field, wanted, found }]
+  })
 }
 
 const tagWords = (tag: string, value: string | undefined): string => (value === undefined ? "none" : `${tag}=${value}`)
@@ -79,20 +89,4 @@ export const aliasTaken: Check = (context) => {
   const { binding, aliasHolder } = context.snapshot
   const taken = context.drift.some(({ field }) => field === "alias") && isForeignHolder(context)
   return taken ? { reason: "ALIAS_TAKEN", facts: { alias: binding.alias ?? "", holder: aliasHolder ?? "" } } : undefined
-}
-
-/** JSON without its spaces and the order of its fields; text that is no JSON stays itself. */
-function canonical(text: string): string {
-  try {
-    return JSON.stringify(sorted(JSON.parse(text)))
-  } catch {
-    return text
-  }
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== "object" || value === null) return value
-  const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1))
-  return Object.fromEntries(entries.map(([name, inner]) => [name, sorted(inner)]))
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import type { RenewBefore } from "../manifest/binding.js"
+import type { RenewBefore } from "../manifest/key-settings.js"
 
 /** Part of the time between import and the latest moment for the next, over which keys are spread. */
 export const SPREAD = 0.1

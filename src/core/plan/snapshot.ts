@@ -1,4 +1,5 @@
 import type { Binding } from "../manifest/binding.js"
+import type { DriftRule } from "../manifest/setting.js"
 import type { ErrorCode } from "../base/error.js"
 import type { ImportTerms } from "../ports/kms.js"
 import type { KeyDescription } from "../key/key-description.js"
@@ -85,7 +86,7 @@ export interface PlannedImport {
 }
 
 export interface Drift {
-  readonly field: "alias" | "tags" | "description" | "policy" | "expiry"
+  readonly field: DriftRule["field"]
   readonly region: string
   readonly wanted: string
   readonly found: string

@@ -75,7 +75,7 @@ function* wishes(context: Context): Iterable<Said> {
 function* replicas(context: Context): Iterable<Said> {
   const { binding, entry } = context.snapshot
   for (const { region } of entry?.replicas ?? []) {
-    if (binding.managed && binding.replicas?.includes(region) !== true) yield ["REPLICA_UNWANTED", { region }]
+    if (binding.managed && !binding.replicas.includes(region)) yield ["REPLICA_UNWANTED", { region }]
   }
   for (const view of viewsOf(context).slice(1)) {
     if (view.seen !== "key" || takesMaterial(view.description)) continue

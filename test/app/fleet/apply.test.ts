@@ -1,4 +1,5 @@
 import { expect } from "chai"
+import { DEFAULT_SETTINGS } from "#src/core/manifest/key-settings.js"
 import { lookAt } from "#src/app/fleet/survey.js"
 import { rowsOf } from "#src/app/fleet/rows.js"
 import { status } from "#src/app/fleet/status.js"
@@ -20,11 +21,11 @@ describe("apply and status", () => {
   after(() => world[Symbol.asyncDispose]())
 
   const binding = (name: string, more: Partial<Binding> = {}): Binding => ({
+    ...DEFAULT_SETTINGS,
     ...{ owner: "keyferry", name, target: "us-east-1", token: null, keySpec: "SYMMETRIC_DEFAULT" },
-    ...{ keyUsage: "ENCRYPT_DECRYPT", alias: `alias/${name}`, custody: "token", wrapWithTrusted: false },
-    ...{ wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_2048", expiresIn: "90d", rotateEvery: null },
-    ...{ renewBefore: { kind: "duration", seconds: 30 * 86_400 }, description: `the key ${name}`, keyPolicy: null },
-    ...{ tags: { cost: "7" }, prove: "accept", replicas: null, managed: true },
+    ...{ keyUsage: "ENCRYPT_DECRYPT", alias: `alias/${name}`, custody: "token", wrappingKeySpec: "RSA_2048" },
+    ...{ renewBefore: { kind: "duration", seconds: 30 * 86_400 }, description: `the key ${name}` },
+    ...{ tags: { cost: "7" }, managed: true },
     ...more,
   })
   const apply = async (bindings: readonly Binding[]) => runOver(await fleetOf(await world.run(), { bindings }), APPLY)
@@ -115,7 +116,7 @@ describe("apply and status", () => {
 
   it("makes replicas, and imports again in every Region", async () => {
     const replicas = ["eu-west-3"]
-    await apply([binding("a-home", { replicas: [] })])
+    await apply([binding("a-home", { multiRegion: true, replicas: [] })])
     const bindings = [binding("a-home", { replicas })]
     const added = await apply(bindings)
     expect(added.rows["a-home"]).to.include({ outcome: "done" })

@@ -112,7 +112,7 @@ const ROWS: readonly Row[] = [
   ],
   [
     "multi-Region now",
-    bound({ replicas: [REPLICA] }),
+    bound({ multiRegion: true, replicas: [REPLICA] }),
     "IDENTITY_CHANGED",
     "its KMS key has the kind single-Region, and multi-Region is wanted",
   ],
@@ -346,7 +346,7 @@ const ROWS: readonly Row[] = [
   // Regions
   [
     "a replica that is not there",
-    { entry: entryOf([importRecord()], { multiRegion: true }), ...bound({ replicas: [REPLICA] }) },
+    { entry: entryOf([importRecord()], { multiRegion: true }), ...bound({ multiRegion: true, replicas: [REPLICA] }) },
     "REPLICA_MISSING",
     `there is no replica in ${REPLICA} yet`,
   ],
@@ -355,7 +355,7 @@ const ROWS: readonly Row[] = [
     {
       entry: entryOf([importRecord()], multiRegion),
       replicas: [seen(lost, { region: REPLICA })],
-      ...bound({ replicas: [REPLICA] }),
+      ...bound({ multiRegion: true, replicas: [REPLICA] }),
     },
     "REPLICA_NOT_IMPORTED",
     `the replica in ${REPLICA} has no key material yet`,
@@ -366,7 +366,7 @@ const ROWS: readonly Row[] = [
     {
       entry: entryOf([importRecord(), importRecord(0, { region: REPLICA, importedAt: days(-70) })], multiRegion),
       replicas: [seen({ validTo: days(20) }, { region: REPLICA })],
-      ...bound({ replicas: [REPLICA] }),
+      ...bound({ multiRegion: true, replicas: [REPLICA] }),
     },
     "DUE",
     "its key material expires on 2026-06-21T00:00:00Z",
@@ -377,7 +377,7 @@ const ROWS: readonly Row[] = [
     {
       entry: entryOf([importRecord(), importRecord(0, { region: REPLICA })], multiRegion),
       replicas: [failed("ERR_KMS_UNREACHABLE", "no route", REPLICA)],
-      ...bound({ replicas: [REPLICA] }),
+      ...bound({ multiRegion: true, replicas: [REPLICA] }),
     },
     "REPLICA_UNSEEN",
     `the replica in ${REPLICA} could not be looked at: no route`,

@@ -1,6 +1,6 @@
 import { expect } from "chai"
 import fc from "fast-check"
-import type { RenewBefore } from "#src/core/manifest/binding.js"
+import type { RenewBefore } from "#src/core/manifest/key-settings.js"
 import { type InventoryEntry, withImport } from "#src/core/records/inventory.js"
 import { jitterOf, renewalAt } from "#src/core/plan/due.js"
 import { plan } from "#src/core/plan/plan.js"

@@ -94,7 +94,7 @@ const ROWS: readonly Row[] = [
     {
       entry: entryOf([importRecord()], replica),
       replicas: [seen({ keyState: "PendingDeletion" }, { region: REPLICA })],
-      ...bound({ replicas: [REPLICA] }),
+      ...bound({ multiRegion: true, replicas: [REPLICA] }),
     },
     "REPLICA_STATE",
     `the replica in ${REPLICA} is PendingDeletion`,

@@ -1,0 +1,106 @@
+import { parseDuration } from "../base/expiry.js"
+import { MOST_TAGS } from "../key/aws-name.js"
+import { CUSTODIES, type Custody } from "../key/custody.js"
+import { KEY_SPECS, type KeySpec, type KeyUsage } from "../key/key-spec.js"
+import { type KeySettings, type SettingName, settingOf } from "./key-settings.js"
+
+/** The key spec whose keys KMS rotates to other imported material. */
+const ROTATES: KeySpec = "SYMMETRIC_DEFAULT"
+
+/** What is wrong with a setting, to follow its name: `is missing`. */
+export interface SettingFault {
+  readonly setting: SettingName
+  readonly message: string
+}
+
+/** The value of a setting from how it was written; what stands for it where nothing was. */
+export function settingValue(name: SettingName, written: unknown): unknown {
+  const { parse, absent } = settingOf(name)
+  return written === undefined ? absent : parse(written)
+}
+
+/** The key usage that is meant, and what is wrong with it: only where KMS allows one need it not be said. */
+export function usageFor(
+  keySpec: KeySpec,
+  keyUsage: KeyUsage | undefined,
+): { readonly usage: KeyUsage; readonly fault: string | null } {
+  const { usages } = KEY_SPECS[keySpec]
+  const [usage = "ENCRYPT_DECRYPT", alternative] = usages
+  const goesWith = usages.join(" and with ")
+  if (keyUsage === undefined) {
+    return { usage, fault: alternative === undefined ? null : `is missing: ${keySpec} goes with ${goesWith}` }
+  }
+  const fits = usages.includes(keyUsage)
+  return { usage: keyUsage, fault: fits ? null : `does not go with ${keySpec}, which goes with ${goesWith}` }
+}
+
+/** Any other custody keeps its source key for wrapping alone. */
+export function localUseFault(custody: Custody, localUse: boolean): string | undefined {
+  return localUse && custody !== "locked" ? `is for custody locked, not ${custody}` : undefined
+}
+
+type Rule = (settings: KeySettings) => string | undefined
+
+/** What settings have to do with each other, whoever gives them: a rule a line, under the setting that is then at fault. */
+const RULES: readonly (readonly [setting: SettingName, rule: Rule])[] = [
+  ["localUse", ({ custody, localUse }) => localUseFault(custody, localUse)],
+  ["tags", ({ tags }) => (Object.keys(tags).length > MOST_TAGS ? `has more than ${MOST_TAGS} tags` : undefined)],
+  [
+    "replicas",
+    ({ multiRegion, replicas }) =>
+      replicas.length > 0 && !multiRegion ? "is for a multi-Region key: give --multi-region as well" : undefined,
+  ],
+]
+
+/** Faults that settings have with each other, whether flags or a file gave them. */
+export function settingFaults(settings: KeySettings): readonly SettingFault[] {
+  return faultsBy(RULES, settings)
+}
+
+/**
+ * Rules for what a file says once and keeps: a custody that imports once needs no acknowledgement there, but must be
+ * without expiry.
+ */
+const FILE_RULES: readonly (readonly [setting: SettingName, rule: Rule])[] = [
+  [
+    "custody",
+    ({ custody, expiresIn }) =>
+      CUSTODIES[custody].reimport || expiresIn === "never"
+        ? undefined
+        : `is ${custody}, which can import only once: expiresIn must be never`,
+  ],
+  [
+    "custody",
+    ({ custody, multiRegion }) =>
+      CUSTODIES[custody].reimport || !multiRegion
+        ? undefined
+        : `is ${custody}, which can import only once, and every Region takes an import of its own`,
+  ],
+  [
+    "renewBefore",
+    ({ renewBefore, expiresIn }) =>
+      renewBefore.kind === "duration" && renewBefore.seconds >= (parseDuration(expiresIn) ?? Infinity)
+        ? `is not shorter than expiresIn, ${expiresIn}`
+        : undefined,
+  ],
+]
+
+/** As {@link settingFaults}, and what a file alone can get wrong. */
+export function fileSettingFaults(settings: KeySettings): readonly SettingFault[] {
+  return [...settingFaults(settings), ...faultsBy(FILE_RULES, settings)]
+}
+
+function faultsBy(
+  rules: readonly (readonly [setting: SettingName, rule: Rule])[],
+  settings: KeySettings,
+): readonly SettingFault[] {
+  return rules.flatMap(([setting, rule]) => {
+    const message = rule(settings)
+    return message === undefined ? [] : [{ setting, message }]
+  })
+}
+
+/** What is wrong with `rotateEvery` for a key spec; what `defaults` says of it counts for symmetric keys alone. */
+export function rotateFault(keySpec: KeySpec): string | undefined {
+  return keySpec === ROTATES ? undefined : `is for ${ROTATES} keys: KMS rotates no ${keySpec} key`
+}
