@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { ERRORS } from "#src/core/base/error.js"
 import { EXIT_CODES } from "#src/core/base/exit-code.js"
-import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profile/profiles.js"
+import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profiles.js"
 import { configRows } from "./config-table.js"
 
 const page = (

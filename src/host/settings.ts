@@ -88,7 +88,7 @@ async function load(path: string | undefined): Promise<Settings> {
     return { path: null, manifest: null, owner: DEFAULT_ID, policy: DEFAULT_POLICY }
   }
   const { loadManifest } = await import("../config/load.js")
-  const { profileFamilies } = await import("../pkcs11/profile/profiles.js")
+  const { profileFamilies } = await import("../pkcs11/profiles.js")
   const manifest = await loadManifest(path, profileFamilies())
   return { path, manifest, owner: manifest.id, policy: manifest.policy }
 }

@@ -96,7 +96,7 @@ export async function openTokenOf(
 
 /** What of a token's setting the token itself is opened with. */
 export async function tokenOptions({ uri, profile, libraryParameters, sessions }: TokenSetting) {
-  const { profileNamed } = await import("../pkcs11/profile/profiles.js")
+  const { profileNamed } = await import("../pkcs11/profiles.js")
   const wanted = profile === null ? undefined : profileNamed(profile)
   return {
     uri,

@@ -5,8 +5,7 @@ import { effectiveText } from "#src/config/effective.js"
 import { template } from "#src/config/template.js"
 import { KeyferryError } from "#src/core/base/error.js"
 import { bindingsOf } from "#src/core/manifest/manifest.js"
-import { usualModule } from "#src/pkcs11/profile/module-path.js"
-import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profile/profiles.js"
+import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profiles.js"
 import { EXAMPLE } from "#test/support/config-example.js"
 
 const PROFILES = profileFamilies()
@@ -268,9 +267,8 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     expect(effectiveText(read(inUri))).not.to.contain("1234")
   })
 
-  for (const { family, title, notes } of TOKEN_PROFILES) {
+  for (const { family, title, notes, modulePath, libraryParameters } of TOKEN_PROFILES) {
     it(`is written for ${family} so that it can be read`, () => {
-      const { modulePath, libraryParameters = null } = usualModule(family)
       const facts = { profile: family, title, notes, modulePath, libraryParameters, label: "a b", region: "eu-west-3" }
       expect(bindingsOf(read(template(facts))).map(({ name }) => name)).to.deep.equal(["payments"])
       // what is commented out is right as well

@@ -12,7 +12,7 @@ export const configSchema = defineCommand({
   options: {},
   async run() {
     const { jsonSchema } = await import("../../config/schema.js")
-    const { profileFamilies } = await import("../../pkcs11/profile/profiles.js")
+    const { profileFamilies } = await import("../../pkcs11/profiles.js")
     const schema = jsonSchema(profileFamilies())
     return { result: schema, text: JSON.stringify(schema, null, 2) }
   },

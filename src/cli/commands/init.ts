@@ -1,6 +1,6 @@
 import { REGION } from "../../core/key/aws-name.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { profileFamilies, profileNamed } from "../../pkcs11/profile/profiles.js"
+import { profileFamilies, profileNamed } from "../../pkcs11/profiles.js"
 import { defineCommand } from "../command.js"
 
 export const init = defineCommand({
@@ -27,17 +27,15 @@ export const init = defineCommand({
     if (args.module?.startsWith("/") === false) {
       throw new KeyferryError("ERR_USAGE", `--module '${args.module}' is no absolute path`)
     }
-    const { usualModule } = await import("../../pkcs11/profile/module-path.js")
     const { template } = await import("../../config/template.js")
     const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
-    const { modulePath, libraryParameters } = usualModule(args.profile)
     const inherited = env["AWS_REGION"] ?? ""
     const content = template({
       profile: args.profile,
       title: profile.title,
       notes: profile.notes,
-      modulePath: args.module ?? modulePath,
-      libraryParameters: libraryParameters ?? null,
+      modulePath: args.module ?? profile.modulePath,
+      libraryParameters: profile.libraryParameters,
       label: args.label,
       region: args.region ?? (REGION.test(inherited) ? inherited : "us-east-1"),
     })

@@ -44,7 +44,7 @@ export const tokenProbe = defineCommand({
       table(["KEY SPEC", "ALGORITHM", "UNDER", "PATH", "REASON"], rows),
       "",
       table(["CUSTODY", "", "REASON"], custodyRows),
-      ...(args.draftProfile ? ["", JSON.stringify(draft, null, 2)] : []),
+      ...(args.draftProfile ? ["", `draft of a row of ${PROFILES}:`, JSON.stringify(draft, null, 2)] : []),
     ]
     return {
       result: { token: token.info, capabilities, custody, custodyFacts: facts, ...draft },
@@ -67,7 +67,10 @@ function merged(capabilities: readonly WrapCapability[]) {
   return rows
 }
 
-/** What a profile of this token would say, from what was proven; for `src/pkcs11/profile/` and its review. */
+/** Where the profiles of keyferry stand. */
+const PROFILES = "src/pkcs11/profiles.ts"
+
+/** What a row of {@link PROFILES} would say of this token, from what was proven; for its review. */
 function draftProfile(
   info: { readonly manufacturer: string; readonly model: string },
   usable: readonly {

@@ -4,7 +4,7 @@ import { KEY_SPECS, type KeySpec } from "../../core/key/key-spec.js"
 import { type AttributeName, KEY_TYPES, template } from "../cryptoki/attributes.js"
 import type { Template } from "../cryptoki/calls.js"
 import { MECHANISMS } from "../cryptoki/mechanisms.js"
-import type { TokenProfile } from "../profile/profile.js"
+import type { TokenProfile } from "../profiles.js"
 
 /** What a new key is to be, besides its key spec. */
 export interface NewKey {

@@ -14,7 +14,7 @@ import { CUSTODY_KEY_FEATURES, type CustodyKeyFeatures } from "../objects/custod
 import { attempt } from "../cryptoki/errors.js"
 import { isMechanismName, type MechanismName } from "../cryptoki/mechanisms.js"
 import { moduleDigest, type TokenSlot } from "../session/module.js"
-import { profileDigest } from "../profile/profiles.js"
+import { profileDigest } from "../profiles.js"
 import type { Verdict } from "./self-test.js"
 import type { SealingFinding } from "./sealing.js"
 import type { SessionPool } from "../session/pool.js"

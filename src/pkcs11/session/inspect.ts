@@ -5,7 +5,7 @@ import { attempt, refusalOf } from "../cryptoki/errors.js"
 import { type PinState, pinState } from "./login.js"
 import { mechanismName } from "../cryptoki/mechanisms.js"
 import { chooseToken, loadModule, type Pkcs11Module, type TokenSlot } from "./module.js"
-import { profileOf } from "../profile/profiles.js"
+import { profileOf } from "../profiles.js"
 import { tokenFlags } from "../cryptoki/token-flag.js"
 
 /** CKF_ flags of CK_MECHANISM_INFO (PKCS #11 v3.1 section 3.6). */

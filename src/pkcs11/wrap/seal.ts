@@ -15,7 +15,7 @@ import {
 } from "../cryptoki/calls.js"
 import { refusalOf } from "../cryptoki/errors.js"
 import { type MechanismName, MECHANISMS } from "../cryptoki/mechanisms.js"
-import type { TokenProfile } from "../profile/profile.js"
+import type { TokenProfile } from "../profiles.js"
 import { withoutZeros } from "../objects/public-key.js"
 import { PRIVATE_USAGES, SECRET_USAGES, stated } from "../objects/template.js"
 import type { WrapContext } from "./wrap.js"

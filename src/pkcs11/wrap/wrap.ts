@@ -21,7 +21,7 @@ import {
 import { ckrOf, restate } from "../cryptoki/errors.js"
 import { type MechanismName, MECHANISMS } from "../cryptoki/mechanisms.js"
 import { nativeMemory, words } from "../cryptoki/native-pointer.js"
-import type { TokenProfile } from "../profile/profile.js"
+import type { TokenProfile } from "../profiles.js"
 import { EPHEMERAL_LABEL, ephemeralKeyTemplate, wrappingKeyTemplate } from "../objects/template.js"
 
 const CKZ_DATA_SPECIFIED = 1

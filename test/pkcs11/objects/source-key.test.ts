@@ -4,7 +4,7 @@ import pkcs11js from "pkcs11js"
 import type { SourceKey } from "#src/core/key/source-key.js"
 import type { WrapCapability } from "#src/core/key/wrapping.js"
 import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
-import { softhsm2 } from "#src/pkcs11/profile/softhsm2.js"
+import { profileNamed } from "#src/pkcs11/profiles.js"
 import { createLog } from "#src/log/log.js"
 import { loggedToken } from "#src/host/logged.js"
 import { loadModule, chooseToken } from "#src/pkcs11/session/module.js"
@@ -239,7 +239,10 @@ describe("source keys", () => {
 
   it("states no usage that a profile says is unknown, in pairs and wrapping keys", async () => {
     await using token = await open(softhsm(), {
-      profile: { ...softhsm2, unknownUsages: ["signRecover", "verifyRecover"] },
+      profile: {
+        ...(profileNamed("softhsm2") ?? expect.fail("no such profile")),
+        unknownUsages: ["signRecover", "verifyRecover"],
+      },
     })
     using other = client()
     const key = await token.generateSourceKey(newKey({ keySpec: "ECC_NIST_P384" }))

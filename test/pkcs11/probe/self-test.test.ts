@@ -3,8 +3,7 @@ import { KEY_SPEC_NAMES, KEY_SPECS, type KeySpec } from "#src/core/key/key-spec.
 import type { Token } from "#src/core/ports/token.js"
 import type { WrapCapability, WrapRequest } from "#src/core/key/wrapping.js"
 import { kmsAllows, WRAPPING_ALGORITHMS } from "#src/core/key/wrapping-algorithm.js"
-import { generic } from "#src/pkcs11/profile/generic.js"
-import { nss as nssProfile } from "#src/pkcs11/profile/nss.js"
+import { GENERIC, profileNamed } from "#src/pkcs11/profiles.js"
 import { ALL_REQUESTS, memoryCache, newKey, nss, open, softhsm } from "../../support/token-fixture.js"
 
 const name = ({ keySpec, wrappingAlgorithm, wrappingKeySpec }: WrapRequest): string =>
@@ -35,6 +34,8 @@ function onNss({ keySpec }: WrapRequest): string | null {
 
 const allowed = ({ keySpec, wrappingAlgorithm, wrappingKeySpec }: WrapRequest): boolean =>
   kmsAllows(keySpec, wrappingAlgorithm, wrappingKeySpec)
+
+const nssProfile = profileNamed("nss") ?? expect.fail("no such profile")
 
 describe("the self-test's matrix", () => {
   for (const [title, make, kwp, expected] of [
@@ -102,7 +103,7 @@ describe("the self-test's words for what is not RFC 5649", () => {
   }
 
   it("finds the right mechanism by itself, knowing nothing of the token", async () => {
-    await using token = await open(nss(), { profile: generic })
+    await using token = await open(nss(), { profile: GENERIC })
     const [verdict] = await token.selfTest([composed("RSA_2048")])
     expect(verdict?.mechanisms).to.deep.equal(["CKM_AES_KEY_WRAP_KWP", "CKM_RSA_PKCS_OAEP"])
   })
@@ -146,7 +147,7 @@ describe("the self-test's memory", () => {
     await using one = await open(softhsm(), { cache })
     await one.selfTest([request])
     mark(cache)
-    await using two = await open(softhsm(), { cache, profile: generic })
+    await using two = await open(softhsm(), { cache, profile: GENERIC })
     expect((await marked(two))[0]?.reason).to.match(/^opened outside/)
     expect(cache.entries.size).to.equal(2)
   })
