@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url"
 import { KMS } from "@aws-sdk/client-kms"
 import type { FaultOptions } from "#src/local-kms/server/faults.js"
 import type { LocalKmsOptions } from "#src/local-kms/server/options.js"
-import type { RequestCounts } from "#src/local-kms/protocol/requests.js"
+import type { RequestCounts } from "#src/local-kms/server/request-log.js"
 import { startLocalKms as serve } from "#src/local-kms/server/server.js"
 
 const THIS_FILE = fileURLToPath(import.meta.url)

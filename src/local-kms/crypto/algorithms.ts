@@ -1,6 +1,7 @@
 import { KEY_SPECS, type KeyFamily, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
 import { documented } from "../protocol/refusal.js"
 import type { Key } from "../state/state.js"
+import { curveOf } from "./curve.js"
 
 const RSA_SIGNING = [
   "RSASSA_PKCS1_V1_5_SHA_256",
@@ -10,13 +11,6 @@ const RSA_SIGNING = [
   "RSASSA_PSS_SHA_384",
   "RSASSA_PSS_SHA_512",
 ] as const
-
-const ECDSA: Partial<Record<KeySpec, readonly SigningAlgorithm[]>> = {
-  ECC_NIST_P256: ["ECDSA_SHA_256"],
-  ECC_NIST_P384: ["ECDSA_SHA_384"],
-  ECC_NIST_P521: ["ECDSA_SHA_512"],
-  ECC_SECG_P256K1: ["ECDSA_SHA_256"],
-}
 
 export const SIGNING_ALGORITHMS = {
   RSASSA_PKCS1_V1_5_SHA_256: { scheme: "pkcs1", hash: "sha256" },
@@ -45,7 +39,7 @@ const BY_FAMILY: Readonly<Record<KeyFamily, (keySpec: KeySpec, usage: KeyUsage) 
       ? { SigningAlgorithms: RSA_SIGNING }
       : { EncryptionAlgorithms: ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"] },
   ec: (keySpec, usage) =>
-    usage === "SIGN_VERIFY" ? { SigningAlgorithms: ECDSA[keySpec] ?? [] } : { KeyAgreementAlgorithms: ["ECDH"] },
+    usage === "SIGN_VERIFY" ? { SigningAlgorithms: [curveOf(keySpec).signing] } : { KeyAgreementAlgorithms: ["ECDH"] },
   edwards: () => ({ SigningAlgorithms: ["ED25519_SHA_512"] }),
 }
 
@@ -58,6 +52,6 @@ export function algorithmsOf(key: Pick<Key, "keySpec" | "keyUsage">): Algorithms
 
 /** Throws InvalidKeyUsageException unless the key can do the algorithm. */
 export function requireAlgorithm(key: Key, algorithm: string): void {
-  const known = Object.values(algorithmsOf(key)).some((names) => names.includes(algorithm))
-  if (!known) throw documented.wrongAlgorithm(algorithm, key.keySpec)
+  const listed = Object.values(algorithmsOf(key)).some((names) => names.includes(algorithm))
+  if (!listed) throw documented.wrongAlgorithm(algorithm, key.keySpec)
 }

@@ -33,30 +33,30 @@ export function readBer(bytes: Buffer): Ber {
   return value
 }
 
-function byteAt(bytes: Buffer, at: number): number {
-  const byte = bytes[at]
+function byteAt(bytes: Buffer, offset: number): number {
+  const byte = bytes[offset]
   if (byte === undefined) throw new Error("value ends early")
   return byte
 }
 
-function readAt(bytes: Buffer, at: number, depth: number): Step {
+function readAt(bytes: Buffer, offset: number, depth: number): Step {
   if (depth > MAX_DEPTH) throw new Error("nested too deep")
-  const identifier = byteAt(bytes, at)
+  const identifier = byteAt(bytes, offset)
   // tag numbers of several bytes occur in no private key
   if ((identifier & 0x1f) === 0x1f) throw new Error("long tag")
   const constructed = (identifier & CONSTRUCTED) !== 0
   const tag = identifier & ~CONSTRUCTED
-  const first = byteAt(bytes, at + 1)
-  if (first === INDEFINITE) {
+  const lengthOctet = byteAt(bytes, offset + 1)
+  if (lengthOctet === INDEFINITE) {
     if (!constructed) throw new Error("indefinite length of a primitive value")
-    const { children, next } = readChildren(bytes, at + 2, undefined, depth)
+    const { children, next } = readChildren(bytes, offset + 2, undefined, depth)
     return { value: { tag, bytes: Buffer.alloc(0), children }, next }
   }
-  const long = first > INDEFINITE ? first - INDEFINITE : 0
-  if (long > 4) throw new Error("length of more than four bytes")
-  let length = long === 0 ? first : 0
-  for (let i = 0; i < long; i++) length = length * 256 + byteAt(bytes, at + 2 + i)
-  const start = at + 2 + long
+  const longBytes = lengthOctet > INDEFINITE ? lengthOctet - INDEFINITE : 0
+  if (longBytes > 4) throw new Error("length of more than four bytes")
+  let length = longBytes === 0 ? lengthOctet : 0
+  for (let i = 0; i < longBytes; i++) length = length * 256 + byteAt(bytes, offset + 2 + i)
+  const start = offset + 2 + longBytes
   const end = start + length
   if (end > bytes.length) throw new Error("value ends early")
   if (!constructed) return { value: { tag, bytes: bytes.subarray(start, end), children: undefined }, next: end }
@@ -67,13 +67,14 @@ function readAt(bytes: Buffer, at: number, depth: number): Step {
 /** Reads values up to `end`, or up to the two zero bytes that close an indefinite length. */
 function readChildren(bytes: Buffer, start: number, end: number | undefined, depth: number) {
   const children: Ber[] = []
-  let at = start
+  let offset = start
   for (;;) {
-    if (at === end) return { children, next: at }
-    if (end === undefined && byteAt(bytes, at) === 0 && byteAt(bytes, at + 1) === 0) return { children, next: at + 2 }
-    const { value, next } = readAt(bytes, at, depth + 1)
+    if (offset === end) return { children, next: offset }
+    if (end === undefined && byteAt(bytes, offset) === 0 && byteAt(bytes, offset + 1) === 0)
+      return { children, next: offset + 2 }
+    const { value, next } = readAt(bytes, offset, depth + 1)
     children.push(value)
-    at = next
+    offset = next
   }
 }
 
@@ -98,9 +99,10 @@ export function members(value: Ber | undefined): readonly Ber[] {
 /** A non-negative integer; throws on padding, which BER forbids as well (X.690 section 8.3.2). */
 export function integer(value: Ber | undefined): bigint {
   const { bytes, children } = expectTag(value, TAG.INTEGER)
-  const [first, second] = bytes
-  if (children !== undefined || first === undefined || first >= 0x80) throw new Error("not a non-negative integer")
-  if (first === 0 && second !== undefined && second < 0x80) throw new Error("padded integer")
+  const [firstByte, secondByte] = bytes
+  if (children !== undefined || firstByte === undefined || firstByte >= 0x80)
+    throw new Error("not a non-negative integer")
+  if (firstByte === 0 && secondByte !== undefined && secondByte < 0x80) throw new Error("padded integer")
   return BigInt(`0x${bytes.toString("hex")}`)
 }
 

@@ -20,25 +20,33 @@ function contextBytes(context: EncryptionContext): Buffer {
   return Buffer.from(JSON.stringify(entries))
 }
 
-function secretOf(key: Key, material: Material): Buffer {
+/** A material of a key, under which is encrypted. */
+export interface KeyAndMaterial {
+  readonly key: Key
+  readonly material: Material
+}
+
+function secretOf({ key, material }: KeyAndMaterial): Buffer {
   const secret = key.holdings.get(material.id)?.secret
   if (secret === undefined) throw recorded.pendingImport(key.arn)
   return Buffer.from(secret, "base64")
 }
 
 /** Encrypts under a material: `header || key material ID || key ID || iv || AES-256-GCM(plaintext) || tag`. */
-export function seal(key: Key, material: Material, plaintext: Uint8Array, context: EncryptionContext): Buffer {
+export function seal(keyAndMaterial: KeyAndMaterial, plaintext: Uint8Array, context: EncryptionContext): Buffer {
+  const { key, material } = keyAndMaterial
   const head = Buffer.concat([HEADER, Buffer.from(material.id, "hex"), Buffer.from(key.id)])
   const iv = randomBytes(IV_BYTES)
-  const cipher = createCipheriv("aes-256-gcm", secretOf(key, material), iv)
+  const cipher = createCipheriv("aes-256-gcm", secretOf(keyAndMaterial), iv)
   cipher.setAAD(Buffer.concat([head, contextBytes(context)]))
   return Buffer.concat([head, iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
 }
 
 /** The key and the material that a ciphertext names; InvalidCiphertextException if this Region has none such. */
-export function materialOf(region: Region, ciphertext: Buffer): { readonly key: Key; readonly material: Material } {
-  const known = ciphertext.length >= BODY + IV_BYTES + TAG_BYTES && ciphertext.subarray(0, HEADER.length).equals(HEADER)
-  const key = known ? region.keys.get(ciphertext.toString("latin1", KEY_ID, BODY)) : undefined
+export function materialOf(region: Region, ciphertext: Buffer): KeyAndMaterial {
+  const wellFormed =
+    ciphertext.length >= BODY + IV_BYTES + TAG_BYTES && ciphertext.subarray(0, HEADER.length).equals(HEADER)
+  const key = wellFormed ? region.keys.get(ciphertext.toString("latin1", KEY_ID, BODY)) : undefined
   const id = ciphertext.toString("hex", HEADER.length, KEY_ID)
   const material = key?.set.materials.find((candidate) => candidate.id === id)
   if (key === undefined || material === undefined) throw recorded.invalidCiphertext()
@@ -46,9 +54,9 @@ export function materialOf(region: Region, ciphertext: Buffer): { readonly key: 
 }
 
 /** Opens a ciphertext; InvalidCiphertextException if it was changed or the encryption context is another. */
-export function unseal(key: Key, material: Material, ciphertext: Buffer, context: EncryptionContext): Buffer {
+export function unseal(keyAndMaterial: KeyAndMaterial, ciphertext: Buffer, context: EncryptionContext): Buffer {
   const iv = ciphertext.subarray(BODY, BODY + IV_BYTES)
-  const decipher = createDecipheriv("aes-256-gcm", secretOf(key, material), iv)
+  const decipher = createDecipheriv("aes-256-gcm", secretOf(keyAndMaterial), iv)
   decipher.setAAD(Buffer.concat([ciphertext.subarray(0, BODY), contextBytes(context)]))
   decipher.setAuthTag(ciphertext.subarray(-TAG_BYTES))
   try {

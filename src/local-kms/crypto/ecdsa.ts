@@ -2,6 +2,12 @@ import { randomBytes } from "node:crypto"
 import { der, derInteger, integer, members, readBer, TAG } from "./ber.js"
 import { type Curve, fromBytes, multiplyBase } from "./curve.js"
 
+export interface EcdsaKey {
+  readonly curve: Curve
+  /** The private key. */
+  readonly scalar: bigint
+}
+
 /** The inverse modulo a prime, by the extended Euclidean algorithm. */
 function inverse(value: bigint, modulus: bigint): bigint {
   let [a, b, x, y] = [value % modulus, modulus, 1n, 0n]
@@ -31,22 +37,22 @@ function xOf(curve: Curve, scalar: bigint): bigint {
 }
 
 /** ECDSA of a digest, DER; node:crypto signs only together with the hashing. Not constant in time: keys here are for tests. */
-export function signEcdsa(curve: Curve, secret: bigint, digest: Buffer): Buffer {
+export function signEcdsa({ curve, scalar }: EcdsaKey, digest: Buffer): Buffer {
   for (;;) {
     const k = randomScalar(curve)
     const r = xOf(curve, k)
-    const s = (inverse(k, curve.order) * (leftmost(curve, digest) + r * secret)) % curve.order
+    const s = (inverse(k, curve.order) * (leftmost(curve, digest) + r * scalar)) % curve.order
     if (r !== 0n && s !== 0n) return der(TAG.SEQUENCE, derInteger(r), derInteger(s))
   }
 }
 
 /** Verifies with the private scalar, which saves adding points: u1 G + u2 Q = (u1 + u2 d) G. */
-export function verifyEcdsa(curve: Curve, secret: bigint, digest: Buffer, signature: Buffer): boolean {
-  const [first, second, ...rest] = members(readBer(signature))
-  const [r, s] = [integer(first), integer(second)]
+export function verifyEcdsa({ curve, scalar }: EcdsaKey, digest: Buffer, signature: Buffer): boolean {
+  const numbers = members(readBer(signature)).map(integer)
+  const [r = 0n, s = 0n] = numbers
   const inRange = [r, s].every((value) => value > 0n && value < curve.order)
-  if (!inRange || rest.length > 0) return false
+  if (!inRange || numbers.length > 2) return false
   const w = inverse(s, curve.order)
-  const scalar = ((leftmost(curve, digest) + r * secret) * w) % curve.order
-  return scalar !== 0n && xOf(curve, scalar) === r
+  const product = ((leftmost(curve, digest) + r * scalar) * w) % curve.order
+  return product !== 0n && xOf(curve, product) === r
 }

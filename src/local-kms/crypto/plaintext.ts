@@ -3,14 +3,7 @@ import { KEY_SPECS, type KeyFamily, type KeySpec } from "../../core/key/key-spec
 import { type Ber, der, derInteger, expectTag, integer, members, octets, readBer, TAG, toDer } from "./ber.js"
 import { curveOf, fromBytes, multiplyBase } from "./curve.js"
 import { recorded } from "../protocol/refusal.js"
-
-/** What was unwrapped, checked and brought into one form, so that two encodings of one key are one material. */
-export interface Plaintext {
-  /** Raw bytes, or PKCS #8 in DER. */
-  readonly secret: Buffer
-  /** What identifies the material: the bytes themselves, or the public key as SPKI. */
-  readonly identity: Buffer
-}
+import type { Plaintext } from "../state/material.js"
 
 type Read = (bytes: Buffer, keySpec: KeySpec) => Plaintext
 
@@ -23,8 +16,8 @@ const MAX_HMAC_BYTES = 128
 
 const raw = (bytes: Buffer): Plaintext => ({ secret: bytes, identity: bytes })
 
-function check(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new Error(what)
+function check(holds: boolean, checked: string): asserts holds {
+  if (!holds) throw new Error(checked)
 }
 
 const READERS: Readonly<Record<KeyFamily, Read>> = {
@@ -74,11 +67,11 @@ export function readPlaintext(bytes: Buffer, keySpec: KeySpec): Plaintext {
 
 /** PrivateKeyInfo of RFC 5208 section 5: SEQUENCE { 0, { OID, parameters? }, OCTET STRING, [0] attributes? }. */
 function readPrivateKeyInfo(bytes: Buffer, oid: Buffer) {
-  const [version, identifier, privateKey, attributes, ...rest] = members(readBer(bytes))
+  const [version, identifier, privateKey, attributes, ...unknown] = members(readBer(bytes))
   check(integer(version) === 0n, "version")
-  check(rest.length === 0 && (attributes === undefined || attributes.tag === TAG.CONTEXT_0), "unknown member")
-  const [name, algorithm, ...more] = members(identifier)
-  check(expectTag(name, TAG.OID).bytes.equals(oid) && more.length === 0, "algorithm")
+  check(unknown.length === 0 && (attributes === undefined || attributes.tag === TAG.CONTEXT_0), "unknown member")
+  const [name, algorithm, ...unnamed] = members(identifier)
+  check(expectTag(name, TAG.OID).bytes.equals(oid) && unnamed.length === 0, "algorithm")
   return { algorithm, privateKey: octets(expectTag(privateKey, TAG.OCTET_STRING)) }
 }
 
@@ -115,8 +108,8 @@ function readEcPrivateKey(bytes: Buffer, keySpec: KeySpec, named: Buffer): Buffe
     "unknown member",
   )
   for (const { tag, children } of optional) {
-    const [only, ...rest] = children ?? []
-    check(only !== undefined && rest.length === 0, "one value")
+    const [only, ...surplus] = children ?? []
+    check(only !== undefined && surplus.length === 0, "one value")
     if (tag === TAG.CONTEXT_0) check(toDer(only).equals(named), "named curve")
     if (tag === TAG.CONTEXT_1) check(pointOf(only, curve.name).equals(multiplyBase(curve, value)), "public point")
   }

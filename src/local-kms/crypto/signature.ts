@@ -1,71 +1,74 @@
 import { createHash, createPublicKey, sign, verify } from "node:crypto"
-import { KEY_SPECS } from "../../core/key/key-spec.js"
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from "./algorithms.js"
 import { curveOf, fromBytes } from "./curve.js"
-import { signEcdsa, verifyEcdsa } from "./ecdsa.js"
+import { type EcdsaKey, signEcdsa, verifyEcdsa } from "./ecdsa.js"
 import { privateKeyOf } from "./key-object.js"
 import { documented } from "../protocol/refusal.js"
-import { type Hash, signPkcs1, signPss, verifyPkcs1, verifyPss } from "./rsa-signature.js"
+import { type Digest, signPkcs1, signPss, verifyPkcs1, verifyPss } from "./rsa-signature.js"
 import type { Key } from "../state/state.js"
 
+/** What is signed, and by which algorithm. */
 export interface Message {
   readonly bytes: Buffer
   readonly type: "RAW" | "DIGEST"
+  readonly algorithm: SigningAlgorithm
 }
 
 interface Scheme {
-  readonly sign: (key: Key, hash: Hash, digest: Buffer) => Buffer
-  readonly verify: (key: Key, hash: Hash, digest: Buffer, signature: Buffer) => boolean
+  readonly sign: (key: Key, digest: Digest) => Buffer
+  readonly verify: (key: Key, digest: Digest, signature: Buffer) => boolean
 }
 
-const sizeOf = (key: Key) => KEY_SPECS[key.keySpec].bits / 8
 const publicKey = (key: Key) => createPublicKey(privateKeyOf(key))
-const scalarOf = (key: Key) => fromBytes(Buffer.from(privateKeyOf(key).export({ format: "jwk" }).d ?? "", "base64url"))
+const ecdsaKey = (key: Key): EcdsaKey => ({
+  curve: curveOf(key.keySpec),
+  scalar: fromBytes(Buffer.from(privateKeyOf(key).export({ format: "jwk" }).d ?? "", "base64url")),
+})
 
 const SCHEMES: Readonly<Record<"pkcs1" | "pss" | "ecdsa" | "ed25519", Scheme>> = {
   pkcs1: {
-    sign: (key, hash, digest) => signPkcs1(privateKeyOf(key), hash, digest),
-    verify: (key, hash, digest, signature) => verifyPkcs1(publicKey(key), hash, digest, signature),
+    sign: (key, digest) => signPkcs1(privateKeyOf(key), digest),
+    verify: (key, digest, signature) => verifyPkcs1(publicKey(key), digest, signature),
   },
   pss: {
-    sign: (key, hash, digest) => signPss(privateKeyOf(key), sizeOf(key), hash, digest),
-    verify: (key, hash, digest, signature) => verifyPss(publicKey(key), sizeOf(key), hash, digest, signature),
+    sign: (key, digest) => signPss(privateKeyOf(key), digest),
+    verify: (key, digest, signature) => verifyPss(publicKey(key), digest, signature),
   },
   ecdsa: {
-    sign: (key, _, digest) => signEcdsa(curveOf(key.keySpec), scalarOf(key), digest),
-    verify: (key, _, digest, signature) => verifyEcdsa(curveOf(key.keySpec), scalarOf(key), digest, signature),
+    sign: (key, digest) => signEcdsa(ecdsaKey(key), digest.bytes),
+    verify: (key, digest, signature) => verifyEcdsa(ecdsaKey(key), digest.bytes, signature),
   },
   // hashes by itself (RFC 8032), so the 'digest' is the message
   ed25519: {
-    sign: (key, _, message) => sign(null, message, privateKeyOf(key)),
-    verify: (key, _, message, signature) => verify(null, message, publicKey(key), signature),
+    sign: (key, message) => sign(null, message.bytes, privateKeyOf(key)),
+    verify: (key, message, signature) => verify(null, message.bytes, publicKey(key), signature),
   },
 }
 
 /** What the scheme signs: the digest, which must have the length of the algorithm's hash. */
-function digestOf(algorithm: SigningAlgorithm, message: Message): Buffer {
+function digestOf({ algorithm, type, bytes }: Message): Digest {
   const { scheme, hash } = SIGNING_ALGORITHMS[algorithm]
   if (scheme === "ed25519") {
-    if (message.type === "RAW") return message.bytes
+    if (type === "RAW") return { hash, bytes }
     throw documented.invalid(`Algorithm ${algorithm} takes only messages of type RAW.`)
   }
   const hashed = createHash(hash)
-  if (message.type === "RAW") return hashed.update(message.bytes).digest()
-  if (message.bytes.length === hashed.digest().length) return message.bytes
+  if (type === "RAW") return { hash, bytes: hashed.update(bytes).digest() }
+  if (bytes.length === hashed.digest().length) return { hash, bytes }
   throw documented.invalid(`Digest is invalid length for algorithm ${algorithm}.`)
 }
 
-export function signMessage(key: Key, algorithm: SigningAlgorithm, message: Message): Buffer {
-  const { scheme, hash } = SIGNING_ALGORITHMS[algorithm]
-  return SCHEMES[scheme].sign(key, hash, digestOf(algorithm, message))
+export function signMessage(key: Key, message: Message): Buffer {
+  const { scheme } = SIGNING_ALGORITHMS[message.algorithm]
+  return SCHEMES[scheme].sign(key, digestOf(message))
 }
 
 /** Whether the signature is right; anything malformed is not. */
-export function verifyMessage(key: Key, algorithm: SigningAlgorithm, message: Message, signature: Buffer): boolean {
-  const { scheme, hash } = SIGNING_ALGORITHMS[algorithm]
-  const digest = digestOf(algorithm, message)
+export function verifyMessage(key: Key, message: Message, signature: Buffer): boolean {
+  const { scheme } = SIGNING_ALGORITHMS[message.algorithm]
+  const digest = digestOf(message)
   try {
-    return SCHEMES[scheme].verify(key, hash, digest, signature)
+    return SCHEMES[scheme].verify(key, digest, signature)
   } catch {
     return false
   }

@@ -19,10 +19,14 @@ export type WrappingAlgorithm = keyof typeof ALGORITHMS
 export const WRAPPING_ALGORITHMS = Object.keys(ALGORITHMS) as readonly WrappingAlgorithm[]
 
 /** Whether KMS takes material of the key spec so (Developer Guide, "Select a wrapping algorithm"). */
-export function wrappingAllowed(keySpec: KeySpec, algorithm: WrappingAlgorithm, under: WrappingKeySpec): boolean {
+export function wrappingAllowed(
+  keySpec: KeySpec,
+  algorithm: WrappingAlgorithm,
+  wrappingKeySpec: WrappingKeySpec,
+): boolean {
   const row = ALGORITHMS[algorithm]
   if (row === undefined) return false
-  return row.hybrid ? KEY_SPECS[keySpec].rsaAes : KEY_SPECS[keySpec].oaepUnder.includes(under)
+  return row.hybrid ? KEY_SPECS[keySpec].rsaAes : KEY_SPECS[keySpec].oaepUnder.includes(wrappingKeySpec)
 }
 
 /** The alternative initial value of RFC 5649 section 3, without the length. */

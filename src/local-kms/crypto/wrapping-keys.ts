@@ -8,10 +8,16 @@ const generate = promisify(generateKeyPair)
 /** How many pairs of each spec and Region take turns, unless every request gets its own. */
 const SET_SIZE = 2
 
+/** For how long a pair is lent, in milliseconds since 1970. */
+export interface LoanPeriod {
+  readonly now: number
+  readonly until: number
+}
+
 /** Lends RSA pairs for import. Making one takes up to seconds, so they are made ahead and, by default, used in turn. */
 export interface WrappingKeys {
-  /** A pair that will be needed until the given time; waits for the first of its spec. */
-  lend(region: Region, spec: WrappingKeySpec, now: number, until: number): Promise<WrappingKey>
+  /** A pair that will be needed for that period; waits for the first of its spec. */
+  lend(region: Region, spec: WrappingKeySpec, period: LoanPeriod): Promise<WrappingKey>
 }
 
 async function makePair(spec: WrappingKeySpec): Promise<WrappingKey> {
@@ -24,7 +30,7 @@ async function makePair(spec: WrappingKeySpec): Promise<WrappingKey> {
   return { id: randomUUID(), spec, privateKey: pair.privateKey, publicKey: pair.publicKey, neededUntil: 0 }
 }
 
-function lendTo(region: Region, pair: WrappingKey, now: number, until: number): WrappingKey {
+function lendTo(region: Region, pair: WrappingKey, { now, until }: LoanPeriod): WrappingKey {
   for (const old of region.wrappingKeys.values()) if (old.neededUntil <= now) region.wrappingKeys.delete(old.id)
   pair.neededUntil = Math.max(pair.neededUntil, until)
   region.wrappingKeys.set(pair.id, pair)
@@ -32,33 +38,33 @@ function lendTo(region: Region, pair: WrappingKey, now: number, until: number): 
 }
 
 /** Reading PEM takes as long as some of the work that is done with it. */
-const opened = new WeakMap<WrappingKey, { readonly privateKey: KeyObject; readonly spki: Buffer }>()
+const parsed = new WeakMap<WrappingKey, { readonly privateKey: KeyObject; readonly spki: Buffer }>()
 
-function open(pair: WrappingKey) {
-  const found = opened.get(pair)
-  if (found !== undefined) return found
+function parse(pair: WrappingKey) {
+  const cached = parsed.get(pair)
+  if (cached !== undefined) return cached
   const spki = createPublicKey(pair.publicKey).export({ format: "der", type: "spki" })
   const keys = { privateKey: createPrivateKey(pair.privateKey), spki }
-  opened.set(pair, keys)
+  parsed.set(pair, keys)
   return keys
 }
 
 /** SubjectPublicKeyInfo in DER. */
-export const spkiOf = (pair: WrappingKey): Buffer => open(pair).spki
+export const spkiOf = (pair: WrappingKey): Buffer => parse(pair).spki
 
-export const privateKeyOf = (pair: WrappingKey): KeyObject => open(pair).privateKey
+export const privateKeyOf = (pair: WrappingKey): KeyObject => parse(pair).privateKey
 
 /** A new pair for every request, one of each spec made ahead. */
 export function freshWrappingKeys(): WrappingKeys {
   const ahead = new Map<WrappingKeySpec, Promise<WrappingKey>>()
   return {
-    async lend(region, spec, now, until) {
+    async lend(region, spec, period) {
       const next = ahead.get(spec) ?? makePair(spec)
       ahead.set(
         spec,
         next.then(() => makePair(spec)),
       )
-      return lendTo(region, await next, now, until)
+      return lendTo(region, await next, period)
     },
   }
 }
@@ -69,8 +75,8 @@ export function sharedWrappingKeys(): WrappingKeys {
 
   const setOf = (region: Region, spec: WrappingKeySpec) => {
     const name = `${region.name} ${spec}`
-    const found = sets.get(name)
-    if (found !== undefined) return found
+    const existing = sets.get(name)
+    if (existing !== undefined) return existing
     const kept = [...region.wrappingKeys.values()].filter((pair) => pair.spec === spec)
     const pairs = kept.slice(0, SET_SIZE)
     const fill = async (): Promise<void> => {
@@ -86,12 +92,12 @@ export function sharedWrappingKeys(): WrappingKeys {
   }
 
   return {
-    async lend(region, spec, now, until) {
+    async lend(region, spec, period) {
       const set = setOf(region, spec)
       await set.first
       const pair = set.pairs[set.turn++ % set.pairs.length]
       if (pair === undefined) throw new Error("no wrapping key")
-      return lendTo(region, pair, now, until)
+      return lendTo(region, pair, period)
     },
   }
 }

@@ -1,6 +1,6 @@
 import { isAlias } from "../../core/key/key-arn.js"
 import { KEY_SPECS } from "../../core/key/key-spec.js"
-import { findKey } from "../state/key-lookup.js"
+import { findKey } from "../state/find-key.js"
 import { requireState } from "../state/key-state.js"
 import { KEY_ID, type Context, operation } from "./operation.js"
 import { byName, pageFields, pageOf, settled, sourceOf } from "../protocol/page.js"
@@ -17,9 +17,9 @@ function checkName(name: string): void {
   if (name.startsWith("alias/aws/")) throw documented.reservedAlias()
 }
 
-function targetOf({ region, now }: Context, target: string): Key {
+function targetOf(context: Context, target: string): Key {
   if (isAlias(target)) throw documented.aliasTarget()
-  const key = findKey(region, target, now, "no-aliases")
+  const key = findKey(context, target, "no-aliases")
   requireState(key, "manage")
   return key
 }
@@ -84,15 +84,16 @@ const nameOf = (alias: Alias) => alias.name
 
 /** The aliases of one key, in order. */
 function aliasesOf({ aliases, region }: Key): ReturnType<typeof sourceOf<Alias>> {
-  const found = [...aliases].flatMap((name) => region.aliases.get(name) ?? [])
-  return sourceOf(byName(found, nameOf), nameOf)
+  const ofKey = [...aliases].flatMap((name) => region.aliases.get(name) ?? [])
+  return sourceOf(byName(ofKey, nameOf), nameOf)
 }
 
 export const ListAliases = operation({
   request: { KeyId: KEY_ID, ...pageFields(100) },
-  run({ region, now, lag }, { KeyId, ...request }) {
+  run(context, { KeyId, ...request }) {
+    const { region, now, lag } = context
     settleRegion(region, now)
-    const key = KeyId === undefined ? undefined : findKey(region, KeyId, now, "no-aliases")
+    const key = KeyId === undefined ? undefined : findKey(context, KeyId, "no-aliases")
     const source = key === undefined ? (name?: string) => region.aliases.after(name) : aliasesOf(key)
     const { items, answer } = pageOf((name) => settled(source(name), lag, now), nameOf, request, 50)
     const Aliases = items.map(({ name, keyId, createdAt, updatedAt }) => ({

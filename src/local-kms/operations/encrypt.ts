@@ -2,13 +2,13 @@ import { constants, createPublicKey, privateDecrypt, publicEncrypt, randomBytes 
 import { KEY_SPECS } from "../../core/key/key-spec.js"
 import { ENCRYPTION_ALGORITHMS, requireAlgorithm } from "../crypto/algorithms.js"
 import { type EncryptionContext, materialOf, seal, unseal } from "../crypto/ciphertext.js"
-import { findKey } from "../state/key-lookup.js"
+import { findKey } from "../state/find-key.js"
 import { requireState } from "../state/key-state.js"
 import { privateKeyOf } from "../crypto/key-object.js"
 import { currentMaterial } from "../state/material.js"
 import { type Context, KEY_ID, operation, requireUsage, USE_FIELDS, useOperation } from "./operation.js"
 import { documented, recorded } from "../protocol/refusal.js"
-import { blob, oneOf, required, textMap, whole } from "../protocol/request.js"
+import { blob, oneOf, required, textMap, wholeNumber } from "../protocol/request.js"
 import type { Key } from "../state/state.js"
 
 type Algorithm = (typeof ENCRYPTION_ALGORITHMS)[number]
@@ -24,12 +24,17 @@ const OAEP: Readonly<Record<RsaAlgorithm, { readonly oaepHash: string; readonly 
 }
 const padding = constants.RSA_PKCS1_OAEP_PADDING
 
-function encryptWith(key: Key, algorithm: Algorithm, plaintext: Buffer, context: EncryptionContext): Buffer {
+interface Encryption {
+  readonly algorithm: Algorithm
+  readonly context: EncryptionContext
+}
+
+function encryptWith(key: Key, { algorithm, context }: Encryption, plaintext: Buffer): Buffer {
   requireAlgorithm(key, algorithm)
   if (algorithm === "SYMMETRIC_DEFAULT") {
     const material = currentMaterial(key)
     if (material === undefined) throw recorded.pendingImport(key.arn)
-    return seal(key, material, plaintext, context)
+    return seal({ key, material }, plaintext, context)
   }
   if (context !== undefined) throw documented.invalid("EncryptionContext cannot be used with asymmetric keys")
   const { oaepHash, bytes } = OAEP[algorithm]
@@ -58,27 +63,29 @@ interface Opening {
   readonly keyId: string | undefined
 }
 
-function open({ region, now }: Context, opening: Opening, name: string): Opened {
+function open(context: Context, opening: Opening, operationName: string): Opened {
   const { ciphertext, algorithm, keyId } = opening
-  const asked = keyId === undefined ? undefined : findKey(region, keyId, now, "aliases")
-  if (algorithm !== "SYMMETRIC_DEFAULT") return openRsa(asked, ciphertext, algorithm, name)
-  if (asked !== undefined) {
-    requireState(asked, "use")
-    requireUsage(asked, "ENCRYPT_DECRYPT", name)
-    requireAlgorithm(asked, algorithm)
+  const named = keyId === undefined ? undefined : findKey(context, keyId, "aliases")
+  if (algorithm !== "SYMMETRIC_DEFAULT") {
+    if (named === undefined) throw documented.invalid("KeyId is required to decrypt with an asymmetric key")
+    requireState(named, "use")
+    requireUsage(named, "ENCRYPT_DECRYPT", operationName)
+    return openRsa(named, ciphertext, algorithm)
   }
-  const named = materialOf(region, ciphertext)
-  const key = findKey(region, named.key.id, now, "no-aliases")
-  if (asked !== undefined && asked !== key) throw documented.wrongKey()
+  if (named !== undefined) {
+    requireState(named, "use")
+    requireUsage(named, "ENCRYPT_DECRYPT", operationName)
+    requireAlgorithm(named, algorithm)
+  }
+  const sealed = materialOf(context.region, ciphertext)
+  const key = findKey(context, sealed.key.id, "no-aliases")
+  if (named !== undefined && named !== key) throw documented.wrongKey()
   requireState(key, "use")
-  const plaintext = unseal(key, named.material, ciphertext, opening.context)
-  return { key, plaintext, keyMaterialId: named.material.id }
+  const plaintext = unseal(sealed, ciphertext, opening.context)
+  return { key, plaintext, keyMaterialId: sealed.material.id }
 }
 
-function openRsa(key: Key | undefined, ciphertext: Buffer, algorithm: RsaAlgorithm, name: string): Opened {
-  if (key === undefined) throw documented.invalid("KeyId is required to decrypt with an asymmetric key")
-  requireState(key, "use")
-  requireUsage(key, "ENCRYPT_DECRYPT", name)
+function openRsa(key: Key, ciphertext: Buffer, algorithm: RsaAlgorithm): Opened {
   requireAlgorithm(key, algorithm)
   if (ciphertext.length !== KEY_SPECS[key.keySpec].bits / 8) throw recorded.invalidCiphertext()
   try {
@@ -95,7 +102,8 @@ export const Encrypt = useOperation({
   usage: "ENCRYPT_DECRYPT",
   request: { Plaintext: PLAINTEXT, EncryptionContext: textMap(), EncryptionAlgorithm: ALGORITHM },
   run(key, { Plaintext, EncryptionContext, EncryptionAlgorithm = "SYMMETRIC_DEFAULT" }) {
-    const CiphertextBlob = encryptWith(key, EncryptionAlgorithm, Plaintext, EncryptionContext)
+    const encryption = { algorithm: EncryptionAlgorithm, context: EncryptionContext }
+    const CiphertextBlob = encryptWith(key, encryption, Plaintext)
     return { KeyId: key.arn, CiphertextBlob, EncryptionAlgorithm }
   },
 })
@@ -134,28 +142,29 @@ export const ReEncrypt = operation({
     ...USE_FIELDS,
   },
   run(context, request) {
-    const { SourceEncryptionAlgorithm: from = "SYMMETRIC_DEFAULT" } = request
-    const { DestinationEncryptionAlgorithm: to = "SYMMETRIC_DEFAULT" } = request
+    const { SourceEncryptionAlgorithm: oldAlgorithm = "SYMMETRIC_DEFAULT" } = request
+    const { DestinationEncryptionAlgorithm: newAlgorithm = "SYMMETRIC_DEFAULT" } = request
     const opening = {
       ciphertext: request.CiphertextBlob,
-      algorithm: from,
+      algorithm: oldAlgorithm,
       context: request.SourceEncryptionContext,
       keyId: request.SourceKeyId,
     }
     const source = open(context, opening, "ReEncrypt")
-    const key = findKey(context.region, request.DestinationKeyId, context.now, "aliases")
+    const key = findKey(context, request.DestinationKeyId, "aliases")
     requireState(key, "use")
     requireUsage(key, "ENCRYPT_DECRYPT", "ReEncrypt")
-    const CiphertextBlob = encryptWith(key, to, source.plaintext, request.DestinationEncryptionContext)
+    const encryption = { algorithm: newAlgorithm, context: request.DestinationEncryptionContext }
+    const CiphertextBlob = encryptWith(key, encryption, source.plaintext)
     if (request.DryRun === true) throw documented.dryRun()
     return {
       CiphertextBlob,
       SourceKeyId: source.key.arn,
       KeyId: key.arn,
-      SourceEncryptionAlgorithm: from,
-      DestinationEncryptionAlgorithm: to,
+      SourceEncryptionAlgorithm: oldAlgorithm,
+      DestinationEncryptionAlgorithm: newAlgorithm,
       SourceKeyMaterialId: source.keyMaterialId,
-      DestinationKeyMaterialId: to === "SYMMETRIC_DEFAULT" ? currentMaterial(key)?.id : undefined,
+      DestinationKeyMaterialId: newAlgorithm === "SYMMETRIC_DEFAULT" ? currentMaterial(key)?.id : undefined,
     }
   },
 })
@@ -163,7 +172,7 @@ export const ReEncrypt = operation({
 const DATA_KEY = {
   EncryptionContext: textMap(),
   KeySpec: oneOf(["AES_256", "AES_128"]),
-  NumberOfBytes: whole(1, 1024),
+  NumberOfBytes: wholeNumber(1, 1024),
 }
 const DATA_KEY_BYTES = { AES_256: 32, AES_128: 16 } as const
 
@@ -177,7 +186,8 @@ const dataKey = (name: string, withPlaintext: boolean) =>
         throw documented.invalid("Please specify either number of bytes or key spec.")
       }
       const plaintext = randomBytes(NumberOfBytes ?? DATA_KEY_BYTES[KeySpec ?? "AES_256"])
-      const CiphertextBlob = encryptWith(key, "SYMMETRIC_DEFAULT", plaintext, EncryptionContext)
+      const encryption = { algorithm: "SYMMETRIC_DEFAULT", context: EncryptionContext } as const
+      const CiphertextBlob = encryptWith(key, encryption, plaintext)
       const answer = { KeyId: key.arn, CiphertextBlob, KeyMaterialId: currentMaterial(key)?.id }
       return withPlaintext ? { ...answer, Plaintext: plaintext } : answer
     },
@@ -187,6 +197,6 @@ export const GenerateDataKey = dataKey("GenerateDataKey", true)
 export const GenerateDataKeyWithoutPlaintext = dataKey("GenerateDataKeyWithoutPlaintext", false)
 
 export const GenerateRandom = operation({
-  request: { NumberOfBytes: required(whole(1, 1024)) },
+  request: { NumberOfBytes: required(wholeNumber(1, 1024)) },
   run: (_, { NumberOfBytes }) => ({ Plaintext: randomBytes(NumberOfBytes) }),
 })

@@ -25,7 +25,7 @@ export const GetParametersForImport = keyOperation({
       throw recorded.wrapping(algorithm, spec, key.keySpec)
     }
     const expiresAt = now + GRANT_LIFETIME
-    const pair = await wrappingKeys.lend(region, spec, now, expiresAt)
+    const pair = await wrappingKeys.lend(region, spec, { now, until: expiresAt })
     const grant = { keyArn: key.arn, wrappingKeyId: pair.id, algorithm, expiresAt }
     return {
       KeyId: key.arn,
@@ -69,8 +69,8 @@ function checkFamily(key: Key, request: Readonly<Record<keyof typeof SYMMETRIC_O
     return
   }
   const names = Object.keys(SYMMETRIC_ONLY) as (keyof typeof SYMMETRIC_ONLY)[]
-  const given = names.find((name) => request[name] !== undefined)
-  if (given !== undefined) throw recorded.notForFamily(SYMMETRIC_ONLY[given], key.keySpec)
+  const forbidden = names.find((name) => request[name] !== undefined)
+  if (forbidden !== undefined) throw recorded.notForFamily(SYMMETRIC_ONLY[forbidden], key.keySpec)
 }
 
 function checkReplica(key: Key, request: Readonly<Record<keyof typeof SYMMETRIC_ONLY, string | undefined>>): void {

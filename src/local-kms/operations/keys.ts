@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { isKeySpec, KEY_SPECS, KEY_SPEC_NAMES, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
-import { keyMetadata } from "../state/key-metadata.js"
+import { keyMetadata } from "./key-metadata.js"
 import { keyState } from "../state/key-state.js"
 import { isSymmetric } from "../state/material.js"
 import { keyOperation, operation, USE_FIELDS } from "./operation.js"
 import { pageFields, pageOf, settled } from "../protocol/page.js"
 import { documented, recorded } from "../protocol/refusal.js"
-import { flag, oneOf, required, text, whole } from "../protocol/request.js"
+import { flag, oneOf, required, text, wholeNumber } from "../protocol/request.js"
 import { cancelDeletion, scheduleDeletion, settleRegion } from "../state/settle.js"
 import { addKey, type KeySet } from "../state/state.js"
 import { defaultPolicy, POLICY, requireJson } from "./policy.js"
@@ -16,21 +16,21 @@ export const DESCRIPTION = text({ min: 0, max: 8192 })
 const KEY_SPEC = oneOf([...KEY_SPEC_NAMES, "SM2", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87"])
 const KEY_USAGE = oneOf(["SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"])
 
-interface Wanted {
+interface KeyRequest {
   readonly KeySpec: string | undefined
   readonly CustomerMasterKeySpec: string | undefined
   readonly KeyUsage: KeyUsage | undefined
 }
 
-function specAndUsage(wanted: Wanted): { readonly keySpec: KeySpec; readonly keyUsage: KeyUsage } {
-  if (wanted.KeySpec !== undefined && wanted.CustomerMasterKeySpec !== undefined) {
+function specAndUsage(request: KeyRequest): { readonly keySpec: KeySpec; readonly keyUsage: KeyUsage } {
+  if (request.KeySpec !== undefined && request.CustomerMasterKeySpec !== undefined) {
     throw documented.invalid(
       "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
     )
   }
-  const keySpec = wanted.KeySpec ?? wanted.CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT"
+  const keySpec = request.KeySpec ?? request.CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT"
   if (!isKeySpec(keySpec)) throw recorded.notForExternal(keySpec)
-  const keyUsage = wanted.KeyUsage ?? (isSymmetric(keySpec) ? "ENCRYPT_DECRYPT" : undefined)
+  const keyUsage = request.KeyUsage ?? (isSymmetric(keySpec) ? "ENCRYPT_DECRYPT" : undefined)
   if (keyUsage === undefined) {
     throw documented.invalid("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
   }
@@ -135,7 +135,7 @@ export const DisableKey = toggle(false)
 export const ScheduleKeyDeletion = keyOperation({
   state: "scheduleDeletion",
   mutates: true,
-  request: { PendingWindowInDays: whole(7, 30) },
+  request: { PendingWindowInDays: wholeNumber(7, 30) },
   run(key, { PendingWindowInDays: windowDays = 30 }, { now }) {
     scheduleDeletion(key, windowDays, now)
     return {

@@ -1,4 +1,4 @@
-import { keyMetadata } from "../state/key-metadata.js"
+import { keyMetadata } from "./key-metadata.js"
 import { requireState } from "../state/key-state.js"
 import { keyOperation } from "./operation.js"
 import { documented, recorded } from "../protocol/refusal.js"

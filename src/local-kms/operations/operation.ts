@@ -1,5 +1,5 @@
 import type { KeyUsage } from "../../core/key/key-spec.js"
-import { findKey } from "../state/key-lookup.js"
+import { findKey } from "../state/find-key.js"
 import { requireState, type StateRow } from "../state/key-state.js"
 import { documented } from "../protocol/refusal.js"
 import { type Fields, flag, listOf, readRequest, type RequestOf, required, text } from "../protocol/request.js"
@@ -68,7 +68,7 @@ export function keyOperation<const F extends Fields>(row: KeyRow<F>): Operation 
     run(context, body) {
       const request = readRequest(fields, body)
       const { KeyId } = request as { readonly KeyId: string }
-      const key = findKey(context.region, KeyId, context.now, aliases)
+      const key = findKey(context, KeyId, aliases)
       requireState(key, row.state)
       return row.run(key, request, context)
     },

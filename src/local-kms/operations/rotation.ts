@@ -3,7 +3,7 @@ import { isSymmetric } from "../state/material.js"
 import { keyOperation } from "./operation.js"
 import { pageFields, pageOf, sourceOf } from "../protocol/page.js"
 import { documented, recorded } from "../protocol/refusal.js"
-import { oneOf, whole } from "../protocol/request.js"
+import { oneOf, wholeNumber } from "../protocol/request.js"
 import { type Holding, isPrimary, type Key, type Material } from "../state/state.js"
 
 const MAX_ROTATIONS = 25
@@ -47,7 +47,7 @@ const refuseAutomatic = (request: Parameters<typeof keyOperation>[0]["request"])
     },
   })
 
-export const EnableKeyRotation = refuseAutomatic({ RotationPeriodInDays: whole(90, 2560) })
+export const EnableKeyRotation = refuseAutomatic({ RotationPeriodInDays: wholeNumber(90, 2560) })
 export const DisableKeyRotation = refuseAutomatic({})
 
 /** An entry of ListKeyRotations. Expired material is IMPORTED there, with its past date. */

@@ -16,7 +16,11 @@ export const Sign = useOperation({
   request: { Message: MESSAGE, MessageType: MESSAGE_TYPE, SigningAlgorithm: ALGORITHM },
   run(key, { Message: bytes, MessageType: type = "RAW", SigningAlgorithm }) {
     requireAlgorithm(key, SigningAlgorithm)
-    return { KeyId: key.arn, Signature: signMessage(key, SigningAlgorithm, { bytes, type }), SigningAlgorithm }
+    return {
+      KeyId: key.arn,
+      Signature: signMessage(key, { bytes, type, algorithm: SigningAlgorithm }),
+      SigningAlgorithm,
+    }
   },
 })
 
@@ -31,7 +35,8 @@ export const Verify = useOperation({
   },
   run(key, { Message: bytes, MessageType: type = "RAW", Signature, SigningAlgorithm }) {
     requireAlgorithm(key, SigningAlgorithm)
-    if (!verifyMessage(key, SigningAlgorithm, { bytes, type }, Signature)) throw documented.invalidSignature()
+    const message = { bytes, type, algorithm: SigningAlgorithm }
+    if (!verifyMessage(key, message, Signature)) throw documented.invalidSignature()
     return { KeyId: key.arn, SignatureValid: true, SigningAlgorithm }
   },
 })

@@ -1,8 +1,8 @@
 import { documented } from "./refusal.js"
-import { text, whole } from "./request.js"
+import { text, wholeNumber } from "./request.js"
 
 /** The members by which a list is read in pieces. */
-export const pageFields = (max: number) => ({ Limit: whole(1, max), Marker: text({ max: 1024 }) })
+export const pageFields = (max: number) => ({ Limit: wholeNumber(1, max), Marker: text({ max: 1024 }) })
 
 interface PageRequest {
   readonly Limit: number | undefined

@@ -1,9 +1,15 @@
 import { KmsError } from "./error.js"
 
+/** Where a value stands in a request, such as `tags.1.member.tagKey`, and what was found to break a limit so far. */
+interface Place {
+  readonly path: string
+  readonly problems: string[]
+}
+
 /** Reads one member of a request: throws SerializationException for a wrong type, adds what breaks a limit to `problems`. */
 export interface Field<T, Required extends boolean = boolean> {
   readonly required: Required
-  readonly read: (value: unknown, at: string, problems: string[]) => T
+  readonly read: (value: unknown, place: Place) => T
 }
 
 export type Fields = Readonly<Record<string, Field<unknown>>>
@@ -23,24 +29,26 @@ interface Length {
   readonly max: number
 }
 
-const serialization = (at: string, wanted: string) =>
-  new KmsError("SerializationException", `${at} cannot be converted to ${wanted}`)
+const serialization = ({ path }: Place, type: string) =>
+  new KmsError("SerializationException", `${path} cannot be converted to ${type}`)
 
-const failed = (at: string, constraint: string, value?: string | number) =>
-  `Value ${value === undefined ? "" : `'${value}' `}at '${at}' failed to satisfy constraint: Member must ${constraint}`
+const failed = ({ path }: Place, constraint: string, value?: string | number) =>
+  `Value ${value === undefined ? "" : `'${value}' `}at '${path}' failed to satisfy constraint: Member must ${constraint}`
 
-function checkLength(size: number, { min = 1, max }: Length, at: string, problems: string[], value?: string): void {
-  if (size < min) problems.push(failed(at, `have length greater than or equal to ${min}`, value))
-  if (size > max) problems.push(failed(at, `have length less than or equal to ${max}`, value))
+/** A text is shown where its length is wrong; bytes and lists are not. */
+function checkLength(member: string | { readonly length: number }, { min = 1, max }: Length, place: Place): void {
+  const shown = typeof member === "string" ? member : undefined
+  if (member.length < min) place.problems.push(failed(place, `have length greater than or equal to ${min}`, shown))
+  if (member.length > max) place.problems.push(failed(place, `have length less than or equal to ${max}`, shown))
 }
 
-function asText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw serialization(at, "a String")
+function asText(value: unknown, place: Place): string {
+  if (typeof value !== "string") throw serialization(place, "a String")
   return value
 }
 
-function asObject(value: unknown, at: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw serialization(at, "a Structure")
+function asObject(value: unknown, place: Place): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw serialization(place, "a Structure")
   return value as Record<string, unknown>
 }
 
@@ -49,20 +57,20 @@ const optional = <T>(read: Field<T>["read"]): Optional<T> => ({ required: false,
 export const required = <T>(field: Field<T>): Field<T, true> => ({ ...field, required: true })
 
 export const text = (limits: Length & { readonly pattern?: RegExp }): Optional<string> =>
-  optional((value, at, problems) => {
-    const read = asText(value, at)
-    checkLength(read.length, limits, at, problems, read)
+  optional((value, place) => {
+    const read = asText(value, place)
+    checkLength(read, limits, place)
     if (limits.pattern !== undefined && !limits.pattern.test(read)) {
-      problems.push(failed(at, `satisfy regular expression pattern: ${limits.pattern.source}`, read))
+      place.problems.push(failed(place, `satisfy regular expression pattern: ${limits.pattern.source}`, read))
     }
     return read
   })
 
 export const oneOf = <const T extends string>(values: readonly T[]): Optional<T> =>
-  optional((value, at, problems) => {
-    const read = asText(value, at)
+  optional((value, place) => {
+    const read = asText(value, place)
     if (!(values as readonly string[]).includes(read)) {
-      problems.push(failed(at, `satisfy enum value set: [${values.join(", ")}]`, read))
+      place.problems.push(failed(place, `satisfy enum value set: [${values.join(", ")}]`, read))
     }
     return read as T
   })
@@ -71,76 +79,78 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 
 /** Base64 on the wire; the limits count bytes. */
 export const blob = (limits: Length): Optional<Buffer> =>
-  optional((value, at, problems) => {
-    const read = asText(value, at)
-    if (!BASE64.test(read)) throw serialization(at, "a Blob")
+  optional((value, place) => {
+    const read = asText(value, place)
+    if (!BASE64.test(read)) throw serialization(place, "a Blob")
     const bytes = Buffer.from(read, "base64")
-    checkLength(bytes.length, limits, at, problems)
+    checkLength(bytes, limits, place)
     return bytes
   })
 
-export const whole = (min: number, max: number): Optional<number> =>
-  optional((value, at, problems) => {
-    if (typeof value !== "number" || !Number.isSafeInteger(value)) throw serialization(at, "an Integer")
-    if (value < min) problems.push(failed(at, `have value greater than or equal to ${min}`, value))
-    if (value > max) problems.push(failed(at, `have value less than or equal to ${max}`, value))
+export const wholeNumber = (min: number, max: number): Optional<number> =>
+  optional((value, place) => {
+    if (typeof value !== "number" || !Number.isSafeInteger(value)) throw serialization(place, "an Integer")
+    if (value < min) place.problems.push(failed(place, `have value greater than or equal to ${min}`, value))
+    if (value > max) place.problems.push(failed(place, `have value less than or equal to ${max}`, value))
     return value
   })
 
 export const flag = (): Optional<boolean> =>
-  optional((value, at) => {
-    if (typeof value !== "boolean") throw serialization(at, "a Boolean")
+  optional((value, place) => {
+    if (typeof value !== "boolean") throw serialization(place, "a Boolean")
     return value
   })
 
 /** Epoch seconds on the wire, with a fraction or without; milliseconds here. */
 export const instant = (): Optional<number> =>
-  optional((value, at) => {
-    if (typeof value !== "number" || !Number.isFinite(value)) throw serialization(at, "a Timestamp")
+  optional((value, place) => {
+    if (typeof value !== "number" || !Number.isFinite(value)) throw serialization(place, "a Timestamp")
     return Math.round(value * 1000)
   })
 
 export const listOf = <T>(item: Field<T>, limits: Length): Optional<readonly T[]> =>
-  optional((value, at, problems) => {
-    if (!Array.isArray(value)) throw serialization(at, "a List")
-    checkLength(value.length, limits, at, problems)
-    return value.map((entry: unknown, index) => item.read(entry, `${at}.${index + 1}.member`, problems))
+  optional((value, place) => {
+    if (!Array.isArray(value)) throw serialization(place, "a List")
+    checkLength(value, limits, place)
+    return value.map((entry: unknown, index) =>
+      item.read(entry, { ...place, path: `${place.path}.${index + 1}.member` }),
+    )
   })
 
 /** A map of strings to strings. */
 export const textMap = (): Optional<Readonly<Record<string, string>>> =>
-  optional((value, at) => {
-    const entries = Object.entries(asObject(value, at))
-    return Object.fromEntries(entries.map(([name, entry]) => [name, asText(entry, `${at}.${name}`)]))
+  optional((value, place) => {
+    const entries = Object.entries(asObject(value, place))
+    return Object.fromEntries(
+      entries.map(([name, entry]) => [name, asText(entry, { ...place, path: `${place.path}.${name}` })]),
+    )
   })
 
 export const struct = <const F extends Fields>(fields: F): Optional<RequestOf<F>> =>
-  optional((value, at, problems) => readMembers(fields, asObject(value, at), `${at}.`, problems))
+  optional((value, place) => readMembers(fields, asObject(value, place), { ...place, path: `${place.path}.` }))
 
 const lowerFirst = (name: string) => name.charAt(0).toLowerCase() + name.slice(1)
 
-function readMembers<F extends Fields>(
-  fields: F,
-  from: Record<string, unknown>,
-  prefix: string,
-  problems: string[],
-): RequestOf<F> {
-  const unknown = Object.keys(from).find((name) => !Object.hasOwn(fields, name))
-  if (unknown !== undefined) throw new KmsError("SerializationException", `Unknown member ${prefix}${unknown}`)
-  const read = Object.entries(fields).map(([name, field]) => {
-    const at = prefix + lowerFirst(name)
-    const value = from[name] ?? undefined
-    if (value !== undefined) return [name, field.read(value, at, problems)] as const
-    if (field.required) problems.push(`Value null at '${at}' failed to satisfy constraint: Member must not be null`)
+/** `place.path` is what the members' names follow: empty, or with a dot at its end. */
+function readMembers<F extends Fields>(fields: F, members: Record<string, unknown>, place: Place): RequestOf<F> {
+  const unknown = Object.keys(members).find((name) => !Object.hasOwn(fields, name))
+  if (unknown !== undefined) throw new KmsError("SerializationException", `Unknown member ${place.path}${unknown}`)
+  const entries = Object.entries(fields).map(([name, field]) => {
+    const memberPlace = { ...place, path: place.path + lowerFirst(name) }
+    const value = members[name] ?? undefined
+    if (value !== undefined) return [name, field.read(value, memberPlace)] as const
+    if (field.required) {
+      place.problems.push(`Value null at '${memberPlace.path}' failed to satisfy constraint: Member must not be null`)
+    }
     return [name, undefined] as const
   })
-  return Object.fromEntries(read) as RequestOf<F>
+  return Object.fromEntries(entries) as RequestOf<F>
 }
 
 /** Reads a whole request strictly; throws SerializationException or ValidationException as KMS words them. */
 export function readRequest<F extends Fields>(fields: F, body: unknown): RequestOf<F> {
   const problems: string[] = []
-  const request = readMembers(fields, asObject(body, "request"), "", problems)
+  const request = readMembers(fields, asObject(body, { path: "request", problems }), { path: "", problems })
   if (problems.length > 0) {
     const count = `${problems.length} validation error${problems.length === 1 ? "" : "s"} detected: `
     throw new KmsError("ValidationException", count + problems.join("; "))

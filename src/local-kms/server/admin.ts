@@ -3,7 +3,16 @@ import { KmsError } from "../protocol/error.js"
 import { FAULT_KIND_NAMES } from "./faults.js"
 import { AWS_QUOTAS } from "./quotas.js"
 import { documented } from "../protocol/refusal.js"
-import { type Fields, flag, oneOf, readRequest, type RequestOf, required, text, whole } from "../protocol/request.js"
+import {
+  type Fields,
+  flag,
+  oneOf,
+  readRequest,
+  type RequestOf,
+  required,
+  text,
+  wholeNumber,
+} from "../protocol/request.js"
 import type { Service } from "./service.js"
 
 type Handler = (service: Service, body: unknown) => object
@@ -21,7 +30,7 @@ const clockView = ({ clock }: Service) => ({
 })
 
 const putClock = route(
-  { set: INSTANT, advance: whole(-MAX_SECONDS, MAX_SECONDS), ticking: flag() },
+  { set: INSTANT, advance: wholeNumber(-MAX_SECONDS, MAX_SECONDS), ticking: flag() },
   (service, { set, advance, ticking }) => {
     const { clock } = service
     const instant = set === undefined ? undefined : parseInstant(set)
@@ -61,18 +70,19 @@ const postFault = route(
     kind: required(oneOf(FAULT_KIND_NAMES)),
     operation: text({ max: 64 }),
     region: text({ max: 32 }),
-    count: whole(1, 1_000_000),
-    skip: whole(0, 1_000_000),
-    milliseconds: whole(0, 600_000),
+    count: wholeNumber(1, 1_000_000),
+    skip: wholeNumber(0, 1_000_000),
+    milliseconds: wholeNumber(0, 600_000),
     name: text({ max: 128 }),
     message: text({ min: 0, max: 4096 }),
-    status: whole(400, 599),
+    status: wholeNumber(400, 599),
     effect: flag(),
   },
-  ({ faults }, { operation = "*", count = 1, skip = 0, ...rest }) => faults.add({ ...rest, operation, count, skip }),
+  ({ faults }, { operation = "*", count = 1, skip = 0, ...effect }) =>
+    faults.add({ ...effect, operation, count, skip }),
 )
 
-const seconds = { seconds: required(whole(0, MAX_SECONDS)) }
+const seconds = { seconds: required(wholeNumber(0, MAX_SECONDS)) }
 
 const HANDLERS: Readonly<Record<string, Handler>> = {
   "GET /_admin/clock": clockView,
@@ -125,10 +135,13 @@ function reset({ state, faults, requests, settings, save }: Service): void {
   save()
 }
 
-/** Answers a request to `/_admin/...`; throws a KmsError for a path that is not there or a body that is wrong. */
-export function callAdmin(service: Service, method: string, path: string, body: string): object {
-  const handler = HANDLERS[`${method} ${path}`]
-  if (handler === undefined) throw new KmsError("NotFound", `no ${method} ${path}`, 404)
+/**
+ * Answers a request to a route such as `GET /_admin/clock`; throws a KmsError for one that is not there or a body that
+ * is wrong.
+ */
+export function callAdmin(service: Service, routeName: string, body: string): object {
+  const handler = HANDLERS[routeName]
+  if (handler === undefined) throw new KmsError("NotFound", `no ${routeName}`, 404)
   return handler(service, parseJson(body))
 }
 

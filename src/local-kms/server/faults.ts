@@ -107,22 +107,22 @@ export function createFaults(): Faults {
     hit(request) {
       let acting: Fault | undefined
       let delay = 0
-      const left: Fault[] = []
+      const remaining: Fault[] = []
       for (const fault of faults) {
         const matches = isFor(fault, request)
         const isDelay = fault.kind === "delay"
         // a second fault waits until the first one is spent
         if (!matches || (fault.skip === 0 && !isDelay && acting !== undefined)) {
-          left.push(fault)
+          remaining.push(fault)
           continue
         }
         const { after, hits } = spend(fault)
-        if (after.count > 0) left.push(after)
+        if (after.count > 0) remaining.push(after)
         if (!hits) continue
         if (isDelay) delay += fault.milliseconds ?? 0
         if (!isDelay) acting = fault
       }
-      faults = left
+      faults = remaining
       if (acting === undefined) return { delay, effect: true, delivery: "whole", error: undefined }
       const row: FaultRow = FAULT_KINDS[acting.kind]
       const error = row.error?.(request, acting)

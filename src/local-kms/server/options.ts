@@ -1,7 +1,7 @@
 import { type ClockState, createClock, parseClock } from "../state/clock.js"
 import { AWS_QUOTAS } from "./quotas.js"
 import { createService, newSecret, type Service } from "./service.js"
-import { emptyRegion, type Region, type State } from "../state/state.js"
+import { emptyRegion, type State } from "../state/state.js"
 import { OldStateError, readState, writeState } from "../state/state-file.js"
 import { freshWrappingKeys, sharedWrappingKeys } from "../crypto/wrapping-keys.js"
 
@@ -46,12 +46,13 @@ const REGION = /^[a-z]{2}(-[a-z]+)+-\d+$/
 /** Brings the service up from its options and its state file. */
 export function openService(options: LocalKmsOptions): {
   readonly service: Service
-  readonly regions: ReadonlyMap<string, Region>
   readonly warnings: readonly string[]
 } {
   const { stateFile, account = "111122223333", regions: names = ["us-east-1"] } = options
-  const wrong = names.find((name) => !REGION.test(name))
-  if (wrong !== undefined || names.length === 0) throw new OptionError("regions", `not a Region: ${wrong ?? "none"}`)
+  const malformed = names.find((name) => !REGION.test(name))
+  if (malformed !== undefined || names.length === 0) {
+    throw new OptionError("regions", `not a Region: ${malformed ?? "none"}`)
+  }
   if (!/^\d{12}$/.test(account)) throw new OptionError("account", `not an account number: ${account}`)
 
   const stored = stateFile === undefined ? undefined : load(stateFile)
@@ -80,7 +81,7 @@ export function openService(options: LocalKmsOptions): {
   })
   const warnings = ["local-kms is for tests: it verifies no signature, and keys in it are not safe"]
   if (stateFile !== undefined) warnings.push(`${stateFile} holds plaintext keys`)
-  return { service, regions, warnings }
+  return { service, warnings }
 }
 
 function startOf(text: string | undefined): ClockState | undefined {

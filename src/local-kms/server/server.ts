@@ -38,9 +38,9 @@ const TARGET = "TrentService."
 
 /** Starts the local KMS; resolves when it listens. Throws an OptionError for options that make no sense. */
 export async function startLocalKms(options: LocalKmsOptions = {}): Promise<LocalKms> {
-  const { service, regions, warnings } = openService(options)
+  const { service, warnings } = openService(options)
   const server = createServer((request, response) => {
-    void respond(service, regions, request, response)
+    void respond(service, request, response)
   })
   // clients keep connections longer than Node.js' five seconds, and would now and then meet one that is just closing
   server.keepAliveTimeout = KEEP_ALIVE
@@ -53,7 +53,7 @@ export async function startLocalKms(options: LocalKmsOptions = {}): Promise<Loca
   const url = `http://${listen.includes(":") ? `[${listen}]` : listen}:${port}`
   return {
     url,
-    ready: `keyferry local-kms listening on ${url} (for tests; regions ${[...regions.keys()].join(", ")})`,
+    ready: `keyferry local-kms listening on ${url} (for tests; regions ${[...service.regions.keys()].join(", ")})`,
     warnings,
     close: () =>
       new Promise((resolve) => {
@@ -63,16 +63,11 @@ export async function startLocalKms(options: LocalKmsOptions = {}): Promise<Loca
   }
 }
 
-async function respond(
-  service: Service,
-  regions: ReadonlyMap<string, Region>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+async function respond(service: Service, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const requestId = randomUUID()
   try {
     const body = await readBody(request)
-    const reply = await handle(service, regions, { request, body, requestId })
+    const reply = await handle(service, { request, body, requestId })
     if (reply === undefined) {
       request.socket.destroy()
       return
@@ -109,16 +104,15 @@ interface Received {
   readonly requestId: string
 }
 
-async function handle(service: Service, regions: ReadonlyMap<string, Region>, received: Received): Promise<Handled> {
+async function handle(service: Service, received: Received): Promise<Handled> {
   const { request, body } = received
-  const path = request.url ?? "/"
-  if (request.method === "GET" && path === "/health") return json(200, { status: "ok" })
-  if (path.startsWith("/_admin/")) return admin(service, request, path, body)
+  if (request.method === "GET" && pathOf(request) === "/health") return json(200, { status: "ok" })
+  if (pathOf(request).startsWith("/_admin/")) return admin(service, received)
   if (request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true) {
     return sts(service, received)
   }
   try {
-    const { region, operation } = route(regions, request, path)
+    const { region, operation } = route(service.regions, request)
     const { result, delivery } = await service.call(region, operation, () => parseBody(body))
     if (delivery === "none") return undefined
     if (result instanceof KmsError) throw result
@@ -129,6 +123,8 @@ async function handle(service: Service, regions: ReadonlyMap<string, Region>, re
   }
 }
 
+const pathOf = (request: IncomingMessage): string => request.url ?? "/"
+
 function parseBody(body: string): unknown {
   try {
     return JSON.parse(body)
@@ -138,10 +134,11 @@ function parseBody(body: string): unknown {
 }
 
 /** Which operation is asked for, in which Region. */
-function route(regions: ReadonlyMap<string, Region>, request: IncomingMessage, path: string) {
+function route(regions: ReadonlyMap<string, Region>, request: IncomingMessage) {
   const target = request.headers["x-amz-target"]
   const operation = typeof target === "string" && target.startsWith(TARGET) ? target.slice(TARGET.length) : ""
-  const isCall = request.method === "POST" && path === "/" && request.headers["content-type"] === CONTENT_TYPE
+  const isCall =
+    request.method === "POST" && pathOf(request) === "/" && request.headers["content-type"] === CONTENT_TYPE
   if (!isCall || !isOperation(operation)) throw new KmsError("UnknownOperationException")
   const caller = readAuthorization(request.headers.authorization)
   if (caller.service !== "kms") {
@@ -177,10 +174,10 @@ const json = (status: number, answer: object): Reply => ({
   body: `${JSON.stringify(answer)}\n`,
 })
 
-function admin(service: Service, request: IncomingMessage, path: string, body: string): Reply {
+function admin(service: Service, { request, body }: Received): Reply {
   if (!LOOPBACK.test(request.socket.remoteAddress ?? "")) return json(403, { error: "only from this machine" })
   try {
-    return json(200, callAdmin(service, request.method ?? "GET", path, body))
+    return json(200, callAdmin(service, `${request.method ?? "GET"} ${pathOf(request)}`, body))
   } catch (error) {
     if (!(error instanceof KmsError)) throw error
     return json(error.status, { error: error.message })

@@ -7,7 +7,7 @@ import type { Context } from "../operations/operation.js"
 import { OPERATIONS, type OperationName } from "../operations/operations.js"
 import { createQuotas, type Quotas } from "./quotas.js"
 import { documented, recorded } from "../protocol/refusal.js"
-import { createRequestLog, type RequestLog } from "../protocol/requests.js"
+import { createRequestLog, type RequestLog } from "./request-log.js"
 import type { Region, State } from "../state/state.js"
 import type { WrappingKeys } from "../crypto/wrapping-keys.js"
 
@@ -19,6 +19,8 @@ export interface Outcome {
 
 export interface Service {
   readonly state: State
+  /** Those that are served; the state may have others. */
+  readonly regions: ReadonlyMap<string, Region>
   readonly clock: Clock
   readonly faults: Faults
   readonly quotas: Quotas
@@ -55,7 +57,7 @@ export function createService(options: ServiceOptions): Service {
     const now = clock.now()
     if (!quotas.take(region.name, name, now)) throw recorded.throttled()
     const operation = OPERATIONS[name]
-    const spend: Context["spend"] = (where, spent, count) => quotas.take(where.name, spent, now, count)
+    const spend: Context["spend"] = (replicaRegion, spent, count) => quotas.take(replicaRegion.name, spent, now, count)
     const context = { state, region, regions, now, wrappingKeys, spend, ...settings }
     const answer = await operation.run(context, body())
     if (operation.mutates) save()
@@ -76,6 +78,7 @@ export function createService(options: ServiceOptions): Service {
 
   return {
     state,
+    regions,
     clock,
     faults,
     quotas,

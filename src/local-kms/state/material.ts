@@ -1,10 +1,17 @@
 import { createHash } from "node:crypto"
 import type { KeySpec } from "../../core/key/key-spec.js"
-import type { Plaintext } from "../crypto/plaintext.js"
 import { recorded } from "../protocol/refusal.js"
 import { isPrimary, type Key, type Material } from "./state.js"
 
 export type ImportType = "NEW_KEY_MATERIAL" | "EXISTING_KEY_MATERIAL"
+
+/** What was unwrapped, checked and brought into one form, so that two encodings of one key are one material. */
+export interface Plaintext {
+  /** Raw bytes, or PKCS #8 in DER. */
+  readonly secret: Buffer
+  /** What identifies the material: the bytes themselves, or the public key as SPKI. */
+  readonly identity: Buffer
+}
 
 export interface MaterialOptions {
   readonly importType: ImportType | undefined
@@ -50,8 +57,8 @@ function addMaterial({ set, arn }: Key, id: string): Material {
 
 function existingMaterial(key: Key, id: string, expected: string | undefined): Material {
   if (expected !== undefined && expected !== id) throw recorded.unexpectedMaterial(expected)
-  const found = key.set.materials.find((material) => material.id === id)
-  if (found !== undefined) return found
+  const existing = key.set.materials.find((material) => material.id === id)
+  if (existing !== undefined) return existing
   const current = currentMaterial(key)
   if (expected !== undefined || current === undefined) throw recorded.neverImported(id, key.arn)
   throw recorded.unexpectedMaterial(current.id)
@@ -63,13 +70,13 @@ function existingMaterial(key: Key, id: string, expected: string | undefined): M
  */
 export function deleteMaterial(key: Key, id: string | undefined): Material | undefined {
   const { set } = key
-  const found = id === undefined ? currentMaterial(key) : set.materials.find((material) => material.id === id)
-  if (found === undefined) {
+  const deleted = id === undefined ? currentMaterial(key) : set.materials.find((material) => material.id === id)
+  if (deleted === undefined) {
     if (id === undefined) return undefined
     throw recorded.neverImported(id, key.arn)
   }
-  const forgotten = found.state === "PENDING" && isPrimary(key)
-  if (forgotten) set.materials = set.materials.filter((material) => material !== found)
-  for (const related of forgotten ? set.keys.values() : [key]) related.holdings.delete(found.id)
-  return found
+  const forgotten = deleted.state === "PENDING" && isPrimary(key)
+  if (forgotten) set.materials = set.materials.filter((material) => material !== deleted)
+  for (const related of forgotten ? set.keys.values() : [key]) related.holdings.delete(deleted.id)
+  return deleted
 }

@@ -47,14 +47,14 @@ function settleReplicas(set: KeySet, now: number): void {
   primary.deletion = { at: begin + windowDays * DAY, windowDays }
 }
 
-function completeRotation(set: KeySet, at: number): void {
+function completeRotation(set: KeySet, endsAt: number): void {
   set.rotation = undefined
   // whatever is pending at the end is rotated in, even if it replaced what was pending at the start
   const pending = set.materials.find((material) => material.state === "PENDING")
   if (pending === undefined) return
   for (const material of set.materials) material.state = "NON_CURRENT"
   pending.state = "CURRENT"
-  pending.rotatedAt = at
+  pending.rotatedAt = endsAt
   set.rotations += 1
 }
 

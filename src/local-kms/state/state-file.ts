@@ -126,9 +126,9 @@ function restore({ name, aliases, wrappingKeys }: StoredRegion, account: string)
 
 function restoreSet(stored: StoredSet, { regions }: State): void {
   const set: KeySet = { ...stored, keys: new Map() }
-  for (const { region: name, holdings, ...rest } of stored.keys) {
+  for (const { region: name, holdings, ...regional } of stored.keys) {
     const region = regions.get(name)
     if (region === undefined) throw new Error(`key ${set.id} is in a Region that the file does not have: ${name}`)
-    addKey(set, region, { ...rest, holdings: new Map(holdings) })
+    addKey(set, region, { ...regional, holdings: new Map(holdings) })
   }
 }

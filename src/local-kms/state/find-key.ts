@@ -3,12 +3,19 @@ import { documented } from "../protocol/refusal.js"
 import { settleKey } from "./settle.js"
 import { arnOf, type Key, type Region } from "./state.js"
 
+/** A Region, and the time by the service's clock in milliseconds since 1970. */
+interface RegionNow {
+  readonly region: Region
+  readonly now: number
+}
+
 /**
  * Finds the key that a request names by key ID or key ARN, and by alias where the operation accepts one.
  * Throws NotFoundException or InvalidArnException as the service does.
  */
-export function findKey(region: Region, name: string, now: number, aliases: "aliases" | "no-aliases"): Key {
-  if (isAlias(name)) return findKey(region, aliasTarget(region, name, aliases), now, "no-aliases")
+export function findKey(context: RegionNow, name: string, aliases: "aliases" | "no-aliases"): Key {
+  const { region, now } = context
+  if (isAlias(name)) return findKey(context, aliasTarget(region, name, aliases), "no-aliases")
   const arn = parseKeyArn(name)
   if (arn === undefined && name.startsWith("arn:")) throw documented.invalidArn(name)
   if (arn !== undefined && arn.region !== region.name) throw documented.otherRegion(arn.region)
@@ -27,7 +34,7 @@ function aliasTarget(region: Region, name: string, aliases: "aliases" | "no-alia
   if (aliases === "no-aliases") throw isArn ? documented.aliasArn(name) : documented.invalidKeyId(name)
   const short = name.slice(name.indexOf("alias/"))
   const expected = arnOf(region, short)
-  const found = region.aliases.get(short)
-  if (found === undefined || (isArn && name !== expected)) throw documented.noAlias(isArn ? name : expected)
-  return found.keyId
+  const alias = region.aliases.get(short)
+  if (alias === undefined || (isArn && name !== expected)) throw documented.noAlias(isArn ? name : expected)
+  return alias.keyId
 }

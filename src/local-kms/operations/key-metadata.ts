@@ -1,7 +1,7 @@
 import { algorithmsOf } from "../crypto/algorithms.js"
-import { keyState } from "./key-state.js"
-import { currentMaterial, isSymmetric } from "./material.js"
-import { isPrimary, type Key } from "./state.js"
+import { keyState } from "../state/key-state.js"
+import { currentMaterial, isSymmetric } from "../state/material.js"
+import { isPrimary, type Key } from "../state/state.js"
 
 /** KeyMetadata of CreateKey, ReplicateKey and DescribeKey. */
 export function keyMetadata(key: Key): object {
@@ -47,6 +47,6 @@ function multiRegionConfiguration(key: Key): object {
   return {
     MultiRegionKeyType: isPrimary(key) ? "PRIMARY" : "REPLICA",
     PrimaryKey: related.filter(isPrimary).map(regional)[0],
-    ReplicaKeys: related.filter((other) => !isPrimary(other)).map(regional),
+    ReplicaKeys: related.filter((member) => !isPrimary(member)).map(regional),
   }
 }
