@@ -1,8 +1,7 @@
 import { constants, createPublicKey, randomBytes, verify } from "node:crypto"
 import { generationsOf } from "../../core/records/inventory.js"
-import type { KeySpec } from "../../core/key/key-spec.js"
+import { KEY_SPECS, type KeySpec } from "../../core/key/key-spec.js"
 import type { Kms } from "../../core/ports/kms.js"
-import { SIGNING } from "../../core/key/signing.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import { type Looked, sourceKeyOf, sourceMissing } from "./looked.js"
 import { disproven, type Verdict, verified } from "./row.js"
@@ -47,8 +46,8 @@ export async function signatureCheck(
   spki: Uint8Array,
   keySpec: KeySpec,
 ): Promise<Verdict["use"]> {
-  const scheme = SIGNING[keySpec]
-  if (scheme === undefined) return null
+  const scheme = KEY_SPECS[keySpec].signing
+  if (scheme === null) return null
   const message = Uint8Array.from(randomBytes(MESSAGE_BYTES))
   const signature = await kms.sign(keyArn, message, scheme.algorithm)
   const key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" })

@@ -1,7 +1,10 @@
 /**
  * The KMS key specs whose material can be imported (Origin EXTERNAL): one row says everything that differs between
- * them, so that nothing below enumerates key specs. Sources: AWS KMS Developer Guide "Importing key material" and
- * "Select a wrapping algorithm"; PKCS #11 v3.1 mechanisms; RFC 5480, RFC 8410 and SEC 2 for the curves.
+ * them, and the code asks the row. A spec is named elsewhere in three places only: the local KMS has the numbers of its
+ * curves for itself, probing takes three specs as examples, and what KMS does with `SYMMETRIC_DEFAULT` alone (rotation,
+ * several key materials, ciphertexts that name them) is asked by that name. Sources: AWS KMS Developer Guide "Importing
+ * key material", "Select a wrapping algorithm" and "Key spec reference"; PKCS #11 v3.1 mechanisms; RFC 5480, RFC 8410
+ * and SEC 2 for the curves.
  */
 
 /** What the material is, which decides its plaintext format: raw bytes for `aes` and `hmac`, PKCS #8 for the rest. */
@@ -15,6 +18,18 @@ export type KeyUsage = (typeof KEY_USAGES)[number]
 export type ProofKind = "public-key" | "mac" | "key-material-id" | "none"
 
 export type WrappingKeySpec = "RSA_2048" | "RSA_3072" | "RSA_4096"
+
+type Hash = "sha224" | "sha256" | "sha384" | "sha512"
+
+/** How a signature of KMS is checked without KMS. */
+export interface SigningScheme {
+  /** KMS `SigningAlgorithmSpec`. */
+  readonly algorithm: "RSASSA_PSS_SHA_256" | "ECDSA_SHA_256" | "ECDSA_SHA_384" | "ECDSA_SHA_512" | "ED25519_SHA_512"
+  /** Of the message; null for EdDSA, which hashes it itself (RFC 8032). */
+  readonly hash: Exclude<Hash, "sha224"> | null
+  /** RSASSA-PSS with a salt as long as the hash (RFC 8017 section 8.1). */
+  readonly pss: boolean
+}
 
 interface KeySpecRow {
   readonly family: KeyFamily
@@ -40,11 +55,13 @@ interface KeySpecRow {
   readonly jwkCurve?: "P-256" | "P-384" | "P-521" | "secp256k1" | "Ed25519"
   /** The HMAC that KMS computes with it, and the token's mechanism for the same. */
   readonly mac?: {
-    readonly hash: "sha224" | "sha256" | "sha384" | "sha512"
+    readonly hash: Hash
     readonly mechanism: "CKM_SHA224_HMAC" | "CKM_SHA256_HMAC" | "CKM_SHA384_HMAC" | "CKM_SHA512_HMAC"
     /** KMS MacAlgorithmSpec. */
     readonly algorithm: "HMAC_SHA_224" | "HMAC_SHA_256" | "HMAC_SHA_384" | "HMAC_SHA_512"
   }
+  /** By what KMS signs for `keyferry verify`; null where the spec cannot sign. */
+  readonly signing: SigningScheme | null
   readonly proof: Exclude<ProofKind, "none">
 }
 
@@ -54,12 +71,7 @@ const LARGE_RSA = ["RSA_3072", "RSA_4096"] as const
 
 const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, "hex"))
 
-const hmac = (
-  bits: number,
-  hash: "sha224" | "sha256" | "sha384" | "sha512",
-  mechanism: "CKM_SHA224_HMAC" | "CKM_SHA256_HMAC" | "CKM_SHA384_HMAC" | "CKM_SHA512_HMAC",
-  algorithm: "HMAC_SHA_224" | "HMAC_SHA_256" | "HMAC_SHA_384" | "HMAC_SHA_512",
-): KeySpecRow => ({
+const hmac = (bits: 224 | 256 | 384 | 512): KeySpecRow => ({
   family: "hmac",
   bits,
   usages: ["GENERATE_VERIFY_MAC"],
@@ -67,7 +79,8 @@ const hmac = (
   rsaAes: false,
   keyType: "CKK_GENERIC_SECRET",
   generation: "CKM_GENERIC_SECRET_KEY_GEN",
-  mac: { hash, mechanism, algorithm },
+  mac: { hash: `sha${bits}`, mechanism: `CKM_SHA${bits}_HMAC`, algorithm: `HMAC_SHA_${bits}` },
+  signing: null,
   proof: "mac",
 })
 
@@ -79,16 +92,18 @@ const rsa = (bits: number): KeySpecRow => ({
   rsaAes: true,
   keyType: "CKK_RSA",
   generation: "CKM_RSA_PKCS_KEY_PAIR_GEN",
+  signing: { algorithm: "RSASSA_PSS_SHA_256", hash: "sha256", pss: true },
   proof: "public-key",
 })
 
-const ec = (
-  bits: number,
-  ecParams: string,
-  jwkCurve: "P-256" | "P-384" | "P-521" | "secp256k1",
-  usages: readonly KeyUsage[],
-  oaepUnder: readonly WrappingKeySpec[],
-): KeySpecRow => ({
+/** A curve over a prime field. `ecParams` in hex. */
+interface EcCurve extends Pick<KeySpecRow, "bits" | "usages" | "oaepUnder"> {
+  readonly ecParams: string
+  readonly jwkCurve: "P-256" | "P-384" | "P-521" | "secp256k1"
+  readonly hash: "sha256" | "sha384" | "sha512"
+}
+
+const ec = ({ bits, usages, oaepUnder, ecParams, jwkCurve, hash }: EcCurve): KeySpecRow => ({
   family: "ec",
   bits,
   usages,
@@ -98,8 +113,11 @@ const ec = (
   generation: "CKM_EC_KEY_PAIR_GEN",
   ecParams: hex(ecParams),
   jwkCurve,
+  signing: { algorithm: ECDSA[hash], hash, pss: false },
   proof: "public-key",
 })
+const ECDSA = { sha256: "ECDSA_SHA_256", sha384: "ECDSA_SHA_384", sha512: "ECDSA_SHA_512" } as const
+const SIGN_OR_AGREE = ["SIGN_VERIFY", "KEY_AGREEMENT"] as const
 
 const KEY_SPEC_ROWS = {
   SYMMETRIC_DEFAULT: {
@@ -110,19 +128,48 @@ const KEY_SPEC_ROWS = {
     rsaAes: false,
     keyType: "CKK_AES",
     generation: "CKM_AES_KEY_GEN",
+    signing: null,
     proof: "key-material-id",
   },
-  HMAC_224: hmac(224, "sha224", "CKM_SHA224_HMAC", "HMAC_SHA_224"),
-  HMAC_256: hmac(256, "sha256", "CKM_SHA256_HMAC", "HMAC_SHA_256"),
-  HMAC_384: hmac(384, "sha384", "CKM_SHA384_HMAC", "HMAC_SHA_384"),
-  HMAC_512: hmac(512, "sha512", "CKM_SHA512_HMAC", "HMAC_SHA_512"),
+  HMAC_224: hmac(224),
+  HMAC_256: hmac(256),
+  HMAC_384: hmac(384),
+  HMAC_512: hmac(512),
   RSA_2048: rsa(2048),
   RSA_3072: rsa(3072),
   RSA_4096: rsa(4096),
-  ECC_NIST_P256: ec(256, "06082a8648ce3d030107", "P-256", ["SIGN_VERIFY", "KEY_AGREEMENT"], ANY_RSA),
-  ECC_NIST_P384: ec(384, "06052b81040022", "P-384", ["SIGN_VERIFY", "KEY_AGREEMENT"], ANY_RSA),
-  ECC_NIST_P521: ec(521, "06052b81040023", "P-521", ["SIGN_VERIFY", "KEY_AGREEMENT"], LARGE_RSA),
-  ECC_SECG_P256K1: ec(256, "06052b8104000a", "secp256k1", ["SIGN_VERIFY"], ANY_RSA),
+  ECC_NIST_P256: ec({
+    bits: 256,
+    usages: SIGN_OR_AGREE,
+    oaepUnder: ANY_RSA,
+    ecParams: "06082a8648ce3d030107",
+    jwkCurve: "P-256",
+    hash: "sha256",
+  }),
+  ECC_NIST_P384: ec({
+    bits: 384,
+    usages: SIGN_OR_AGREE,
+    oaepUnder: ANY_RSA,
+    ecParams: "06052b81040022",
+    jwkCurve: "P-384",
+    hash: "sha384",
+  }),
+  ECC_NIST_P521: ec({
+    bits: 521,
+    usages: SIGN_OR_AGREE,
+    oaepUnder: LARGE_RSA,
+    ecParams: "06052b81040023",
+    jwkCurve: "P-521",
+    hash: "sha512",
+  }),
+  ECC_SECG_P256K1: ec({
+    bits: 256,
+    usages: ["SIGN_VERIFY"],
+    oaepUnder: ANY_RSA,
+    ecParams: "06052b8104000a",
+    jwkCurve: "secp256k1",
+    hash: "sha256",
+  }),
   ECC_NIST_EDWARDS25519: {
     family: "edwards",
     bits: 255,
@@ -133,6 +180,7 @@ const KEY_SPEC_ROWS = {
     generation: "CKM_EC_EDWARDS_KEY_PAIR_GEN",
     ecParams: hex("06032b6570"),
     jwkCurve: "Ed25519",
+    signing: { algorithm: "ED25519_SHA_512", hash: null, pss: false },
     proof: "public-key",
   },
 } as const satisfies Record<string, KeySpecRow>

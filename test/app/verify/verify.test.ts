@@ -7,7 +7,7 @@ import { rotateKey } from "#src/app/rotate/rotate.js"
 import { signatureCheck } from "#src/app/verify/public-key.js"
 import { tasksOf } from "#src/app/verify/tasks.js"
 import { type Verification, verifyKeys } from "#src/app/verify/verify.js"
-import { SIGNING } from "#src/core/key/signing.js"
+import { KEY_SPECS } from "#src/core/key/key-spec.js"
 import { type Answer, type KmsProxy, startKmsProxy } from "#test/support/kms-proxy.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { importedKey, makePkcs8, spkiOf } from "../../support/local-kms-fixture.js"
@@ -79,7 +79,7 @@ describe("verify", function () {
       const pkcs8 = makePkcs8(keySpec)
       const key = await importedKey(world.sdk, keySpec, pkcs8, "SIGN_VERIFY")
       const use = await signatureCheck(deps.kms, key, spkiOf(pkcs8), keySpec)
-      expect(use).to.deep.equal({ algorithm: SIGNING[keySpec]?.algorithm, result: "proven" })
+      expect(use).to.deep.equal({ algorithm: KEY_SPECS[keySpec].signing?.algorithm, result: "proven" })
       const foreign = await signatureCheck(deps.kms, key, spkiOf(makePkcs8(keySpec)), keySpec)
       expect(foreign?.result).to.equal("failed")
     })
