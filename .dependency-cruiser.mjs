@@ -1,6 +1,19 @@
 /** The layering rules of the source tree. Each comment says what to do when the rule fires. */
 const layer = (name, comment, from, to) => ({ name, comment, severity: "error", from, to })
 
+/** Folders of one part of the tree, in order: each may import those before it in the list, and no later one. */
+const inOrder = (part, folders) =>
+  folders
+    .slice(0, -1)
+    .map((folder, index) =>
+      layer(
+        `${part}-${folder}-is-below`,
+        `the folders of ${part} go one way (${folders.join(" <- ")}): move what both need to the lower one`,
+        { path: `^src/${part}/${folder}/` },
+        { path: `^src/${part}/(${folders.slice(index + 1).join("|")})(/|\\.ts$)` },
+      ),
+    )
+
 export default {
   forbidden: [
     layer(
@@ -51,6 +64,8 @@ export default {
       { path: "^src/(pkcs11|kms|store|config|log)/" },
       { path: "^src/(pkcs11|kms|store|config|log|cli|app)/", pathNot: "^src/$1/" },
     ),
+    ...inOrder("pkcs11", ["cryptoki", "session", "objects", "wrap", "probe", "token"]),
+    ...inOrder("local-kms", ["protocol", "state", "crypto", "operations", "server"]),
     layer("no-cycles", "break the cycle: move what both need into a third file", {}, { circular: true }),
     layer("no-orphans", "delete the file or use it", { orphan: true, pathNot: "\\.d\\.ts$" }, {}),
   ],

@@ -1,5 +1,5 @@
 import type { Manifest, ManifestToken, Target } from "../core/manifest/manifest.js"
-import { endpointFault } from "../core/key/endpoint-url.js"
+import { endpointFault } from "../core/key/aws-name.js"
 import { errorMessage, type Fault } from "./fault.js"
 import { resolveKeys } from "./resolve-keys.js"
 import type { ConfigFile } from "./schema.js"

@@ -1,4 +1,4 @@
-import { endpointFault } from "../core/key/endpoint-url.js"
+import { endpointFault } from "../core/key/aws-name.js"
 import { KeyferryError } from "../core/base/error.js"
 
 /** An endpoint that somebody named, and who: a flag, an environment variable, or a setting of the AWS profile. */

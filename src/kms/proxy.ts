@@ -1,4 +1,4 @@
-import { isLoopback } from "../core/key/endpoint-url.js"
+import { isLoopback } from "../core/key/aws-name.js"
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { "https:": "443", "http:": "80" }
 

@@ -1,35 +1,33 @@
 import type { Session as GrapheneSession } from "graphene-pk11"
 import { KeyferryError } from "../core/base/error.js"
-import { KEY_SPECS, type KeySpec } from "../core/key/key-spec.js"
 import type { CustodyProbe } from "../core/key/custody.js"
-import type { PinProvider } from "../core/ports/pin-provider.js"
-import type { SealedBytes, CustodyKey, CustodyKeyTemplate, SealedMaterial } from "../core/records/sealed-material.js"
+import { KEY_SPECS, type KeySpec } from "../core/key/key-spec.js"
 import type { SearchResult, SourceKey, SourceKeyTemplate } from "../core/key/source-key.js"
+import type { PinProvider } from "../core/ports/pin-provider.js"
 import type { Token } from "../core/ports/token.js"
 import type { VerdictCache } from "../core/ports/verdict-cache.js"
+import type { CustodyKey, CustodyKeyTemplate, SealedBytes, SealedMaterial } from "../core/records/sealed-material.js"
 import type { WrapCapability, WrappedKeyMaterial, WrapRequest } from "../core/key/wrapping.js"
 import type { TokenInfo } from "../core/token/token-info.js"
 import type { TokenUri } from "../core/token/token-uri.js"
 import type { WrappingKey } from "../core/key/wrapping-key.js"
-import { AttributeReader } from "./cryptoki/attributes.js"
-import { destroyObject, type Session, sign } from "./cryptoki/calls.js"
-import { Custodian } from "./wrap/custodian.js"
+import { destroyObject, sign } from "./cryptoki/calls.js"
 import { restate } from "./cryptoki/errors.js"
+import { MECHANISMS } from "./cryptoki/mechanisms.js"
+import { CustodyKeys, findCustodyKeys, generateCustodyKey } from "./objects/custody-key.js"
 import { generateSourceKey } from "./objects/generation.js"
-import { HandleCache } from "./session/handle-cache.js"
-import { openModule } from "./session/inspect.js"
+import { HandleCache } from "./objects/handle-cache.js"
 import { lockKey, relabelKey } from "./objects/key-change.js"
-import { login, pinState } from "./session/login.js"
-import { isMechanismName, MECHANISMS } from "./cryptoki/mechanisms.js"
-import { chooseToken, type Pkcs11Module, type TokenSlot } from "./session/module.js"
-import type { TokenProfile } from "./profiles.js"
-import { profileOf } from "./profiles.js"
 import { publicKeyOf } from "./objects/public-key.js"
-import { close, type Loan, openSession, SessionPool } from "./session/pool.js"
 import { findSourceKeys, type FoundKey, objectsOf, type SearchTerms } from "./objects/source-key.js"
-import { StoreGate } from "./session/store-gate.js"
 import { Verdicts } from "./probe/verdicts.js"
-import { type WrapContext, wrapFailure, type WrapPlan, wrapUnder } from "./wrap/wrap.js"
+import { profileOf, type TokenProfile } from "./profiles.js"
+import { openModule } from "./session/inspect.js"
+import { login, pinState } from "./session/login.js"
+import { chooseToken, type Pkcs11Module, type TokenSlot } from "./session/module.js"
+import { close, openSession, sessionLimit, SessionPool } from "./session/pool.js"
+import { sealedMechanism, sealKey, unsealKey } from "./wrap/sealed-key.js"
+import { planOf, wrapFailure, wrapUnder } from "./wrap/wrap.js"
 
 export interface TokenOptions {
   readonly uri: TokenUri
@@ -57,8 +55,9 @@ export async function openToken(options: TokenOptions): Promise<Token> {
     if (refusal) throw refusal
     if (warning !== null) options.warn?.(warning)
     anchor = openSession(chosen.slot)
-    await login(chosen, anchor, options.pin, options.libraryParameters ?? options.uri.libraryParameters)
-    return new Pkcs11Token(module, chosen, anchor, options)
+    const libraryParameters = options.libraryParameters ?? options.uri.libraryParameters
+    await login(chosen, anchor, { provider: options.pin, libraryParameters })
+    return new Pkcs11Token(options, { module, chosen, anchor })
   } catch (error) {
     if (anchor) close(anchor)
     module[Symbol.dispose]()
@@ -66,38 +65,52 @@ export async function openToken(options: TokenOptions): Promise<Token> {
   }
 }
 
+/** What the token is used through, once it is open. */
+interface OpenedToken {
+  readonly module: Pkcs11Module
+  readonly chosen: TokenSlot
+  /** The logged-in session. */
+  readonly anchor: GrapheneSession
+}
+
 class Pkcs11Token implements Token {
   readonly info: TokenInfo
   readonly #module: Pkcs11Module
   readonly #pool: SessionPool
-  readonly #context: WrapContext
-  readonly #gate: StoreGate
   readonly #handles = new HandleCache()
+  readonly #custodyKeys = new CustodyKeys(this.#handles)
   readonly #verdicts: Verdicts
-  readonly #custodian: Custodian
 
-  constructor(module: Pkcs11Module, chosen: TokenSlot, anchor: GrapheneSession, options: TokenOptions) {
+  constructor(options: TokenOptions, { module, chosen, anchor }: OpenedToken) {
     const profile = options.profile ?? profileOf(chosen.info)
+    const limit = sessionLimit(chosen, options.sessions ?? profile.sessions)
     this.info = chosen.info
     this.#module = module
-    this.#pool = new SessionPool(chosen.slot, anchor, sessionLimit(chosen, options.sessions ?? profile.sessions))
-    this.#gate = new StoreGate(profile.serialStore)
-    this.#context = { profile, reader: new AttributeReader() }
-    this.#verdicts = new Verdicts(this.#pool, this.#gate, this.#context, options.cache, module.path, chosen)
-    this.#custodian = new Custodian(this.#pool, this.#gate, this.#context, this.#handles, this.#verdicts)
+    this.#pool = new SessionPool(chosen.slot, anchor, { profile, limit })
+    this.#verdicts = new Verdicts({
+      pool: this.#pool,
+      chosen,
+      profile,
+      cache: options.cache,
+      modulePath: module.path,
+    })
   }
 
-  search(by: SearchTerms = {}): Promise<SearchResult> {
-    return this.#search((session, loan) => {
-      const { keys, strays } = findSourceKeys(session, this.#context.reader, by)
+  search(terms: SearchTerms = {}): Promise<SearchResult> {
+    return this.#pool.search((session, loan) => {
+      const { keys, strays } = findSourceKeys(session, terms)
       if (keys.length === 0) loan.confirm()
-      for (const found of keys) this.#handles.put(found)
+      for (const key of keys) this.#handles.put(key)
       return { keys: keys.map(({ key }) => key), strays }
     })
   }
 
-  async findSourceKeys(by: SearchTerms = {}): Promise<readonly SourceKey[]> {
-    return (await this.search(by)).keys
+  async findSourceKeys(terms: SearchTerms = {}): Promise<readonly SourceKey[]> {
+    return (await this.search(terms)).keys
+  }
+
+  async findKeys(terms: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]> {
+    return (await this.search({ ...terms, anyLabel: true })).keys
   }
 
   async generateSourceKey(template: SourceKeyTemplate): Promise<SourceKey> {
@@ -105,89 +118,68 @@ class Pkcs11Token implements Token {
       throw new KeyferryError("ERR_BUG", "custody sealed is no custody of an object: a session key is sealed")
     }
     return this.#pool.withSession(async (session, loan) => {
-      const stored = template.custody !== "session"
-      const make = (): Promise<FoundKey> => generateSourceKey(session, template, this.#context)
-      const found = await (stored ? this.#gate.create(make) : this.#gate.search(make))
-      // a session object dies with the session that made it
-      this.#handles.putOwn(found, template.custody === "session" ? loan.pin() : undefined)
-      return found.key
+      const make = (): Promise<FoundKey> => generateSourceKey(session, template)
+      if (template.custody === "session") {
+        const sessionKey = await loan.search(make)
+        // a session object dies with the session that made it
+        this.#handles.putMade({ ...sessionKey, release: loan.pin() })
+        return sessionKey.key
+      }
+      const tokenKey = await loan.create(make)
+      this.#handles.putMade(tokenKey)
+      return tokenKey.key
     })
   }
 
   destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
-    return this.#search((session, loan) => {
+    return this.#pool.search((session, loan) => {
       try {
         const objects = this.#handles.take(key) ?? objectsOf(session, key)
         if (objects.length === 0) loan.confirm()
         for (const object of objects) destroyObject(session, object)
       } catch (error) {
-        throw error instanceof KeyferryError ? restate(error, error.code, error.message, key.label) : error
+        throw restate(error, { key: key.label })
       }
     })
+  }
+
+  relabel(key: SourceKey, newName: { readonly id: string; readonly label: string }): Promise<SourceKey> {
+    return this.#pool.create((session) => this.#changed(relabelKey(session, this.#handles, { key, newName })))
+  }
+
+  lock(key: SourceKey): Promise<SourceKey> {
+    return this.#pool.create((session) => this.#changed(lockKey(session, this.#handles, key)))
+  }
+
+  #changed(changed: FoundKey): SourceKey {
+    this.#handles.put(changed)
+    return changed.key
   }
 
   selfTest(
     requests: readonly WrapRequest[],
     options: { readonly fresh?: boolean } = {},
   ): Promise<readonly WrapCapability[]> {
-    return this.#verdicts.selfTest(requests, options.fresh ?? false)
+    return this.#verdicts.selfTest(requests, options)
   }
 
   probeCustody(
     options: { readonly fresh?: boolean; readonly keySpecs?: readonly KeySpec[] } = {},
   ): Promise<CustodyProbe> {
-    return this.#verdicts.probeCustody(options.fresh ?? false, options.keySpecs ?? [])
+    return this.#verdicts.probeCustody(options)
   }
 
-  findCustodyKeys(owner: string): Promise<readonly CustodyKey[]> {
-    return this.#custodian.find(owner)
-  }
-
-  generateCustodyKey(template: CustodyKeyTemplate): Promise<CustodyKey> {
-    return this.#custodian.generate(template)
-  }
-
-  destroyCustodyKey(key: Pick<CustodyKey, "id" | "label">): Promise<void> {
-    return this.#custodian.destroy(key)
-  }
-
-  seal(key: SourceKey, under: Pick<CustodyKey, "id" | "label">): Promise<SealedBytes> {
-    return this.#custodian.seal(key, under)
-  }
-
-  unseal(sealed: SealedMaterial): Promise<SourceKey> {
-    return this.#custodian.unseal(sealed)
-  }
-
-  lock(key: SourceKey): Promise<SourceKey> {
-    return this.#change((session) => lockKey(session, key, this.#context, this.#handles))
-  }
-
-  async findKeys(by: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]> {
-    return await this.#search((session, loan) => {
-      const { keys } = findSourceKeys(session, this.#context.reader, by, { anyLabel: true })
-      if (keys.length === 0) loan.confirm()
-      for (const found of keys) this.#handles.put(found)
-      return keys.map(({ key }) => key)
-    })
-  }
-
-  relabel(key: SourceKey, to: { readonly id: string; readonly label: string }): Promise<SourceKey> {
-    return this.#change((session) => relabelKey(session, key, to, this.#context, this.#handles))
-  }
-
-  async wrap(key: SourceKey, under: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
+  async wrap(key: SourceKey, wrappingKey: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
     const plan = planOf(capability)
-    return this.#pool.withSession(async (session) => {
-      const { object } = await this.#gate.search(() => this.#handles.locate(session, key))
+    return this.#pool.withSession(async (session, loan) => {
+      const { object } = await loan.search(() => this.#handles.locate(session, key))
       try {
-        const bytes = await wrapUnder(session, object, under, plan, this.#context)
         return {
-          bytes,
+          bytes: await wrapUnder(session, { key: object, publicKey: wrappingKey, plan }),
           wrappingAlgorithm: capability.wrappingAlgorithm,
           wrapPath: plan.path,
           mechanisms: capability.mechanisms,
-          wrappingKeyFingerprint: under.fingerprint,
+          wrappingKeyFingerprint: wrappingKey.fingerprint,
         }
       } catch (error) {
         throw wrapFailure(error, key.label)
@@ -196,7 +188,7 @@ class Pkcs11Token implements Token {
   }
 
   publicKey(key: SourceKey): Promise<Uint8Array> {
-    return this.#search((session) => {
+    return this.#pool.search((session) => {
       const { publicHalf } = this.#handles.locate(session, key)
       if (!publicHalf) throw new KeyferryError("ERR_KEY_NOT_FOUND", "the key has no public half", { key: key.label })
       return publicKeyOf(session, publicHalf, key.keySpec)
@@ -206,44 +198,57 @@ class Pkcs11Token implements Token {
   async mac(key: SourceKey, message: Uint8Array): Promise<Uint8Array> {
     const { mac } = KEY_SPECS[key.keySpec]
     if (!mac) throw new KeyferryError("ERR_BUG", `a MAC was asked of a ${key.keySpec} key`, { key: key.label })
-    return this.#search((session) => {
+    return this.#pool.search((session) => {
       const { object } = this.#handles.locate(session, key)
       const mechanism = { mechanism: MECHANISMS[mac.mechanism] }
-      return Uint8Array.from(sign(session, mechanism, object, Buffer.from(message)))
+      return Uint8Array.from(sign(session, { mechanism, key: object }, Buffer.from(message)))
     })
   }
 
-  /** Runs what may search the token's objects. */
-  #search<T>(use: (session: Session, loan: Loan) => T): Promise<T> {
-    return this.#pool.withSession((session, loan) => this.#gate.search(() => use(session, loan)))
+  async findCustodyKeys(owner: string): Promise<readonly CustodyKey[]> {
+    const custodyKeys = await this.#pool.search((session, loan) => {
+      const keys = findCustodyKeys(session, owner)
+      if (keys.length === 0) loan.confirm()
+      return keys
+    })
+    if (custodyKeys.length === 0) return []
+    const { features, mechanism } = await this.#verdicts.custodyKey()
+    if (!features.unwrapTemplate || mechanism === null) return custodyKeys.map(({ key }) => key)
+    const { probeUnwrapTemplates } = await import("./probe/sealing.js")
+    return await probeUnwrapTemplates(this.#pool, custodyKeys, mechanism)
   }
 
-  /** Runs what changes a stored key. */
-  async #change(change: (session: Session) => FoundKey): Promise<SourceKey> {
-    const found = await this.#pool.withSession((session) => this.#gate.create(() => change(session)))
-    this.#handles.put(found)
-    return found.key
+  async generateCustodyKey(template: CustodyKeyTemplate): Promise<CustodyKey> {
+    const plan = await this.#verdicts.custodyKey()
+    return await this.#pool.create((session) => generateCustodyKey(session, template, plan))
+  }
+
+  destroyCustodyKey(key: Pick<CustodyKey, "id" | "label">): Promise<void> {
+    return this.destroySourceKey(key)
+  }
+
+  async seal(key: SourceKey, custodyKeyName: Pick<CustodyKey, "id" | "label">): Promise<SealedBytes> {
+    const mechanism = await this.#verdicts.sealing(key)
+    return await this.#pool.withSession(async (session, loan) => {
+      const custodyKey = await loan.search(() => this.#custodyKeys.locate(session, custodyKeyName))
+      const located = await loan.search(() => this.#handles.locate(session, key))
+      return await sealKey(session, { custodyKey, mechanism }, { key, located })
+    })
+  }
+
+  async unseal(sealed: SealedMaterial): Promise<SourceKey> {
+    const mechanism = sealedMechanism(sealed)
+    return await this.#pool.withSession(async (session, loan) => {
+      const custodyKey = await loan.search(() => this.#custodyKeys.locate(session, sealed.custodyKey))
+      const { key, object } = await unsealKey(session, { custodyKey, mechanism }, sealed)
+      const { publicKey } = sealed.provenance
+      this.#handles.putMade({ key, object, publicHalf: null, publicKey, release: loan.pin() })
+      return key
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.drain()
     this.#module[Symbol.dispose]()
   }
-}
-
-/** The path that the self-test proved. */
-function planOf(capability: WrapCapability): WrapPlan {
-  const { usable, wrapPath, mechanisms, keySpec, wrappingAlgorithm: algorithm } = capability
-  const [first = ""] = mechanisms
-  if (usable && (wrapPath === "oaep" || wrapPath === "native")) return { algorithm, path: wrapPath, kwp: null }
-  if (usable && wrapPath === "composed" && isMechanismName(first)) return { algorithm, path: wrapPath, kwp: first }
-  throw new KeyferryError("ERR_BUG", `${algorithm} was not proven for ${keySpec}, and was to be used`)
-}
-
-/** Sessions to lend besides the anchor: what is wanted, or what CK_TOKEN_INFO leaves. */
-function sessionLimit({ token }: TokenSlot, wanted: number): number {
-  // CK_EFFECTIVELY_INFINITE, and CK_UNAVAILABLE_INFORMATION as pkcs11js gives it
-  const unbounded = (count: number): boolean => count === 0 || count >= 0xffffffff || count < 0
-  const bounds = [token.maxSessionCount, token.maxRwSessionCount].filter((count) => !unbounded(count))
-  return Math.min(wanted, ...bounds.map((count) => count - 1))
 }

@@ -6,7 +6,7 @@ import { assessAttributes } from "#src/core/key/custody.js"
 import { isAsymmetric, KEY_SPEC_NAMES, KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS } from "#src/core/key/key-spec.js"
 import type { Token } from "#src/core/ports/token.js"
 import type { WrapCapability } from "#src/core/key/wrapping.js"
-import type { SourceKey } from "#src/core/key/source-key.js"
+import { proofUsages, type SourceKey } from "#src/core/key/source-key.js"
 import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "#src/core/key/wrapping-algorithm.js"
 import { parseWrappingKey, type WrappingKey } from "#src/core/key/wrapping-key.js"
 import type { TestToken } from "#test/support/tokens.js"
@@ -67,9 +67,7 @@ for (const { name, make, cannotGenerate } of TOKENS) {
         const key = await token.generateSourceKey(template)
         keys.set(keySpec, key)
         expect(key).to.include({ id: template.id, label: template.label, keySpec, custody: template.custody })
-        expect(assessAttributes(key.attributes, template.custody, KEY_SPECS[keySpec].mac !== undefined)).to.deep.equal(
-          [],
-        )
+        expect(assessAttributes(key.attributes, template.custody, proofUsages(keySpec))).to.deep.equal([])
         expect(await token.findSourceKeys({ id: template.id })).to.deep.equal([key])
         expect(await token.findSourceKeys({ label: template.label })).to.deep.equal([key])
 

@@ -1,7 +1,6 @@
 import { assessAttributes, findingsText } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { KEY_SPECS } from "../../core/key/key-spec.js"
-import type { SourceKey } from "../../core/key/source-key.js"
+import { proofUsages, type SourceKey } from "../../core/key/source-key.js"
 
 /** Custodies that a key of the token can be taken into. */
 export const ADOPT_CUSTODIES = ["sealed", "token", "locked"] as const
@@ -34,7 +33,7 @@ export function judgeAdopted({ label, id, keySpec, attributes }: SourceKey, cust
     )
   }
   // a locked key is extractable until its import is proven
-  const findings = assessAttributes(attributes, "token", KEY_SPECS[keySpec].mac !== undefined)
+  const findings = assessAttributes(attributes, "token", proofUsages(keySpec))
   if (findings.length > 0 && custody !== "sealed") {
     throw new KeyferryError(
       "ERR_KEY_ATTRIBUTES",

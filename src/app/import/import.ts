@@ -1,6 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { expirationModelOf, rfc3339, validToFrom } from "../../core/base/expiry.js"
-import type { ImportParameters } from "../../core/key/import-parameters.js"
 import {
   generationsOf,
   type ImportRecord,
@@ -14,7 +13,7 @@ import {
 import type { ImportTerms, Kms } from "../../core/ports/kms.js"
 import type { WrapCapability, WrappedKeyMaterial } from "../../core/key/wrapping.js"
 import type { SourceKey } from "../../core/key/source-key.js"
-import { sha256 } from "../../core/key/wrapping-key.js"
+import { type ImportParameters, sha256 } from "../../core/key/wrapping-key.js"
 import type { Deps } from "../deps.js"
 import { proveAgainstToken } from "./prove.js"
 import { record, recordFailure, type RecordDeps } from "../record.js"

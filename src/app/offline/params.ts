@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { errorOf, KeyferryError } from "../../core/base/error.js"
-import type { ImportParameters } from "../../core/key/import-parameters.js"
+import type { ImportParameters } from "../../core/key/wrapping-key.js"
 import { beginEntry } from "../../core/records/inventory.js"
 import { isKeySpec, type KeySpec, type WrappingKeySpec } from "../../core/key/key-spec.js"
 import type { SettingsFor } from "../../core/manifest/key-settings.js"

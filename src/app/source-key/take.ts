@@ -1,8 +1,8 @@
 import { assessAttributes, type Custody, findingsText, type LocalUsage } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { KEY_SPECS, type KeySpec } from "../../core/key/key-spec.js"
+import type { KeySpec } from "../../core/key/key-spec.js"
 import { chooseAlgorithm, type Choice } from "../../core/key/negotiation.js"
-import type { StrayObject, SourceKey } from "../../core/key/source-key.js"
+import { proofUsages, type SourceKey, type StrayObject } from "../../core/key/source-key.js"
 import type { Token } from "../../core/ports/token.js"
 import type { WrapCapability, WrapRequest } from "../../core/key/wrapping.js"
 
@@ -68,7 +68,7 @@ function refuseAttributes(
   custody: Custody,
   localUse: readonly LocalUsage[],
 ): void {
-  const findings = assessAttributes(attributes, custody, KEY_SPECS[keySpec].mac !== undefined, localUse)
+  const findings = assessAttributes(attributes, custody, [...proofUsages(keySpec), ...localUse])
   if (findings.length === 0) return
   throw new KeyferryError("ERR_KEY_ATTRIBUTES", `the token's key ${label} is not as asked: ${findingsText(findings)}`, {
     hint: "destroy it (`keyferry key destroy`), or choose another --name",

@@ -97,9 +97,9 @@ export const ENFORCEMENT_FACTS = Object.keys(WORDS) as readonly EnforcementFact[
 /** In words, to follow "the token": each fact that does not hold, or that the token could not be asked about. */
 export function shortcomings(
   facts: EnforcementFacts,
-  of: readonly EnforcementFact[] = ENFORCEMENT_FACTS,
+  needed: readonly EnforcementFact[] = ENFORCEMENT_FACTS,
 ): readonly string[] {
-  return of
+  return needed
     .filter((fact) => facts[fact] !== true)
     .map((fact) => {
       const words = facts[fact] === null ? WORDS[fact].unasked : WORDS[fact].broken
@@ -142,23 +142,29 @@ const EXPECTED: Readonly<Record<Custody, Partial<Readonly<Record<keyof KeyAttrib
 /** What `localUse` of a locked key lets the token do with it. */
 export type LocalUsage = "encrypt" | "decrypt" | "sign" | "verify" | "derive"
 
-const NO_USAGE = { encrypt: false, decrypt: false, verify: false, wrap: false, unwrap: false, derive: false } as const
+const NO_USAGE = {
+  encrypt: false,
+  decrypt: false,
+  verify: false,
+  wrap: false,
+  unwrap: false,
+  derive: false,
+  sign: false,
+} as const
 
 /**
- * Compares a key's attributes, as read back, with what its custody asks for. `signs` is true for an HMAC source key,
- * whose proof is a MAC; `localUse` names what else the key may do. An attribute that does not apply to the key's class and reads null passes; CKA_SENSITIVE,
- * CKA_EXTRACTABLE and CKA_TOKEN never do.
+ * Compares a key's attributes, as read back, with what its custody asks for. `usages` names what the key may do: an HMAC
+ * source key signs, since its proof is a MAC. An attribute that does not apply to the key's class and reads null
+ * passes; CKA_SENSITIVE, CKA_EXTRACTABLE and CKA_TOKEN never do.
  */
 export function assessAttributes(
   attributes: KeyAttributes,
   custody: Custody,
-  signs: boolean,
-  localUse: readonly LocalUsage[] = [],
+  usages: readonly LocalUsage[] = [],
 ): readonly AttributeFinding[] {
   const expected: Partial<Record<keyof KeyAttributes, boolean>> = {
     ...NO_USAGE,
-    sign: signs,
-    ...Object.fromEntries(localUse.map((usage) => [usage, true])),
+    ...Object.fromEntries(usages.map((usage) => [usage, true])),
     ...EXPECTED[custody],
   }
   return (Object.entries(expected) as [keyof KeyAttributes, boolean][]).flatMap(([attribute, value]) => {

@@ -80,19 +80,19 @@ interface Consequences {
 }
 
 /** What will stop working, for whom and until when: a line each, said before anything is done. */
-export function consequencesOf(what: Consequences): readonly string[] {
-  const { ending, name, keyUsage, keys, untouched } = what
+export function consequencesOf(consequences: Consequences): readonly string[] {
+  const { ending, name, keyUsage, keys, untouched } = consequences
   const { does, stops } = ENDINGS[ending]
   const lines = keys.map(({ keyArn, aliases, keyState }) => {
-    const known = aliases.length === 0 ? "" : `, known as ${aliases.join(", ")}`
-    return `${does} ${keyArn} (${keyState}${known})`
+    const aliasNames = aliases.length === 0 ? "" : `, known as ${aliases.join(", ")}`
+    return `${does} ${keyArn} (${keyState}${aliasNames})`
   })
-  if (stops) lines.push(`${STOPS[keyUsage]}: ${UNTIL[ending](what)}`)
+  if (stops) lines.push(`${STOPS[keyUsage]}: ${UNTIL[ending](consequences)}`)
   if (untouched.length > 0) lines.push(`other KMS keys of ${name} stay as they are: ${untouched.join(", ")}`)
   return lines
 }
 
-const UNTIL: Readonly<Record<Ending, (what: Consequences) => string>> = {
+const UNTIL: Readonly<Record<Ending, (consequences: Consequences) => string>> = {
   enable: () => "",
   disable: ({ name }) => `until \`keyferry enable ${name}\``,
   "delete-material": ({ name }) => `until the same key material is imported again by \`keyferry rewrap ${name}\``,

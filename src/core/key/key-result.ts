@@ -85,8 +85,8 @@ export function keyResult(
     requestId: record.requestId,
     importedAt: record.importedAt,
     replicas: entry.replicas.map(({ region, keyArn }) => {
-      const there = importOf(entry, record.generation, region)
-      return { region, keyArn, validTo: there?.validTo ?? null, proof: there?.proof ?? null }
+      const imported = importOf(entry, record.generation, region)
+      return { region, keyArn, validTo: imported?.validTo ?? null, proof: imported?.proof ?? null }
     }),
   }
 }

@@ -16,8 +16,8 @@ export interface WrapPolicy {
   readonly minimumHash: OaepHash
 }
 
-const allowedAlgorithms = (keySpec: KeySpec, under: WrappingKeySpec): readonly WrappingAlgorithm[] =>
-  WRAPPING_ALGORITHM_NAMES.filter((algorithm) => kmsAllows(keySpec, algorithm, under))
+const allowedAlgorithms = (keySpec: KeySpec, wrappingKeySpec: WrappingKeySpec): readonly WrappingAlgorithm[] =>
+  WRAPPING_ALGORITHM_NAMES.filter((algorithm) => kmsAllows(keySpec, algorithm, wrappingKeySpec))
 
 /**
  * The requests to put to the self-test, best first: what KMS takes for the key spec and the policy permits.
@@ -27,13 +27,14 @@ const allowedAlgorithms = (keySpec: KeySpec, under: WrappingKeySpec): readonly W
 export function wrapCandidates(
   keySpec: KeySpec,
   wrappingKeySpec: WrappingKeySpec,
-  wanted: WantedAlgorithm,
+  wrappingAlgorithm: WantedAlgorithm,
   policy: WrapPolicy,
 ): readonly WrapRequest[] {
   const allowed = allowedAlgorithms(keySpec, wrappingKeySpec)
-  const asked = wanted === "auto" ? allowed : allowed.filter((algorithm) => algorithm === wanted)
-  if (asked.length === 0) {
-    const name = wanted === "auto" ? "any algorithm" : wanted
+  const candidates =
+    wrappingAlgorithm === "auto" ? allowed : allowed.filter((algorithm) => algorithm === wrappingAlgorithm)
+  if (candidates.length === 0) {
+    const name = wrappingAlgorithm === "auto" ? "any algorithm" : wrappingAlgorithm
     throw new KeyferryError(
       "ERR_ALGORITHM_NOT_ALLOWED",
       `KMS does not take ${keySpec} by ${name} under ${wrappingKeySpec}`,
@@ -42,20 +43,24 @@ export function wrapCandidates(
       },
     )
   }
-  const permitted = asked.filter(
+  const permitted = candidates.filter(
     (algorithm) => policy.minimumHash === "SHA-1" || WRAPPING_ALGORITHMS[algorithm].hash === "SHA-256",
   )
   if (permitted.length === 0) {
     throw new KeyferryError(
       "ERR_POLICY_REFUSED",
-      `policy.minimumHash is ${policy.minimumHash}, and ${asked.join(", ")} uses SHA-1`,
+      `policy.minimumHash is ${policy.minimumHash}, and ${candidates.join(", ")} uses SHA-1`,
     )
   }
-  return permitted.map((wrappingAlgorithm) => ({ keySpec, wrappingAlgorithm, wrappingKeySpec }))
+  return permitted.map((algorithm) => ({ keySpec, wrappingAlgorithm: algorithm, wrappingKeySpec }))
 }
 
-function allowedHint(keySpec: KeySpec, allowed: readonly WrappingAlgorithm[], under: WrappingKeySpec): string {
-  if (allowed.length > 0) return `for ${keySpec} under ${under} KMS takes ${allowed.join(", ")}`
+function allowedHint(
+  keySpec: KeySpec,
+  allowed: readonly WrappingAlgorithm[],
+  wrappingKeySpec: WrappingKeySpec,
+): string {
+  if (allowed.length > 0) return `for ${keySpec} under ${wrappingKeySpec} KMS takes ${allowed.join(", ")}`
   const specs = WRAPPING_KEY_SPEC_NAMES.filter((spec) => allowedAlgorithms(keySpec, spec).length > 0)
   return `for ${keySpec} KMS takes a wrapping key of ${specs.join(" or ")}`
 }
@@ -81,17 +86,17 @@ export async function chooseAlgorithm(
     if (capability.usable) return { capability, why: whyChosen(capability, refused, requests.length) }
     refused.push(capability)
   }
-  const [first] = requests
-  const what = first === undefined ? "this key" : `${first.keySpec} under ${first.wrappingKeySpec}`
-  throw new KeyferryError("ERR_NO_USABLE_ALGORITHM", `the token cannot carry ${what} to KMS cleanly`, {
+  const [request] = requests
+  const keyText = request === undefined ? "this key" : `${request.keySpec} under ${request.wrappingKeySpec}`
+  throw new KeyferryError("ERR_NO_USABLE_ALGORITHM", `the token cannot carry ${keyText} to KMS cleanly`, {
     causes: refused.map(({ wrappingAlgorithm, reason }) => ({ code: wrappingAlgorithm, message: reason })),
   })
 }
 
-function whyChosen(chosen: WrapCapability, refused: readonly WrapCapability[], asked: number): string {
+function whyChosen(chosen: WrapCapability, refused: readonly WrapCapability[], candidates: number): string {
   const proven = `proven on this token (${chosen.reason})`
   if (refused.length > 0) {
     return `${proven}; stronger ones refused: ${refused.map(({ wrappingAlgorithm, reason }) => `${wrappingAlgorithm}: ${reason}`).join("; ")}`
   }
-  return asked > 1 ? `the strongest that KMS takes for ${chosen.keySpec}, ${proven}` : proven
+  return candidates > 1 ? `the strongest that KMS takes for ${chosen.keySpec}, ${proven}` : proven
 }

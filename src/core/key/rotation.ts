@@ -13,10 +13,10 @@ export function rotationsDone(rotations: readonly KeyRotation[]): number {
 }
 
 /** What is to be said before the next rotation; null while there are plenty. */
-export function rotationsWarning(done: number): string | null {
-  if (done < WARN_FROM) return null
-  const left = MOST_ROTATIONS - done
-  return `${done} of the ${MOST_ROTATIONS} on-demand rotations that KMS allows a key are used up; ${left} left, then \`keyferry replace\``
+export function rotationsWarning(rotations: number): string | null {
+  if (rotations < WARN_FROM) return null
+  const remaining = MOST_ROTATIONS - rotations
+  return `${rotations} of the ${MOST_ROTATIONS} on-demand rotations that KMS allows a key are used up; ${remaining} left, then \`keyferry replace\``
 }
 
 /** The material that waits for its rotation; KMS holds at most one. */

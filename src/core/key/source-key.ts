@@ -55,6 +55,11 @@ export function localUsages(keySpec: KeySpec, keyUsage?: KeyUsage): readonly Loc
   return LOCAL_USAGES[SECRET_FAMILIES.includes(family) ? "secret" : "pair"][usage]
 }
 
+/** What any source key of the spec may do whatever its custody: sign, where a MAC is its proof. */
+export function proofUsages(keySpec: KeySpec): readonly "sign"[] {
+  return KEY_SPECS[keySpec].mac === undefined ? [] : ["sign"]
+}
+
 /** Who a source key is: owner (the manifest's `id`), name and generation, written into its label. */
 export interface SourceKeyIdentity {
   readonly owner: string

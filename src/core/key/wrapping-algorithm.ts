@@ -28,9 +28,9 @@ export function isWrappingAlgorithm(name: string): name is WrappingAlgorithm {
 }
 
 /** Whether KMS takes material of `keySpec` by this algorithm under this wrapping key spec (KMS.md A2). */
-export function kmsAllows(keySpec: KeySpec, algorithm: WrappingAlgorithm, under: WrappingKeySpec): boolean {
+export function kmsAllows(keySpec: KeySpec, algorithm: WrappingAlgorithm, wrappingKeySpec: WrappingKeySpec): boolean {
   const row = KEY_SPECS[keySpec]
-  return WRAPPING_ALGORITHMS[algorithm].scheme === "oaep" ? row.oaepUnder.includes(under) : row.rsaAes
+  return WRAPPING_ALGORITHMS[algorithm].scheme === "oaep" ? row.oaepUnder.includes(wrappingKeySpec) : row.rsaAes
 }
 
 /** Bytes of plaintext that OAEP can carry under a modulus: k - 2 hLen - 2 (RFC 8017 section 7.1.1). */
@@ -42,8 +42,12 @@ export function oaepCapacity(modulusBits: number, hash: OaepHash): number {
  * The length in bytes that a wrapped result must have: a number for OAEP; for RSA-AES the OAEP part plus a whole
  * number of 8-byte blocks, at least two (RFC 5649 section 4.1), so only a predicate can say it.
  */
-export function plausibleWrappedLength(algorithm: WrappingAlgorithm, under: WrappingKeySpec, length: number): boolean {
-  const oaepPart = WRAPPING_KEY_SPECS[under].modulusBits / 8
+export function plausibleWrappedLength(
+  algorithm: WrappingAlgorithm,
+  wrappingKeySpec: WrappingKeySpec,
+  length: number,
+): boolean {
+  const oaepPart = WRAPPING_KEY_SPECS[wrappingKeySpec].modulusBits / 8
   if (WRAPPING_ALGORITHMS[algorithm].scheme === "oaep") return length === oaepPart
   const kwpPart = length - oaepPart
   return kwpPart >= 16 && kwpPart % 8 === 0 && length <= MAX_ENCRYPTED_KEY_MATERIAL

@@ -1,6 +1,8 @@
 import { createHash, createPublicKey, type KeyObject } from "node:crypto"
 import { KeyferryError } from "../base/error.js"
+import type { Secret } from "../base/secret.js"
 import { WRAPPING_KEY_SPECS, type WrappingKeySpec } from "./key-spec.js"
+import type { WrappingAlgorithm } from "./wrapping-algorithm.js"
 
 /** The RSA public key that KMS lends for one import, checked by {@link parseWrappingKey}. */
 export interface WrappingKey {
@@ -12,6 +14,18 @@ export interface WrappingKey {
   /** Big-endian: 01 00 01. */
   readonly publicExponent: Uint8Array
   readonly fingerprint: string
+}
+
+/** The answer of GetParametersForImport, its wrapping key checked; valid for 24 hours, for one KMS key. */
+export interface ImportParameters {
+  /** ARN, or ID where the parameters came as loose files. */
+  readonly keyArn: string
+  readonly wrappingAlgorithm: WrappingAlgorithm
+  readonly wrappingKeySpec: WrappingKeySpec
+  readonly wrappingKey: WrappingKey
+  readonly importToken: Secret<Uint8Array>
+  readonly parametersValidTo: Date | null
+  readonly requestId: string | null
 }
 
 /** `sha256:<hex>` of some bytes: how digests and fingerprints are written everywhere. */
@@ -61,8 +75,8 @@ export function wrappingKeySpecOf(spki: Uint8Array): WrappingKeySpec | undefined
   try {
     const bits = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" }).asymmetricKeyDetails
       ?.modulusLength
-    const found = Object.entries(WRAPPING_KEY_SPECS).find(([, { modulusBits }]) => modulusBits === bits)
-    return found?.[0] as WrappingKeySpec | undefined
+    const spec = Object.entries(WRAPPING_KEY_SPECS).find(([, { modulusBits }]) => modulusBits === bits)
+    return spec?.[0] as WrappingKeySpec | undefined
   } catch {
     return undefined
   }

@@ -2,7 +2,7 @@ import type { KeySpec, KeyUsage, WrappingKeySpec } from "../key/key-spec.js"
 import type { ValidTo } from "../base/expiry.js"
 import type { KeyDescription } from "../key/key-description.js"
 import type { WrappingAlgorithm } from "../key/wrapping-algorithm.js"
-import type { ImportParameters } from "../key/import-parameters.js"
+import type { ImportParameters } from "../key/wrapping-key.js"
 import type { Secret } from "../base/secret.js"
 import type { KeyRotation } from "../key/rotation.js"
 

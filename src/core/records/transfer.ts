@@ -1,5 +1,4 @@
 import { KeyferryError } from "../base/error.js"
-import type { ImportParameters } from "../key/import-parameters.js"
 import { rfc3339 } from "../base/expiry.js"
 import { isKeySpec, isWrappingKeySpec, type KeySpec, type WrappingKeySpec } from "../key/key-spec.js"
 import type { WrappedKeyMaterial } from "../key/wrapping.js"
@@ -7,7 +6,7 @@ import { Secret } from "../base/secret.js"
 import type { SourceKey } from "../key/source-key.js"
 import type { KeyAttributes } from "../key/key-attributes.js"
 import { isWrappingAlgorithm, type WrappingAlgorithm } from "../key/wrapping-algorithm.js"
-import { parseWrappingKey, sha256, wrappingKeySpecOf } from "../key/wrapping-key.js"
+import { type ImportParameters, parseWrappingKey, sha256, wrappingKeySpecOf } from "../key/wrapping-key.js"
 
 /**
  * The files that travel between an online host and a host with the token.

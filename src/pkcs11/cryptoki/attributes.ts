@@ -118,12 +118,12 @@ export function template(
  */
 export class AttributeReader {
   /** By kind: the attributes that the token has for it. */
-  readonly #known = new Map<string, readonly (typeof READ_BACK)[number][]>()
+  readonly #answered = new Map<string, readonly (typeof READ_BACK)[number][]>()
 
   /** `kind` names the class and key type, or a use whose objects are all of one. */
   read(session: Session, object: Handle, kind: string): KeyObjectFacts {
-    const known = this.#known.get(kind)
-    const together = known && readTogether(session, object, known)
+    const answered = this.#answered.get(kind)
+    const together = answered && readTogether(session, object, answered)
     if (together) return factsOf(together)
 
     const values = new Map<AttributeName, Buffer>()
@@ -131,7 +131,7 @@ export class AttributeReader {
       const value = getAttribute(session, object, CKA[name])
       if (value) values.set(name, value)
     }
-    this.#known.set(
+    this.#answered.set(
       kind,
       READ_BACK.filter((name) => values.has(name)),
     )

@@ -25,53 +25,69 @@ export async function generateKey(session: Session, mechanism: number, template:
   }
 }
 
-export async function generateKeyPair(
-  session: Session,
-  mechanism: number,
-  publicTemplate: Template,
-  privateTemplate: Template,
-): Promise<KeyPair> {
+/** The templates of a pair. */
+export interface PairTemplates {
+  readonly publicKey: Template
+  readonly privateKey: Template
+}
+
+export async function generateKeyPair(session: Session, mechanism: number, pair: PairTemplates): Promise<KeyPair> {
+  const { lib, handle } = session
   try {
-    return await session.lib.C_GenerateKeyPairAsync(session.handle, { mechanism }, publicTemplate, privateTemplate)
+    return await lib.C_GenerateKeyPairAsync(handle, { mechanism }, pair.publicKey, pair.privateKey)
   } catch (error) {
     throw tokenError("C_GenerateKeyPair", error)
   }
 }
 
+/** The key that wraps or unwraps, and by which mechanism. */
+export interface Wrapping {
+  readonly mechanism: Mechanism
+  readonly wrappingKey: Handle
+}
+
 /** The wrapped key, copied out of the session's buffer. */
-export async function wrapKey(session: Session, mechanism: Mechanism, under: Handle, key: Handle): Promise<Buffer> {
+export async function wrapKey(session: Session, { mechanism, wrappingKey }: Wrapping, key: Handle): Promise<Buffer> {
+  const { lib, handle, result } = session
   try {
-    return Buffer.from(await session.lib.C_WrapKeyAsync(session.handle, mechanism, under, key, session.result))
+    return Buffer.from(await lib.C_WrapKeyAsync(handle, mechanism, wrappingKey, key, result))
   } catch (error) {
     throw tokenError("C_WrapKey", error)
   }
 }
 
+/** What is to be unwrapped, and what it is to become. */
+export interface WrappedKey {
+  readonly bytes: Uint8Array
+  readonly template: Template
+}
+
 /** The session keeps the ciphertext while the call runs: pkcs11js does not (2.1.7). */
-export async function unwrapKey(
-  session: Session,
-  mechanism: Mechanism,
-  under: Handle,
-  wrapped: Uint8Array,
-  template: Template,
-): Promise<Handle> {
-  const input = session.result.subarray(0, wrapped.length)
-  input.set(wrapped)
+export async function unwrapKey(session: Session, wrapping: Wrapping, wrapped: WrappedKey): Promise<Handle> {
+  const input = session.result.subarray(0, wrapped.bytes.length)
+  input.set(wrapped.bytes)
+  const { mechanism, wrappingKey } = wrapping
   try {
-    return await session.lib.C_UnwrapKeyAsync(session.handle, mechanism, under, input, template)
+    return await session.lib.C_UnwrapKeyAsync(session.handle, mechanism, wrappingKey, input, wrapped.template)
   } catch (error) {
     throw tokenError("C_UnwrapKey", error)
   }
 }
 
+/** The key that signs or encrypts, and by which mechanism. */
+export interface KeyUse {
+  readonly mechanism: Mechanism
+  readonly key: Handle
+}
+
 /** One-part C_Sign. Synchronous: the asynchronous one does not keep `message` from being collected (pkcs11js 2.1.7). */
-export function sign(session: Session, mechanism: Mechanism, key: Handle, message: Buffer): Buffer {
+export function sign(session: Session, { mechanism, key }: KeyUse, message: Buffer): Buffer {
   attempt("C_SignInit", () => session.lib.C_SignInit(session.handle, mechanism, key))
   return attempt("C_Sign", () => Buffer.from(session.lib.C_Sign(session.handle, message, session.result)))
 }
 
 /** One-part C_Encrypt of a few bytes. */
-export function encrypt(session: Session, mechanism: Mechanism, key: Handle, block: Buffer): Buffer {
+export function encrypt(session: Session, { mechanism, key }: KeyUse, block: Buffer): Buffer {
   attempt("C_EncryptInit", () => session.lib.C_EncryptInit(session.handle, mechanism, key))
   return attempt("C_Encrypt", () => Buffer.from(session.lib.C_Encrypt(session.handle, block, session.result)))
 }
@@ -97,11 +113,11 @@ export function findObjects(session: Session, template: Template): readonly Hand
   const { lib, handle } = session
   attempt("C_FindObjectsInit", () => lib.C_FindObjectsInit(handle, template))
   try {
-    const found: Handle[] = []
+    const objects: Handle[] = []
     for (;;) {
-      const some = attempt("C_FindObjects", () => lib.C_FindObjects(handle, 256))
-      found.push(...some)
-      if (some.length === 0) return found
+      const batch = attempt("C_FindObjects", () => lib.C_FindObjects(handle, 256))
+      objects.push(...batch)
+      if (batch.length === 0) return objects
     }
   } finally {
     attempt("C_FindObjectsFinal", () => lib.C_FindObjectsFinal(handle))
@@ -110,11 +126,14 @@ export function findObjects(session: Session, template: Template): readonly Hand
 
 /** Attributes in one call, in order; null for one that the token has no value of. Fails as a whole. */
 export function getAttributes(session: Session, object: Handle, types: readonly number[]): readonly (Buffer | null)[] {
-  const asked = types.map((type) => ({ type }))
-  const read: readonly { value?: Buffer }[] = attempt("C_GetAttributeValue", () =>
-    session.lib.C_GetAttributeValue(session.handle, object, asked),
+  const attributes: readonly { value?: Buffer }[] = attempt("C_GetAttributeValue", () =>
+    session.lib.C_GetAttributeValue(
+      session.handle,
+      object,
+      types.map((type) => ({ type })),
+    ),
   )
-  return read.map(({ value }) => value ?? null)
+  return attributes.map(({ value }) => value ?? null)
 }
 
 /** One attribute; null where the token does not know it or will not tell. */
@@ -137,21 +156,25 @@ export function getSome(session: Session, object: Handle, types: readonly number
   }
 }
 
-/** Runs `use` and destroys the session objects that it made with `own`, whatever happens. */
-export async function withObjects<T>(
-  session: Session,
-  use: (own: (object: Handle) => Handle) => Promise<T>,
-): Promise<T> {
-  const owned: Handle[] = []
-  try {
-    return await use((object) => {
-      owned.push(object)
-      return object
-    })
-  } finally {
-    for (const object of owned) {
+/** Objects that are destroyed when this is disposed, whatever happened meanwhile. */
+export class OwnedObjects implements Disposable {
+  readonly #session: Session
+  readonly #objects: Handle[] = []
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /** Takes an object on; returns it. */
+  add(object: Handle): Handle {
+    this.#objects.push(object)
+    return object
+  }
+
+  [Symbol.dispose](): void {
+    for (const object of this.#objects) {
       try {
-        destroyObject(session, object)
+        destroyObject(this.#session, object)
       } catch {
         // a session object whose session is gone went with it
       }

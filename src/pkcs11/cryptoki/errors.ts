@@ -79,10 +79,23 @@ export function failureText(error: unknown): string {
   return cause ? `${cause.message}: ${cause.code}` : error.message
 }
 
+/** What is said otherwise; the rest stays as the failure had it. */
+interface Restatement {
+  readonly code?: ErrorCode
+  readonly message?: string
+  /** Label of the key that it is about. */
+  readonly key?: string
+}
+
 /** The same failure under a code and a message that fit what was being done. */
-export function restate(error: unknown, code: ErrorCode, message: string, key?: string): unknown {
+export function restate(error: unknown, { code, message, key }: Restatement): unknown {
   if (!(error instanceof KeyferryError)) return error
-  return new KeyferryError(code, message, { cause: error, causes: error.causes, ...(key === undefined ? {} : { key }) })
+  const context = key === undefined ? {} : { key }
+  return new KeyferryError(code ?? error.code, message ?? error.message, {
+    cause: error,
+    causes: error.causes,
+    ...context,
+  })
 }
 
 /**

@@ -6,9 +6,10 @@ import { CKA, KEY_TYPES, type KeyObjectFacts, template } from "../cryptoki/attri
 import { destroyObject, findObjects, generateKey, getAttribute, type Handle, type Session } from "../cryptoki/calls.js"
 import { type MechanismName, MECHANISMS } from "../cryptoki/mechanisms.js"
 import { booleanAttributes, words } from "../cryptoki/native-pointer.js"
-import { identify } from "./source-key.js"
+import type { TokenSession } from "../session/pool.js"
+import type { HandleCache } from "./handle-cache.js"
+import { assertUnused, identify } from "./source-key.js"
 import { SECRET_USAGES, stated } from "./template.js"
-import type { WrapContext } from "../wrap/wrap.js"
 
 /** What of a custody key's template the token was seen to honour; the rest is not stated. */
 export interface CustodyKeyFeatures {
@@ -31,6 +32,13 @@ const UNWRAP_TEMPLATE = [
   [CKA.private, true],
   [CKA.sensitive, true],
 ] as const
+
+/** What a custody key of the token is to be; no mechanism where the token cannot seal. */
+export interface CustodyKeyPlan {
+  readonly mechanism: MechanismName | null
+  readonly features: CustodyKeyFeatures
+  readonly reason: string
+}
 
 export interface CustodyKeyShape {
   readonly id: Buffer
@@ -72,57 +80,56 @@ export async function generateCustodyObject(session: Session, shape: CustodyKeyS
 /**
  * Generates a custody key and reads it back; one that is not as asked is destroyed again.
  *
- * @throws ERR_NAME_TAKEN, ERR_KEY_ATTRIBUTES, ERR_TOKEN_*
+ * @throws ERR_CUSTODY_REFUSED where the token cannot seal, ERR_NAME_TAKEN, ERR_KEY_ATTRIBUTES, ERR_TOKEN_*
  */
 export async function generateCustodyKey(
-  session: Session,
-  wanted: CustodyKeyTemplate,
-  shape: Pick<CustodyKeyShape, "mechanism" | "features">,
-  context: WrapContext,
-): Promise<FoundCustodyKey> {
-  const id = Buffer.from(wanted.id, "hex")
-  const taken = (what: string): KeyferryError =>
-    new KeyferryError("ERR_NAME_TAKEN", `the token already holds an object with this ${what}`, { key: wanted.label })
-  if (findObjects(session, template({ label: wanted.label })).length > 0) throw taken("label")
-  if (findObjects(session, template({ id })).length > 0) throw taken("CKA_ID")
-  const object = await generateCustodyObject(session, { ...shape, id, label: wanted.label, token: true })
+  session: TokenSession,
+  { id, label }: CustodyKeyTemplate,
+  { mechanism, features, reason }: CustodyKeyPlan,
+): Promise<CustodyKey> {
+  if (mechanism === null) {
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", `the token cannot seal keys: ${reason}`, { key: label })
+  }
+  assertUnused(session, { id, label }, label)
+  const shape = { id: Buffer.from(id, "hex"), label, token: true, mechanism, features }
+  const object = await generateCustodyObject(session, shape)
   try {
-    const key = readCustodyKey(session, object, context)
+    const key = readCustodyKey(session, object)
     const findings = [
       ...(key === undefined ? ["it does not tell what it is"] : custodyKeyFlaws(key.attributes)),
-      ...(key?.id === wanted.id && key.label === wanted.label ? [] : ["its CKA_ID or label is not the one asked for"]),
-      ...(key?.allowedMechanisms === shape.features.allowedMechanisms ? [] : ["CKA_ALLOWED_MECHANISMS is not kept"]),
+      ...(key?.id === id && key.label === label ? [] : ["its CKA_ID or label is not the one asked for"]),
+      ...(key?.allowedMechanisms === features.allowedMechanisms ? [] : ["CKA_ALLOWED_MECHANISMS is not kept"]),
     ]
     if (key === undefined || findings.length > 0) {
       throw new KeyferryError("ERR_KEY_ATTRIBUTES", `the new custody key is not as asked: ${findings.join(", ")}`, {
-        key: wanted.label,
+        key: label,
       })
     }
-    return { key: { ...key, unwrapTemplate: shape.features.unwrapTemplate }, object }
+    return { ...key, unwrapTemplate: features.unwrapTemplate }
   } catch (error) {
     // a token that confuses its handles would have another key destroyed
-    const said = identify(session, object)
-    if (said.id === wanted.id || said.label === wanted.label) destroyObject(session, object)
+    const identity = identify(session, object)
+    if (identity.id === id || identity.label === label) destroyObject(session, object)
     throw error
   }
 }
 
 /** Custody keys of an owner, by number. */
-export function findCustodyKeys(session: Session, owner: string, context: WrapContext): readonly FoundCustodyKey[] {
+export function findCustodyKeys(session: TokenSession, owner: string): readonly FoundCustodyKey[] {
   const secret = template({ class: pkcs11js.CKO_SECRET_KEY, keyType: KEY_TYPES.CKK_AES, token: true })
-  const own = findObjects(session, secret).filter(
+  const objects = findObjects(session, secret).filter(
     (object) => custodyIdentityOf(identify(session, object).label)?.owner === owner,
   )
-  const found = own.flatMap((object) => {
-    const key = readCustodyKey(session, object, context)
+  const custodyKeys = objects.flatMap((object) => {
+    const key = readCustodyKey(session, object)
     return key === undefined ? [] : [{ key, object }]
   })
-  return found.sort((left, right) => left.key.number - right.key.number)
+  return custodyKeys.sort((a, b) => a.key.number - b.key.number)
 }
 
 /** Undefined for an object that is no AES-256 key, or carries no custody key's label. */
-export function readCustodyKey(session: Session, object: Handle, context: WrapContext): CustodyKey | undefined {
-  const facts: KeyObjectFacts = context.reader.read(session, object, "custody")
+function readCustodyKey(session: TokenSession, object: Handle): CustodyKey | undefined {
+  const facts: KeyObjectFacts = session.reader.read(session, object, "custody")
   const { id, label, attributes, checkValue } = facts
   const identity = label === null ? undefined : custodyIdentityOf(label)
   if (id === null || label === null || identity === undefined) return undefined
@@ -137,6 +144,42 @@ export function readCustodyKey(session: Session, object: Handle, context: WrapCo
     // only trying tells: the nested attributes cannot be read without pointers
     unwrapTemplate: false,
   }
+}
+
+type CustodyKeyName = Pick<CustodyKey, "id" | "label">
+
+/** The custody keys of a token under which is sealed, each read once: nobody can change one without making another. */
+export class CustodyKeys {
+  readonly #handles: HandleCache
+  /** By handle, in hex. */
+  readonly #keys = new Map<string, CustodyKey>()
+
+  constructor(handles: HandleCache) {
+    this.#handles = handles
+  }
+
+  /** Throws ERR_CUSTODY_KEY_MISSING where the token has none of that name. */
+  locate(session: TokenSession, name: CustodyKeyName): FoundCustodyKey {
+    const object = this.#object(session, name)
+    const handle = object.toString("hex")
+    const key = this.#keys.get(handle) ?? readCustodyKey(session, object)
+    if (key === undefined) throw missing(name, "is no AES-256 key")
+    this.#keys.set(handle, key)
+    return { key, object }
+  }
+
+  #object(session: TokenSession, name: CustodyKeyName): Handle {
+    try {
+      return this.#handles.locate(session, { ...name, keySpec: "SYMMETRIC_DEFAULT" }).object
+    } catch (error) {
+      if (!(error instanceof KeyferryError) || error.code !== "ERR_KEY_NOT_FOUND") throw error
+      throw missing(name, "is not in the token")
+    }
+  }
+}
+
+function missing({ label, id }: CustodyKeyName, words: string): KeyferryError {
+  return new KeyferryError("ERR_CUSTODY_KEY_MISSING", `the custody key ${label} (${id}) ${words}`, { key: label })
 }
 
 /** In words: what of a key with a custody key's label is not as a custody key must be; empty for nothing. */

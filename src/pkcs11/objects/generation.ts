@@ -1,21 +1,13 @@
 import { assessAttributes, findingsText, type LocalUsage } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { KEY_SPECS, type KeySpec } from "../../core/key/key-spec.js"
-import { localUsages, type SourceKeyTemplate } from "../../core/key/source-key.js"
-import { template } from "../cryptoki/attributes.js"
-import {
-  destroyObject,
-  findObjects,
-  generateKey,
-  generateKeyPair,
-  type Handle,
-  type Session,
-} from "../cryptoki/calls.js"
+import { KEY_SPECS } from "../../core/key/key-spec.js"
+import { localUsages, proofUsages, type SourceKeyTemplate } from "../../core/key/source-key.js"
+import { destroyObject, generateKey, generateKeyPair, type Handle, type Session } from "../cryptoki/calls.js"
 import { ckrOf, restate } from "../cryptoki/errors.js"
 import { publicKeyOf } from "./public-key.js"
-import { describeKey, type FoundKey, identify, objectsOf } from "./source-key.js"
+import type { TokenSession } from "../session/pool.js"
+import { assertUnused, describeKey, type FoundKey, identify, objectsOf } from "./source-key.js"
 import { generationOf, type NewKey } from "./template.js"
-import type { WrapContext } from "../wrap/wrap.js"
 
 /** What a token answers when it has no such key, rather than when it has a fault. */
 const UNSUPPORTED: ReadonlySet<string> = new Set([
@@ -39,10 +31,10 @@ export interface KeyHandles {
 }
 
 /** Generates a key or a pair. Failures are those of the call: see {@link restateGeneration}. */
-export async function generate(session: Session, key: NewKey, context: WrapContext): Promise<KeyHandles> {
-  const { mechanism, key: own, publicHalf } = generationOf(key, context.profile)
-  if (!publicHalf) return { object: await generateKey(session, mechanism, own), publicHalf: null }
-  const pair = await generateKeyPair(session, mechanism, publicHalf, own)
+export async function generate(session: TokenSession, newKey: NewKey): Promise<KeyHandles> {
+  const { mechanism, key, publicHalf } = generationOf(newKey, session.profile)
+  if (!publicHalf) return { object: await generateKey(session, mechanism, key), publicHalf: null }
+  const pair = await generateKeyPair(session, mechanism, { publicKey: publicHalf, privateKey: key })
   return { object: pair.privateKey, publicHalf: pair.publicKey }
 }
 
@@ -52,30 +44,28 @@ export async function generate(session: Session, key: NewKey, context: WrapConte
  *
  * @throws ERR_NAME_TAKEN, ERR_KEY_SPEC_UNSUPPORTED, ERR_KEY_ATTRIBUTES, ERR_TOKEN_*
  */
-export async function generateSourceKey(
-  session: Session,
-  wanted: SourceKeyTemplate,
-  context: WrapContext,
-): Promise<FoundKey> {
-  assertFree(session, wanted)
-  let made: KeyHandles | undefined
+export async function generateSourceKey(session: TokenSession, template: SourceKeyTemplate): Promise<FoundKey> {
+  const { id, label, shareLabel = false } = template
+  assertUnused(session, shareLabel ? { id } : { id, label }, label)
+  let handles: KeyHandles | undefined
   try {
-    made = await generate(session, newKeyOf(wanted), context)
-    return readBack(session, wanted, made, context)
+    handles = await generate(session, newKeyOf(template))
+    return readBack(session, template, handles)
   } catch (error) {
-    const left = removeLeftovers(session, wanted, made)
-    throw restateGeneration(error, wanted.keySpec, wanted.label, left)
+    const remaining = removeLeftovers(session, template, handles)
+    throw restateGeneration(error, template, remaining)
   }
 }
 
 /** A refusal of the key spec under its own code; every other failure as it is, with the key's name. */
-export function restateGeneration(error: unknown, keySpec: KeySpec, label: string, left = 0): unknown {
+function restateGeneration(error: unknown, { keySpec, label: key }: SourceKeyTemplate, remaining: number): unknown {
   if (!(error instanceof KeyferryError)) return error
-  const remains = left === 0 ? "" : `; ${left} objects of it could not be destroyed`
+  const remains = remaining === 0 ? "" : `; ${remaining} objects of it could not be destroyed`
   if (isUnsupported(error)) {
-    return restate(error, "ERR_KEY_SPEC_UNSUPPORTED", `the token cannot generate ${keySpec}${remains}`, label)
+    const message = `the token cannot generate ${keySpec}${remains}`
+    return restate(error, { code: "ERR_KEY_SPEC_UNSUPPORTED", message, key })
   }
-  return restate(error, error.code, `${error.message}${remains}`, label)
+  return restate(error, { message: `${error.message}${remains}`, key })
 }
 
 /** Whether the token has no such key, rather than a fault. */
@@ -83,52 +73,42 @@ export function isUnsupported(error: unknown): boolean {
   return UNSUPPORTED.has(ckrOf(error) ?? "")
 }
 
-function newKeyOf(wanted: SourceKeyTemplate): NewKey {
+function newKeyOf(template: SourceKeyTemplate): NewKey {
   return {
-    keySpec: wanted.keySpec,
-    id: Buffer.from(wanted.id, "hex"),
-    label: wanted.label,
-    token: wanted.custody !== "session",
+    keySpec: template.keySpec,
+    id: Buffer.from(template.id, "hex"),
+    label: template.label,
+    token: template.custody !== "session",
     extractable: true,
-    wrapWithTrusted: wanted.wrapWithTrusted,
-    usages: [...new Set([...(KEY_SPECS[wanted.keySpec].mac ? (["sign"] as const) : []), ...localUseOf(wanted)])],
+    wrapWithTrusted: template.wrapWithTrusted,
+    usages: usagesOf(template),
   }
 }
 
-function localUseOf({ custody, localUse = false, keySpec, keyUsage }: SourceKeyTemplate): readonly LocalUsage[] {
-  return custody === "locked" && localUse ? localUsages(keySpec, keyUsage) : []
+/** What the key may do: sign, where a MAC is its proof, and what `localUse` of a locked key allows. */
+function usagesOf({ custody, localUse = false, keySpec, keyUsage }: SourceKeyTemplate): readonly LocalUsage[] {
+  const local = custody === "locked" && localUse ? localUsages(keySpec, keyUsage) : []
+  return [...new Set([...proofUsages(keySpec), ...local])]
 }
 
-function assertFree(session: Session, { id, label, shareLabel = false }: SourceKeyTemplate): void {
-  const taken = (what: string): KeyferryError =>
-    new KeyferryError("ERR_NAME_TAKEN", `the token already holds an object with this ${what}`, { key: label })
-  if (!shareLabel && findObjects(session, template({ label })).length > 0) throw taken("label")
-  if (findObjects(session, template({ id: Buffer.from(id, "hex") })).length > 0) throw taken("CKA_ID")
-}
-
-function readBack(
-  session: Session,
-  wanted: SourceKeyTemplate,
-  { object, publicHalf }: KeyHandles,
-  { reader }: WrapContext,
-): FoundKey {
-  const kind = `${publicHalf ? "private" : "secret"} ${KEY_SPECS[wanted.keySpec].keyType}`
-  const facts = reader.read(session, object, kind)
-  const key = describeKey(facts, publicHalf && publicKeyOf(session, publicHalf, wanted.keySpec))
-  const signs = KEY_SPECS[wanted.keySpec].mac !== undefined
+function readBack(session: TokenSession, template: SourceKeyTemplate, handles: KeyHandles): FoundKey {
+  const { object, publicHalf } = handles
+  const kind = `${publicHalf ? "private" : "secret"} ${KEY_SPECS[template.keySpec].keyType}`
+  const facts = session.reader.read(session, object, kind)
+  const key = describeKey(facts, publicHalf && publicKeyOf(session, publicHalf, template.keySpec))
   // locking comes after the import
-  const custody = wanted.custody === "locked" ? "token" : wanted.custody
-  const deviations = assessAttributes(facts.attributes, custody, signs, localUseOf(wanted))
+  const custody = template.custody === "locked" ? "token" : template.custody
+  const deviations = assessAttributes(facts.attributes, custody, usagesOf(template))
   const findings = [
     deviations.length === 0 ? [] : findingsText(deviations),
-    wanted.wrapWithTrusted && facts.attributes.wrapWithTrusted !== true ? "CKA_WRAP_WITH_TRUSTED is not kept" : [],
-    key?.id === wanted.id ? [] : "CKA_ID is not the one asked for",
-    key?.label === wanted.label ? [] : "CKA_LABEL is not the one asked for",
-    key?.keySpec === wanted.keySpec ? [] : "it is of another type or length",
+    template.wrapWithTrusted && facts.attributes.wrapWithTrusted !== true ? "CKA_WRAP_WITH_TRUSTED is not kept" : [],
+    key?.id === template.id ? [] : "CKA_ID is not the one asked for",
+    key?.label === template.label ? [] : "CKA_LABEL is not the one asked for",
+    key?.keySpec === template.keySpec ? [] : "it is of another type or length",
   ].flat()
   if (!key || findings.length > 0) {
     throw new KeyferryError("ERR_KEY_ATTRIBUTES", `the new key is not as asked: ${findings.join(", ")}`, {
-      key: wanted.label,
+      key: template.label,
     })
   }
   return { key, object, publicHalf }
@@ -138,21 +118,23 @@ function readBack(
  * Destroys what was made of a key that failed; returns how many of its objects stayed. An object that carries neither
  * the ID nor the label asked for is left alone: a token that confuses its handles would have another key destroyed.
  */
-function removeLeftovers(session: Session, wanted: SourceKeyTemplate, made: KeyHandles | undefined): number {
-  const handles = made ? [made.object, ...(made.publicHalf ? [made.publicHalf] : [])] : []
-  const left = handles.filter((object) => !(isOurs(session, object, wanted) && destroyed(session, object))).length
+function removeLeftovers(session: Session, template: SourceKeyTemplate, generated: KeyHandles | undefined): number {
+  const objects = generated ? [generated.object, ...(generated.publicHalf ? [generated.publicHalf] : [])] : []
+  const remaining = objects.filter(
+    (object) => !(isOurs(session, object, template) && destroyed(session, object)),
+  ).length
   try {
     // a token may fail and leave a half behind
-    return left + objectsOf(session, wanted).filter((object) => !destroyed(session, object)).length
+    return remaining + objectsOf(session, template).filter((object) => !destroyed(session, object)).length
   } catch {
-    return left
+    return remaining
   }
 }
 
-function isOurs(session: Session, object: Handle, wanted: SourceKeyTemplate): boolean {
+function isOurs(session: Session, object: Handle, template: SourceKeyTemplate): boolean {
   try {
     const { id, label } = identify(session, object)
-    return id === wanted.id || label === wanted.label || (id === "" && label === "")
+    return id === template.id || label === template.label || (id === "" && label === "")
   } catch {
     return false
   }

@@ -1,24 +1,30 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { SourceKey } from "../../core/key/source-key.js"
-import { CKA, template } from "../cryptoki/attributes.js"
-import { findObjects, type Handle, type Session, setAttribute } from "../cryptoki/calls.js"
+import { CKA } from "../cryptoki/attributes.js"
+import { type Handle, type Session, setAttribute } from "../cryptoki/calls.js"
 import { failureText, refusalOf } from "../cryptoki/errors.js"
-import type { HandleCache } from "../session/handle-cache.js"
-import { findSourceKeys, type FoundKey } from "./source-key.js"
-import type { WrapContext } from "../wrap/wrap.js"
+import type { TokenSession } from "../session/pool.js"
+import type { HandleCache } from "./handle-cache.js"
+import { assertUnused, findSourceKeys, type FoundKey } from "./source-key.js"
 
 const KEPT = "the key was not destroyed; look with `keyferry key list`"
+
+/** CKA_ID, hex, and label. */
+interface Name {
+  readonly id: string
+  readonly label: string
+}
 
 /**
  * Sets CKA_EXTRACTABLE to false, which no call can undo, and reads it back.
  *
  * @throws ERR_KEY_ATTRIBUTES where the token keeps it true
  */
-export function lockKey(session: Session, key: SourceKey, context: WrapContext, handles: HandleCache): FoundKey {
+export function lockKey(session: TokenSession, handles: HandleCache, key: SourceKey): FoundKey {
   const { object } = handles.locate(session, key)
   const refusal = refusedTo(() => setAttribute(session, object, { type: CKA.extractable, value: false }))
-  const found = readAgain(session, key, context)
-  if (found.key.attributes.extractable === false) return found
+  const locked = readAgain(session, key)
+  if (locked.key.attributes.extractable === false) return locked
   throw unchanged(key.label, `the token does not lock the key: CKA_EXTRACTABLE stays true${refusal}`)
 }
 
@@ -28,38 +34,32 @@ export function lockKey(session: Session, key: SourceKey, context: WrapContext, 
  * @throws ERR_NAME_TAKEN, ERR_KEY_ATTRIBUTES
  */
 export function relabelKey(
-  session: Session,
-  key: SourceKey,
-  to: { readonly id: string; readonly label: string },
-  context: WrapContext,
+  session: TokenSession,
   handles: HandleCache,
+  { key, newName }: { readonly key: SourceKey; readonly newName: Name },
 ): FoundKey {
   const { object, publicHalf } = handles.locate(session, key)
   const objects = publicHalf ? [publicHalf, object] : [object]
-  if (to.id !== key.id) assertFree(session, "CKA_ID", { id: Buffer.from(to.id, "hex") }, to.label)
-  if (to.label !== key.label) assertFree(session, "label", { label: to.label }, to.label)
-  const refusal = refusedTo(() => objects.forEach((one) => name(session, one, to)))
+  const { id, label } = newName
+  if (id !== key.id) assertUnused(session, { id }, label)
+  if (label !== key.label) assertUnused(session, { label }, label)
+  const refusal = refusedTo(() => objects.forEach((each) => setName(session, each, newName)))
   if (refusal !== "") {
-    for (const one of objects) refusedTo(() => name(session, one, key))
+    for (const each of objects) refusedTo(() => setName(session, each, key))
     throw unchanged(key.label, `the token does not take another name for the key${refusal}`)
   }
   handles.take(key)
-  return readAgain(session, { ...key, ...to }, context)
+  return readAgain(session, newName)
 }
 
-function name(session: Session, object: Handle, { id, label }: { readonly id: string; readonly label: string }): void {
+function setName(session: Session, object: Handle, { id, label }: Name): void {
   setAttribute(session, object, { type: CKA.id, value: Buffer.from(id, "hex") })
   setAttribute(session, object, { type: CKA.label, value: label })
 }
 
-function assertFree(session: Session, what: string, by: Parameters<typeof template>[0], key: string): void {
-  if (findObjects(session, template(by)).length === 0) return
-  throw new KeyferryError("ERR_NAME_TAKEN", `the token already holds an object with this ${what}`, { key })
-}
-
-function readAgain(session: Session, { id, label }: SourceKey, context: WrapContext): FoundKey {
-  const [found] = findSourceKeys(session, context.reader, { id, label }, { anyLabel: true }).keys
-  if (found) return found
+function readAgain(session: TokenSession, { id, label }: Name): FoundKey {
+  const [changed] = findSourceKeys(session, { id, label, anyLabel: true }).keys
+  if (changed) return changed
   throw unchanged(label, "the key does not read back as it was changed")
 }
 

@@ -46,8 +46,8 @@ function withoutOctetString(value: Buffer, bytes: number): Buffer {
 
 /** A big integer without the leading zero bytes that some tokens add. */
 export function withoutZeros(value: Buffer): Buffer {
-  const first = value.findIndex((byte) => byte !== 0)
-  return first < 0 ? Buffer.alloc(0) : value.subarray(first)
+  const start = value.findIndex((byte) => byte !== 0)
+  return start < 0 ? Buffer.alloc(0) : value.subarray(start)
 }
 
 function base64url(value: Buffer): string {

@@ -6,9 +6,10 @@ import { type StrayObject, identityOf, type SourceKey } from "../../core/key/sou
 import { custodyIdentityOf } from "../../core/records/sealed-material.js"
 import type { KeyAttributes } from "../../core/key/key-attributes.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
-import { type AttributeReader, CKA, type KeyObjectFacts, template, ulongOf } from "../cryptoki/attributes.js"
+import { CKA, type KeyObjectFacts, template, ulongOf } from "../cryptoki/attributes.js"
 import { findObjects, getAttribute, getSome, type Handle, type Session, type Template } from "../cryptoki/calls.js"
 import { ckrOf } from "../cryptoki/errors.js"
+import type { TokenSession } from "../session/pool.js"
 import { publicKeyOf, withoutZeros } from "./public-key.js"
 
 /** A source key with the handles of its objects, which stay inside this folder. */
@@ -29,22 +30,22 @@ interface Candidate {
   readonly label: string
 }
 
-/** By what objects are looked for; without fields, all that carry a keyferry label. */
+/** By what objects are looked for. */
 export interface SearchTerms {
   readonly id?: string
   readonly label?: string
+  /** Whether keys without a keyferry label count as well. */
+  readonly anyLabel?: boolean
 }
 
 /** Finds source keys, and what carries a keyferry label without being one. */
 export function findSourceKeys(
-  session: Session,
-  reader: AttributeReader,
-  by: SearchTerms,
-  { anyLabel = false }: { readonly anyLabel?: boolean } = {},
+  session: TokenSession,
+  terms: SearchTerms,
 ): { readonly keys: readonly FoundKey[]; readonly strays: readonly StrayObject[] } {
   const groups = new Map<string, Candidate[]>()
-  for (const candidate of candidates(session, by)) {
-    if (!anyLabel && identityOf(candidate.label) === undefined) continue
+  for (const candidate of candidates(session, terms)) {
+    if (terms.anyLabel !== true && identityOf(candidate.label) === undefined) continue
     if (custodyIdentityOf(candidate.label) !== undefined) continue
     const name = `${candidate.id} ${candidate.label}`
     groups.set(name, [...(groups.get(name) ?? []), candidate])
@@ -52,9 +53,9 @@ export function findSourceKeys(
   const keys: FoundKey[] = []
   const strays: StrayObject[] = []
   for (const group of groups.values()) {
-    const found = assemble(session, reader, group)
-    if ("key" in found) keys.push(found)
-    else strays.push(found)
+    const assembled = assemble(session, group)
+    if ("key" in assembled) keys.push(assembled)
+    else strays.push(assembled)
   }
   return { keys, strays }
 }
@@ -62,6 +63,22 @@ export function findSourceKeys(
 /** Handles of every object with this CKA_ID and label, whatever its class. */
 export function objectsOf(session: Session, { id, label }: { id: string; label: string }): readonly Handle[] {
   return findObjects(session, template({ id: Buffer.from(id, "hex"), label }))
+}
+
+/** Throws ERR_NAME_TAKEN, said of `key`, where an object of the token, whatever it is, has this CKA_ID or this label. */
+export function assertUnused(
+  session: Session,
+  name: { readonly id?: string; readonly label?: string },
+  key: string,
+): void {
+  const parts = [
+    { part: "label", terms: name.label === undefined ? null : template({ label: name.label }) },
+    { part: "CKA_ID", terms: name.id === undefined ? null : template({ id: Buffer.from(name.id, "hex") }) },
+  ]
+  for (const { part, terms } of parts) {
+    if (terms === null || findObjects(session, terms).length === 0) continue
+    throw new KeyferryError("ERR_NAME_TAKEN", `the token already holds an object with this ${part}`, { key })
+  }
 }
 
 /** A key as it was read back, described as a source key; undefined if it is of no key spec. */
@@ -79,10 +96,10 @@ export function describeKey(facts: KeyObjectFacts, spki: Uint8Array | null): Sou
   }
 }
 
-function candidates(session: Session, by: SearchTerms): readonly Candidate[] {
+function candidates(session: Session, { id, label }: SearchTerms): readonly Candidate[] {
   const terms: Template = template({
-    ...(by.id === undefined ? {} : { id: Buffer.from(by.id, "hex") }),
-    ...(by.label === undefined ? {} : { label: by.label }),
+    ...(id === undefined ? {} : { id: Buffer.from(id, "hex") }),
+    ...(label === undefined ? {} : { label }),
   })
   return findObjects(session, terms).map((object) => ({ object, ...identify(session, object) }))
 }
@@ -94,20 +111,20 @@ export function identify(session: Session, object: Handle): Omit<Candidate, "obj
 }
 
 /** Joins the objects of one ID and label into a source key, or says what is odd about them. */
-function assemble(session: Session, reader: AttributeReader, group: readonly Candidate[]): FoundKey | StrayObject {
+function assemble(session: TokenSession, group: readonly Candidate[]): FoundKey | StrayObject {
   const { id = "", label = "" } = group[0] ?? {}
   const stray = (reason: string): StrayObject => ({ id, label, reason })
-  const own = group.filter(({ class: cls }) => cls === pkcs11js.CKO_SECRET_KEY || cls === pkcs11js.CKO_PRIVATE_KEY)
+  const keys = group.filter(({ class: cls }) => cls === pkcs11js.CKO_SECRET_KEY || cls === pkcs11js.CKO_PRIVATE_KEY)
   const publicHalves = group.filter(({ class: cls }) => cls === pkcs11js.CKO_PUBLIC_KEY)
-  if (own.length + publicHalves.length < group.length) return stray("an object that is no key carries its label")
-  const [main, another] = own
+  if (keys.length + publicHalves.length < group.length) return stray("an object that is no key carries its label")
+  const [main, duplicate] = keys
   if (main === undefined) return stray("a public key without its private key")
-  if (another) return stray("several keys carry one ID and label")
+  if (duplicate) return stray("several keys carry one ID and label")
   if (id === "") return stray("a key without CKA_ID")
 
   // an RSA key has attributes that an EC key lacks, though both are private keys
   const keyType = ulongOf(getAttribute(session, main.object, CKA.keyType))
-  const facts = reader.read(session, main.object, `${main.class} ${keyType ?? "unknown"}`)
+  const facts = session.reader.read(session, main.object, `${main.class} ${keyType ?? "unknown"}`)
   const keySpec = keySpecOf(facts)
   if (keySpec === undefined) return stray(`a key of no KMS key spec (${facts.attributes.keyType})`)
   if (!isAsymmetric(keySpec)) {
@@ -115,9 +132,9 @@ function assemble(session: Session, reader: AttributeReader, group: readonly Can
     const key = describeKey(facts, null)
     return key ? { key, object: main.object, publicHalf: null } : stray("a key that does not tell what it is")
   }
-  const [publicHalf, more] = publicHalves
+  const [publicHalf, duplicateHalf] = publicHalves
   if (publicHalf === undefined) return stray("a private key without its public key")
-  if (more) return stray("several public keys carry one ID and label")
+  if (duplicateHalf) return stray("several public keys carry one ID and label")
   const spki = readableKey(() => publicKeyOf(session, publicHalf.object, keySpec))
   if (spki === undefined) return stray("a public key that does not fit its private key")
   const key = describeKey(facts, spki)

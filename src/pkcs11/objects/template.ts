@@ -37,10 +37,10 @@ export const PUBLIC_USAGES = ["encrypt", "verify", "verifyRecover", "wrap", "der
 export function stated(
   usages: readonly string[],
   allowed: readonly string[],
-  unknown: TokenProfile["unknownUsages"] = [],
+  unknownUsages: TokenProfile["unknownUsages"] = [],
 ): Readonly<Partial<Record<AttributeName, boolean>>> {
-  const known = usages.filter((usage) => !(unknown as readonly string[]).includes(usage))
-  return Object.fromEntries(known.map((usage) => [usage, allowed.includes(usage)]))
+  const stateable = usages.filter((usage) => !(unknownUsages as readonly string[]).includes(usage))
+  return Object.fromEntries(stateable.map((usage) => [usage, allowed.includes(usage)]))
 }
 
 /** Mechanism and templates that generate a key of the spec (PKCS #11 v3.1 section 6): sensitive, and private. */
@@ -80,8 +80,8 @@ export function generationOf(key: NewKey, profile: TokenProfile): KeyGeneration 
 
 /** What the public half does of what its private half is used for. */
 function publicUsages(usages: readonly LocalUsage[]): readonly LocalUsage[] {
-  const other: Readonly<Partial<Record<LocalUsage, LocalUsage>>> = { decrypt: "encrypt", sign: "verify" }
-  return usages.flatMap((usage) => other[usage] ?? [])
+  const counterpart: Readonly<Partial<Record<LocalUsage, LocalUsage>>> = { decrypt: "encrypt", sign: "verify" }
+  return usages.flatMap((usage) => counterpart[usage] ?? [])
 }
 
 /** A public RSA key as a session object that may wrap and nothing else. */

@@ -4,51 +4,33 @@ import type { EnforcementFacts } from "../../core/key/custody.js"
 import type { KeySpec } from "../../core/key/key-spec.js"
 import type { WrappingAlgorithm } from "../../core/key/wrapping-algorithm.js"
 import { booleanOf, CKA, KEY_TYPES, template } from "../cryptoki/attributes.js"
-import {
-  copyObject,
-  createObject,
-  getAttribute,
-  type Handle,
-  type Session,
-  setAttribute,
-  withObjects,
-} from "../cryptoki/calls.js"
+import { copyObject, createObject, getAttribute, type Handle, OwnedObjects, setAttribute } from "../cryptoki/calls.js"
 import { ckrOf, refusalOf } from "../cryptoki/errors.js"
-import { generateThrowAway, localPair, THROW_AWAY_LABEL } from "./throw-away.js"
+import { generateThrowAway, localPair, type Probe, THROW_AWAY_LABEL } from "./throw-away.js"
 import type { SessionPool } from "../session/pool.js"
-import type { StoreGate } from "../session/store-gate.js"
 import { SECRET_USAGES, stated } from "../objects/template.js"
 import { PROBED_SPECS, probeTokenObject } from "./token-object.js"
-import { plansOf, type WrapContext, type WrapPlan, wrapUnder } from "../wrap/wrap.js"
+import { plansOf, type WrapPlan, wrapUnder } from "../wrap/wrap.js"
 
-type Own = (object: Handle) => Handle
 type Fact = boolean | null
-
-/** A probe with a session for itself, its helpers bound. */
-interface Probe {
-  readonly session: Session
-  readonly own: Own
-  readonly context: WrapContext
-}
 
 /**
  * Finds out with throw-away keys what the token enforces (PRODUCT.md section 4): session keys, and one token object. A
  * refusal counts only where the same call on a key that allows it goes through; where that fails the fact stays null.
  */
-export function probeCustody(pool: SessionPool, gate: StoreGate, context: WrapContext): Promise<EnforcementFacts> {
+export function probeCustody(pool: SessionPool): Promise<EnforcementFacts> {
   return pool.withSession(async (session, loan) => {
     loan.spoil()
-    return withObjects(session, async (own) => {
-      const probe = { session, own, context }
-      return {
-        extractableFalseRefusesWrap: await refusesWrap(probe, { extractable: false }),
-        extractableOneWay: await isOneWay(probe, "extractable", false),
-        sensitiveOneWay: await isOneWay(probe, "sensitive", true),
-        wrapWithTrustedEnforced: await refusesWrap(probe, { wrapWithTrusted: true }),
-        provenanceHonest: await provenance(probe),
-        ...(await probeTokenObject(session, gate, context)),
-      }
-    })
+    using objects = new OwnedObjects(session)
+    const probe = { session, objects }
+    return {
+      extractableFalseRefusesWrap: await refusesWrap(probe, { extractable: false }),
+      extractableOneWay: await isOneWay(probe, "extractable", false),
+      sensitiveOneWay: await isOneWay(probe, "sensitive", true),
+      wrapWithTrustedEnforced: await refusesWrap(probe, { wrapWithTrusted: true }),
+      provenanceHonest: await provenance(probe),
+      ...(await probeTokenObject(session, loan)),
+    }
   })
 }
 
@@ -81,17 +63,17 @@ async function workingPlan(
   algorithms: readonly WrappingAlgorithm[],
 ): Promise<WrapPlan | undefined> {
   for (const algorithm of algorithms) {
-    for (const plan of plansOf(algorithm, probe.context.profile)) {
+    for (const plan of plansOf(algorithm, probe.session.profile)) {
       if (await wraps(probe, control, plan)) return plan
     }
   }
   return undefined
 }
 
-async function wraps({ session, context }: Probe, key: Handle, plan: WrapPlan): Promise<boolean> {
-  const pair = await localPair("RSA_2048")
+async function wraps({ session }: Probe, key: Handle, plan: WrapPlan): Promise<boolean> {
+  const publicKey = await localPair("RSA_2048")
   try {
-    await wrapUnder(session, key, pair, plan, context)
+    await wrapUnder(session, { key, publicKey, plan })
     return true
   } catch (error) {
     refusalOf(error)
@@ -101,7 +83,7 @@ async function wraps({ session, context }: Probe, key: Handle, plan: WrapPlan): 
 
 /** Whether the attribute keeps `value` against C_SetAttributeValue and C_CopyObject. */
 async function isOneWay(probe: Probe, attribute: "extractable" | "sensitive", value: boolean): Promise<Fact> {
-  const { session, own } = probe
+  const { session, objects } = probe
   const key = await firstOf(probe, attribute === "extractable" ? { extractable: false } : {})
   if (!key) return null
   const read = (object: Handle): Fact => booleanOf(getAttribute(session, object, CKA[attribute]))
@@ -114,7 +96,7 @@ async function isOneWay(probe: Probe, attribute: "extractable" | "sensitive", va
       return true
     }
   }
-  const copied = keeps(() => own(copyObject(session, key, template({ token: false, [attribute]: !value }))))
+  const copied = keeps(() => objects.add(copyObject(session, key, template({ token: false, [attribute]: !value }))))
   const set = keeps(() => {
     setAttribute(session, key, { type: CKA[attribute], value: !value })
     return key
@@ -123,9 +105,9 @@ async function isOneWay(probe: Probe, attribute: "extractable" | "sensitive", va
 }
 
 /** A throw-away key of the first kind that the token generates. */
-async function firstOf(probe: Probe, more: { readonly extractable?: false }): Promise<Handle | undefined> {
+async function firstOf(probe: Probe, attributes: { readonly extractable?: false }): Promise<Handle | undefined> {
   for (const keySpec of PROBED_SPECS) {
-    const key = await throwAway(probe, keySpec, more)
+    const key = await throwAway(probe, keySpec, attributes)
     if (key) return key
   }
   return undefined
@@ -146,7 +128,7 @@ async function provenance(probe: Probe): Promise<Fact> {
 }
 
 /** A throw-away AES key whose value was made here: sensitive, never to be imported anywhere. */
-function bringIn({ session, own }: Probe, more: { readonly local?: true }): Handle | undefined {
+function bringIn({ session, objects }: Probe, attributes: { readonly local?: true }): Handle | undefined {
   const values = {
     class: pkcs11js.CKO_SECRET_KEY,
     keyType: KEY_TYPES.CKK_AES,
@@ -156,10 +138,12 @@ function bringIn({ session, own }: Probe, more: { readonly local?: true }): Hand
     extractable: false,
     label: THROW_AWAY_LABEL,
     ...stated(SECRET_USAGES, []),
-    ...more,
+    ...attributes,
   }
   try {
-    return own(createObject(session, [...template(values), { type: pkcs11js.CKA_VALUE, value: randomBytes(32) }]))
+    return objects.add(
+      createObject(session, [...template(values), { type: pkcs11js.CKA_VALUE, value: randomBytes(32) }]),
+    )
   } catch (error) {
     refusalOf(error)
     return undefined
@@ -167,13 +151,13 @@ function bringIn({ session, own }: Probe, more: { readonly local?: true }): Hand
 }
 
 async function throwAway(
-  { session, own, context }: Probe,
+  probe: Probe,
   keySpec: KeySpec,
-  more: { readonly extractable?: false; readonly wrapWithTrusted?: true },
+  attributes: { readonly extractable?: false; readonly wrapWithTrusted?: true },
 ): Promise<Handle | undefined> {
   const key = { keySpec, id: randomBytes(16), token: false, extractable: true, wrapWithTrusted: false, usages: [] }
   try {
-    return (await generateThrowAway(session, { ...key, ...more }, context, own)).object
+    return (await generateThrowAway(probe, { ...key, ...attributes })).object
   } catch (error) {
     if (ckrOf(refusalOf(error)) === undefined) throw error
     return undefined

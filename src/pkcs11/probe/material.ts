@@ -29,8 +29,8 @@ export function privateKeyFlaw(value: Buffer, keySpec: KeySpec, spki: Uint8Array
   if (outer?.tag !== 0x30) return "gives something that is not DER"
   if (outer.end > value.length) return "cuts the PKCS #8 short"
   if (outer.end < value.length) {
-    const rest = value.subarray(outer.end)
-    return rest.every((byte) => byte === 0) ? PADS : `adds ${rest.length} bytes after the PKCS #8`
+    const surplus = value.subarray(outer.end)
+    return surplus.every((byte) => byte === 0) ? PADS : `adds ${surplus.length} bytes after the PKCS #8`
   }
   const version = element(value, outer.start)
   const algorithm = version && element(value, version.end)
@@ -50,13 +50,13 @@ export function privateKeyFlaw(value: Buffer, keySpec: KeySpec, spki: Uint8Array
   if (!key) return "gives a PKCS #8 that does not parse"
   if (family === "rsa" && !hasTwoPrimes(value, inner.start)) return "gives an RSA key of more than two primes"
   if (family === "rsa" && key.asymmetricKeyDetails?.modulusLength !== bits) return "gives an RSA key of another length"
-  const same = createPublicKey(key).export({ format: "der", type: "spki" }).equals(spki)
-  return same ? null : "gives another key than the one to be wrapped"
+  const isTheSame = createPublicKey(key).export({ format: "der", type: "spki" }).equals(spki)
+  return isTheSame ? null : "gives another key than the one to be wrapped"
 }
 
 /** RSAPrivateKey.version is 0 (RFC 8017 A.1.2). */
-function hasTwoPrimes(value: Buffer, at: number): boolean {
-  const sequence = element(value, at)
+function hasTwoPrimes(value: Buffer, offset: number): boolean {
+  const sequence = element(value, offset)
   return sequence?.tag === 0x30 && value.subarray(sequence.start, sequence.start + 3).equals(Buffer.from([2, 1, 0]))
 }
 
@@ -91,13 +91,13 @@ function privateKey(value: Buffer): KeyObject | undefined {
 }
 
 /** One DER element (X.690 section 8.1): its tag and where its content starts and ends; undefined where none is. */
-function element(value: Buffer, at: number): { tag: number; start: number; end: number } | undefined {
-  const tag = value[at]
-  const first = value[at + 1]
-  if (tag === undefined || first === undefined) return undefined
-  if (first < 0x80) return { tag, start: at + 2, end: at + 2 + first }
-  const count = first & 0x7f
-  if (count < 1 || count > 4 || at + 2 + count > value.length) return undefined
-  const start = at + 2 + count
-  return { tag, start, end: start + value.readUIntBE(at + 2, count) }
+function element(value: Buffer, offset: number): { tag: number; start: number; end: number } | undefined {
+  const tag = value[offset]
+  const lengthOctet = value[offset + 1]
+  if (tag === undefined || lengthOctet === undefined) return undefined
+  if (lengthOctet < 0x80) return { tag, start: offset + 2, end: offset + 2 + lengthOctet }
+  const count = lengthOctet & 0x7f
+  if (count < 1 || count > 4 || offset + 2 + count > value.length) return undefined
+  const start = offset + 2 + count
+  return { tag, start, end: start + value.readUIntBE(offset + 2, count) }
 }

@@ -24,7 +24,7 @@ export function openOaep(bytes: Buffer, key: KeyObject, hash: OaepHash): Opened 
 }
 
 /** What was done instead of OAEP with the hash that was asked for. */
-function oaepFlaw(bytes: Buffer, key: KeyObject, asked: OaepHash): string {
+function oaepFlaw(bytes: Buffer, key: KeyObject, expected: OaepHash): string {
   let encoded: Buffer
   try {
     encoded = privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, bytes)
@@ -37,7 +37,7 @@ function oaepFlaw(bytes: Buffer, key: KeyObject, asked: OaepHash): string {
       if (!isOaep(encoded, hash, mgfHash)) continue
       const [oaep = "", mgf = ""] = [HASHES[hash], HASHES[mgfHash]]
       if (hash !== mgfHash) return `uses ${oaep} for OAEP but ${mgf} for MGF1`
-      return `uses ${oaep} whatever hash is asked (${asked} was)`
+      return `uses ${oaep} whatever hash is asked (${expected} was)`
     }
   }
   return "does not open with any OAEP hash"
@@ -64,8 +64,8 @@ function mgf1(seed: Buffer, length: number, hash: string): Buffer {
   return Buffer.concat(blocks).subarray(0, length)
 }
 
-function xor(left: Buffer, right: Buffer): Buffer {
-  return Buffer.from(left.map((byte, index) => byte ^ (right[index] ?? 0)))
+function xor(bytes: Buffer, mask: Buffer): Buffer {
+  return Buffer.from(bytes.map((byte, index) => byte ^ (mask[index] ?? 0)))
 }
 
 /** Alternative initial value of RFC 5649 section 3, and the default one of RFC 3394 section 2.2.3.1. */
@@ -101,12 +101,12 @@ function unwrapBlocks(bytes: Buffer, aesKey: Buffer): { mark: Buffer; value: Buf
   let mark = Buffer.from(bytes.subarray(0, 8))
   const value = Buffer.from(bytes.subarray(8))
   for (let step = 6 * blocks; step >= 1; step--) {
-    const at = ((step - 1) % blocks) * 8
+    const offset = ((step - 1) % blocks) * 8
     mark.writeUInt32BE((mark.readUInt32BE(4) ^ step) >>> 0, 4)
     const decipher = createDecipheriv("aes-256-ecb", aesKey, null).setAutoPadding(false)
-    const plain = decipher.update(Buffer.concat([mark, value.subarray(at, at + 8)]))
+    const plain = decipher.update(Buffer.concat([mark, value.subarray(offset, offset + 8)]))
     mark = Buffer.from(plain.subarray(0, 8))
-    plain.copy(value, at, 8)
+    plain.copy(value, offset, 8)
   }
   return { mark, value }
 }

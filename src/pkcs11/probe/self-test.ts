@@ -2,13 +2,12 @@ import { KeyferryError } from "../../core/base/error.js"
 import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS } from "../../core/key/key-spec.js"
 import type { WrapCapability, WrapRequest } from "../../core/key/wrapping.js"
 import { kmsAllows, WRAPPING_ALGORITHMS } from "../../core/key/wrapping-algorithm.js"
-import { type Session, withObjects } from "../cryptoki/calls.js"
 import { failureText, refusalOf } from "../cryptoki/errors.js"
 import { MECHANISMS } from "../cryptoki/mechanisms.js"
 import type { SessionPool } from "../session/pool.js"
-import { plansOf, type WrapContext, type WrapPlan, wrapUnder } from "../wrap/wrap.js"
+import { plansOf, type WrapPlan, wrapUnder } from "../wrap/wrap.js"
 import { openKwp, openOaep, type Opened } from "./opened.js"
-import { type LocalPair, localPair, makeSample, type Sample } from "./throw-away.js"
+import { type LocalPair, localPair, makeSample, type Probe, type Sample, withProbe } from "./throw-away.js"
 
 /** A verdict, and whether it may be remembered: a passing fault of the token says nothing about a path. */
 export interface Verdict {
@@ -35,22 +34,19 @@ interface Attempt {
 export async function selfTest(
   pool: SessionPool,
   requests: readonly WrapRequest[],
-  context: WrapContext,
   mechanisms: ReadonlySet<number>,
 ): Promise<readonly Verdict[]> {
   const verdicts = new Map<WrapRequest, Verdict>()
   const specs = new Set(requests.filter(allowed).map(({ keySpec }) => keySpec))
   await Promise.all(
     [...specs].map((keySpec) =>
-      pool.withSession(async (session, loan) => {
-        loan.spoil()
-        const asked = requests.filter((request) => request.keySpec === keySpec && allowed(request))
-        await withObjects(session, async (own) => {
-          const samples = new Samples(() => makeSample(session, keySpec, context, own))
-          for (const request of asked) {
-            verdicts.set(request, await judge(session, request, samples, context, mechanisms))
-          }
-        })
+      withProbe(pool, async (probe) => {
+        const samples = new Samples(() => makeSample(probe, keySpec))
+        const native = mechanisms.has(MECHANISMS.CKM_RSA_AES_KEY_WRAP)
+        for (const request of requests) {
+          if (request.keySpec !== keySpec || !allowed(request)) continue
+          verdicts.set(request, await judge({ probe, samples, native }, request))
+        }
       }),
     ),
   )
@@ -63,11 +59,11 @@ const allowed = ({ keySpec, wrappingAlgorithm, wrappingKeySpec }: WrapRequest): 
 /** The verdict on what KMS itself does not take; the token is not asked. */
 export function refusedByKms(request: WrapRequest): Verdict {
   const { keySpec, wrappingAlgorithm, wrappingKeySpec } = request
-  const elsewhere = Object.keys(WRAPPING_KEY_SPECS).some((under) =>
-    kmsAllows(keySpec, wrappingAlgorithm, under as WrapRequest["wrappingKeySpec"]),
+  const elsewhere = Object.keys(WRAPPING_KEY_SPECS).some((spec) =>
+    kmsAllows(keySpec, wrappingAlgorithm, spec as WrapRequest["wrappingKeySpec"]),
   )
-  const under = elsewhere ? ` under ${wrappingKeySpec}` : ""
-  return refusal(request, `KMS does not take ${keySpec} by ${wrappingAlgorithm}${under}`, true)
+  const underSpec = elsewhere ? ` under ${wrappingKeySpec}` : ""
+  return refusal(request, `KMS does not take ${keySpec} by ${wrappingAlgorithm}${underSpec}`, true)
 }
 
 /** Throw-away keys of one spec, made when they are asked for and used for every path. */
@@ -79,7 +75,7 @@ class Samples {
     this.#make = make
   }
 
-  async at(index: number): Promise<Sample> {
+  async get(index: number): Promise<Sample> {
     const sample = this.#made[index] ?? (await this.#make())
     this.#made[index] = sample
     return sample
@@ -87,31 +83,32 @@ class Samples {
 
   /** Brings a sample that decides to the front, for the paths that follow. */
   prefer(sample: Sample): void {
-    this.#made.sort((left, right) => Number(right === sample) - Number(left === sample))
+    this.#made.sort((a, b) => Number(b === sample) - Number(a === sample))
   }
 }
 
-async function judge(
-  session: Session,
-  request: WrapRequest,
-  samples: Samples,
-  context: WrapContext,
-  mechanisms: ReadonlySet<number>,
-): Promise<Verdict> {
+/** What the paths of one key spec are tried with. */
+interface Trial {
+  readonly probe: Probe
+  readonly samples: Samples
+  /** Whether the token lists CKM_RSA_AES_KEY_WRAP. */
+  readonly native: boolean
+}
+
+async function judge(trial: Trial, request: WrapRequest): Promise<Verdict> {
   try {
-    await samples.at(0)
+    await trial.samples.get(0)
   } catch (error) {
     const [cause] = refusalOf(error).causes
     const words = cause?.message.startsWith("C_GenerateKey") ? `cannot generate: ${cause.code}` : failure(error)
     return refusal(request, words, isConclusive(error))
   }
   const pair = await localPair(request.wrappingKeySpec)
-  const algorithm = request.wrappingAlgorithm
-  const plans = plansOf(algorithm, context.profile, { native: mechanisms.has(MECHANISMS.CKM_RSA_AES_KEY_WRAP) })
+  const plans = plansOf(request.wrappingAlgorithm, trial.probe.session.profile, { native: trial.native })
   const flaws: string[] = []
   let conclusive = true
   for (const plan of plans) {
-    const attempt = await tryPath(session, request.keySpec, samples, pair, plan, context)
+    const attempt = await tryPath(trial, { keySpec: request.keySpec, pair, plan })
     if (attempt.flaw === null) return { capability: passed(request, plan), conclusive: true }
     flaws.push(attempt.flaw)
     conclusive &&= attempt.conclusive
@@ -124,20 +121,16 @@ async function judge(
  * length is a multiple of 8, and the length of an RSA PKCS #8 differs from key to key.
  */
 async function tryPath(
-  session: Session,
-  keySpec: KeySpec,
-  samples: Samples,
-  pair: LocalPair,
-  plan: WrapPlan,
-  context: WrapContext,
+  { probe, samples }: Trial,
+  { keySpec, pair, plan }: { readonly keySpec: KeySpec; readonly pair: LocalPair; readonly plan: WrapPlan },
 ): Promise<Attempt> {
   const varies = KEY_SPECS[keySpec].family === "rsa"
   for (let index = 0; index < MAX_SAMPLES; index++) {
     let opened: Opened
     let sample: Sample
     try {
-      sample = await samples.at(index)
-      opened = openPath(await wrapUnder(session, sample.object, pair, plan, context), pair, plan)
+      sample = await samples.get(index)
+      opened = openPath(await wrapUnder(probe.session, { key: sample.object, publicKey: pair, plan }), pair, plan)
     } catch (error) {
       return { flaw: failure(error), conclusive: isConclusive(error) }
     }

@@ -2,18 +2,34 @@ import { createCipheriv, createHmac, generateKeyPair, type KeyObject, randomByte
 import { promisify } from "node:util"
 import { KeyferryError } from "../../core/base/error.js"
 import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../../core/key/key-spec.js"
-import { encrypt, type Handle, type Session, sign } from "../cryptoki/calls.js"
+import { encrypt, type Handle, OwnedObjects, type Session, sign } from "../cryptoki/calls.js"
 import { ckrOf, failureText, refusalOf } from "../cryptoki/errors.js"
 import { generate, type KeyHandles } from "../objects/generation.js"
 import { MECHANISMS } from "../cryptoki/mechanisms.js"
 import { publicKeyOf } from "../objects/public-key.js"
 import { identify } from "../objects/source-key.js"
 import type { NewKey } from "../objects/template.js"
-import type { RsaPublicKey, WrapContext } from "../wrap/wrap.js"
+import type { SessionPool, TokenSession } from "../session/pool.js"
+import type { RsaPublicKey } from "../wrap/wrap.js"
 import { privateKeyFlaw, secretLengthFlaw } from "./material.js"
 
 /** Marks every key of the self-test and the custody probe; none of them is ever imported. */
 export const THROW_AWAY_LABEL = "keyferry-self-test"
+
+/** A session that is lent to a probe, and the throw-away objects that it makes there. */
+export interface Probe {
+  readonly session: TokenSession
+  readonly objects: OwnedObjects
+}
+
+/** Lends a session to a probe and destroys what it made; the session is not lent again, as calls failed in it. */
+export function withProbe<T>(pool: SessionPool, use: (probe: Probe) => Promise<T>): Promise<T> {
+  return pool.withSession(async (session, loan) => {
+    loan.spoil()
+    using objects = new OwnedObjects(session)
+    return await use({ session, objects })
+  })
+}
 
 /** A throw-away key of the token, and how a value that left the token is compared with it. */
 export interface Sample {
@@ -46,28 +62,27 @@ async function makePair(spec: WrappingKeySpec): Promise<LocalPair> {
 }
 
 /**
- * Generates a throw-away session key of the spec: sensitive and extractable as a source key is, and read back. Its
- * objects go to `own`. Secret keys are compared by use, as nothing reads their value.
+ * Generates a throw-away session key of the spec: sensitive and extractable as a source key is, and read back. Secret
+ * keys are compared by use, as nothing reads their value.
  */
-export async function makeSample(
-  session: Session,
-  keySpec: KeySpec,
-  context: WrapContext,
-  own: (object: Handle) => Handle,
-): Promise<Sample> {
+export async function makeSample(probe: Probe, keySpec: KeySpec): Promise<Sample> {
+  const { session } = probe
   const { keyType } = KEY_SPECS[keySpec]
   const key = { ...THROW_AWAY, keySpec, id: randomBytes(16), usages: throwAwayUsages(keySpec) }
-  const handles = await generateThrowAway(session, key, context, own)
-  const { attributes } = context.reader.read(session, handles.object, `throw-away ${keyType}`)
-  const wrong = [
+  const handles = await generateThrowAway(probe, key)
+  const { attributes } = session.reader.read(session, handles.object, `throw-away ${keyType}`)
+  const ignored = [
     attributes.sensitive === true ? [] : "CKA_SENSITIVE=true",
     attributes.extractable === true ? [] : "CKA_EXTRACTABLE=true",
     attributes.token === false ? [] : "CKA_TOKEN=false",
   ].flat()
-  if (wrong.length > 0) throw new KeyferryError("ERR_KEY_ATTRIBUTES", `the token does not keep ${wrong.join(", ")}`)
+  if (ignored.length > 0) throw new KeyferryError("ERR_KEY_ATTRIBUTES", `the token does not keep ${ignored.join(", ")}`)
   const { object, publicHalf } = handles
-  const publicKey = publicHalf && publicKeyOf(session, publicHalf, keySpec)
-  return { object, publicKey, flaw: comparison(session, keySpec, object, publicKey) }
+  if (publicHalf) {
+    const publicKey = publicKeyOf(session, publicHalf, keySpec)
+    return { object, publicKey, flaw: (value) => privateKeyFlaw(value, keySpec, publicKey) }
+  }
+  return { object, publicKey: null, flaw: comparison(session, object, keySpec) }
 }
 
 const USAGES = { aes: ["encrypt"], hmac: ["sign"], rsa: [], ec: [], edwards: [] } as const
@@ -77,20 +92,18 @@ export function throwAwayUsages(keySpec: KeySpec): readonly ("encrypt" | "sign")
   return USAGES[KEY_SPECS[keySpec].family]
 }
 
-/** Generates a key labelled as one to throw away; its objects go to `own`, which will have them destroyed. */
+/** Generates a key labelled as one to throw away; the probe destroys its objects. */
 export async function generateThrowAway(
-  session: Session,
+  { session, objects: owned }: Probe,
   key: Omit<NewKey, "label">,
-  context: WrapContext,
-  own: (object: Handle) => Handle,
 ): Promise<KeyHandles> {
-  const handles = await generate(session, { ...key, label: THROW_AWAY_LABEL }, context)
+  const handles = await generate(session, { ...key, label: THROW_AWAY_LABEL })
   const objects = [handles.object, ...(handles.publicHalf ? [handles.publicHalf] : [])]
   for (const object of objects) {
     // a token that confuses its handles would have another key destroyed
     const { id, label } = identify(session, object)
     if (label !== THROW_AWAY_LABEL || id !== key.id.toString("hex")) throw confused()
-    own(object)
+    owned.add(object)
   }
   return handles
 }
@@ -101,12 +114,11 @@ function confused(): KeyferryError {
 
 const THROW_AWAY = { token: false, extractable: true, wrapWithTrusted: false } as const
 
-function comparison(session: Session, keySpec: KeySpec, object: Handle, publicKey: Uint8Array | null): Sample["flaw"] {
-  if (publicKey) return (value) => privateKeyFlaw(value, keySpec, publicKey)
-  const used = KEY_SPECS[keySpec].family === "aes" ? blockOf(session, object) : macOf(session, object, keySpec)
+function comparison(session: Session, object: Handle, keySpec: KeySpec): Sample["flaw"] {
+  const use = KEY_SPECS[keySpec].family === "aes" ? blockOf(session, object) : macOf(session, object, keySpec)
   return (value) =>
     secretLengthFlaw(value, keySpec) ??
-    (used.repeat(value).equals(used.result) ? null : "gives another key than the one to be wrapped")
+    (use.repeat(value).equals(use.result) ? null : "gives another key than the one to be wrapped")
 }
 
 interface Use {
@@ -120,11 +132,13 @@ function blockOf(session: Session, object: Handle): Use {
   const repeat = (value: Buffer): Buffer =>
     createCipheriv("aes-256-ecb", value, null).setAutoPadding(false).update(block)
   const cbc = { mechanism: MECHANISMS.CKM_AES_CBC, parameter: Buffer.alloc(16) }
-  const result = first(
-    () => encrypt(session, { mechanism: MECHANISMS.CKM_AES_ECB }, object, block),
-    () => encrypt(session, cbc, object, block),
-  )
-  return { result, repeat }
+  try {
+    const result = encrypt(session, { mechanism: { mechanism: MECHANISMS.CKM_AES_ECB }, key: object }, block)
+    return { result, repeat }
+  } catch (error) {
+    if (ckrOf(error) !== "CKR_MECHANISM_INVALID") throw error
+    return { result: encrypt(session, { mechanism: cbc, key: object }, block), repeat }
+  }
 }
 
 /** The HMAC that KMS computes with the key: the proof of the import will want this one, so no other serves. */
@@ -134,7 +148,7 @@ function macOf(session: Session, object: Handle, keySpec: KeySpec): Use {
   if (!mac) throw new KeyferryError("ERR_BUG", `${keySpec} has no MAC`)
   try {
     return {
-      result: sign(session, { mechanism: MECHANISMS[mac.mechanism] }, object, message),
+      result: sign(session, { mechanism: { mechanism: MECHANISMS[mac.mechanism] }, key: object }, message),
       repeat: (value) => createHmac(mac.hash, value).update(message).digest(),
     }
   } catch (error) {
@@ -142,15 +156,5 @@ function macOf(session: Session, object: Handle, keySpec: KeySpec): Use {
     if (refusal.retry === "later") throw refusal
     const words = `the token cannot compute ${mac.algorithm}, so the import could not be proven (${failureText(refusal)})`
     throw new KeyferryError("ERR_TOKEN_OTHER", words, { cause: refusal })
-  }
-}
-
-/** The first that the token has the mechanism for. */
-function first<T>(run: () => T, otherwise: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    if (ckrOf(error) !== "CKR_MECHANISM_INVALID") throw error
-    return otherwise()
   }
 }

@@ -10,7 +10,9 @@ import {
 import type { KeySpec } from "../../core/key/key-spec.js"
 import type { VerdictCache } from "../../core/ports/verdict-cache.js"
 import type { WrapCapability, WrapRequest } from "../../core/key/wrapping.js"
-import { CUSTODY_KEY_FEATURES, type CustodyKeyFeatures } from "../objects/custody-key.js"
+import { KeyferryError } from "../../core/base/error.js"
+import type { SourceKey } from "../../core/key/source-key.js"
+import { CUSTODY_KEY_FEATURES, type CustodyKeyFeatures, type CustodyKeyPlan } from "../objects/custody-key.js"
 import { attempt } from "../cryptoki/errors.js"
 import { isMechanismName, type MechanismName } from "../cryptoki/mechanisms.js"
 import { moduleDigest, type TokenSlot } from "../session/module.js"
@@ -18,8 +20,7 @@ import { profileDigest } from "../profiles.js"
 import type { Verdict } from "./self-test.js"
 import type { SealingFinding } from "./sealing.js"
 import type { SessionPool } from "../session/pool.js"
-import type { StoreGate } from "../session/store-gate.js"
-import type { WrapContext } from "../wrap/wrap.js"
+import type { TokenProfile } from "../profiles.js"
 
 /** Raised when the self-test or the custody probe tests something new, so that what was cached before is void. */
 const SELF_TEST_VERSION = 3
@@ -36,48 +37,53 @@ interface Memory {
 
 const NOTHING: Memory = { wraps: {}, custody: null, sealing: {}, custodyKey: null }
 
-/** What a custody key of the token is to be; no mechanism where the token cannot seal. */
-export interface CustodyKeyPlan {
-  readonly mechanism: MechanismName | null
-  readonly features: CustodyKeyFeatures
-  readonly reason: string
+/** The token that is judged, and where its verdicts are remembered. */
+interface JudgedToken {
+  readonly pool: SessionPool
+  readonly chosen: TokenSlot
+  readonly profile: TokenProfile
+  readonly cache: VerdictCache
+  readonly modulePath: string
+}
+
+/** Of a verdict: made anew, whatever is remembered. */
+interface Freshness {
+  readonly fresh?: boolean
 }
 
 /** Verdicts of the self-test and the custody probe: remembered ones, and new ones where there are none. */
 export class Verdicts {
-  readonly #pool: SessionPool
-  readonly #gate: StoreGate
-  readonly #context: WrapContext
-  readonly #cache: VerdictCache
-  readonly #modulePath: string
-  readonly #chosen: TokenSlot
+  readonly #token: JudgedToken
   #key: string | undefined
   /** Read once: a run goes by the verdicts that it began with, and those that it adds. */
   #memory: Memory | undefined
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(
-    pool: SessionPool,
-    gate: StoreGate,
-    context: WrapContext,
-    cache: VerdictCache,
-    modulePath: string,
-    chosen: TokenSlot,
-  ) {
-    this.#pool = pool
-    this.#gate = gate
-    this.#context = context
-    this.#cache = cache
-    this.#modulePath = modulePath
-    this.#chosen = chosen
+  constructor(token: JudgedToken) {
+    this.#token = token
   }
 
-  selfTest(requests: readonly WrapRequest[], fresh: boolean): Promise<readonly WrapCapability[]> {
+  selfTest(requests: readonly WrapRequest[], { fresh = false }: Freshness): Promise<readonly WrapCapability[]> {
     return this.#inTurn(() => this.#selfTest(requests, fresh))
   }
 
-  probeCustody(fresh: boolean, keySpecs: readonly KeySpec[]): Promise<CustodyProbe> {
+  probeCustody(options: Freshness & { readonly keySpecs?: readonly KeySpec[] }): Promise<CustodyProbe> {
+    const { fresh = false, keySpecs = [] } = options
     return this.#inTurn(() => this.#probeCustody(fresh, keySpecs))
+  }
+
+  /**
+   * By what a source key is sealed.
+   *
+   * @throws ERR_CUSTODY_REFUSED where the token cannot
+   */
+  async sealing({ keySpec, label }: SourceKey): Promise<MechanismName> {
+    const { sealing } = await this.probeCustody({ keySpecs: [keySpec] })
+    const verdict = sealing[keySpec]
+    const mechanism = verdict?.mechanism ?? ""
+    if (verdict?.possible === true && isMechanismName(mechanism)) return mechanism
+    const message = `the token cannot seal ${keySpec}: ${verdict?.reason ?? "not probed"}`
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", message, { key: label })
   }
 
   /** By what custody keys seal: proven with AES keys, as they are the ones that every token has. */
@@ -87,17 +93,17 @@ export class Verdicts {
 
   /** One after the other, so that of many who ask for one verdict the first tests and the others find it. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work)
-    this.#turn = done.catch(() => undefined)
-    return done
+    const verdict = this.#turn.then(work)
+    this.#turn = verdict.catch(() => undefined)
+    return verdict
   }
 
   async #selfTest(requests: readonly WrapRequest[], fresh: boolean): Promise<readonly WrapCapability[]> {
     const { wraps } = fresh ? NOTHING : await this.#recall()
-    const unknown = requests.filter((request) => !(nameOf(request) in wraps))
-    const verdicts = unknown.length === 0 ? [] : await this.#test(unknown)
+    const untested = requests.filter((request) => !(nameOf(request) in wraps))
+    const verdicts = untested.length === 0 ? [] : await this.#test(untested)
     return requests.map((request) => {
-      const verdict = verdicts[unknown.indexOf(request)]?.capability
+      const verdict = verdicts[untested.indexOf(request)]?.capability
       const remembered = wraps[nameOf(request)]
       if (verdict) return verdict
       if (!remembered) throw new Error(`no verdict on ${nameOf(request)}`)
@@ -119,7 +125,7 @@ export class Verdicts {
     const remembered = fresh ? undefined : (await this.#recall()).sealing[keySpec]
     if (remembered) return remembered
     const { probeSealing } = await import("./sealing.js")
-    const { finding, conclusive } = await probeSealing(this.#pool, keySpec, this.#context)
+    const { finding, conclusive } = await probeSealing(this.#token.pool, keySpec)
     if (conclusive) await this.#remember({ sealing: { [keySpec]: finding } })
     return finding
   }
@@ -131,16 +137,17 @@ export class Verdicts {
     const remembered = (await this.#recall()).custodyKey
     if (remembered) return { mechanism, features: remembered, reason }
     const { probeCustodyKey } = await import("./sealing.js")
-    const features = await probeCustodyKey(this.#pool, mechanism, this.#context)
+    const features = await probeCustodyKey(this.#token.pool, mechanism)
     await this.#remember({ custodyKey: features })
     return { mechanism, features, reason }
   }
 
   async #test(requests: readonly WrapRequest[]): Promise<readonly Verdict[]> {
-    const { slot } = this.#chosen
+    const { pool, chosen } = this.#token
+    const { slot } = chosen
     const listed = new Set(attempt("C_GetMechanismList", () => slot.lib.C_GetMechanismList(slot.handle)))
     const { selfTest } = await import("./self-test.js")
-    const verdicts = await selfTest(this.#pool, requests, this.#context, listed)
+    const verdicts = await selfTest(pool, requests, listed)
     const lasting = verdicts.filter(({ conclusive }) => conclusive).map(({ capability }) => capability)
     await this.#remember({
       wraps: Object.fromEntries(lasting.map((capability) => [nameOf(capability), fieldsOf(capability)])),
@@ -151,7 +158,7 @@ export class Verdicts {
   /** Loaded when there is no verdict yet, like the self-test. */
   async #probe(): Promise<EnforcementFacts> {
     const { probeCustody } = await import("./custody.js")
-    return await probeCustody(this.#pool, this.#gate, this.#context)
+    return await probeCustody(this.#token.pool)
   }
 
   async #recall(): Promise<Memory> {
@@ -160,7 +167,7 @@ export class Verdicts {
   }
 
   async #stored(): Promise<Memory> {
-    return memoryOf(await this.#cache.get(this.#cacheKey()))
+    return memoryOf(await this.#token.cache.get(this.#cacheKey()))
   }
 
   async #remember(news: Partial<Memory>): Promise<void> {
@@ -172,23 +179,23 @@ export class Verdicts {
       sealing: { ...before.sealing, ...news.sealing },
       custodyKey: news.custodyKey ?? before.custodyKey,
     }
-    await this.#cache.put(this.#cacheKey(), this.#memory)
+    await this.#token.cache.put(this.#cacheKey(), this.#memory)
   }
 
   /** A digest of all that a verdict depends on (PRODUCT.md section 5). */
   #cacheKey(): string {
-    const { label, manufacturer, model, serial, firmwareVersion } = this.#chosen.info
+    const { label, manufacturer, model, serial, firmwareVersion } = this.#token.chosen.info
     this.#key ??= createHash("sha256")
       .update(
         JSON.stringify([
           SELF_TEST_VERSION,
-          moduleDigest(this.#modulePath),
+          moduleDigest(this.#token.modulePath),
           manufacturer,
           model,
           serial,
           label,
           firmwareVersion,
-          profileDigest(this.#context.profile),
+          profileDigest(this.#token.profile),
         ]),
       )
       .digest("hex")

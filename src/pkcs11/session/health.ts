@@ -23,7 +23,10 @@ export function assertThere({ lib, handle }: Session, slot: Slot, loggedIn: bool
   } catch (error) {
     const failure = tokenError("C_GetTokenInfo", error)
     if (ckrOf(failure) === undefined) throw error
-    throw restate(failure, "ERR_TOKEN_UNAVAILABLE", `the token does not answer any more (${failureText(failure)})`)
+    throw restate(failure, {
+      code: "ERR_TOKEN_UNAVAILABLE",
+      message: `the token does not answer any more (${failureText(failure)})`,
+    })
   }
   if (!loggedIn || USER_STATES.includes(state)) return
   throw new KeyferryError("ERR_TOKEN_UNAVAILABLE", "the token has ended the login: run the same command again")

@@ -55,33 +55,34 @@ export function pinState({ token, info }: TokenSlot): PinState {
   }
 }
 
+interface LoginPin {
+  readonly provider: PinProvider
+  /** By which NSS knows which of its databases the PIN opens. */
+  readonly libraryParameters: string | null
+}
+
 /**
  * Logs the user in on this session, once: the login holds for every session of the process. The PIN is read after the
  * flags allow it and presented a single time (invariant I6).
  *
  * @throws ERR_TOKEN_PIN_*, and what the provider throws
  */
-export async function login(
-  chosen: TokenSlot,
-  session: GrapheneSession,
-  pin: PinProvider,
-  libraryParameters: string | null,
-): Promise<void> {
+export async function login(chosen: TokenSlot, session: GrapheneSession, pin: LoginPin): Promise<void> {
   const state = pinState(chosen)
   if (!state.loginRequired || loggedIn(session)) return
   if (state.refusal) throw state.refusal
   const { serial, label, manufacturer } = chosen.info
-  const whose = { serial, label, manufacturer, libraryParameters }
-  const secret = state.enteredAtToken ? undefined : await pin.read(whose)
+  const owner = { serial, label, manufacturer, libraryParameters: pin.libraryParameters }
+  const secret = state.enteredAtToken ? undefined : await pin.provider.read(owner)
   try {
     attempt("C_Login", () => session.lib.C_Login(session.handle, CKU_USER, secret?.reveal()))
   } catch (error) {
     if (ckrOf(error) === "CKR_USER_ALREADY_LOGGED_IN" && loggedIn(session)) return
     if (!(error instanceof KeyferryError) || error.code !== "ERR_TOKEN_PIN_INCORRECT") throw error
-    if (secret) await pin.refused(whose)
-    throw restate(error, error.code, `token "${label}" refused the PIN`)
+    if (secret) await pin.provider.refused(owner)
+    throw restate(error, { message: `token "${label}" refused the PIN` })
   }
-  if (secret) await pin.accepted(whose)
+  if (secret) await pin.provider.accepted(owner)
 }
 
 function loggedIn(session: GrapheneSession): boolean {

@@ -152,23 +152,26 @@ export function chooseToken(holder: Pkcs11Module, uri: TokenUri): TokenSlot {
   const slots = slotsOf(holder)
   const present = slots.flatMap((slot) => presentToken(holder, slot))
   const fitting = present.filter((candidate) => fits(holder, candidate, uri))
-  const ready = fitting.filter(({ token }) => hasFlag(token.flags, "CKF_TOKEN_INITIALIZED"))
-  const wanted = selectorText(uri) || "any token"
-  const [first, second] = ready
-  if (second) {
-    throw new KeyferryError("ERR_TOKEN_AMBIGUOUS", `${ready.length} tokens fit ${wanted}: ${listed(ready)}`)
+  const initialised = fitting.filter(({ token }) => hasFlag(token.flags, "CKF_TOKEN_INITIALIZED"))
+  const selector = selectorText(uri) || "any token"
+  const [chosen, duplicate] = initialised
+  if (duplicate) {
+    throw new KeyferryError(
+      "ERR_TOKEN_AMBIGUOUS",
+      `${initialised.length} tokens fit ${selector}: ${listed(initialised)}`,
+    )
   }
-  if (first) return first
+  if (chosen) return chosen
   if (fitting.length > 0) {
-    throw new KeyferryError("ERR_TOKEN_UNINITIALIZED", `the token that fits ${wanted} is not initialised`)
+    throw new KeyferryError("ERR_TOKEN_UNINITIALIZED", `the token that fits ${selector} is not initialised`)
   }
-  const there = present.length === 0 ? "no slot has a token" : `there is ${listed(present)}`
+  const presentTokens = present.length === 0 ? "no slot has a token" : `there is ${listed(present)}`
   const silent = slots.flatMap(({ id, reason }) =>
     reason === null ? [] : [`; slot ${id} does not answer (${reason})`],
   )
   throw new KeyferryError(
     "ERR_TOKEN_NOT_FOUND",
-    `no token fits ${wanted} in ${holder.path}: ${there}${silent.join("")}`,
+    `no token fits ${selector} in ${holder.path}: ${presentTokens}${silent.join("")}`,
   )
 }
 
@@ -210,7 +213,7 @@ function presentToken(holder: Pkcs11Module, { slot }: ListedSlot): readonly Toke
 }
 
 function fits({ info: library }: Pkcs11Module, { slot, info }: TokenSlot, uri: TokenUri): boolean {
-  const said: Readonly<Record<TokenSelector, string>> = {
+  const fields: Readonly<Record<TokenSelector, string>> = {
     token: info.label,
     serial: info.serial,
     manufacturer: info.manufacturer,
@@ -222,7 +225,7 @@ function fits({ info: library }: Pkcs11Module, { slot, info }: TokenSlot, uri: T
     "library-manufacturer": trim(library.manufacturerID),
     "library-version": version(library.libraryVersion),
   }
-  return (Object.entries(uri.selectors) as [TokenSelector, string][]).every(([name, value]) => said[name] === value)
+  return (Object.entries(uri.selectors) as [TokenSelector, string][]).every(([name, value]) => fields[name] === value)
 }
 
 function listed(tokens: readonly TokenSlot[]): string {

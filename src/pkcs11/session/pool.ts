@@ -1,9 +1,20 @@
 import type { Session as GrapheneSession, Slot } from "graphene-pk11"
-import { RESULT_BYTES, type Session } from "../cryptoki/calls.js"
 import { type ErrorCode, KeyferryError } from "../../core/base/error.js"
+import { AttributeReader } from "../cryptoki/attributes.js"
+import { RESULT_BYTES, type Session } from "../cryptoki/calls.js"
 import { attempt, ckrOf } from "../cryptoki/errors.js"
 import { SessionFlag } from "../cryptoki/graphene.js"
+import type { TokenProfile } from "../profiles.js"
 import { assertThere, USER_STATES } from "./health.js"
+import type { TokenSlot } from "./module.js"
+import { StoreGate } from "./store-gate.js"
+
+/** A session as it is lent, with what is known of its token. */
+export interface TokenSession extends Session {
+  readonly profile: TokenProfile
+  /** Reads key objects, and remembers which attributes the token has. */
+  readonly reader: AttributeReader
+}
 
 /** Answers after which a session is not lent again: it is gone, or holds an operation that nobody will finish. */
 const SPOILED: ReadonlySet<string> = new Set([
@@ -32,10 +43,16 @@ export interface Loan {
   confirm(): void
   /** Has the session closed on return, for one who went on after failures in it. */
   spoil(): void
+  /** Runs what reads the token's objects apart from those who create some; see {@link StoreGate}. */
+  search<T>(use: () => T | Promise<T>): Promise<T>
+  /** Runs what creates or changes token objects apart from those who read them. */
+  create<T>(use: () => T | Promise<T>): Promise<T>
 }
 
+type Use<T> = (session: TokenSession, loan: Loan) => T | Promise<T>
+
 interface Open {
-  readonly session: Session
+  readonly session: TokenSession
   readonly graphene: GrapheneSession
   /** How many session objects it holds that are to outlive the loan; closing it would destroy them. */
   pins: number
@@ -43,6 +60,20 @@ interface Open {
 
 export function openSession(slot: Slot): GrapheneSession {
   return attempt("C_OpenSession", () => slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION))
+}
+
+interface PoolOptions {
+  readonly profile: TokenProfile
+  /** Sessions besides the anchor, the profile's number unless given; below one the anchor itself is lent. */
+  readonly limit?: number
+}
+
+/** Sessions to lend besides the anchor: as many as wished, or what CK_TOKEN_INFO leaves. */
+export function sessionLimit({ token }: TokenSlot, wished: number): number {
+  // CK_EFFECTIVELY_INFINITE, and CK_UNAVAILABLE_INFORMATION as pkcs11js gives it
+  const unbounded = (count: number): boolean => count === 0 || count >= 0xffffffff || count < 0
+  const bounds = [token.maxSessionCount, token.maxRwSessionCount].filter((count) => !unbounded(count))
+  return Math.min(wished, ...bounds.map((count) => count - 1))
 }
 
 /**
@@ -53,6 +84,9 @@ export function openSession(slot: Slot): GrapheneSession {
 export class SessionPool implements Disposable {
   readonly #slot: Slot
   readonly #anchor: GrapheneSession
+  readonly #profile: TokenProfile
+  readonly #reader = new AttributeReader()
+  readonly #gate: StoreGate
   readonly #idle: Open[] = []
   readonly #waiting: ((open: Open | null) => void)[] = []
   readonly #loggedIn: boolean
@@ -60,17 +94,18 @@ export class SessionPool implements Disposable {
   #lent = 0
   #lastReturned: (() => void) | undefined
 
-  /** `limit` sessions besides the anchor; below one the anchor itself is lent. */
-  constructor(slot: Slot, anchor: GrapheneSession, limit: number) {
+  constructor(slot: Slot, anchor: GrapheneSession, { profile, limit = profile.sessions }: PoolOptions) {
     this.#slot = slot
     this.#anchor = anchor
+    this.#profile = profile
+    this.#gate = new StoreGate(profile.serialStore)
     this.#loggedIn = USER_STATES.includes(stateOf(anchor))
     this.#limit = Math.max(limit, 1)
     if (limit < 1) this.#idle.push(this.#opened(anchor))
   }
 
   /** Runs `use` with a session of its own. */
-  async withSession<T>(use: (session: Session, loan: Loan) => T | Promise<T>): Promise<T> {
+  async withSession<T>(use: Use<T>): Promise<T> {
     const open = await this.#take()
     let spoiled = false
     try {
@@ -78,6 +113,8 @@ export class SessionPool implements Disposable {
         pin: () => pinned(open),
         confirm: () => assertThere(open.session, this.#slot, this.#loggedIn),
         spoil: () => (spoiled = true),
+        search: (work) => this.#gate.search(work),
+        create: (work) => this.#gate.create(work),
       })
     } catch (error) {
       spoiled ||= SPOILED.has(ckrOf(error) ?? "")
@@ -86,6 +123,16 @@ export class SessionPool implements Disposable {
     } finally {
       this.#giveBack(open, spoiled)
     }
+  }
+
+  /** Runs what reads the token's objects; see {@link Loan.search}. */
+  search<T>(use: Use<T>): Promise<T> {
+    return this.withSession((session, loan) => loan.search(() => use(session, loan)))
+  }
+
+  /** Runs what creates or changes token objects; see {@link Loan.create}. */
+  create<T>(use: Use<T>): Promise<T> {
+    return this.withSession((session, loan) => loan.create(() => use(session, loan)))
   }
 
   /** Waits until every session is back, then closes them all, the anchor last. */
@@ -144,7 +191,13 @@ export class SessionPool implements Disposable {
   }
 
   #opened(graphene: GrapheneSession): Open {
-    const session = { lib: this.#slot.lib, handle: graphene.handle, result: Buffer.alloc(RESULT_BYTES) }
+    const session = {
+      lib: this.#slot.lib,
+      handle: graphene.handle,
+      result: Buffer.alloc(RESULT_BYTES),
+      profile: this.#profile,
+      reader: this.#reader,
+    }
     return { session, graphene, pins: 0 }
   }
 }

@@ -12,16 +12,25 @@ import {
   type Template,
   unwrapKey,
   wrapKey,
+  type Wrapping,
 } from "../cryptoki/calls.js"
 import { refusalOf } from "../cryptoki/errors.js"
 import { type MechanismName, MECHANISMS } from "../cryptoki/mechanisms.js"
 import type { TokenProfile } from "../profiles.js"
+import type { TokenSession } from "../session/pool.js"
 import { withoutZeros } from "../objects/public-key.js"
 import { PRIVATE_USAGES, SECRET_USAGES, stated } from "../objects/template.js"
-import type { WrapContext } from "./wrap.js"
 
-/** What a sealed key was, and is to be again. */
-export interface UnsealedShape {
+/** A custody key, and the mechanism of RFC 5649 by which it seals. */
+export interface SealingKey {
+  readonly object: Handle
+  readonly mechanism: MechanismName
+}
+
+/** A sealed key: what it was, and is to be again. */
+export interface SealedKey {
+  /** AES-KWP(material), 24 bytes or more. */
+  readonly ciphertext: Uint8Array
   readonly keySpec: KeySpec
   readonly id: Buffer
   readonly label: string
@@ -43,18 +52,21 @@ export interface Unsealed {
  */
 export async function sealUnder(
   session: Session,
-  custodyKey: Handle,
-  key: Handle,
-  keySpec: KeySpec,
-  mechanism: MechanismName,
+  sealingKey: SealingKey,
+  { object, keySpec }: { readonly object: Handle; readonly keySpec: KeySpec },
 ): Promise<Buffer> {
-  const bytes = await wrapKey(session, { mechanism: MECHANISMS[mechanism] }, custodyKey, key)
+  const bytes = await wrapKey(session, wrappingOf(sealingKey), object)
   const exact = sealedLength(keySpec)
   if (exact === null ? bytes.length < 24 || bytes.length % 8 !== 0 : bytes.length !== exact) {
     const message = `the token sealed ${keySpec} to ${bytes.length} bytes, which RFC 5649 does not give`
     throw new KeyferryError("ERR_WRAP_RESULT", message)
   }
   return bytes
+}
+
+/** As C_WrapKey and C_UnwrapKey take it. */
+export function wrappingOf({ object, mechanism }: SealingKey): Wrapping {
+  return { wrappingKey: object, mechanism: { mechanism: MECHANISMS[mechanism] } }
 }
 
 /** Bytes that RFC 5649 gives for a secret key; null for pairs, whose PKCS #8 is of no one length. */
@@ -68,25 +80,18 @@ export function sealedLength(keySpec: KeySpec): number | null {
  *
  * @throws ERR_KEY_ATTRIBUTES, and what C_UnwrapKey answers
  */
-export async function unsealUnder(
-  session: Session,
-  custodyKey: Handle,
-  ciphertext: Uint8Array,
-  mechanism: MechanismName,
-  shape: UnsealedShape,
-  context: WrapContext,
-): Promise<Unsealed> {
-  const wanted = unsealedTemplate(shape, context.profile)
-  const object = await unwrapKey(session, { mechanism: MECHANISMS[mechanism] }, custodyKey, ciphertext, wanted)
+export async function unsealUnder(session: TokenSession, sealingKey: SealingKey, sealed: SealedKey): Promise<Unsealed> {
+  const wrapped = { bytes: sealed.ciphertext, template: unsealedTemplate(sealed, session.profile) }
+  const object = await unwrapKey(session, wrappingOf(sealingKey), wrapped)
   try {
-    const kind = `unsealed ${KEY_SPECS[shape.keySpec].keyType}`
-    let facts = context.reader.read(session, object, kind)
-    const ignored = findingsOf(facts, shape)
+    const kind = `unsealed ${KEY_SPECS[sealed.keySpec].keyType}`
+    let facts = session.reader.read(session, object, kind)
+    const ignored = findingsOf(facts, sealed)
     if (ignored.length > 0) {
-      for (const { attribute, expected } of ignored) correct(session, object, CKA[attribute], expected)
-      facts = context.reader.read(session, object, kind)
+      for (const finding of ignored) correct(session, object, finding)
+      facts = session.reader.read(session, object, kind)
     }
-    assertAsAsked(facts, shape)
+    assertAsSealed(facts, sealed)
     return { object, facts }
   } catch (error) {
     // never left lying about: it may be readable
@@ -104,9 +109,9 @@ export function fitsPublicKey(facts: KeyObjectFacts, publicKey: Uint8Array): boo
   return facts.modulus !== null && withoutZeros(facts.modulus).equals(Buffer.from(n, "base64url"))
 }
 
-function unsealedTemplate(shape: UnsealedShape, profile: TokenProfile): Template {
-  const { keyType } = KEY_SPECS[shape.keySpec]
-  const pair = isAsymmetric(shape.keySpec)
+function unsealedTemplate(sealed: SealedKey, profile: TokenProfile): Template {
+  const { keyType } = KEY_SPECS[sealed.keySpec]
+  const pair = isAsymmetric(sealed.keySpec)
   const extractable = profile.unwrapUnstated.includes("extractable") ? {} : { extractable: true }
   return template({
     class: pair ? pkcs11js.CKO_PRIVATE_KEY : pkcs11js.CKO_SECRET_KEY,
@@ -115,11 +120,13 @@ function unsealedTemplate(shape: UnsealedShape, profile: TokenProfile): Template
     private: true,
     sensitive: true,
     ...extractable,
-    id: shape.id,
-    label: shape.label,
-    ...(shape.wrapWithTrusted ? { wrapWithTrusted: true } : {}),
-    ...(pair ? stated(PRIVATE_USAGES, shape.usages, profile.unknownUsages) : stated(SECRET_USAGES, shape.usages)),
-    ...(profile.unwrapWantsPoint && keyType === "CKK_EC" && shape.publicKey ? { nssDb: pointOf(shape.publicKey) } : {}),
+    id: sealed.id,
+    label: sealed.label,
+    ...(sealed.wrapWithTrusted ? { wrapWithTrusted: true } : {}),
+    ...(pair ? stated(PRIVATE_USAGES, sealed.usages, profile.unknownUsages) : stated(SECRET_USAGES, sealed.usages)),
+    ...(profile.unwrapWantsPoint && keyType === "CKK_EC" && sealed.publicKey
+      ? { nssDb: pointOf(sealed.publicKey) }
+      : {}),
   })
 }
 
@@ -132,9 +139,9 @@ function pointOf(spki: Uint8Array): Buffer {
 }
 
 /** openCryptoki ignores CKA_SENSITIVE in an unwrap template, NSS the usages of a private key; both take them afterwards. */
-function correct(session: Session, object: Handle, type: number, value: boolean): void {
+function correct(session: Session, object: Handle, { attribute, expected }: AttributeFinding): void {
   try {
-    setAttribute(session, object, { type, value })
+    setAttribute(session, object, { type: CKA[attribute], value: expected })
   } catch (error) {
     // what is read back decides
     refusalOf(error)
@@ -142,20 +149,20 @@ function correct(session: Session, object: Handle, type: number, value: boolean)
 }
 
 /** What is not as a sealed key must be between unsealing and wrap. */
-function findingsOf({ attributes }: KeyObjectFacts, shape: UnsealedShape): readonly AttributeFinding[] {
-  return assessAttributes(attributes, "sealed", shape.usages.includes("sign"), shape.usages)
+function findingsOf({ attributes }: KeyObjectFacts, sealed: SealedKey): readonly AttributeFinding[] {
+  return assessAttributes(attributes, "sealed", sealed.usages)
 }
 
-function assertAsAsked(facts: KeyObjectFacts, shape: UnsealedShape): void {
+function assertAsSealed(facts: KeyObjectFacts, sealed: SealedKey): void {
   const { attributes } = facts
-  const allowed = findingsOf(facts, shape)
+  const deviations = findingsOf(facts, sealed)
   const findings = [
-    allowed.length === 0 ? [] : findingsText(allowed),
-    attributes.keyType === KEY_SPECS[shape.keySpec].keyType ? [] : `it is a ${attributes.keyType} key`,
-    shape.wrapWithTrusted && attributes.wrapWithTrusted !== true ? "CKA_WRAP_WITH_TRUSTED is not kept" : [],
-    facts.id?.equals(shape.id) === true && facts.label === shape.label ? [] : "its CKA_ID or label is another",
+    deviations.length === 0 ? [] : findingsText(deviations),
+    attributes.keyType === KEY_SPECS[sealed.keySpec].keyType ? [] : `it is a ${attributes.keyType} key`,
+    sealed.wrapWithTrusted && attributes.wrapWithTrusted !== true ? "CKA_WRAP_WITH_TRUSTED is not kept" : [],
+    facts.id?.equals(sealed.id) === true && facts.label === sealed.label ? [] : "its CKA_ID or label is another",
   ].flat()
   if (findings.length === 0) return
   const message = `the unsealed key is not as asked: ${findings.join(", ")}`
-  throw new KeyferryError("ERR_KEY_ATTRIBUTES", message, { key: shape.label })
+  throw new KeyferryError("ERR_KEY_ATTRIBUTES", message, { key: sealed.label })
 }

@@ -2,26 +2,28 @@ import pkcs11js, { type RsaOAEP } from "pkcs11js"
 import { type ErrorCode, KeyferryError } from "../../core/base/error.js"
 import type { KeyAttributes } from "../../core/key/key-attributes.js"
 import { WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../../core/key/key-spec.js"
+import type { WrapCapability } from "../../core/key/wrapping.js"
 import {
   type OaepHash,
   plausibleWrappedLength,
   WRAPPING_ALGORITHMS,
   type WrappingAlgorithm,
 } from "../../core/key/wrapping-algorithm.js"
-import type { AttributeReader } from "../cryptoki/attributes.js"
 import {
   createObject,
   generateKey,
   type Handle,
   type Mechanism,
+  OwnedObjects,
   type Session,
-  withObjects,
   wrapKey,
+  type Wrapping,
 } from "../cryptoki/calls.js"
 import { ckrOf, restate } from "../cryptoki/errors.js"
-import { type MechanismName, MECHANISMS } from "../cryptoki/mechanisms.js"
+import { isMechanismName, type MechanismName, MECHANISMS } from "../cryptoki/mechanisms.js"
 import { nativeMemory, words } from "../cryptoki/native-pointer.js"
 import type { TokenProfile } from "../profiles.js"
+import type { TokenSession } from "../session/pool.js"
 import { EPHEMERAL_LABEL, ephemeralKeyTemplate, wrappingKeyTemplate } from "../objects/template.js"
 
 const CKZ_DATA_SPECIFIED = 1
@@ -61,10 +63,20 @@ export function plansOf(
   return native ? [{ algorithm, path: "native", kwp: null }, ...composed] : composed
 }
 
-/** What the wrap needs to know of the token. */
-export interface WrapContext {
-  readonly profile: TokenProfile
-  readonly reader: AttributeReader
+/** The path that the self-test proved. */
+export function planOf(capability: WrapCapability): WrapPlan {
+  const { usable, wrapPath, mechanisms, keySpec, wrappingAlgorithm: algorithm } = capability
+  const [kwp = ""] = mechanisms
+  if (usable && (wrapPath === "oaep" || wrapPath === "native")) return { algorithm, path: wrapPath, kwp: null }
+  if (usable && wrapPath === "composed" && isMechanismName(kwp)) return { algorithm, path: wrapPath, kwp }
+  throw new KeyferryError("ERR_BUG", `${algorithm} was not proven for ${keySpec}, and was to be used`)
+}
+
+/** What is to be wrapped, under which public key, and how. */
+export interface WrapOrder {
+  readonly key: Handle
+  readonly publicKey: RsaPublicKey
+  readonly plan: WrapPlan
 }
 
 /**
@@ -73,57 +85,51 @@ export interface WrapContext {
  *
  * @throws ERR_WRAP_RESULT for a length that cannot be right, ERR_KEY_ATTRIBUTES for an ephemeral key that is not as asked
  */
-export function wrapUnder(
-  session: Session,
-  key: Handle,
-  under: RsaPublicKey,
-  plan: WrapPlan,
-  context: WrapContext,
-): Promise<Buffer> {
+export async function wrapUnder(session: TokenSession, { key, publicKey, plan }: WrapOrder): Promise<Buffer> {
+  using objects = new OwnedObjects(session)
+  const template = wrappingKeyTemplate(publicKey.modulus, publicKey.publicExponent, session.profile)
+  const wrappingKey = objects.add(createObject(session, template))
   const { hash } = WRAPPING_ALGORITHMS[plan.algorithm]
-  return withObjects(session, async (own) => {
-    const template = wrappingKeyTemplate(under.modulus, under.publicExponent, context.profile)
-    const wrappingKey = own(createObject(session, template))
-    if (plan.path === "native") {
-      return checked(await nativeRsaAes(session, hash, wrappingKey, key), plan.algorithm, under.spec)
-    }
-    if (plan.path === "oaep") {
-      return checked(await oaep(session, hash, wrappingKey, key), plan.algorithm, under.spec)
-    }
-    const ephemeral = await generateKey(session, MECHANISMS.CKM_AES_KEY_GEN, ephemeralKeyTemplate())
-    const { attributes, label } = context.reader.read(session, ephemeral, "ephemeral")
-    // what is owned is destroyed: not another key, should the token confuse its handles
-    if (label !== EPHEMERAL_LABEL) {
-      throw new KeyferryError("ERR_TOKEN_OTHER", "the token gave another object's handle for the ephemeral key")
-    }
-    own(ephemeral)
-    assertEphemeral(attributes)
-    // the OAEP part first: it fails early where the hash is refused
-    const head = await oaep(session, hash, wrappingKey, ephemeral)
-    const { kwp } = plan
-    const tail = await named(kwp, wrapKey(session, { mechanism: MECHANISMS[kwp] }, ephemeral, key))
-    if (head.length !== WRAPPING_KEY_SPECS[under.spec].modulusBits / 8) throw implausible(head.length, "the OAEP part")
-    return checked(Buffer.concat([head, tail]), plan.algorithm, under.spec)
-  })
+  const oaep = { wrappingKey, mechanism: OAEP[hash], name: `CKM_RSA_PKCS_OAEP with ${hash}` }
+  if (plan.path === "oaep") {
+    return checked(await wrapBy(session, oaep, key), plan, publicKey)
+  }
+  if (plan.path === "native") {
+    const { hashAlg, mgf } = OAEP_NUMBERS[hash]
+    using oaepParams = await nativeMemory(words(hashAlg, mgf, CKZ_DATA_SPECIFIED, 0, 0))
+    // with a fresh AES-256 key of the token's (PKCS #11 v3.1 section 6.1.21)
+    const mechanism = { mechanism: MECHANISMS.CKM_RSA_AES_KEY_WRAP, parameter: words(256, oaepParams.address) }
+    const native = { wrappingKey, mechanism, name: `CKM_RSA_AES_KEY_WRAP with ${hash}` }
+    return checked(await wrapBy(session, native, key), plan, publicKey)
+  }
+  const ephemeral = await generateEphemeral(session, objects)
+  // the OAEP part first: it fails early where the hash is refused
+  const head = await wrapBy(session, oaep, ephemeral)
+  const kwp = { wrappingKey: ephemeral, mechanism: { mechanism: MECHANISMS[plan.kwp] }, name: plan.kwp }
+  const tail = await wrapBy(session, kwp, key)
+  const modulusBytes = WRAPPING_KEY_SPECS[publicKey.spec].modulusBits / 8
+  if (head.length !== modulusBytes) throw implausible(head.length, "the OAEP part")
+  return checked(Buffer.concat([head, tail]), plan, publicKey)
 }
 
-/** CKM_RSA_AES_KEY_WRAP with a fresh AES-256 key of the token's (PKCS #11 v3.1 section 6.1.21). */
-async function nativeRsaAes(session: Session, hash: OaepHash, under: Handle, key: Handle): Promise<Buffer> {
-  const { hashAlg, mgf } = OAEP_NUMBERS[hash]
-  using oaepParams = await nativeMemory(words(hashAlg, mgf, CKZ_DATA_SPECIFIED, 0, 0))
-  const mechanism = { mechanism: MECHANISMS.CKM_RSA_AES_KEY_WRAP, parameter: words(256, oaepParams.address) }
-  return await named(`CKM_RSA_AES_KEY_WRAP with ${hash}`, wrapKey(session, mechanism, under, key))
-}
-
-function oaep(session: Session, hash: OaepHash, under: Handle, key: Handle): Promise<Buffer> {
-  return named(`CKM_RSA_PKCS_OAEP with ${hash}`, wrapKey(session, OAEP[hash], under, key))
+/** An AES-256 session key that is as it was asked for; goes to `objects`. */
+async function generateEphemeral(session: TokenSession, objects: OwnedObjects): Promise<Handle> {
+  const ephemeral = await generateKey(session, MECHANISMS.CKM_AES_KEY_GEN, ephemeralKeyTemplate())
+  const { attributes, label } = session.reader.read(session, ephemeral, "ephemeral")
+  // what is owned is destroyed: not another key, should the token confuse its handles
+  if (label !== EPHEMERAL_LABEL) {
+    throw new KeyferryError("ERR_TOKEN_OTHER", "the token gave another object's handle for the ephemeral key")
+  }
+  objects.add(ephemeral)
+  assertEphemeral(attributes)
+  return ephemeral
 }
 
 /** The failure of wrapping a source key, said of the key. */
 export function wrapFailure(error: unknown, label: string): unknown {
   if (!(error instanceof KeyferryError) || error.key !== null) return error
   const [code, message] = WRAP_FAILURES[ckrOf(error) ?? ""] ?? [error.code, error.message]
-  return restate(error, code, message, label)
+  return restate(error, { code, message, key: label })
 }
 
 /** What an answer to C_WrapKey says of the source key. */
@@ -133,14 +139,18 @@ const WRAP_FAILURES: Readonly<Record<string, readonly [code: ErrorCode, message:
   CKR_OBJECT_HANDLE_INVALID: ["ERR_KEY_NOT_FOUND", "the source key is in the token no longer"],
 }
 
-/** Says in a failure with which mechanism C_WrapKey was called. */
-async function named(mechanism: string, wrapped: Promise<Buffer>): Promise<Buffer> {
+interface NamedWrapping extends Wrapping {
+  /** The mechanism in words. */
+  readonly name: string
+}
+
+/** Calls C_WrapKey; a failure says with which mechanism. */
+async function wrapBy(session: Session, wrapping: NamedWrapping, key: Handle): Promise<Buffer> {
   try {
-    return await wrapped
+    return await wrapKey(session, wrapping, key)
   } catch (error) {
-    const code = ckrOf(error)
-    if (code === undefined || !(error instanceof KeyferryError)) throw error
-    throw restate(error, error.code, `${refusal(code, mechanism)} (C_WrapKey: ${code})`)
+    const ckr = ckrOf(error)
+    throw ckr === undefined ? error : restate(error, { message: `${refusal(ckr, wrapping.name)} (C_WrapKey: ${ckr})` })
   }
 }
 
@@ -153,34 +163,34 @@ const REFUSALS: Readonly<Record<string, (mechanism: string) => string>> = {
   CKR_KEY_NOT_WRAPPABLE: (mechanism) => `the token does not wrap this kind of key by ${mechanism}`,
 }
 
-function refusal(code: string, mechanism: string): string {
-  return REFUSALS[code]?.(mechanism) ?? `wrapping by ${mechanism} failed`
+function refusal(ckr: string, mechanism: string): string {
+  return REFUSALS[ckr]?.(mechanism) ?? `wrapping by ${mechanism} failed`
 }
 
 /** An ephemeral key that could be read would give the material away: its attributes are not believed but read. */
 function assertEphemeral(attributes: KeyAttributes): void {
-  const wrong = [
+  const deviations = [
     attributes.sensitive === true ? [] : ["CKA_SENSITIVE"],
     attributes.token === false ? [] : ["CKA_TOKEN"],
     attributes.encrypt === true ? ["CKA_ENCRYPT"] : [],
     attributes.decrypt === true ? ["CKA_DECRYPT"] : [],
   ].flat()
-  if (wrong.length === 0) return
+  if (deviations.length === 0) return
   throw new KeyferryError(
     "ERR_KEY_ATTRIBUTES",
-    `the token did not give the ephemeral AES key the attributes it was asked for: ${wrong.join(", ")}`,
+    `the token did not give the ephemeral AES key the attributes it was asked for: ${deviations.join(", ")}`,
   )
 }
 
-function checked(bytes: Buffer, algorithm: WrappingAlgorithm, under: WrappingKeySpec): Buffer {
-  if (!plausibleWrappedLength(algorithm, under, bytes.length)) throw implausible(bytes.length, "the wrapped key")
+function checked(bytes: Buffer, { algorithm }: WrapPlan, { spec }: RsaPublicKey): Buffer {
+  if (!plausibleWrappedLength(algorithm, spec, bytes.length)) throw implausible(bytes.length, "the wrapped key")
   return bytes
 }
 
-function implausible(length: number, what: string): KeyferryError {
+function implausible(length: number, part: string): KeyferryError {
   return new KeyferryError(
     "ERR_WRAP_RESULT",
-    `the token answered C_WrapKey with ${length} bytes, which ${what} cannot have`,
+    `the token answered C_WrapKey with ${length} bytes, which ${part} cannot have`,
   )
 }
 

@@ -5,6 +5,7 @@ import type { WrapCapability } from "#src/core/key/wrapping.js"
 import { KeyferryError } from "#src/core/base/error.js"
 import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
 import { chooseToken, loadModule } from "#src/pkcs11/session/module.js"
+import { GENERIC } from "#src/pkcs11/profiles.js"
 import { openSession, SessionPool } from "#src/pkcs11/session/pool.js"
 import type { TestToken } from "#test/support/tokens.js"
 import { expectCode } from "#test/support/expect-code.js"
@@ -80,7 +81,7 @@ describe("SessionPool", () => {
     const module = loadModule(nss().module, nss().libraryParameters)
     const { slot } = chooseToken(module, uriOf(nss()))
     const count = (): number => slot.lib.C_GetTokenInfo(slot.handle).sessionCount
-    return { module, count, pool: new SessionPool(slot, openSession(slot), limit) }
+    return { module, count, pool: new SessionPool(slot, openSession(slot), { profile: GENERIC, limit }) }
   }
   const failing = (code: string) => () =>
     Promise.reject(new KeyferryError("ERR_TOKEN_UNAVAILABLE", "", { causes: [{ code, message: "C_Test" }] }))

@@ -4,11 +4,13 @@ import { isAsymmetric } from "../../core/key/key-spec.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import type { Handle, Session } from "../cryptoki/calls.js"
 import { ckrOf } from "../cryptoki/errors.js"
-import { type FoundKey, identify, objectsOf } from "../objects/source-key.js"
+import { type FoundKey, identify, objectsOf } from "./source-key.js"
 
 export interface LocatedKey {
   readonly object: Handle
   readonly publicHalf: Handle | null
+  /** SubjectPublicKeyInfo, DER, of an unsealed pair: it has no public half in the token, and NSS wants its point to unseal. */
+  readonly publicKey: Uint8Array | null
 }
 
 /** What a key is looked for by. */
@@ -16,9 +18,16 @@ export type KeyName = Pick<SourceKey, "id" | "label" | "keySpec">
 
 interface Remembered extends LocatedKey {
   /** A session object made here: nobody else can destroy it and have its handle given to another. */
-  readonly ours: boolean
+  readonly madeHere: boolean
   /** Lets go of the session that the object lives in. */
   readonly release: () => void
+}
+
+/** Of a key that was made here. */
+interface MadeKey extends FoundKey {
+  readonly publicKey?: Uint8Array | null
+  /** Called when a session object is taken out again. */
+  readonly release?: () => void
 }
 
 const nothing = (): void => undefined
@@ -34,25 +43,25 @@ export class HandleCache {
 
   /** Remembers a key that was found. */
   put({ key, object, publicHalf }: FoundKey): void {
-    if (this.#byIdentity.get(identityText(key))?.ours === true) return
-    this.#byIdentity.set(identityText(key), { object, publicHalf, ours: false, release: nothing })
+    if (this.#byIdentity.get(identityText(key))?.madeHere === true) return
+    this.#byIdentity.set(identityText(key), foundElsewhere(object, publicHalf))
   }
 
-  /** Remembers a key that was made here; `release` is called when a session object is taken out again. */
-  putOwn({ key, object, publicHalf }: FoundKey, release = nothing): void {
-    const ours = key.custody === "session"
-    const remembered = { object, publicHalf, ours, release }
-    if (ours) this.#made.set(key, remembered)
-    if (!ours || !this.#byIdentity.has(identityText(key))) this.#byIdentity.set(identityText(key), remembered)
+  /** Remembers a key that was made here. */
+  putMade({ key, object, publicHalf, publicKey = null, release = nothing }: MadeKey): void {
+    const madeHere = key.custody === "session"
+    const remembered = { object, publicHalf, publicKey, madeHere, release }
+    if (madeHere) this.#made.set(key, remembered)
+    if (!madeHere || !this.#byIdentity.has(identityText(key))) this.#byIdentity.set(identityText(key), remembered)
   }
 
   /** Forgets a key; returns its objects where they are all that can carry its identity, so that none need be searched. */
   take(key: Pick<SourceKey, "id" | "label">): readonly Handle[] | undefined {
-    const known = this.#byIdentity.get(identityText(key))
-    const remembered = this.#made.get(key) ?? known
+    const ofIdentity = this.#byIdentity.get(identityText(key))
+    const remembered = this.#made.get(key) ?? ofIdentity
     this.#made.delete(key)
-    if (known === remembered) this.#byIdentity.delete(identityText(key))
-    if (!remembered?.ours) return undefined
+    if (ofIdentity === remembered) this.#byIdentity.delete(identityText(key))
+    if (!remembered?.madeHere) return undefined
     remembered.release()
     return remembered.publicHalf ? [remembered.object, remembered.publicHalf] : [remembered.object]
   }
@@ -60,34 +69,37 @@ export class HandleCache {
   /** The key's objects now. Throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS. */
   locate(session: Session, key: KeyName): LocatedKey {
     const remembered = this.#made.get(key) ?? this.#byIdentity.get(identityText(key))
-    if (remembered && (remembered.ours || isStill(session, remembered, key))) return remembered
+    if (remembered && (remembered.madeHere || isStill(session, remembered, key))) return remembered
     const objects = objectsOf(session, key).map((object) => ({ object, class: identify(session, object).class }))
-    const own = objects.filter((candidate) => candidate.class === classOf(key))
-    const [main, another] = own
+    const [main, duplicate] = objects.filter((candidate) => candidate.class === classOf(key))
     if (main === undefined) {
       throw new KeyferryError("ERR_KEY_NOT_FOUND", "the source key is not in the token", { key: key.label })
     }
-    if (another) {
+    if (duplicate) {
       throw new KeyferryError("ERR_KEY_AMBIGUOUS", "several keys carry its ID and label", { key: key.label })
     }
     const publicHalf = objects.find((candidate) => candidate.class === pkcs11js.CKO_PUBLIC_KEY)?.object ?? null
-    const located = { object: main.object, publicHalf, ours: false, release: nothing }
+    const located = foundElsewhere(main.object, publicHalf)
     this.#byIdentity.set(identityText(key), located)
     return located
   }
 }
 
+function foundElsewhere(object: Handle, publicHalf: Handle | null): Remembered {
+  return { object, publicHalf, publicKey: null, madeHere: false, release: nothing }
+}
+
 function isStill(session: Session, { object, publicHalf }: LocatedKey, key: KeyName): boolean {
-  const same = (handle: Handle, cls: number): boolean => {
+  const is = (handle: Handle, cls: number): boolean => {
     try {
-      const said = identify(session, handle)
-      return said.class === cls && said.id === key.id && said.label === key.label
+      const identity = identify(session, handle)
+      return identity.class === cls && identity.id === key.id && identity.label === key.label
     } catch (error) {
       if (ckrOf(error) === "CKR_OBJECT_HANDLE_INVALID" || ckrOf(error) === "CKR_KEY_HANDLE_INVALID") return false
       throw error
     }
   }
-  return same(object, classOf(key)) && (publicHalf === null || same(publicHalf, pkcs11js.CKO_PUBLIC_KEY))
+  return is(object, classOf(key)) && (publicHalf === null || is(publicHalf, pkcs11js.CKO_PUBLIC_KEY))
 }
 
 function classOf(key: KeyName): number {
