@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { provision } from "#src/app/provision/provision.js"
 import { createLog } from "#src/log/log.js"
-import { openWork } from "#src/host/wiring.js"
+import { openWorld } from "#src/host/open.js"
 import { startLocalKms } from "#test/support/local-kms.js"
 import { softhsmToken } from "#test/support/tokens.js"
 import { inChild, type Job } from "./child.js"
@@ -37,12 +37,14 @@ export const provisionKeys: Job<Batch, Cost> = async ({ keys, prefix, stateDir, 
   const start = performance.now()
   {
     const log = await createLog({ verbose: false, format: "text" })
-    await using work = await openWork({ stateDir }, { env: process.env, progress: quiet, log, command: "bench" })
+    await using world = openWorld({ stateDir }, { env: process.env, progress: quiet, log, command: "bench" })
+    const { owner } = await world.settings()
+    const deps = await world.deps()
     const names = Array.from({ length: keys }, (_, index) => `${prefix}-${index}`)
     const worker = async (): Promise<void> => {
       for (let name = names.shift(); name !== undefined; name = names.shift()) {
-        const { proof } = await provision(work, {
-          ...{ owner: work.owner, name, target: work.kms.region, keyId: null, acceptNoReimport: false },
+        const { proof } = await provision(deps, {
+          ...{ owner, name, target: deps.kms.region, keyId: null, acceptNoReimport: false },
           ...{ ...DEFAULT_SETTINGS, keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", custody },
         })
         if (proof.result !== "accepted") throw new Error(`${name}: ${proof.result}`)

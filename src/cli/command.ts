@@ -1,11 +1,10 @@
 import type { ArgumentsCamelCase, CommandModule, InferredOptionTypes, Options } from "yargs"
 import type { ExitName } from "../core/base/exit-code.js"
-import type { Progress } from "../core/ports/progress.js"
-import type { Log } from "../core/ports/log.js"
+import type { Surroundings as ProcessSurroundings, World } from "../host/open.js"
 
 export type OptionTable = Record<string, Options>
 
-/** General options (options.ts) that the wiring reads. */
+/** General options (options.ts) that every command has. */
 interface GeneralArgs {
   readonly config?: string | undefined
   readonly stateDir?: string | undefined
@@ -23,13 +22,9 @@ export interface Output {
 }
 
 /** What surrounds a command: the process, cut down to what commands may see. */
-export interface Surroundings {
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly progress: Progress
-  readonly log: Log
-  readonly version: string
-  /** Words of the command, for the state directory's lock. */
-  readonly command: string
+export interface Surroundings extends ProcessSurroundings {
+  /** Token, KMS, state and settings, as the command line names them; closed after the command. */
+  readonly world: World
   /** Resolves when the first SIGINT or SIGTERM asks a long-running command to end. */
   readonly stopped: Promise<void>
 }

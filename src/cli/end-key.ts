@@ -1,7 +1,6 @@
 import type { EndRequest, EndRow } from "../app/ending/plan.js"
 import { ENDINGS } from "../core/key/ending.js"
 import { KeyferryError } from "../core/base/error.js"
-import type { CommonFlags, KmsFlags, TokenFlags } from "../host/wiring.js"
 import { checkedName, namesOf } from "./options/arguments.js"
 import type { Output, Surroundings } from "./command.js"
 import { confirm } from "./confirm.js"
@@ -38,28 +37,29 @@ export function nameOf(args: Readonly<Record<string, unknown>>): string {
   throw new KeyferryError("ERR_USAGE", `one name is taken, and ${names.length} are given: ${names.join(", ")}`)
 }
 
-interface EndFlags extends TokenFlags, KmsFlags, CommonFlags {
+interface EndFlags {
+  readonly target?: string | undefined
   readonly yes: boolean
   readonly loseLastCopy: boolean
 }
 
 /** Looks, says what will stop working, asks, and does it. */
-export async function endKey(args: EndFlags, request: EndRequest, surroundings: Surroundings): Promise<Output> {
+export async function endKey(args: EndFlags, request: EndRequest, { world, progress }: Surroundings): Promise<Output> {
   const name = nameOf({ ...args })
-  const { openWork } = await import("../host/wiring.js")
   const { findKey } = await import("../app/kms-key/entry.js")
   const { planEnding } = await import("../app/ending/plan.js")
   const { carryOutEnding } = await import("../app/ending/carry-out.js")
   const { lastCopy, stops } = ENDINGS[request.ending]
-  await using work = await openWork(args, surroundings, { token: lastCopy ? "if given" : "none" })
-  const entry = await findKey(work, { owner: work.owner, name, target: args.target ?? null })
-  const plan = await planEnding(work, entry, request)
+  const { owner } = await world.settings()
+  const deps = { ...(await world.withoutToken()), token: lastCopy ? await world.tokenIfGiven() : null }
+  const entry = await findKey(deps, { owner, name, target: args.target ?? null })
+  const plan = await planEnding(deps, entry, request)
   if (plan.steps.some(({ todo }) => todo) && stops) {
     const consequences =
       plan.lastCopy === null ? plan.consequences : [...plan.consequences, `FOR GOOD: ${plan.lastCopy}`]
-    await confirm({ name, consequences, yes: args.yes }, surroundings)
+    await confirm({ name, consequences, yes: args.yes }, { progress })
   }
-  const { rows, failure } = await carryOutEnding(work, plan, args)
+  const { rows, failure } = await carryOutEnding(deps, plan, args)
   return {
     result: { keys: rows, summary: summaryOf(rows) },
     text: table(

@@ -1,7 +1,6 @@
 import type { Rebuilding } from "../app/fleet/rebuild.js"
 import { KeyferryError } from "../core/base/error.js"
 import type { ExitName } from "../core/base/exit-code.js"
-import type { CommonFlags, KmsFlags, TokenFlags } from "../host/settings.js"
 import type { Output, Surroundings } from "./command.js"
 import { table } from "./text/table.js"
 
@@ -17,21 +16,20 @@ export const REBUILD = {
 
 /** `status --rebuild`: one target's inventory anew. */
 export async function rebuildState(
-  args: TokenFlags & KmsFlags & CommonFlags & { readonly overwrite: boolean },
-  surroundings: Surroundings,
   names: readonly string[],
+  { overwrite }: { readonly overwrite: boolean },
+  { world, progress }: Surroundings,
 ): Promise<Output> {
   if (names.length > 0) throw new KeyferryError("ERR_USAGE", "--rebuild takes no names: it finds them")
-  const { openWork } = await import("../host/wiring.js")
   const { rebuild } = await import("../app/fleet/rebuild.js")
-  await using work = await openWork(args, surroundings, { token: "if given" })
-  const { owner, target } = work
-  const rebuilding = await rebuild(work, { owner, target, overwrite: args.overwrite })
+  const { owner } = await world.settings()
+  const deps = { ...(await world.withoutToken()), token: await world.tokenIfGiven() }
+  const rebuilding = await rebuild(deps, { owner, target: await world.target(), overwrite })
   const { keys, unclaimed, unseen } = rebuilding
   for (const { name, message } of keys.filter(({ diesAt }) => diesAt !== null)) {
-    surroundings.progress.warn(`${name}: ${message}`)
+    progress.warn(`${name}: ${message}`)
   }
-  for (const text of unseen) surroundings.progress.warn(`not looked at: ${text}`)
+  for (const text of unseen) progress.warn(`not looked at: ${text}`)
   const count = (outcome: Rebuilding["keys"][number]["outcome"]): number =>
     keys.filter((row) => row.outcome === outcome).length
   const summary = { done: count("done"), nothing: count("nothing"), planned: 0, blocked: count("blocked"), failed: 0 }

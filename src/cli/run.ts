@@ -1,9 +1,11 @@
 import yargs from "yargs"
 import { coreDumpsOff } from "../host/core-limits.js"
+import { openWorld } from "../host/open.js"
 import { EXIT_CODES } from "../core/base/exit-code.js"
 import { KeyferryError } from "../core/base/error.js"
+import type { Log } from "../core/ports/log.js"
 import { createLog } from "../log/log.js"
-import { Chosen, toYargs } from "./command.js"
+import { Chosen, type Output, toYargs } from "./command.js"
 import { COMPLETE, commandsFor, GROUPS, HELP_EPILOGUE } from "./commands.js"
 import { describeFailure } from "./fail.js"
 import { GENERAL } from "./options/options.js"
@@ -16,9 +18,9 @@ import { reworded } from "./yargs-message.js"
 export async function run(words: readonly string[], version: string): Promise<number> {
   // asked before parsing, since a command line that does not parse has to be answered in the right form too
   let json = asksForJson(words)
-  const verbose = words.includes("--verbose")
+  let running: { readonly log: Log; readonly command: string } | undefined
   const fail = (error: unknown): number => {
-    const failure = describeFailure(error, verbose)
+    const failure = describeFailure(error, words.includes("--verbose"))
     process.stderr.write(json ? `${JSON.stringify(failure.json)}\n` : `${failure.text}\n`)
     return failure.exit
   }
@@ -30,10 +32,29 @@ export async function run(words: readonly string[], version: string): Promise<nu
   try {
     const chosen = await choose(words, version)
     if (chosen === undefined) return EXIT_CODES.OK.status
-    checkWords(words, chosen.command)
-    json = chosen.args["json"] === true || chosen.args["output"] === "json"
-    return await runCommand(chosen, { json, version })
+    const { command, args } = chosen
+    checkWords(words, command)
+    json = args["json"] === true || args["output"] === "json"
+    // whoever reads a secret waits for it
+    void coreDumpsOff()
+    const stopped = endOnSignals({ graceful: command.handlesSignals === true })
+    const { verbose, logFormat } = args as { verbose?: boolean; logFormat?: string }
+    const format = logFormat === "json" ? "json" : "text"
+    const log = await createLog({ verbose: verbose ?? false, format })
+    running = { log, command: command.name }
+    log.event("run.started", { command: command.name, version })
+    const progress = format === "json" ? loggedProgress(log) : terminalProgress(process.stderr, { quiet: json })
+    const surroundings = { env: process.env, progress, log, version, command: command.name, stopped }
+    let output: Output
+    {
+      await using world = openWorld(args, surroundings)
+      output = await command.run(args, { ...surroundings, world })
+    }
+    const printed = json ? JSON.stringify(output.result, null, 2) : output.text
+    if (printed !== "") process.stdout.write(`${printed}\n`)
+    return EXIT_CODES[output.exit ?? "OK"].status
   } catch (error) {
+    running?.log.event("run.failed", { command: running.command, error })
     return fail(error)
   }
 }
@@ -95,34 +116,4 @@ function outputLost(error: NodeJS.ErrnoException): KeyferryError {
     hint: "what the command did stays done; make room where stdout goes",
     causes: [{ code: error.code ?? "", message: error.message }],
   })
-}
-
-async function runCommand(
-  { command, args }: Chosen,
-  { json, version }: { json: boolean; version: string },
-): Promise<number> {
-  const { verbose, logFormat } = args as { verbose?: boolean; logFormat?: string }
-  const format = logFormat === "json" ? "json" : "text"
-  const log = await createLog({ verbose: verbose ?? false, format })
-  const progress = format === "json" ? loggedProgress(log) : terminalProgress(process.stderr, { quiet: json })
-  // whoever reads a secret waits for it
-  void coreDumpsOff()
-  const stopped = endOnSignals({ graceful: command.handlesSignals === true })
-  log.event("run.started", { command: command.name, version })
-  try {
-    const { result, text, exit } = await command.run(args, {
-      env: process.env,
-      progress,
-      log,
-      version,
-      command: command.name,
-      stopped,
-    })
-    const printed = json ? JSON.stringify(result, null, 2) : text
-    if (printed !== "") process.stdout.write(`${printed}\n`)
-    return EXIT_CODES[exit ?? "OK"].status
-  } catch (error) {
-    log.event("run.failed", { command: command.name, error })
-    throw error
-  }
 }

@@ -14,31 +14,27 @@ import { parseTokenUri, type TokenUri } from "../core/token/token-uri.js"
 
 export type Env = Readonly<Record<string, string | undefined>>
 
-export interface TokenFlags {
+/** Flags that say which token, which KMS, which files. */
+export interface Flags {
+  readonly config?: string | undefined
+  readonly stateDir?: string | undefined
   /** RFC 7512 URI, or the name that the configuration file gives a token. */
   readonly token?: string | undefined
   readonly pinSource?: string | undefined
   readonly retryPin?: boolean | undefined
-  /** Name of a key, or names: the configuration file knows the token and the targets of one. */
-  readonly name?: unknown
-}
-
-export interface KmsFlags {
   readonly target?: string | undefined
   readonly region?: string | undefined
   readonly profile?: string | undefined
   readonly roleArn?: string | undefined
   readonly endpointUrl?: string | undefined
   readonly fips?: boolean | undefined
+  /** Name of a key, or names: the configuration file knows the token and the targets of one. */
   readonly name?: unknown
 }
 
-export interface CommonFlags {
-  readonly config?: string | undefined
-  readonly stateDir?: string | undefined
-}
-
 export interface Settings {
+  readonly flags: Flags
+  readonly env: Env
   /** Path of the configuration file; null without one. */
   readonly path: string | null
   readonly manifest: Manifest | null
@@ -68,74 +64,50 @@ export interface KmsSetting {
   readonly quotas: Readonly<Record<string, number>> | undefined
 }
 
-const read = new WeakMap<object, Promise<Settings>>()
+/** What is said without a configuration file, or instead of one that cannot be read. */
+export function settingsWithoutFile(flags: Flags, env: Env): Settings {
+  return { flags, env, path: null, manifest: null, owner: DEFAULT_ID, policy: DEFAULT_POLICY }
+}
 
 /**
- * The configuration file of `--config` or KEYFERRY_CONFIG, never of the current folder; read once for a command line.
+ * Reads the configuration file of `--config` or KEYFERRY_CONFIG, never one of the current folder.
  *
  * @throws ERR_CONFIG_INVALID
  */
-export function settingsOf(flags: CommonFlags, env: Env): Promise<Settings> {
-  const known = read.get(flags)
-  if (known !== undefined) return known
-  const settings = load(flags.config ?? env["KEYFERRY_CONFIG"])
-  read.set(flags, settings)
-  return settings
-}
-
-async function load(path: string | undefined): Promise<Settings> {
-  if (path === undefined || path === "") {
-    return { path: null, manifest: null, owner: DEFAULT_ID, policy: DEFAULT_POLICY }
-  }
+export async function readSettings(flags: Flags, env: Env): Promise<Settings> {
+  const path = flags.config ?? env["KEYFERRY_CONFIG"]
+  if (path === undefined || path === "") return settingsWithoutFile(flags, env)
   const { loadManifest } = await import("../config/load.js")
   const { profileFamilies } = await import("../pkcs11/profiles.js")
   const manifest = await loadManifest(path, profileFamilies())
-  return { path, manifest, owner: manifest.id, policy: manifest.policy }
+  return { flags, env, path, manifest, owner: manifest.id, policy: manifest.policy }
 }
 
 /**
- * The token of `--token`, of the key that `--name` names, or the manifest's only one; without a manifest's, that of
- * KEYFERRY_TOKEN. Null where there is none.
+ * The token that the manifest calls `name`; for null that of `--token`, of the key that `--name` names, or the manifest's
+ * only one, and without a manifest's, that of KEYFERRY_TOKEN. Null where there is none.
  *
- * @throws ERR_USAGE where the manifest has several and nothing says which, ERR_TOKEN_URI_INVALID
+ * @throws ERR_USAGE where the manifest has none of that name, or several and nothing says which; ERR_TOKEN_URI_INVALID
  */
-export function tokenSetting(settings: Settings, flags: TokenFlags, env: Env): TokenSetting | null {
-  const { manifest } = settings
-  const given = flags.token
-  if (given !== undefined && (manifest === null || given.toLowerCase().startsWith("pkcs11:"))) {
-    return fromUri(given, flags, env)
+export function tokenSetting(settings: Settings, name: string | null = null): TokenSetting | null {
+  const { manifest, flags, env } = settings
+  if (flags.token !== undefined && (manifest === null || flags.token.toLowerCase().startsWith("pkcs11:"))) {
+    return tokenOfUri(settings, flags.token)
   }
-  const name = given ?? keyOf(manifest, flags)?.token ?? only("token", Object.keys(manifest?.tokens ?? {}))
-  if (name !== null) return namedToken(settings, name, flags, env)
+  const tokenNames = Object.keys(manifest?.tokens ?? {})
+  const tokenName = flags.token ?? name ?? namedKey(settings)?.token ?? onlyName("token", tokenNames)
+  if (tokenName !== null) return manifestToken(settings, tokenName)
   const inherited = env["KEYFERRY_TOKEN"]
-  return inherited === undefined || inherited === "" ? null : fromUri(inherited, flags, env)
+  return inherited === undefined || inherited === "" ? null : tokenOfUri(settings, inherited)
 }
 
-/** The token of that name in the manifest. Throws ERR_USAGE where there is none. */
-export function namedToken({ manifest }: Settings, name: string, flags: TokenFlags, env: Env): TokenSetting {
-  const token = named("token", manifest?.tokens ?? {}, name)
+function manifestToken({ manifest, flags, env }: Settings, name: string): TokenSetting {
+  const token = rowNamed("token", manifest?.tokens ?? {}, name)
   const uri = parseTokenUri(token.uri)
   return { ...token, uri, pinSource: flags.pinSource ?? token.pinSource ?? pinSourceOf(uri, env) }
 }
 
-const ONE_TOKEN = { token: "--token", pinSource: "--pin-source" } as const
-
-/** A flag that names one token, or its PIN, is not for several of them: each would be shown the others' PIN. */
-export function refuseForMany(
-  { manifest }: Settings,
-  flags: TokenFlags,
-  unwanted: readonly (keyof typeof ONE_TOKEN)[],
-): void {
-  const names = Object.keys(manifest?.tokens ?? {})
-  const given = unwanted.find((flag) => flags[flag] !== undefined)
-  if (names.length < 2 || given === undefined) return
-  const option = ONE_TOKEN[given]
-  throw new KeyferryError("ERR_USAGE", `${option} is for one token, and the configuration file has ${names.length}`, {
-    hint: `leave ${option} out: the file says of each of ${names.join(", ")} what it needs`,
-  })
-}
-
-function fromUri(text: string, flags: TokenFlags, env: Env): TokenSetting {
+function tokenOfUri({ flags, env }: Settings, text: string): TokenSetting {
   const uri = parseTokenUri(text)
   const pinSource = flags.pinSource ?? env["KEYFERRY_PIN_SOURCE"] ?? pinSourceOf(uri, {})
   return { uri, pinSource, profile: null, libraryParameters: null, sessions: null }
@@ -144,74 +116,121 @@ function fromUri(text: string, flags: TokenFlags, env: Env): TokenSetting {
 /** A token of the manifest has its own PIN: the environment's is for one that says nothing. */
 const pinSourceOf = (uri: TokenUri, env: Env): string => uri.pinSource ?? env["KEYFERRY_PIN_SOURCE"] ?? "prompt"
 
+const FLAGS_OF_ONE_TOKEN = { token: "--token", pinSource: "--pin-source" } as const
+
 /**
- * The target of `--target`, of the key that `--name` names, of `--region`, or the manifest's only one; without a
- * manifest, flags and environment. Other flags override what the target says.
+ * The same for a command over many keys, which have no one key whose token and target it would be.
  *
- * @throws ERR_USAGE where the manifest has several and nothing says which
+ * @throws ERR_USAGE for a flag that is for one token where there are several, or a target that is not in the manifest
  */
-export function kmsSetting(settings: Settings, flags: KmsFlags): KmsSetting {
-  const { manifest } = settings
-  const targets = manifest?.targets ?? {}
-  if (manifest === null && flags.target !== undefined) {
-    // without a manifest a target has its Region's name
-    return fromFlags({ ...flags, region: flags.region ?? (REGION.test(flags.target) ? flags.target : undefined) })
-  }
-  if (flags.target !== undefined) return namedTarget(settings, flags.target, flags)
-  const inRegion = Object.keys(targets).filter((name) => targets[name]?.region === flags.region)
-  if (flags.region !== undefined && inRegion.length !== 1) return fromFlags(flags)
-  const ofKey = keyOf(manifest, flags)?.targets
-  const name = only("target", flags.region !== undefined ? inRegion : (ofKey ?? Object.keys(targets)))
-  return name === null ? fromFlags(flags) : namedTarget(settings, name, flags)
+export function settingsForMany(settings: Settings): Settings {
+  refuseForMany(settings, ["token", "pinSource"])
+  if (settings.manifest !== null && settings.flags.target !== undefined) kmsSetting(settings)
+  return { ...settings, flags: { ...settings.flags, name: undefined } }
 }
 
-/** The target of that name in the manifest, with what flags override. Throws ERR_USAGE where there is none. */
-export function namedTarget({ manifest }: Settings, name: string, flags: KmsFlags = {}): KmsSetting {
-  const target: Target = named("target", manifest?.targets ?? {}, name)
-  const own = fromFlags(flags)
+/** A flag that names one token, or its PIN, is not for several of them: each would be shown the others' PIN. */
+export function refuseForMany(
+  { manifest, flags }: Settings,
+  unwanted: readonly (keyof typeof FLAGS_OF_ONE_TOKEN)[],
+): void {
+  const tokenNames = Object.keys(manifest?.tokens ?? {})
+  const flag = unwanted.find((name) => flags[name] !== undefined)
+  if (tokenNames.length < 2 || flag === undefined) return
+  const option = FLAGS_OF_ONE_TOKEN[flag]
+  throw new KeyferryError(
+    "ERR_USAGE",
+    `${option} is for one token, and the configuration file has ${tokenNames.length}`,
+    { hint: `leave ${option} out: the file says of each of ${tokenNames.join(", ")} what it needs` },
+  )
+}
+
+/**
+ * The target that the inventory or the manifest calls `name`; for null that of `--target`, of the key that `--name`
+ * names, of `--region`, or the manifest's only one; without a manifest, flags and environment. Other flags override what
+ * the target says.
+ *
+ * @throws ERR_USAGE where the manifest has several and nothing says which; ERR_CONFIG_INVALID where it has none of that
+ * name
+ */
+export function kmsSetting(settings: Settings, name: string | null = null): KmsSetting {
+  const { manifest, flags } = settings
+  if (manifest === null) {
+    // without a manifest a target has its Region's name
+    const regionOfTarget = flags.target !== undefined && REGION.test(flags.target) ? flags.target : undefined
+    return { ...kmsFlags(settings), region: flags.region ?? regionOfTarget }
+  }
+  if (name === null) return targetOfFlags(settings)
+  if (Object.hasOwn(manifest.targets, name)) return manifestTarget(settings, name)
+  throw new KeyferryError("ERR_CONFIG_INVALID", `no target of the configuration file is called ${name}`, {
+    key: settings.path ?? "",
+    hint: "name it under targets, as it was when the key was made",
+  })
+}
+
+function targetOfFlags(settings: Settings): KmsSetting {
+  const { manifest, flags } = settings
+  const targets = manifest?.targets ?? {}
+  if (flags.target !== undefined) return manifestTarget(settings, flags.target)
+  const inRegion = Object.keys(targets).filter((target) => targets[target]?.region === flags.region)
+  if (flags.region !== undefined && inRegion.length !== 1) return kmsFlags(settings)
+  const keyTargets = namedKey(settings)?.targets
+  const target = onlyName("target", flags.region !== undefined ? inRegion : (keyTargets ?? Object.keys(targets)))
+  return target === null ? kmsFlags(settings) : manifestTarget(settings, target)
+}
+
+function manifestTarget(settings: Settings, name: string): KmsSetting {
+  const target: Target = rowNamed("target", settings.manifest?.targets ?? {}, name)
+  const flags = kmsFlags(settings)
   return {
     name,
     region: target.region,
-    profile: own.profile ?? target.profile ?? undefined,
-    roleArn: own.roleArn ?? target.roleArn ?? undefined,
-    endpointUrl: own.endpointUrl ?? target.endpoint ?? undefined,
-    endpointOrigin: own.endpointUrl === undefined ? `target ${name}` : own.endpointOrigin,
-    fips: own.fips ?? target.fips ?? undefined,
+    profile: flags.profile ?? target.profile ?? undefined,
+    roleArn: flags.roleArn ?? target.roleArn ?? undefined,
+    endpointUrl: flags.endpointUrl ?? target.endpoint ?? undefined,
+    endpointOrigin: flags.endpointUrl === undefined ? `target ${name}` : flags.endpointOrigin,
+    fips: flags.fips ?? target.fips ?? undefined,
     proxy: target.proxy ?? undefined,
     quotas: Object.keys(target.quotas).length === 0 ? undefined : target.quotas,
   }
 }
 
-function fromFlags({ region, profile, roleArn, endpointUrl, fips }: KmsFlags): KmsSetting {
+function kmsFlags({ flags }: Settings): KmsSetting {
   return {
-    ...{ name: null, region, profile, roleArn, endpointUrl },
+    name: null,
+    region: flags.region,
+    profile: flags.profile,
+    roleArn: flags.roleArn,
+    endpointUrl: flags.endpointUrl,
     endpointOrigin: "--endpoint-url",
     // the switch that is not given leaves it to the environment
-    fips: fips === true ? true : undefined,
+    fips: flags.fips === true ? true : undefined,
     proxy: undefined,
     quotas: undefined,
   }
 }
 
-function keyOf(manifest: Manifest | null, { name }: { readonly name?: unknown }) {
+/** The manifest's key that `--name` names, where that is one. */
+function namedKey({ manifest, flags }: Settings) {
   const keys = manifest?.keys ?? {}
-  const [only = "", another] = [name].flat()
-  return typeof only === "string" && another === undefined && Object.hasOwn(keys, only) ? keys[only] : undefined
+  const [keyName = "", another] = [flags.name].flat()
+  const single = typeof keyName === "string" && another === undefined
+  return single && Object.hasOwn(keys, keyName) ? keys[keyName] : undefined
 }
 
-function only(what: "token" | "target", names: readonly string[]): string | null {
+function onlyName(kind: "token" | "target", names: readonly string[]): string | null {
   const [name = null, another] = names
   if (another === undefined) return name
-  throw new KeyferryError("ERR_USAGE", `there are several ${what}s: ${names.join(", ")}`, {
-    hint: `give --${what} NAME, one of the configuration file's`,
+  throw new KeyferryError("ERR_USAGE", `there are several ${kind}s: ${names.join(", ")}`, {
+    hint: `give --${kind} NAME, one of the configuration file's`,
   })
 }
 
-function named<T>(what: "token" | "target", of: Readonly<Record<string, T>>, name: string): T {
-  const found = Object.hasOwn(of, name) ? of[name] : undefined
-  if (found !== undefined) return found
-  const names = Object.keys(of).join(", ")
-  throw new KeyferryError("ERR_USAGE", `there is no ${what} ${name} in the configuration file`, {
-    hint: names === "" ? "give a configuration file with --config" : `name one of its ${what}s: ${names}`,
+function rowNamed<Row>(kind: "token" | "target", rows: Readonly<Record<string, Row>>, name: string): Row {
+  const row = Object.hasOwn(rows, name) ? rows[name] : undefined
+  if (row !== undefined) return row
+  const names = Object.keys(rows).join(", ")
+  throw new KeyferryError("ERR_USAGE", `there is no ${kind} ${name} in the configuration file`, {
+    hint: names === "" ? "give a configuration file with --config" : `name one of its ${kind}s: ${names}`,
   })
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect } from "chai"
-import { openFleet } from "#src/host/fleet-wiring.js"
+import { openWorld } from "#src/host/open.js"
 import { createLog } from "#src/log/log.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
@@ -44,11 +44,15 @@ keys:
   const open = async (flags: object = { config }) => {
     const log = await createLog({ verbose: false, format: "text" })
     const progress = { step: () => undefined, warn: () => undefined }
-    return await openFleet(
-      { stateDir: join(folder, "state"), ...flags },
-      { env: process.env, progress, log, command: "test" },
-      { lock: true, token: "if given" },
-    )
+    const surroundings = { env: process.env, progress, log, command: "test" }
+    const world = openWorld({ stateDir: join(folder, "state"), ...flags }, surroundings)
+    try {
+      const fleet = await world.fleet({ lock: true })
+      return { ...fleet, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() }
+    } catch (error) {
+      await world[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   it("opens each token and target once, when it is first asked for", async () => {

@@ -8,7 +8,7 @@ import type { Run, World } from "./world.js"
 
 export const DAY_MS = 86_400_000
 
-/** Many keys over the one token and KMS of a world, as the wiring would give them. */
+/** Many keys over the one token and KMS of a world, as the host would give them. */
 export async function fleetOf(
   { deps }: Run,
   { bindings, ...more }: Partial<Fleet> & { readonly bindings?: readonly Binding[] } = {},
@@ -27,7 +27,6 @@ export async function fleetOf(
     kmsOf: (_target, region) => (region === undefined ? Promise.resolve(deps.kms) : deps.kmsIn(region)),
     quotasOf: () => undefined,
     tokenOf: () => Promise.resolve(deps.token),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
     ...more,
   }
 }

@@ -8,7 +8,8 @@ import { KeyferryError } from "#src/core/base/error.js"
 import { KEY_SPECS, type WrappingKeySpec } from "#src/core/key/key-spec.js"
 import { Secret } from "#src/core/base/secret.js"
 import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
-import { openWork, type Work } from "#src/host/wiring.js"
+import type { Deps } from "#src/app/deps.js"
+import { openWorld } from "#src/host/open.js"
 import { type Cell, CELLS, isTaken } from "./matrix-cells.js"
 
 const THIS_FILE = fileURLToPath(import.meta.url)
@@ -55,21 +56,26 @@ export async function runMatrix(
   return JSON.parse(readFileSync(`${folder}/outcomes.json`, "utf8")) as readonly Outcome[]
 }
 
+/** What carries a cell, and who owns the keys. */
+type Carrier = Deps & { readonly owner: string }
+
 async function main(folder: string): Promise<void> {
   const localKeys = JSON.parse(readFileSync(`${folder}/keys.json`, "utf8")) as LocalKeys
   const silent = { step: () => undefined, warn: () => undefined }
-  const around = { env: process.env, progress: silent, log: { event: () => undefined }, command: "matrix" }
-  await using work = await openWork({ stateDir: `${folder}/state` }, around)
+  const surroundings = { env: process.env, progress: silent, log: { event: () => undefined }, command: "matrix" }
+  await using world = openWorld({ stateDir: `${folder}/state` }, surroundings)
+  const { owner } = await world.settings()
+  const deps = await world.deps()
   // all at once, so that throw-away keys serve several paths; provision answers from the cache then
-  await work.token.selfTest(CELLS.filter(isTaken))
+  await deps.token.selfTest(CELLS.filter(isTaken))
   const outcomes: Outcome[] = []
-  for (const cell of CELLS) outcomes.push(await carry(work, cell, localKeys))
+  for (const cell of CELLS) outcomes.push(await carry({ ...deps, owner }, cell, localKeys))
   writeFileSync(`${folder}/outcomes.json`, JSON.stringify(outcomes))
 }
 
-async function carry(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Outcome> {
+async function carry(carrier: Carrier, cell: Cell, localKeys: LocalKeys): Promise<Outcome> {
   try {
-    return { cell, carried: await carried(work, cell, localKeys), refused: null }
+    return { cell, carried: await carried(carrier, cell, localKeys), refused: null }
   } catch (error) {
     if (!(error instanceof KeyferryError)) throw error
     const { code, hint, causes } = error
@@ -77,12 +83,12 @@ async function carry(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Outc
   }
 }
 
-async function carried(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Carried> {
+async function carried(carrier: Carrier, cell: Cell, localKeys: LocalKeys): Promise<Carried> {
   const { keySpec, wrappingAlgorithm, wrappingKeySpec } = cell
-  const result = await provision(work, {
+  const result = await provision(carrier, {
     ...DEFAULT_SETTINGS,
     ...cell,
-    owner: work.owner,
+    owner: carrier.owner,
     // one source key for each key spec, with a target of its own for each cell: another KMS key each time
     name: keySpec,
     target: `${wrappingAlgorithm}.${wrappingKeySpec}`,
@@ -93,14 +99,14 @@ async function carried(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Ca
     keyId: null,
     acceptNoReimport: false,
   })
-  const [source] = await work.token.findSourceKeys({ id: result.sourceKey.id })
+  const [source] = await carrier.token.findSourceKeys({ id: result.sourceKey.id })
   if (source === undefined) throw new Error(`the token lost ${result.sourceKey.label}`)
   const wrappingKey = parseWrappingKey(Buffer.from(localKeys[wrappingKeySpec], "base64"), wrappingKeySpec)
   const parameters = {
     ...{ keyArn: result.keyArn, wrappingAlgorithm, wrappingKeySpec, wrappingKey },
     ...{ importToken: new Secret(Uint8Array.of(1)), parametersValidTo: null, requestId: null },
   }
-  const { wrapped } = await wrap(work, source, parameters, null)
+  const { wrapped } = await wrap(carrier, source, parameters, null)
   const { proof, mac } = KEY_SPECS[keySpec]
   return {
     wrapPath: result.wrapPath,
@@ -108,8 +114,8 @@ async function carried(work: Work, cell: Cell, localKeys: LocalKeys): Promise<Ca
     proof: result.proof,
     sourceKey: source.id,
     blob: Buffer.from(wrapped.bytes).toString("base64"),
-    publicKey: proof === "public-key" ? Buffer.from(await work.token.publicKey(source)).toString("base64") : null,
-    mac: mac ? Buffer.from(await work.token.mac(source, Buffer.from(MESSAGE))).toString("hex") : null,
+    publicKey: proof === "public-key" ? Buffer.from(await carrier.token.publicKey(source)).toString("base64") : null,
+    mac: mac ? Buffer.from(await carrier.token.mac(source, Buffer.from(MESSAGE))).toString("hex") : null,
     kcv: source.kcv,
   }
 }

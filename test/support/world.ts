@@ -12,7 +12,8 @@ import { DEFAULT_POLICY } from "#src/core/manifest/manifest.js"
 import { openKms } from "#src/kms/kms.js"
 import { openToken } from "#src/pkcs11/token.js"
 import { openStateDir } from "#src/store/files/state-dir.js"
-import { custodial, stateFiles } from "#src/host/state-files.js"
+import { custodialToken } from "#src/app/custody/custodial-token.js"
+import { stateFiles } from "#src/host/state-files.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { sharedSofthsmToken, type TestToken } from "#test/support/tokens.js"
 import { awsEnvironment } from "./aws-environment.js"
@@ -91,7 +92,7 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
       const log: Deps["log"] = { event: (event, fields) => logged.push({ event, ...fields }) }
       const around = { clock, progress, log }
       const deps: Deps = {
-        token: custodial(token, files, around),
+        token: custodialToken({ ...files, ...around, token }),
         kms: client,
         kmsIn: async (other) => {
           const one = await openKms({ region: other, endpointUrl: endpoint, env: {} })
@@ -108,7 +109,7 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
       }
       return {
         ...{ deps, stateDir, inToken: token, steps, warnings, logged },
-        with: (parts) => ({ ...deps, token: custodial(token, { ...files, ...parts }, around), ...parts }),
+        with: (parts) => ({ ...deps, token: custodialToken({ ...files, ...parts, ...around, token }), ...parts }),
       }
     },
     async reopenToken() {

@@ -22,7 +22,7 @@ export interface Inspection {
 }
 
 /** A token seen from outside, one step after the other, each building on the one before. */
-export interface TokenDoor extends AsyncDisposable {
+export interface TokenDoor {
   readonly modulePath: string
   /** Loads the module; gives its description and version. */
   load(): Promise<string>

@@ -14,9 +14,9 @@ import type { Deps } from "../deps.js"
 
 /**
  * Many keys over several tokens and targets: what the use cases of many keys work with. Tokens and targets are opened
- * when they are first asked for, once each, and closed with the fleet.
+ * when they are first asked for, once each.
  */
-export interface Fleet extends AsyncDisposable {
+export interface Fleet {
   /** Owner of labels and tags: the manifest's `id`. */
   readonly owner: string
   /**

@@ -1,4 +1,3 @@
-import type { openFleet } from "../../host/fleet-wiring.js"
 import { type OptionTable, type Output, type Surroundings, defineCommand } from "../command.js"
 import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
 import { reportText } from "../text/fleet-text.js"
@@ -18,21 +17,20 @@ export const apply = defineCommand({
   run: (args, surroundings) => applyFleet(args, surroundings),
 })
 
-type FleetArgs = Parameters<typeof openFleet>[0] & {
+interface FleetArgs {
   readonly only?: string | undefined
   readonly key?: readonly string[] | undefined
   readonly includeDisabled?: boolean
 }
 
 /** What `apply` does; `provision` without a name does the same for what is missing. */
-export async function applyFleet(args: FleetArgs, surroundings: Surroundings): Promise<Output> {
+export async function applyFleet(args: FleetArgs, { world }: Surroundings): Promise<Output> {
   const actions = actionsOf(args.only)
   const names = keysOf(args.key)
-  const { openFleet: open } = await import("../../host/fleet-wiring.js")
   const { reconcile } = await import("../../app/fleet/reconcile.js")
   const { rowsOf } = await import("../../app/fleet/rows.js")
   const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
-  await using fleet = await open(args, surroundings, { lock: true, token: "if given" })
+  const fleet = await world.fleet({ lock: true })
   const rows = rowsOf(fleet, { names })
   using line = progressLine("applying")
   const reported = await reconcile(fleet, rows, {

@@ -11,9 +11,8 @@ export const configCheck = defineCommand({
     ],
   ],
   options: {},
-  async run(args, { env }) {
-    const { settingsOf } = await import("../../host/settings.js")
-    const { manifest, path } = await settingsOf(args, env)
+  async run(_args, { world }) {
+    const { manifest, path } = await world.settings()
     if (manifest === null) {
       throw new KeyferryError("ERR_USAGE", "no configuration file is given", {
         hint: "give --config FILE, or set KEYFERRY_CONFIG",

@@ -14,11 +14,10 @@ export const doctor = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, surroundings) {
-    const { openDoctor } = await import("../../host/doctor-wiring.js")
+  async run(args, { world }) {
+    const { doctorDeps } = await import("../../host/doctor.js")
     const { examine } = await import("../../app/doctor/doctor.js")
-    await using open = await openDoctor(args, surroundings)
-    const lines = await examine(open)
+    const lines = await examine(await doctorDeps(world, args))
     const checks = lines.map(({ id, status, message, hint }) => ({ id, status, message, hint }))
     const width = Math.max(...checks.map(({ id }) => id.length))
     const text = checks.flatMap(({ id, status, message, hint }) => [

@@ -34,11 +34,11 @@ export const importCommand = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const name = checkedName("name", args.name)
     const { completeParameters } = await import("../../core/records/transfer.js")
     const { validToFrom } = await import("../../core/base/expiry.js")
-    const now = new Date()
+    const now = world.clock.now()
     validToFrom(args.expiresIn, now)
     const loose = await readParameters(args)
     const { wrappingAlgorithm, wrappingKeySpec } = args
@@ -55,11 +55,17 @@ export const importCommand = defineCommand({
       now,
     )
 
-    const { openWork } = await import("../../host/wiring.js")
     const { importWrapped } = await import("../../app/offline/import-wrapped.js")
-    await using work = await openWork(args, surroundings, { token: bundle === null ? "if given" : "none" })
-    const result = await importWrapped(work, {
-      ...{ owner: work.owner, name, target: work.target, keyId, parameters, encryptedKeyMaterial, bundle },
+    const { owner } = await world.settings()
+    const deps = { ...(await world.withoutToken()), token: bundle === null ? await world.tokenIfGiven() : null }
+    const result = await importWrapped(deps, {
+      owner,
+      name,
+      target: await world.target(),
+      keyId,
+      parameters,
+      encryptedKeyMaterial,
+      bundle,
       expiresIn: args.expiresIn,
     })
     return { result, text: keyText(result) }

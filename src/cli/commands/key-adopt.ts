@@ -37,9 +37,8 @@ export const keyAdopt = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, surroundings) {
+  async run(args, { world, progress }) {
     const { adoptKey } = await import("../../app/adopt/adopt.js")
-    const { openTokenAndState, openWork } = await import("../../host/wiring.js")
     const name = checkedName("name", args.name)
     const by = {
       ...(args.id === undefined ? {} : { id: checkedId(args.id) }),
@@ -51,19 +50,14 @@ export const keyAdopt = defineCommand({
       const consequences = [
         "once it is sealed, and seen to open again, the object is destroyed: what uses it in the token stops working",
       ]
-      await confirm({ name, consequences, yes: args.yes }, surroundings)
+      await confirm({ name, consequences, yes: args.yes }, { progress })
     }
     const { custody, wrappingKeySpec } = args
     const request = { name, by, custody, wrappingKeySpec }
-    if (args.keyId === undefined) {
-      await using work = await openTokenAndState(args, surroundings)
-      return output(
-        await adoptKey({ ...work, token: work.token.hsm, kms: null }, { ...request, owner: work.owner, kmsKey: null }),
-      )
-    }
-    await using work = await openWork(args, surroundings)
-    const kmsKey = { keyId: args.keyId, target: work.target }
-    return output(await adoptKey({ ...work, token: work.token.hsm }, { ...request, owner: work.owner, kmsKey }))
+    const { owner } = await world.settings()
+    const deps = args.keyId === undefined ? { ...(await world.withoutKms()), kms: null } : await world.deps()
+    const kmsKey = args.keyId === undefined ? null : { keyId: args.keyId, target: await world.target() }
+    return output(await adoptKey({ ...deps, token: deps.token.hsm }, { ...request, owner, kmsKey }))
   },
 })
 

@@ -12,11 +12,11 @@ export const keyBackupConfirmed = defineCommand({
     },
     note: { type: "string", requiresArg: true, describe: "where it is and who has it, for the custody log" },
   },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const { confirmBackup } = await import("../../app/custody/backup.js")
-    const { openStateOnly } = await import("../../host/wiring.js")
-    await using state = await openStateOnly(args, surroundings)
-    const request = { owner: state.owner, custodyKey: args.custodyKey ?? null, note: args.note ?? null }
+    const { owner } = await world.settings()
+    const state = await world.state({ lock: true })
+    const request = { owner, custodyKey: args.custodyKey ?? null, note: args.note ?? null }
     const result = await confirmBackup(state, request)
     return {
       result,

@@ -35,22 +35,22 @@ export const keyDestroy = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, surroundings) {
-    const { openKms, openRegion, openTokenAndState } = await import("../../host/wiring.js")
+  async run(args, { world, progress }) {
     const { cryptoErase } = await import("../../app/custody/crypto-erase.js")
     const { destroyKey } = await import("../../app/source-key/destroy.js")
     const name = checkedName("name", args.name)
     const generation = checkedGeneration(args.generation)
     const consequences = args.cryptoErase ? [DESTROYED, ...ERASED] : [DESTROYED]
-    await confirm({ name, consequences, yes: args.yes }, surroundings)
-    await using work = await openTokenAndState(args, surroundings)
-    const { owner } = work
-    const own = { ...work, token: work.token.hsm }
-    const erase = args.cryptoErase ? (id: string) => cryptoErase(own, { owner, ids: [id] }) : null
+    await confirm({ name, consequences, yes: args.yes }, { progress })
+    const { owner } = await world.settings()
+    const deps = await world.withoutKms()
+    const bare = { ...deps, token: deps.token.hsm }
+    const erase = args.cryptoErase ? (id: string) => cryptoErase(bare, { owner, ids: [id] }) : null
     const request = { owner, name, generation, id: args.id, unrecorded: args.unrecorded, erase }
-    const result = await destroyKey(work, request, {
-      openRegion: (region) => openRegion(args, surroundings, region),
-      openKms: () => openKms(args, surroundings),
+    const result = await destroyKey(deps, request, {
+      // a Region that cannot be opened is one that nothing is known of
+      openRegion: (region) => world.kms(null, region).catch(() => null),
+      openKms: () => world.kms(),
     })
     return { result, text: [`destroyed ${result.label} (ID ${result.id})`, result.note ?? []].flat().join("\n") }
   },

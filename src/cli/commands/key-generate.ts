@@ -15,13 +15,11 @@ export const keyGenerate = defineCommand({
     ...IMPORT_ONCE,
     ...TOKEN,
   },
-  async run(args, surroundings) {
-    const { settingsOf } = await import("../../host/settings.js")
-    const { openTokenAndState } = await import("../../host/wiring.js")
+  async run(args, { world }) {
     const { generateKey, refuseGeneration } = await import("../../app/source-key/generate.js")
     const settings = await settingsFrom("key generate", args)
     const { custody, wrappingKeySpec } = settings
-    const { owner, policy } = await settingsOf(args, surroundings.env)
+    const { owner, policy } = await world.settings()
     const request = {
       owner,
       name: checkedName("name", args.name),
@@ -29,8 +27,8 @@ export const keyGenerate = defineCommand({
       acceptNoReimport: args.acceptNoReimport,
     }
     refuseGeneration(request, policy)
-    await using work = await openTokenAndState(args, surroundings)
-    const { key, capability, unenforced } = await generateKey(work, request)
+    const deps = await world.withoutKms()
+    const { key, capability, unenforced } = await generateKey(deps, request)
     const carried = { wrappingAlgorithm: capability.wrappingAlgorithm, wrappingKeySpec, wrapPath: capability.wrapPath }
     const shown = { ...key, custody, unenforced }
     const text = `${sourceKeyText(shown)}\n\nfor params on a host without the token: --wrapping-algorithm ${carried.wrappingAlgorithm} --wrapping-key-spec ${wrappingKeySpec}`
@@ -41,7 +39,7 @@ export const keyGenerate = defineCommand({
         custodyEnforced: unenforced === null,
         custodyReason: unenforced,
         ...carried,
-        token: work.token.info,
+        token: deps.token.info,
       },
       text,
     }

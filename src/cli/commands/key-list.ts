@@ -9,11 +9,9 @@ export const keyList = defineCommand({
   describe: "source keys of the token, the KMS keys that hold their material, and what stopped runs left",
   examples: [["$0 key list", "as a table"]],
   options: TOKEN,
-  async run(args, surroundings) {
-    const { openTokenAndState } = await import("../../host/wiring.js")
+  async run(_args, { world }) {
     const { listKeys } = await import("../../app/source-key/list.js")
-    await using work = await openTokenAndState(args, surroundings, { readOnly: true })
-    const list = await listKeys(work)
+    const list = await listKeys(await world.withoutKms({ lock: false }))
     const parts = [
       list.keys.length === 0
         ? "the token has no source keys of keyferry"

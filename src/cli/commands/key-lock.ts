@@ -17,12 +17,12 @@ export const keyLock = defineCommand({
     },
     ...TOKEN,
   },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const { lockKey } = await import("../../app/custody/lock.js")
-    const { openTokenAndState } = await import("../../host/wiring.js")
     const name = checkedName("name", args.name)
-    await using work = await openTokenAndState(args, surroundings)
-    const result = await lockKey(work, { owner: work.owner, name, id: args.id, confirmed: args.acceptNoReimport })
-    return { result: { ...result, token: work.token.info }, text: sourceKeyText(result.key) }
+    const { owner } = await world.settings()
+    const deps = await world.withoutKms()
+    const result = await lockKey(deps, { owner, name, id: args.id, confirmed: args.acceptNoReimport })
+    return { result: { ...result, token: deps.token.info }, text: sourceKeyText(result.key) }
   },
 })

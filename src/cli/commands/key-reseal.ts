@@ -34,20 +34,20 @@ export const keyReseal = defineCommand({
     },
     ...TOKEN,
   },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const { exitsOf } = await import("../../app/custody/reseal-row.js")
     const { reseal } = await import("../../app/custody/reseal.js")
-    const { openTokenAndState } = await import("../../host/wiring.js")
     const names = namesOf(args)
     if (names.length > 0 === args.all) throw new KeyferryError("ERR_USAGE", "give names of keys, or --all")
     if (args.to !== undefined && args.to !== "sealed") {
       const [why, hint] = REFUSED[args.to]
       throw new KeyferryError("ERR_CUSTODY_REFUSED", `--to ${args.to}: ${why}`, { hint })
     }
-    await using work = await openTokenAndState(args, surroundings)
+    const { owner } = await world.settings()
+    const deps = await world.withoutKms()
     const result = await reseal(
-      { ...work, token: work.token.hsm },
-      { owner: work.owner, names: args.all ? null : names, to: args.to ?? null, newCustodyKey: args.newCustodyKey },
+      { ...deps, token: deps.token.hsm },
+      { owner, names: args.all ? null : names, to: args.to ?? null, newCustodyKey: args.newCustodyKey },
     )
     const rows = result.keys.map(({ name, generation, custody, outcome, message, reason, hint }) => [
       name,

@@ -9,16 +9,16 @@ export const keyShow = defineCommand({
   describe: "one source key: its attributes as the token reads them back, and its imports",
   examples: [["$0 key show --name payments", "attributes and imports"]],
   options: { name: { ...NAME, demandOption: true }, ...SOURCE_KEY, ...TOKEN },
-  async run(args, surroundings) {
-    const { openTokenAndState } = await import("../../host/wiring.js")
+  async run(args, { world }) {
     const { listKeys } = await import("../../app/source-key/list.js")
     const name = checkedName("name", args.name)
-    await using work = await openTokenAndState(args, surroundings, { readOnly: true })
-    const { keys } = await listKeys(work)
+    const { owner } = await world.settings()
+    const deps = await world.withoutKms({ lock: false })
+    const { keys } = await listKeys(deps)
     const generation = checkedGeneration(args.generation)
     const key = keys.findLast(
       (one) =>
-        one.owner === work.owner &&
+        one.owner === owner &&
         one.name === name &&
         (generation === undefined || one.generation === generation) &&
         (args.id === undefined || one.id === args.id),
@@ -29,6 +29,6 @@ export const keyShow = defineCommand({
       (side) =>
         `${side.target}: ${side.keyArn ?? "no KMS key"}, ${side.note ?? `${side.status}, expires ${side.validTo ?? "never"}`}`,
     )
-    return { result: { ...key, token: work.token.info }, text: [sourceKeyText(key), ...sides].join("\n") }
+    return { result: { ...key, token: deps.token.info }, text: [sourceKeyText(key), ...sides].join("\n") }
   },
 })

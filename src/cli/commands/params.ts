@@ -30,19 +30,19 @@ export const params = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, surroundings) {
-    const { openWork } = await import("../../host/wiring.js")
+  async run(args, { world }) {
     const { params: fetchParameters } = await import("../../app/offline/params.js")
     const { encodeParameters } = await import("../../core/records/transfer.js")
     const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
     const create = args.keyId === undefined ? await creation(args) : null
     await refuseExisting(args.out)
-    await using work = await openWork(args, surroundings, { token: "if given" })
-    const { parameters, keySpec, why } = await fetchParameters(work, {
+    const { owner } = await world.settings()
+    const deps = { ...(await world.withoutToken()), token: await world.tokenIfGiven() }
+    const { parameters, keySpec, why } = await fetchParameters(deps, {
       keyId: args.keyId ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm,
       wrappingKeySpec: args.wrappingKeySpec,
-      create: create === null ? null : { ...create, owner: work.owner, target: work.target },
+      create: create === null ? null : { ...create, owner, target: await world.target() },
     })
     await writeOutput(args.out, encodeParameters(parameters, keySpec, args.name ?? null))
     const result = {

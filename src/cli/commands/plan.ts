@@ -17,15 +17,14 @@ export const plan = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const actions = actionsOf(args.only)
     const names = keysOf(args.key)
-    const { openFleet } = await import("../../host/fleet-wiring.js")
     const { lookAt, secondsAtQuota } = await import("../../app/fleet/survey.js")
     const { rowsOf } = await import("../../app/fleet/rows.js")
     const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
     const { worstExit } = await import("../../core/base/exit-code.js")
-    await using fleet = await openFleet(args, surroundings, { lock: false, token: "if given" })
+    const fleet = await world.fleet({ lock: false })
     using line = progressLine("looking at")
     const { includeDisabled } = args
     const sight = await lookAt(fleet, rowsOf(fleet, { names }), {

@@ -32,11 +32,12 @@ export const provision = defineCommand({
     ...KMS,
   },
   async run(args, surroundings) {
+    const { world } = surroundings
     const { name, keySpec } = args
-    const configured = args.config !== undefined || (surroundings.env["KEYFERRY_CONFIG"] ?? "") !== ""
-    if (name === undefined && keySpec === undefined && configured) {
+    const { owner, policy, path } = await world.settings()
+    if (name === undefined && keySpec === undefined && path !== null) {
       const { applyFleet } = await import("./apply.js")
-      return await applyFleet({ ...args, only: "provision", key: undefined, includeDisabled: false }, surroundings)
+      return await applyFleet({ only: "provision", key: undefined, includeDisabled: false }, surroundings)
     }
     if (name === undefined || keySpec === undefined) {
       const missing = [name === undefined && "--name", keySpec === undefined && "--key-spec"]
@@ -50,11 +51,9 @@ export const provision = defineCommand({
     }
     const { provision: provisionKey } = await import("../../app/provision/provision.js")
     const { refuseEarly } = await import("../../app/provision/request.js")
-    const { settingsOf } = await import("../../host/settings.js")
-    const { openWork } = await import("../../host/wiring.js")
-    refuseEarly(request, new Date(), (await settingsOf(args, surroundings.env)).policy)
-    await using work = await openWork(args, surroundings)
-    const result = await provisionKey(work, { ...request, owner: work.owner, target: work.target })
+    refuseEarly(request, world.clock.now(), policy)
+    const deps = await world.deps()
+    const result = await provisionKey(deps, { ...request, owner, target: await world.target() })
     return { result, text: keyText(result) }
   },
 })

@@ -11,17 +11,17 @@ export const replace = defineCommand({
   examples: [["$0 replace signer", "the old KMS key stays, and is rewrapped, until `retire signer`"]],
   names: KEY_NAME,
   options: { ...settingOptions("replace"), ...IMPORT_ONCE, ...TOKEN, ...KMS },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const name = nameOf(args)
     const { replaceKey } = await import("../../app/replace/replace.js")
     const { findKey } = await import("../../app/kms-key/entry.js")
-    const { openWork } = await import("../../host/wiring.js")
     const changes = await changesFrom("replace", args)
     const prove = changes.prove ?? KEY_SETTINGS.prove.absent
     const wishes = { ...changes, prove, acceptNoReimport: args.acceptNoReimport }
-    await using work = await openWork({ ...args, name }, surroundings)
-    const entry = await findKey(work, { owner: work.owner, name, target: work.target })
-    const result = await replaceKey(work, entry, wishes)
+    const { owner } = await world.settings()
+    const deps = await world.deps()
+    const entry = await findKey(deps, { owner, name, target: await world.target() })
+    const result = await replaceKey(deps, entry, wishes)
     return { result, text: `${keyText(result)}\nreplaced            ${result.replaced}` }
   },
 })

@@ -19,20 +19,20 @@ export const retire = defineCommand({
     ...CONFIRMED,
     ...WHICH,
   },
-  async run(args, surroundings) {
+  async run(args, { world, progress }) {
     const name = nameOf(args)
     const request = { disableOnly: args.disableOnly, pendingWindowDays: windowOf(args.pendingWindowDays) }
-    const { openWork } = await import("../../host/wiring.js")
     const { findKey } = await import("../../app/kms-key/entry.js")
     const { planRetirement, retireKey } = await import("../../app/ending/retire.js")
-    await using work = await openWork(args, surroundings, { token: "none" })
-    const entry = await findKey(work, { owner: work.owner, name, target: args.target ?? null })
-    const planned = await planRetirement(work, entry, request)
+    const { owner } = await world.settings()
+    const deps = { ...(await world.withoutToken()), token: null }
+    const entry = await findKey(deps, { owner, name, target: args.target ?? null })
+    const planned = await planRetirement(deps, entry, request)
     const consequences = planned.flatMap((one) => one.consequences)
-    if (consequences.length > 0) await confirm({ name, consequences, yes: args.yes }, surroundings)
+    if (consequences.length > 0) await confirm({ name, consequences, yes: args.yes }, { progress })
     const rows: EndRow[] = []
-    for (const one of planned) rows.push(...(await retireKey(work, one, request)))
-    if (planned.length === 0) surroundings.progress.step(`${name} has no replaced KMS key that is not retired`)
+    for (const one of planned) rows.push(...(await retireKey(deps, one, request)))
+    if (planned.length === 0) progress.step(`${name} has no replaced KMS key that is not retired`)
     const count = (outcome: string): number => rows.filter((row) => row.outcome === outcome).length
     return {
       result: { keys: rows, summary: { done: count("done"), nothing: count("nothing"), failed: count("failed") } },

@@ -27,19 +27,18 @@ export const rewrap = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const names = namesOf(args)
     const chosen = [args.due && "--due", args.all && "--all", names.length > 0 && "names"].filter(
       (one) => one !== false,
     )
     if (chosen.length > 1) throw new KeyferryError("ERR_USAGE", `${chosen.join(" and ")} exclude each other`)
     const { validToFrom } = await import("../../core/base/expiry.js")
-    if (args.expiresIn !== undefined) validToFrom(args.expiresIn, new Date())
-    const { openFleet } = await import("../../host/fleet-wiring.js")
+    if (args.expiresIn !== undefined) validToFrom(args.expiresIn, world.clock.now())
     const { reconcile } = await import("../../app/fleet/reconcile.js")
     const { rowsOf } = await import("../../app/fleet/rows.js")
     const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
-    await using fleet = await openFleet(args, surroundings, { lock: true, token: "if given" })
+    const fleet = await world.fleet({ lock: true })
     const rows = rowsOf(fleet, { names })
     using line = progressLine("rewrapping")
     const reported = await reconcile(fleet, rows, {

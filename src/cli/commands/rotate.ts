@@ -11,22 +11,22 @@ export const rotate = defineCommand({
   ],
   names: { describe: "keys to rotate" },
   options: { ...REWRAPPING, ...TOKEN, ...KMS },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const names = someNames(args)
     const { rotateKey } = await import("../../app/rotate/rotate.js")
     const { findKey } = await import("../../app/kms-key/entry.js")
-    const { openWork } = await import("../../host/wiring.js")
     const wishes = {
       expiresIn: args.expiresIn ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm ?? null,
       wrappingKeySpec: args.wrappingKeySpec ?? null,
       prove: args.prove,
     }
-    await using work = await openWork(args, surroundings)
-    const { target } = work
+    const { owner } = await world.settings()
+    const deps = await world.deps()
+    const target = await world.target()
     return await severally(names, target, async (name) => {
-      const entry = await findKey(work, { owner: work.owner, name, target })
-      return await rotateKey(work, entry, wishes)
+      const entry = await findKey(deps, { owner, name, target })
+      return await rotateKey(deps, entry, wishes)
     })
   },
 })

@@ -22,12 +22,11 @@ export const status = defineCommand({
   options: { ...REBUILD, ...TOKEN, ...KMS },
   async run(args, surroundings) {
     const names = namesOf(args)
-    if (args.rebuild) return await rebuildState(args, surroundings, names)
+    if (args.rebuild) return await rebuildState(names, args, surroundings)
     if (args.overwrite) throw new KeyferryError("ERR_USAGE", "--overwrite goes with --rebuild")
-    const { openFleet } = await import("../../host/fleet-wiring.js")
     const { rowsOf } = await import("../../app/fleet/rows.js")
     const { status: look } = await import("../../app/fleet/status.js")
-    await using fleet = await openFleet(args, surroundings, { lock: false, token: "if given" })
+    const fleet = await surroundings.world.fleet({ lock: false })
     using line = progressLine("looking at")
     const rows = rowsOf(fleet, { names })
     const found = await look(fleet, rows, { actions: actionsOf(undefined), onRow: line.onRow })

@@ -10,9 +10,9 @@ export const tokenList = defineCommand({
     module: { type: "string", requiresArg: true, describe: "path of the module; else module-path of the token URI" },
     token: TOKEN.token,
   },
-  async run(args, { env }) {
-    const { describeModule } = await import("../../host/doctor-wiring.js")
-    const { library, modulePath, slots } = await describeModule(args, env)
+  async run(args, { world }) {
+    const { describeModule } = await import("../../host/doctor.js")
+    const { library, modulePath, slots } = await describeModule(world, args.module)
     const rows = slots.map(({ slotId, token, flags, reason }) => [
       slotId,
       token?.label ?? null,

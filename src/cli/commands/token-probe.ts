@@ -15,9 +15,8 @@ export const tokenProbe = defineCommand({
     "draft-profile": { type: "boolean", default: false, describe: "add a draft profile of the token to the result" },
     ...TOKEN,
   },
-  async run(args, surroundings) {
-    const { openTokenOnly } = await import("../../host/wiring.js")
-    await using token = await openTokenOnly(args, surroundings)
+  async run(args, { world }) {
+    const token = await world.token()
     const requests = KEY_SPEC_NAMES.flatMap((keySpec) =>
       WRAPPING_ALGORITHM_NAMES.flatMap((wrappingAlgorithm) =>
         WRAPPING_KEY_SPEC_NAMES.map((wrappingKeySpec) => ({ keySpec, wrappingAlgorithm, wrappingKeySpec })),

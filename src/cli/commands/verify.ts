@@ -22,12 +22,11 @@ export const verify = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const names = namesOf(args)
-    const { openFleet } = await import("../../host/fleet-wiring.js")
     const { tasksOf } = await import("../../app/verify/tasks.js")
     const { verifyKeys } = await import("../../app/verify/verify.js")
-    await using fleet = await openFleet(args, surroundings, { lock: args.full, token: "if given" })
+    const fleet = await world.fleet({ lock: args.full })
     const tasks = tasksOf(fleet, names)
     const { rows, exit } = await verifyKeys(tasks, { full: args.full })
     return { result: { keys: rows, summary: summaryOf(rows) }, text: textOf(rows), exit }

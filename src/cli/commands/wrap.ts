@@ -46,7 +46,7 @@ export const wrap = defineCommand({
     },
     ...TOKEN,
   },
-  async run(args, surroundings) {
+  async run(args, { world }) {
     const name = checkedName("name", args.name)
     const generation = checkedGeneration(args.generation)
     const fingerprint = args.expectFingerprint ?? null
@@ -56,7 +56,7 @@ export const wrap = defineCommand({
     const { completeParameters, encodeBundle } = await import("../../core/records/transfer.js")
     const { validToFrom } = await import("../../core/base/expiry.js")
     const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
-    const now = new Date()
+    const now = world.clock.now()
     const loose = await readParameters(args)
     const { keyId, wrappingAlgorithm, wrappingKeySpec } = args
     const parameters = completeParameters(loose, { keyId, wrappingAlgorithm, wrappingKeySpec }, now)
@@ -65,12 +65,12 @@ export const wrap = defineCommand({
     await refuseExisting(args.out)
     await refuseExisting(sidecar)
 
-    const { openTokenAndState } = await import("../../host/wiring.js")
     const { wrap: wrapKey } = await import("../../app/offline/wrap.js")
     const { namedSource } = await import("../../app/source-key/named.js")
-    await using work = await openTokenAndState(args, surroundings)
-    const source = await namedSource(work, { owner: work.owner, name, generation, id: args.id })
-    const { wrapped, bundle } = await wrapKey(work, source, parameters, fingerprint)
+    const { owner } = await world.settings()
+    const deps = await world.withoutKms()
+    const source = await namedSource(deps, { owner, name, generation, id: args.id })
+    const { wrapped, bundle } = await wrapKey(deps, source, parameters, fingerprint)
     await writeOutput(sidecar, encodeBundle(bundle))
     await writeOutput(args.out, wrapped.bytes)
 

@@ -46,7 +46,6 @@ describe("verify", function () {
       ...{ depsOf: () => Promise.resolve(deps), kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1") },
       quotasOf: () => undefined,
       tokenOf: () => Promise.resolve(token ? deps.token : null),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
     }
     return await verifyKeys(tasksOf(fleet, names), { full })
   }

@@ -1,0 +1,57 @@
+import type { Fleet } from "../app/fleet/fleet.js"
+import type { Binding } from "../core/manifest/binding.js"
+import { bindingOf, bindingsOf } from "../core/manifest/manifest.js"
+import type { Kms } from "../core/ports/kms.js"
+import type { CustodialToken } from "../core/ports/custodial-token.js"
+import { type Flags, kmsSetting, type Settings } from "./settings.js"
+import type { State } from "./state-files.js"
+
+/** Rows at one time: more than KMS' quotas let through, and few enough to wait in order for a token's sessions. */
+const WIDTH = 16
+
+/** What opens a fleet's tokens and targets, once each: the world (open.ts). */
+interface Opener {
+  kms(target: string, region: string | undefined): Promise<Kms>
+  token(name: string | null): Promise<CustodialToken>
+  tokenIfGiven(name: string | null): Promise<CustodialToken | null>
+}
+
+/** The manifest's keys or, without one, those of the inventory, less those of targets that flags leave out. */
+export async function fleetOf(settings: Settings, state: State, world: Opener): Promise<Fleet> {
+  const { manifest, flags, owner } = settings
+  const entries = await state.inventory.list()
+  const bindings = manifest === null ? entries.map((entry) => bindingOf(entry)) : bindingsOf(manifest)
+  const places = new Set(bindings.map(placeOf))
+
+  /** The target's own; without a manifest that of the inventory's entries, whose targets may have other names. */
+  const regionOf = (target: string): string | undefined =>
+    manifest === null
+      ? (entries.find((entry) => entry.target === target)?.region ?? target)
+      : kmsSetting(settings, target).region
+  const kmsOf = async (target: string, region?: string): Promise<Kms> =>
+    await world.kms(target, region ?? regionOf(target))
+
+  return {
+    ...state,
+    owner,
+    bindings: bindings.filter(({ target }) => isAskedFor({ target, region: regionOf(target) }, flags)),
+    entries,
+    unmanaged: entries.filter((entry) => !places.has(placeOf(entry))),
+    width: WIDTH,
+    kmsOf,
+    quotasOf: (target) => kmsSetting(settings, target).quotas,
+    tokenOf: async (name) => await world.tokenIfGiven(name),
+    async depsOf({ target, token }) {
+      // KMS first: what is wrong with a target shows before a PIN is read
+      const kms = await kmsOf(target)
+      const kmsIn = (region: string): Promise<Kms> => kmsOf(target, region)
+      return { ...state, kms, kmsIn, token: await world.token(token) }
+    },
+  }
+}
+
+const placeOf = ({ name, target }: Pick<Binding, "name" | "target">): string => JSON.stringify([name, target])
+
+const isAskedFor = (place: Pick<Flags, "target" | "region">, flags: Flags): boolean =>
+  (flags.target === undefined || flags.target === place.target) &&
+  (flags.region === undefined || flags.region === place.region)

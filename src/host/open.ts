@@ -1,0 +1,240 @@
+import type { Deps } from "../app/deps.js"
+import type { Fleet } from "../app/fleet/fleet.js"
+import { KeyferryError } from "../core/base/error.js"
+import type { CustodialToken } from "../core/ports/custodial-token.js"
+import type { Kms } from "../core/ports/kms.js"
+import type { Progress } from "../core/ports/progress.js"
+import type { Pacer } from "../kms/pacing.js"
+import type { Log } from "../core/ports/log.js"
+import { sleep, systemClock } from "./clock.js"
+import { Resources } from "./resources.js"
+import {
+  type Env,
+  type Flags,
+  type KmsSetting,
+  kmsSetting,
+  readSettings,
+  type Settings,
+  settingsForMany,
+  settingsWithoutFile,
+  tokenSetting,
+} from "./settings.js"
+import type { State, StateFiles } from "./state-files.js"
+
+/** What a run knows of the process. */
+export interface Surroundings {
+  readonly env: Env
+  readonly progress: Progress
+  readonly log: Log
+  /** Words of the command, for the state directory's lock. */
+  readonly command: string
+}
+
+export type WithoutKms = State & Pick<Deps, "token">
+export type WithoutToken = State & Pick<Deps, "kms" | "kmsIn">
+
+/** One for the process: all its work together keeps to the quotas of KMS. */
+let pacer: Pacer | undefined
+
+/** The world of one command line. Nothing is read or opened before it is asked for. */
+export function openWorld(flags: Flags, surroundings: Surroundings): World {
+  return new World(flags, surroundings)
+}
+
+/**
+ * Settings, state directory, tokens and KMS of a run: each is opened when it is first asked for, once, also where that
+ * fails (a refused PIN is not presented again), and closed in the reverse order with the world. Tokens and targets go by
+ * the manifest's names; null stands for the one that flags and environment name. What is heavy is loaded when it is
+ * asked for.
+ */
+export class World implements AsyncDisposable {
+  readonly clock = systemClock
+  readonly progress: Progress
+  readonly log: Log
+  readonly #flags: Flags
+  readonly #surroundings: Surroundings
+  readonly #resources = new Resources()
+  readonly #tokens = new Map<string | null, Promise<CustodialToken | null>>()
+  readonly #kms = new Map<string, Promise<Kms>>()
+  #settings: Promise<Settings> | undefined
+  #stateDir: Promise<string> | undefined
+  #lock: Promise<unknown> | undefined
+  #files: Promise<StateFiles> | undefined
+
+  constructor(flags: Flags, surroundings: Surroundings) {
+    this.#flags = flags
+    this.#surroundings = surroundings
+    this.progress = surroundings.progress
+    this.log = surroundings.log
+  }
+
+  /** @throws ERR_CONFIG_INVALID */
+  settings(): Promise<Settings> {
+    return (this.#settings ??= readSettings(this.#flags, this.#surroundings.env))
+  }
+
+  /** Goes on with what flags and environment say, whatever is wrong with the configuration file. */
+  settingsWithoutFile(): Promise<Settings> {
+    return (this.#settings = Promise.resolve(settingsWithoutFile(this.#flags, this.#surroundings.env)))
+  }
+
+  /** Path of the state directory, which is made where it is missing. @throws ERR_STATE_* */
+  stateDirectory(): Promise<string> {
+    return (this.#stateDir ??= this.#openStateDirectory())
+  }
+
+  /**
+   * What the state directory holds. With `lock` no other run changes it until this world is closed: ask for it before
+   * tokens and KMS.
+   *
+   * @throws ERR_STATE_LOCKED, ERR_STATE_*
+   */
+  async state({ lock }: { readonly lock: boolean }): Promise<State> {
+    const { policy } = await this.settings()
+    if (lock) await (this.#lock ??= this.#lockState())
+    const { clock, progress, log } = this
+    return { ...(await this.#stateFiles()), clock, progress, log, policy, sleep }
+  }
+
+  /**
+   * A logged-in token. With `quiet` it is for who asks to say what is wrong with its PIN.
+   *
+   * @throws ERR_USAGE where none is given, ERR_TOKEN_*, ERR_PIN_*
+   */
+  async token(name: string | null = null, options?: { readonly quiet: boolean }): Promise<CustodialToken> {
+    const token = await this.tokenIfGiven(name, options)
+    if (token === null) throw noToken()
+    return token
+  }
+
+  /** A logged-in token; null where none is given. */
+  tokenIfGiven(name: string | null = null, { quiet = false } = {}): Promise<CustodialToken | null> {
+    const token = this.#tokens.get(name) ?? this.#openToken(name, quiet)
+    this.#tokens.set(name, token)
+    return token
+  }
+
+  /** KMS of a target, in its own Region or in another. Nothing is sent until it is used. @throws ERR_KMS_* */
+  async kms(target: string | null = null, region?: string): Promise<Kms> {
+    const setting = kmsSetting(await this.settings(), target)
+    const place = { ...setting, region: region ?? setting.region }
+    const key = JSON.stringify([target, place.region])
+    const kms = this.#kms.get(key) ?? this.#openKms(place)
+    this.#kms.set(key, kms)
+    return await kms
+  }
+
+  /** The name that the inventory gives the target of the flags: the manifest's or, without one, its Region. */
+  async target(): Promise<string> {
+    return kmsSetting(await this.settings()).name ?? (await this.kms()).region
+  }
+
+  /** Everything for one key, the state locked. @throws ERR_USAGE where no token is given, and as its parts do */
+  async deps(): Promise<Deps> {
+    await this.#refuseWithoutToken()
+    const deps = await this.withoutToken()
+    return { ...deps, token: await this.token() }
+  }
+
+  /** Everything but KMS. With `lock: false` the state is read only. */
+  async withoutKms({ lock }: { readonly lock: boolean } = { lock: true }): Promise<WithoutKms> {
+    await this.#refuseWithoutToken()
+    const state = await this.state({ lock })
+    return { ...state, token: await this.token() }
+  }
+
+  /** Everything but a token, the state locked. KMS comes first: what is wrong with flags shows before a PIN is read. */
+  async withoutToken(): Promise<WithoutToken> {
+    kmsSetting(await this.settings())
+    const state = await this.state({ lock: true })
+    const kms = await this.kms()
+    return {
+      ...state,
+      kms,
+      kmsIn: async (region) => (region === kms.region ? kms : await this.kms(null, region)),
+    }
+  }
+
+  /**
+   * The manifest's keys with their tokens and targets; without a configuration file the keys of the inventory, with the
+   * token and the credentials that flags name. `--target` and `--region` leave the keys of other targets out.
+   *
+   * @throws ERR_CONFIG_INVALID, ERR_USAGE, ERR_STATE_LOCKED, ERR_STATE_INVALID
+   */
+  async fleet({ lock }: { readonly lock: boolean }): Promise<Fleet> {
+    const settings = settingsForMany(await this.settings())
+    this.#settings = Promise.resolve(settings)
+    const { fleetOf } = await import("./fleet.js")
+    return await fleetOf(settings, await this.state({ lock }), this)
+  }
+
+  /** Makes the resource one of this world's, to be closed with it. */
+  own<Resource extends AsyncDisposable | Disposable>(resource: Resource): Resource {
+    return this.#resources.add(resource)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources[Symbol.asyncDispose]()
+  }
+
+  async #openStateDirectory(): Promise<string> {
+    const { stateDirPath } = await import("../config/state-dir.js")
+    const { openStateDir } = await import("../store/files/state-dir.js")
+    return await openStateDir(stateDirPath(this.#flags.stateDir, this.#surroundings.env))
+  }
+
+  /** The state of an earlier keyferry is brought to this version first. */
+  async #lockState(): Promise<void> {
+    const { lockState } = await import("../store/files/lock.js")
+    const { migrateState } = await import("../store/files/state-dir.js")
+    const stateDir = await this.stateDirectory()
+    this.own(await lockState(stateDir, this.#surroundings.command))
+    const copy = await migrateState(stateDir, (await this.#stateFiles()).inventory)
+    if (copy === null) return
+    this.progress.warn(`the state of keyferry 0.1.0 was brought to this version; a copy is in ${copy}`)
+  }
+
+  #stateFiles(): Promise<StateFiles> {
+    return (this.#files ??= this.#openStateFiles())
+  }
+
+  async #openStateFiles(): Promise<StateFiles> {
+    const { stateFiles } = await import("./state-files.js")
+    return stateFiles(await this.stateDirectory(), this.clock)
+  }
+
+  async #openToken(name: string | null, quiet: boolean): Promise<CustodialToken | null> {
+    const setting = tokenSetting(await this.settings(), name)
+    if (setting === null) return null
+    const { logIn } = await import("./token.js")
+    const { custodialToken } = await import("../app/custody/custodial-token.js")
+    const { clock, progress, log } = this
+    const stateDir = await this.stateDirectory()
+    const retryPin = this.#flags.retryPin ?? false
+    const warnOfPin = (text: string): void => (quiet ? undefined : progress.warn(text))
+    const token = this.own(await logIn(setting, { ...this.#surroundings, stateDir, retryPin, warnOfPin }))
+    return custodialToken({ ...(await this.#stateFiles()), token, clock, progress, log })
+  }
+
+  /** An endpoint that the environment named is said aloud (invariant I3). */
+  async #openKms(setting: KmsSetting): Promise<Kms> {
+    const { openKms } = await import("../kms/kms.js")
+    const { createPacer } = await import("../kms/pacing.js")
+    const { env } = this.#surroundings
+    pacer ??= createPacer()
+    const kms = this.own(await openKms({ ...setting, env, pacer, onCall: (call) => this.log.event("kms.call", call) }))
+    if (kms.endpoint !== null) this.progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)
+    return kms
+  }
+
+  /** Before anything is opened for it. */
+  async #refuseWithoutToken(): Promise<void> {
+    if (tokenSetting(await this.settings()) === null) throw noToken()
+  }
+}
+
+function noToken(): KeyferryError {
+  return new KeyferryError("ERR_USAGE", "no token is given", {
+    hint: "give --token pkcs11:token=LABEL?module-path=PATH, or set KEYFERRY_TOKEN; `keyferry token list --module PATH` shows what is there",
+  })
+}

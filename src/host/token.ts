@@ -1,0 +1,57 @@
+import type { PinProvider } from "../core/ports/pin-provider.js"
+import type { Token } from "../core/ports/token.js"
+import { coreDumpsOff } from "./core-limits.js"
+import { loggedToken } from "./logged.js"
+import type { Progress } from "../core/ports/progress.js"
+import type { Log } from "../core/ports/log.js"
+import type { Env, TokenSetting } from "./settings.js"
+
+/** What a login needs besides the token's setting. */
+interface Login {
+  readonly env: Env
+  readonly progress: Progress
+  readonly log: Log
+  readonly stateDir: string
+  /** Presents a PIN that the token refused before. */
+  readonly retryPin: boolean
+  /** Called with what the token says of its PIN, such as that only one try is left. */
+  readonly warnOfPin: (text: string) => void
+}
+
+/**
+ * Logs in to a token, once core dumps are off.
+ *
+ * @throws ERR_PIN_SOURCE where the source is not understood, ERR_MODULE_UNUSABLE, ERR_TOKEN_*
+ */
+export async function logIn(setting: TokenSetting, login: Login): Promise<Token> {
+  const { openToken } = await import("../pkcs11/token.js")
+  const { profileNamed } = await import("../pkcs11/profiles.js")
+  const { verdictCache } = await import("../store/files/verdict-cache.js")
+  const { uri, libraryParameters, sessions } = setting
+  const profile = setting.profile === null ? undefined : profileNamed(setting.profile)
+  const pin = await pinProvider(setting, login)
+  await coreDumpsOff()
+  const token = await openToken({
+    uri,
+    pin,
+    cache: verdictCache(login.stateDir, (text) => login.progress.warn(text)),
+    warn: login.warnOfPin,
+    ...(profile === undefined ? {} : { profile }),
+    ...(libraryParameters === null ? {} : { libraryParameters }),
+    ...(sessions === null ? {} : { sessions }),
+  })
+  return loggedToken(token, login.log)
+}
+
+/** Where the PIN comes from, and what is remembered of refusals. */
+async function pinProvider({ pinSource }: TokenSetting, login: Login): Promise<PinProvider> {
+  const { createPinProvider } = await import("../config/pin-provider.js")
+  const { pinMarkerFiles } = await import("../store/files/pin-marker-files.js")
+  return createPinProvider({
+    source: pinSource,
+    markers: pinMarkerFiles(login.stateDir),
+    retryPin: login.retryPin,
+    env: login.env,
+    warn: (text) => login.progress.warn(text),
+  })
+}
