@@ -1,11 +1,12 @@
-import type { EndRequest, EndRow } from "../app/ending/plan.js"
+import type { EndRequest } from "../app/ending/plan.js"
 import { ENDINGS } from "../core/key/ending.js"
 import { KeyferryError } from "../core/base/error.js"
+import { exitOf, summarise } from "../core/plan/row.js"
 import { checkedName, namesOf } from "./options/arguments.js"
 import type { Output, Surroundings } from "./command.js"
 import { confirm } from "./confirm.js"
 import { KMS, TOKEN } from "./options/options.js"
-import { table } from "./text/table.js"
+import { endingText } from "./text/ending-text.js"
 
 export const KEY_NAME = { describe: "name of the key" } as const
 
@@ -59,18 +60,6 @@ export async function endKey(args: EndFlags, request: EndRequest, { world, progr
       plan.lastCopy === null ? plan.consequences : [...plan.consequences, `FOR GOOD: ${plan.lastCopy}`]
     await confirm({ name, consequences, yes: args.yes }, { progress })
   }
-  const { rows, failure } = await carryOutEnding(deps, plan, args)
-  return {
-    result: { keys: rows, summary: summaryOf(rows) },
-    text: table(
-      ["NAME", "TARGET", "KMS KEY", "OUTCOME", "STATE", "DELETED AT"],
-      rows.map((row) => [row.name, row.target, row.keyArn, row.outcome, row.keyState, row.deletionDate]),
-    ),
-    ...(failure === null ? {} : { exit: failure.exit }),
-  }
-}
-
-function summaryOf(rows: readonly EndRow[]): Readonly<Record<string, number>> {
-  const count = (outcome: EndRow["outcome"]): number => rows.filter((row) => row.outcome === outcome).length
-  return { done: count("done"), nothing: count("nothing"), planned: 0, blocked: 0, failed: count("failed") }
+  const rows = await carryOutEnding(deps, plan, args)
+  return { result: { keys: rows, summary: summarise(rows) }, text: endingText(rows), exit: exitOf(rows) }
 }

@@ -1,8 +1,8 @@
 import type { Rebuilding } from "../app/fleet/rebuild.js"
 import { KeyferryError } from "../core/base/error.js"
-import type { ExitName } from "../core/base/exit-code.js"
+import { exitOf, summarise } from "../core/plan/row.js"
 import type { Output, Surroundings } from "./command.js"
-import { table } from "./text/table.js"
+import { rowsText } from "./text/rows-text.js"
 
 export const REBUILD = {
   rebuild: {
@@ -30,29 +30,15 @@ export async function rebuildState(
     progress.warn(`${name}: ${message}`)
   }
   for (const text of unseen) progress.warn(`not looked at: ${text}`)
-  const count = (outcome: Rebuilding["keys"][number]["outcome"]): number =>
-    keys.filter((row) => row.outcome === outcome).length
-  const summary = { done: count("done"), nothing: count("nothing"), planned: 0, blocked: count("blocked"), failed: 0 }
-  return {
-    result: { keys, summary, unclaimed, unseen },
-    text: textOf(rebuilding),
-    exit: summary.blocked > 0 ? "DATAERR" : ("OK" satisfies ExitName),
-  }
+  return { result: { keys, summary: summarise(keys), unclaimed, unseen }, text: textOf(rebuilding), exit: exitOf(keys) }
 }
 
 function textOf({ keys, unclaimed }: Rebuilding): string {
-  const parts = [
-    keys.length === 0
-      ? "KMS has no keys of this owner here"
-      : table(
-          ["NAME", "TARGET", "KMS KEY", "OUTCOME", "WHAT"],
-          keys.map((row) => [row.name, row.target, row.keyArn, row.outcome, `${row.message} [${row.reason}]`]),
-        ),
-  ]
-  for (const { name, lost } of keys) {
-    if (lost.length > 0) parts.push(`${name}: not known any more: ${lost.join("; ")}`)
-  }
-  for (const { id, label } of unclaimed)
-    parts.push(`source key ${label} (${id}): no KMS key here says that it is its own`)
-  return parts.join("\n")
+  const rows = rowsText(keys, { columns: [], none: "KMS has no keys of this owner here" })
+  const losses = keys.filter(({ lost }) => lost.length > 0)
+  return [
+    rows,
+    ...losses.map(({ name, lost }) => `${name}: not known any more: ${lost.join("; ")}`),
+    ...unclaimed.map(({ id, label }) => `source key ${label} (${id}): no KMS key here says that it is its own`),
+  ].join("\n")
 }

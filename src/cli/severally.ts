@@ -1,20 +1,10 @@
 import { KeyferryError } from "../core/base/error.js"
-import { type ExitName, worstExit } from "../core/base/exit-code.js"
 import type { KeyResult } from "../core/key/key-result.js"
+import { exitOf, failedOutcome, type KeyRow, rowOutcome, type RowReason, summarise } from "../core/plan/row.js"
 import { namesOf } from "./options/arguments.js"
 import type { Output } from "./command.js"
 import { keyText } from "./text/key-text.js"
-import { table } from "./text/table.js"
-
-interface Row {
-  readonly name: string
-  readonly target: string
-  readonly keyArn: string | null
-  readonly outcome: "done" | "nothing" | "failed"
-  /** The code of the failure; null where there was none. */
-  readonly reason: string | null
-  readonly message: string
-}
+import { rowsText } from "./text/rows-text.js"
 
 /** The names that a command needs one of at least. */
 export function someNames(args: Readonly<Record<string, unknown>>): readonly string[] {
@@ -23,43 +13,36 @@ export function someNames(args: Readonly<Record<string, unknown>>): readonly str
   return names
 }
 
+interface Several {
+  readonly names: readonly string[]
+  readonly target: string
+  /** Of a row whose work was done. */
+  readonly reason: RowReason
+  readonly run: (name: string) => Promise<KeyResult>
+}
+
 /**
  * The result of one key as it is; of several a row each, where a failure does not stop the others and the worst decides
  * the exit status.
  */
-export async function severally(
-  names: readonly string[],
-  target: string,
-  run: (name: string) => Promise<KeyResult>,
-): Promise<Output> {
-  const [only, another] = names
-  if (only !== undefined && another === undefined) {
-    const result = await run(only)
+export async function severally({ names, target, reason, run }: Several): Promise<Output> {
+  const [name, secondName] = names
+  if (name !== undefined && secondName === undefined) {
+    const result = await run(name)
     return { result, text: keyText(result) }
   }
-  const rows: Row[] = []
-  const exits: ExitName[] = []
-  for (const name of names) {
-    try {
-      const result = await run(name)
-      const { outcome, keyArn, generation } = result
-      rows.push({ name, target, keyArn, outcome, reason: null, message: `generation ${generation}` })
-    } catch (error) {
-      if (!(error instanceof KeyferryError)) throw error
-      exits.push(error.exit)
-      rows.push({ name, target, keyArn: null, outcome: "failed", reason: error.code, message: error.message })
-    }
+  const rows: KeyRow[] = []
+  for (const name of names) rows.push(await rowFor(name, { names, target, reason, run }))
+  const text = rowsText(rows, { columns: [], none: "no keys" })
+  return { result: { keys: rows, summary: summarise(rows) }, text, exit: exitOf(rows) }
+}
+
+async function rowFor(name: string, { target, reason, run }: Several): Promise<KeyRow> {
+  try {
+    const { outcome, keyArn, generation } = await run(name)
+    const ended = rowOutcome(outcome, outcome === "done" ? reason : "ALREADY", `generation ${generation}`)
+    return { name, target, keyArn, replaced: false, ...ended }
+  } catch (error) {
+    return { name, target, keyArn: null, replaced: false, ...failedOutcome(error) }
   }
-  const count = (outcome: Row["outcome"]): number => rows.filter((row) => row.outcome === outcome).length
-  const summary = { done: count("done"), nothing: count("nothing"), failed: count("failed") }
-  const text = table(
-    ["name", "target", "outcome", "what"],
-    rows.map(({ name, outcome, reason, message }) => [
-      name,
-      target,
-      outcome,
-      reason === null ? message : `${message} [${reason}]`,
-    ]),
-  )
-  return { result: { keys: rows, summary }, text, exit: worstExit(exits) }
 }

@@ -3,7 +3,8 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { Check } from "#src/app/doctor/check.js"
-import type { Resealed } from "#src/app/custody/reseal-row.js"
+import type { Resealed } from "#src/app/custody/reseal.js"
+import type { RowSummary } from "#src/core/plan/row.js"
 import type { Status } from "#src/app/fleet/status.js"
 import type { KeyResult } from "#src/core/key/key-result.js"
 import { verifyChain } from "#src/core/records/custody-chain.js"
@@ -127,10 +128,10 @@ describe("sealed custody over its life", function () {
   it("reseals all keys to a new custody key, and asks for its backup", async () => {
     const result = await stage.run(["key", "reseal", "--all", "--new-custody-key", "--json"], { state })
     expect(result.status, result.stderr).to.equal(0)
-    const { keys, summary, custodyKey } = result.json() as Resealed
+    const { keys, summary, custodyKey } = result.json() as Resealed & { summary: RowSummary }
     expect(keys.map(({ name, outcome, reason }) => [name, outcome, reason])).to.deep.equal([
-      ["a", "done", "resealed"],
-      ["b", "done", "resealed"],
+      ["a", "done", "RESEALED"],
+      ["b", "done", "RESEALED"],
     ])
     expect([summary.done, custodyKey?.label]).to.deep.equal([2, "keyferry/custody/keyferry/2"])
     const { status, of } = await doctor(["--deep"])

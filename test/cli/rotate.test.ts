@@ -33,10 +33,10 @@ describe("rotate on the command line", () => {
     const { keys, summary } = both.json() as { keys: readonly Record<string, unknown>[]; summary: object }
     expect(keys.map(({ name, outcome, reason }) => [name, outcome, reason])).to.deep.equal([
       ["mac", "failed", "ERR_ROTATION_UNSUPPORTED"],
-      ["ledger", "done", null],
+      ["ledger", "done", "ROTATED"],
       ["nobody", "failed", "ERR_KEY_NOT_FOUND"],
     ])
-    expect(summary).to.deep.equal({ done: 1, nothing: 0, failed: 2 })
+    expect(summary).to.deep.equal({ keys: 3, done: 1, nothing: 0, planned: 0, blocked: 0, failed: 2 })
     const { stdout } = await run("rotate", "mac", "nobody")
     expect(stdout).to.match(/^mac +us-east-1 +failed .*ERR_ROTATION_UNSUPPORTED/m)
   })

@@ -1,9 +1,9 @@
-import type { Fleet } from "#src/app/fleet/fleet.js"
+import { type Fleet, fleetKeys } from "#src/app/fleet/fleet.js"
 import { reconcile, type ReconcileOptions } from "#src/app/fleet/reconcile.js"
-import { rowsOf } from "#src/app/fleet/rows.js"
 import type { Binding } from "#src/core/manifest/binding.js"
 import { bindingOf } from "#src/core/manifest/manifest.js"
-import { type RowResult, exitOf } from "#src/core/plan/row-result.js"
+import type { DecisionRow } from "#src/core/plan/decision-row.js"
+import { exitOf } from "#src/core/plan/row.js"
 import type { Run, World } from "./world.js"
 
 export const DAY_MS = 86_400_000
@@ -33,21 +33,21 @@ export async function fleetOf(
 
 export const REWRAP: ReconcileOptions = {
   actions: new Set(["rewrap"]),
-  look: { tags: false, materials: "needed" },
+  depth: { tags: false, materials: "needed" },
   untilDone: false,
 }
 
 export const APPLY: ReconcileOptions = {
   actions: new Set(["provision", "rewrap", "rotate", "finish-rotation", "replicate", "correct"]),
-  look: { tags: true, materials: "needed" },
+  depth: { tags: true, materials: "needed" },
   untilDone: true,
 }
 
 /** One run over all keys of the fleet, or those named; results by name. */
 export async function runOver(fleet: Fleet, options: ReconcileOptions, names: readonly string[] = []) {
-  const reported = await reconcile(fleet, rowsOf(fleet, { names }), options)
-  const rows: Readonly<Record<string, RowResult>> = Object.fromEntries(reported.map(({ row }) => [row.name, row]))
-  return { rows, exit: exitOf(reported), all: reported.map(({ row }) => row) }
+  const all = await reconcile(fleet, fleetKeys(fleet, names), options)
+  const rows: Readonly<Record<string, DecisionRow>> = Object.fromEntries(all.map((row) => [row.name, row]))
+  return { rows, exit: exitOf(all), all }
 }
 
 /** Time passes for KMS and for keyferry. */

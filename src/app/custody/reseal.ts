@@ -4,7 +4,7 @@ import type { CustodyKey, SealedMaterial } from "../../core/records/sealed-mater
 import { identityOf, type SourceKey } from "../../core/key/source-key.js"
 import { sameToken } from "../../core/token/token-info.js"
 import { ensureCustodyKey, makeCustodyKey } from "./custody-key.js"
-import { type ResealRow, rowOf, summed, type Resealed } from "./reseal-row.js"
+import { type ResealRow, resealRow } from "./reseal-row.js"
 import { assertSame, sealedAgain } from "./same-material.js"
 import { sealFacts, sealObject, type VaultDeps } from "./seal-object.js"
 import { refuseCustody } from "./policy.js"
@@ -20,6 +20,12 @@ export interface ResealRequest {
   readonly newCustodyKey: boolean
 }
 
+export interface Resealed {
+  readonly keys: readonly ResealRow[]
+  /** In force now; null where nothing is sealed. */
+  readonly custodyKey: Pick<CustodyKey, "id" | "label" | "kcv"> | null
+}
+
 /**
  * Seals key material anew, under the custody key in force or a new one, or moves token objects into the vault. One key
  * that fails does not stop the others. Killed at any moment every key is readable, and the same again goes on: what was
@@ -32,11 +38,11 @@ export async function reseal(deps: VaultDeps, request: ResealRequest): Promise<R
   const mine = sealed.filter((one) => one.owner === owner && asked(one.name))
   const objects = (await deps.token.search()).keys.filter((key) => isAsked(key, owner, asked))
   const rows: ResealRow[] = [
-    ...damaged.filter(({ name }) => name === null || asked(name)).map((one) => rowOf.damaged(one)),
+    ...damaged.filter(({ name }) => name === null || asked(name)).map((one) => resealRow.damaged(one)),
     ...unknown(request, [...mine.map(({ name }) => name), ...objects.map(nameOf), ...damaged.map(({ name }) => name)]),
   ]
   const here = mine.filter((one) => sameToken(one.token, deps.token.info))
-  rows.push(...mine.filter((one) => !here.includes(one)).map((one) => rowOf.elsewhere(one)))
+  rows.push(...mine.filter((one) => !here.includes(one)).map((one) => resealRow.otherToken(one)))
 
   const moved = request.to === "sealed" ? objects.filter(({ custody }) => custody === "token") : []
   const custodyKey = await chooseCustodyKey(deps, request, here, moved.length > 0)
@@ -44,14 +50,16 @@ export async function reseal(deps: VaultDeps, request: ResealRequest): Promise<R
     rows.push(
       moved.includes(object) && custodyKey !== null
         ? await moveRow(deps, owner, object, custodyKey)
-        : rowOf.kept(object),
+        : resealRow.kept(object),
     )
   }
   // what was sealed a moment ago is under the newest already
   const left = here.filter(({ id }) => !objects.some((object) => object.id === id))
-  for (const one of left) rows.push(custodyKey === null ? rowOf.already(one) : await resealRow(deps, one, custodyKey))
+  for (const one of left)
+    rows.push(custodyKey === null ? resealRow.already(one) : await resealSealed(deps, one, custodyKey))
   if (request.to === "sealed") await recordCustody(deps, owner, asked)
-  return summed(rows, custodyKey)
+  const { id, label, kcv } = custodyKey ?? { id: "", label: "", kcv: null }
+  return { keys: rows, custodyKey: custodyKey === null ? null : { id, label, kcv } }
 }
 
 /** The newest custody key; a new one where that is asked for and no earlier run began to go over to the newest. */
@@ -80,18 +88,18 @@ async function moveRow(deps: VaultDeps, owner: string, object: SourceKey, custod
     const unenforced = await refuseCustody(deps, { custody: "sealed", keySpec: object.keySpec })
     const origin = object.attributes.local === true ? "generated" : "adopted"
     const sealed = await sealObject(deps, { object, identity, origin, custodyKey, unenforced })
-    return rowOf.sealed(sealed)
+    return resealRow.sealed(sealed)
   } catch (error) {
-    return rowOf.failed({ ...identity, custody: object.custody, custodyKey: null }, error)
+    return resealRow.failed({ ...identity, custody: object.custody, custodyKey: null }, error)
   }
 }
 
-async function resealRow(deps: VaultDeps, old: SealedMaterial, custodyKey: CustodyKey): Promise<ResealRow> {
-  if (old.custodyKey.id === custodyKey.id) return rowOf.already(old)
+async function resealSealed(deps: VaultDeps, old: SealedMaterial, custodyKey: CustodyKey): Promise<ResealRow> {
+  if (old.custodyKey.id === custodyKey.id) return resealRow.already(old)
   try {
-    return rowOf.resealed(old, await resealOne(deps, old, custodyKey))
+    return resealRow.resealed(old, await resealOne(deps, old, custodyKey))
   } catch (error) {
-    return rowOf.failed({ ...old, custody: "sealed", custodyKey: old.custodyKey.label }, error)
+    return resealRow.failed({ ...old, custody: "sealed", custodyKey: old.custodyKey.label }, error)
   }
 }
 
@@ -145,7 +153,7 @@ function unknown({ names }: ResealRequest, known: readonly (string | null)[]): r
     .filter((name) => !known.includes(name))
     .map((name) => {
       const message = `neither the token nor the vault has a source key named ${name}`
-      return rowOf.failed(
+      return resealRow.failed(
         { name, generation: null, id: null, custody: null, custodyKey: null },
         new KeyferryError("ERR_KEY_NOT_FOUND", message, { key: name }),
       )

@@ -1,14 +1,17 @@
 import { type Ending, ENDINGS } from "../../core/key/ending.js"
+import type { KeyDescription } from "../../core/key/key-description.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { rfc3339 } from "../../core/base/expiry.js"
-import { phaseOf } from "../../core/key/key-state.js"
+import { failedOutcome, rowOutcome, type RowReason } from "../../core/plan/row.js"
+import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { Kms } from "../../core/ports/kms.js"
 import { record, recordFailure } from "../record.js"
 import type { EndDeps, EndPlan, EndRequest, EndRow, EndStep } from "./plan.js"
 
 /**
  * Does what was planned and confirmed, one KMS key after the other, each with its intention in the custody log before
- * and its outcome after. One that fails does not stop the others.
+ * and its outcome after. One that fails, or was refused by the plan, does not stop the others.
  *
  * @throws what the first failed with, where all failed; ERR_LAST_COPY where that was not accepted
  */
@@ -16,54 +19,58 @@ export async function carryOutEnding(
   deps: EndDeps,
   plan: EndPlan,
   { loseLastCopy }: { readonly loseLastCopy: boolean },
-): Promise<{ readonly rows: readonly EndRow[]; readonly failure: KeyferryError | null }> {
-  const { entry, request } = plan
+): Promise<readonly EndRow[]> {
+  const { entry, request, steps, refused } = plan
   if (plan.lastCopy !== null && !loseLastCopy) {
     throw new KeyferryError("ERR_LAST_COPY", `that would lose key material for good: ${plan.lastCopy}`, {
       key: entry.name,
     })
   }
-  const rows: EndRow[] = []
-  let failure: KeyferryError | null = null
-  if (request.ending === "delete-material" && plan.steps.some(({ todo }) => todo)) {
+  if (request.ending === "delete-material" && steps.some(({ todo }) => todo)) {
     // first, so that no other run imports it again
     await deps.inventory.put({ ...entry, withheldAt: rfc3339(deps.clock.now()) })
   }
-  for (const step of plan.steps) {
+  const rows: EndRow[] = []
+  const failures: unknown[] = []
+  for (const step of steps) {
     try {
-      rows.push(await carryOut(deps, plan, step))
+      rows.push(step.todo ? await carryOut(deps, plan, step) : await alreadyRow(deps, plan, step))
     } catch (error) {
-      const known = errorOf(error, entry.name)
-      if (!(known instanceof KeyferryError)) throw known
-      failure ??= known
-      rows.push({
-        ...rowOf(plan, step),
-        ...{ outcome: "failed", reason: known.code, message: known.message, keyState: null, deletionDate: null },
-      })
+      const failure = errorOf(error, entry.name)
+      rows.push({ ...unendedKey(entry, step), ...failedOutcome(failure) })
+      failures.push(failure)
     }
   }
-  if (failure !== null && rows.every(({ outcome }) => outcome === "failed")) throw failure
-  return { rows, failure }
+  if (failures.length === steps.length && failures.length > 0) throw failures[0]
+  for (const { error, ...key } of refused) rows.push({ ...unendedKey(entry, key), ...failedOutcome(error, "blocked") })
+  return rows
 }
 
-const rowOf = ({ entry }: EndPlan, { region, keyArn }: EndStep) => ({
-  ...{ name: entry.name, target: entry.target, region, keyArn },
-})
+/** The row of a KMS key of which it is not known how it is; its outcome is added. */
+export function unendedKey(entry: InventoryEntry, { region, keyArn }: { region: string; keyArn: string | null }) {
+  const { name, target } = entry
+  return { name, target, region, keyArn, replaced: "replacedAt" in entry, keyState: null, deletionDate: null }
+}
+
+function deletionDateOf({ deletionDate }: KeyDescription): string | null {
+  return deletionDate === null ? null : rfc3339(deletionDate)
+}
+
+async function alreadyRow(deps: EndDeps, { request, entry }: EndPlan, step: EndStep): Promise<EndRow> {
+  const message =
+    request.ending === "delete-material" ? "KMS holds no key material of it" : `is ${step.keyState} already`
+  const kms = await deps.kmsIn(step.region)
+  return {
+    ...unendedKey(entry, step),
+    ...rowOutcome("nothing", "ALREADY", message),
+    keyState: step.keyState,
+    deletionDate: deletionDateOf(await kms.describeKey(step.keyArn)),
+  }
+}
 
 async function carryOut(deps: EndDeps, plan: EndPlan, step: EndStep): Promise<EndRow> {
   const { request, entry } = plan
   const kms = await deps.kmsIn(step.region)
-  if (!step.todo) {
-    const message =
-      request.ending === "delete-material" ? "KMS holds no key material of it" : `is ${step.keyState} already`
-    const { deletionDate } = await kms.describeKey(step.keyArn)
-    return {
-      ...rowOf(plan, step),
-      ...{ outcome: "nothing", reason: "ALREADY", message, keyState: step.keyState },
-      deletionDate: deletionDate === null ? null : rfc3339(deletionDate),
-    }
-  }
-  const row = ENDINGS[request.ending]
   const { owner, name, target } = entry
   const ended = { key: { owner, name, target }, keyArn: step.keyArn }
   const ids = step.materials.filter((id) => id !== null)
@@ -81,19 +88,22 @@ async function carryOut(deps: EndDeps, plan: EndPlan, step: EndStep): Promise<En
     await recordFailure(deps, "kms-key.ending-failed", { ...ended, facts, error })
     throw error
   }
-  const { keyState, deletionDate } = await kms.describeKey(step.keyArn)
-  const date = deletionDate === null ? null : rfc3339(deletionDate)
-  const message = await record(deps, row.event, {
+  const description = await kms.describeKey(step.keyArn)
+  const { keyState } = description
+  const deletionDate = deletionDateOf(description)
+  const message = await record(deps, ENDINGS[request.ending].event, {
     ...ended,
-    facts: { ...facts, keyState, deletionDate: date ?? undefined },
+    facts: { ...facts, keyState, deletionDate: deletionDate ?? undefined },
   })
   return {
-    ...rowOf(plan, step),
-    ...{ outcome: "done", reason: REASONS[request.ending], message, keyState, deletionDate: date },
+    ...unendedKey(entry, step),
+    ...rowOutcome("done", REASONS[request.ending], message),
+    keyState,
+    deletionDate,
   }
 }
 
-const REASONS: Readonly<Record<Ending, string>> = {
+const REASONS: Readonly<Record<Ending, RowReason>> = {
   enable: "ENABLED",
   disable: "DISABLED",
   "delete-material": "MATERIAL_DELETED",

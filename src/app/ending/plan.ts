@@ -1,5 +1,5 @@
 import { consequencesOf, type EndedKey, type Ending, ENDINGS } from "../../core/key/ending.js"
-import { KeyferryError } from "../../core/base/error.js"
+import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { type KeyPhase, keyStateRow, phaseOf } from "../../core/key/key-state.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import {
@@ -12,9 +12,10 @@ import {
 } from "../../core/records/inventory.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
+import type { KeyRow } from "../../core/plan/row.js"
 import type { Deps } from "../deps.js"
+import type { RecordDeps } from "../record.js"
 import { whyLost } from "../source-key/last-copy.js"
-import { type RecordDeps } from "../record.js"
 
 export type EndDeps = Pick<Deps, "kmsIn" | "inventory" | "vault" | "clock"> &
   RecordDeps & {
@@ -37,41 +38,43 @@ export interface EndStep extends EndedKey {
   readonly todo: boolean
 }
 
+/** A KMS key that the ending cannot be done to; the others go on. */
+export interface RefusedKey {
+  readonly region: string
+  readonly keyArn: string
+  readonly error: KeyferryError
+}
+
 /** What an ending would do; nothing is changed yet. */
 export interface EndPlan {
   readonly request: EndRequest
   readonly entry: MadeEntry
   readonly steps: readonly EndStep[]
+  readonly refused: readonly RefusedKey[]
   readonly consequences: readonly string[]
   /** Why key material would be lost for good, in words; null where the token or the vault still has it. */
   readonly lastCopy: string | null
 }
 
-/** One KMS key, as PRODUCT.md section 6 has the rows of many keys. */
-export interface EndRow {
-  readonly name: string
+export interface EndRow extends KeyRow {
   readonly target: string
   readonly region: string
-  readonly keyArn: string
-  readonly outcome: "done" | "nothing" | "failed"
-  readonly reason: string
-  readonly message: string
+  /** As KMS says it afterwards; null where it was not asked. */
   readonly keyState: string | null
   readonly deletionDate: string | null
 }
 
-const DAY = 24 * 3600 * 1000
+const DAY_MS = 24 * 3600 * 1000
 
 /**
  * Looks at every KMS key of the entry, in all its Regions, and says what the ending would do to it and to whom.
  *
- * @throws ERR_KEY_NOT_FOUND, ERR_KMS_KEY_STATE where a key's state does not allow it, and what KMS and token throw
+ * @throws ERR_KEY_NOT_FOUND; ERR_KMS_KEY_STATE, and what KMS throws, where not one of its keys can be ended
  */
-export async function planEnding(deps: EndDeps, given: InventoryEntry, request: EndRequest): Promise<EndPlan> {
-  const entry = madeEntry(given)
-  const row = ENDINGS[request.ending]
-  const generations = generationsOf(entry).filter(({ generation }) =>
-    request.generation === null ? true : generation === request.generation,
+export async function planEnding(deps: EndDeps, recorded: InventoryEntry, request: EndRequest): Promise<EndPlan> {
+  const entry = madeEntry(recorded)
+  const generations = generationsOf(entry).filter(
+    ({ generation }) => request.generation === null || generation === request.generation,
   )
   if (generations.length === 0) {
     throw new KeyferryError("ERR_KEY_NOT_FOUND", `${entry.name} has no generation ${String(request.generation)}`, {
@@ -80,47 +83,63 @@ export async function planEnding(deps: EndDeps, given: InventoryEntry, request: 
     })
   }
   const steps: EndStep[] = []
+  const refused: RefusedKey[] = []
   // a primary goes only once its replicas have gone
   for (const { region, keyArn } of [...keysOf(entry)].reverse()) {
-    steps.push(await lookAt(deps, await deps.kmsIn(region), { entry, request, keyArn }))
+    try {
+      steps.push(await planStep(deps, await deps.kmsIn(region), { entry, request, keyArn }))
+    } catch (error) {
+      const refusal = errorOf(error, entry.name)
+      if (!(refusal instanceof KeyferryError)) throw refusal
+      refused.push({ region, keyArn, error: refusal })
+    }
   }
+  const [refusal] = refused
+  if (steps.length === 0 && refusal !== undefined) throw refusal.error
   const keys = steps.filter(({ todo }) => todo)
-  const deletesAt = rfc3339(new Date(deps.clock.now().getTime() + request.pendingWindowDays * DAY))
-  const consequences =
-    keys.length === 0
-      ? []
-      : consequencesOf({
-          ...{ ending: request.ending, name: entry.name, keySpec: entry.keySpec, keyUsage: entry.keyUsage, keys },
-          deletionDate: request.ending === "schedule-deletion" ? deletesAt : null,
-          untouched: [...entry.former, ...(entry.replacement === null ? [] : [entry.replacement])].flatMap(
-            ({ keyArn }) => keyArn ?? [],
-          ),
-        })
   let lastCopy: string | null = null
-  if (row.lastCopy && keys.length > 0) {
+  if (ENDINGS[request.ending].lastCopy && keys.length > 0) {
     for (const source of generations) lastCopy ??= await whyLost(deps, entry, source)
   }
-  return { request, entry, steps, consequences, lastCopy }
+  return { request, entry, steps, refused, consequences: consequencesFor(deps, { entry, request, keys }), lastCopy }
 }
 
-async function lookAt(
+function consequencesFor(
+  { clock }: Pick<Deps, "clock">,
+  { entry, request, keys }: { entry: MadeEntry; request: EndRequest; keys: readonly EndStep[] },
+): readonly string[] {
+  if (keys.length === 0) return []
+  const deletedAt = rfc3339(new Date(clock.now().getTime() + request.pendingWindowDays * DAY_MS))
+  const otherKeys = [...entry.former, ...(entry.replacement === null ? [] : [entry.replacement])]
+  return consequencesOf({
+    ending: request.ending,
+    name: entry.name,
+    keySpec: entry.keySpec,
+    keyUsage: entry.keyUsage,
+    keys,
+    deletionDate: request.ending === "schedule-deletion" ? deletedAt : null,
+    untouched: otherKeys.flatMap(({ keyArn }) => keyArn ?? []),
+  })
+}
+
+async function planStep(
   deps: Pick<Deps, "clock">,
   kms: Kms,
   { entry, request, keyArn }: { entry: MadeEntry; request: EndRequest; keyArn: string },
 ): Promise<EndStep> {
   const row: { readonly done: readonly KeyPhase[]; readonly from: readonly KeyPhase[] } = ENDINGS[request.ending]
   const { keyState } = await kms.describeKey(keyArn)
-  const base = { keyArn, region: kms.region, keyState }
+  const key = { keyArn, region: kms.region, keyState }
   const { phase, hint } = keyStateRow(keyState)
-  if (row.done.includes(phase)) return { ...base, aliases: [], materials: [], todo: false }
+  if (row.done.includes(phase)) return { ...key, aliases: [], materials: [], todo: false }
   if (!row.from.includes(phase)) {
     throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}`, { key: entry.name, hint })
   }
-  const materials = request.ending === "delete-material" ? await materialsOf(deps, kms, entry, request, base) : []
+  const materials = request.ending === "delete-material" ? await materialsOf(deps, kms, entry, request, key) : []
   const todo = request.ending !== "delete-material" || materials.length > 0
   const aliases: string[] = []
   if (todo) for await (const { alias } of kms.listAliases(keyArn)) aliases.push(alias)
-  return { ...base, aliases, materials, todo }
+  return { ...key, aliases, materials, todo }
 }
 
 /** What KMS still holds of the generations that are asked for. */
@@ -140,11 +159,11 @@ async function materialsOf(
     })
   }
   const now = deps.clock.now()
-  const wanted = generation === null ? null : materialIdOf(entry, generation)
-  const held = (await kms.listKeyRotations(keyArn)).filter(
+  const chosenId = generation === null ? null : materialIdOf(entry, generation)
+  const imported = (await kms.listKeyRotations(keyArn)).filter(
     ({ importState, validTo }) => importState === "IMPORTED" && (validTo === null || validTo > now),
   )
-  return held.map(({ keyMaterialId }) => keyMaterialId).filter((id) => wanted === null || id === wanted)
+  return imported.map(({ keyMaterialId }) => keyMaterialId).filter((id) => chosenId === null || id === chosenId)
 }
 
 /** The same in every Region. */

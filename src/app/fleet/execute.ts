@@ -12,8 +12,8 @@ import { ensureReplicas } from "../replicas/replicas.js"
 import { rewrapKey } from "../rewrap/rewrap.js"
 import { finishRotation, rotateKey, type RotateWishes } from "../rotate/rotate.js"
 
-/** What the executor of one decision works with. */
-export interface Work {
+/** One decision that is to be carried out, and with what. */
+export interface Execution {
   readonly deps: Deps
   readonly snapshot: Snapshot
   readonly decision: Decision
@@ -22,29 +22,29 @@ export interface Work {
 }
 
 /** Who does what a decision asks for; here nothing is decided. */
-export const EXECUTORS: Readonly<Record<Action, ((work: Work) => Promise<unknown>) | null>> = {
+export const EXECUTORS: Readonly<Record<Action, ((execution: Execution) => Promise<unknown>) | null>> = {
   none: null,
   blocked: null,
   provision: ({ deps, snapshot }) => provision(deps, provisionRequest(snapshot)),
-  rewrap: async ({ deps, snapshot, decision, options, sources }) => {
-    const entry = known(snapshot)
-    return await rewrapKey(deps, entry, {
-      ...{ imports: decision.imports, terms: termsOf(snapshot, options), sources },
+  rewrap: ({ deps, snapshot, decision, options, sources }) =>
+    rewrapKey(deps, entryOf(snapshot), {
+      imports: decision.imports,
+      terms: termsOf(snapshot, options),
+      sources,
       disableAgain: disabledKeys(snapshot),
-    })
-  },
-  rotate: ({ deps, snapshot }) => rotateKey(deps, known(snapshot), rotateWishes(snapshot)),
-  "finish-rotation": ({ deps, snapshot }) => finishRotation(deps, known(snapshot), rotateWishes(snapshot)),
+    }),
+  rotate: ({ deps, snapshot }) => rotateKey(deps, entryOf(snapshot), rotateWishes(snapshot)),
+  "finish-rotation": ({ deps, snapshot }) => finishRotation(deps, entryOf(snapshot), rotateWishes(snapshot)),
   replicate: ({ deps, snapshot }) => {
-    const { keyArn, ...entry } = known(snapshot)
+    const { keyArn, ...entry } = entryOf(snapshot)
     if (keyArn === null) throw new Error(`no KMS key of ${entry.name}`)
     const { replicas } = snapshot.binding
     return ensureReplicas(deps, { ...entry, keyArn }, { ...rotateWishes(snapshot), replicas })
   },
-  correct: ({ deps, snapshot, decision }) => correctKey(deps, known(snapshot), decision.drift),
+  correct: ({ deps, snapshot, decision }) => correctKey(deps, entryOf(snapshot), decision.drift),
 }
 
-function known({ entry, binding }: Snapshot): InventoryEntry {
+function entryOf({ entry, binding }: Snapshot): InventoryEntry {
   if (entry === null) throw new Error(`no entry of ${binding.name}`)
   return entry
 }

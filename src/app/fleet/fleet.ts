@@ -1,5 +1,8 @@
 import type { Binding, Policy } from "../../core/manifest/binding.js"
-import type { InventoryEntry } from "../../core/records/inventory.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { bindingOf } from "../../core/manifest/manifest.js"
+import type { Snapshot } from "../../core/plan/snapshot.js"
+import type { FormerEntry, InventoryEntry } from "../../core/records/inventory.js"
 import type { Clock } from "../../core/ports/clock.js"
 import type { CustodyKeyRecords } from "../../core/ports/custody-key-records.js"
 import type { CustodyLog } from "../../core/ports/custody-log.js"
@@ -51,4 +54,54 @@ export interface Fleet {
   tokenOf(token: string | null): Promise<CustodialToken | null>
   /** Rows that are worked on at the same time. */
   readonly width: number
+}
+
+/** One KMS key of a fleet: that of a binding, or one whose place another took. */
+export interface FleetKey {
+  readonly binding: Binding
+  readonly role: Snapshot["role"]
+  readonly entry: InventoryEntry | null
+}
+
+/**
+ * Every KMS key, or those of the names: of each binding, in the manifest's order, followed by the keys that it replaced,
+ * until they are retired; then of what no binding names.
+ *
+ * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing
+ */
+export function fleetKeys(
+  fleet: Pick<Fleet, "bindings" | "unmanaged" | "entries">,
+  names: readonly string[] = [],
+): readonly FleetKey[] {
+  const entries = new Map(fleet.entries.map((entry) => [placeOf(entry), entry]))
+  const bindings = [...fleet.bindings, ...fleet.unmanaged.map((entry) => bindingOf(entry, false))]
+  const unknown = names.find((name) => !bindings.some((binding) => binding.name === name))
+  if (unknown !== undefined) {
+    throw new KeyferryError("ERR_KEY_NOT_FOUND", `nothing is known of a key ${unknown}`, {
+      key: unknown,
+      hint: "`keyferry status` lists the keys of the configuration and of the state directory",
+    })
+  }
+  const chosen = new Set(names)
+  return bindings
+    .filter(({ name }) => chosen.size === 0 || chosen.has(name))
+    .flatMap((binding) => keysOfBinding(binding, entries.get(placeOf(binding)) ?? null))
+}
+
+const placeOf = ({ name, target }: { readonly name: string; readonly target: string }): string => `${target} ${name}`
+
+function keysOfBinding(binding: Binding, entry: InventoryEntry | null): readonly FleetKey[] {
+  const formerEntries = (entry?.former ?? []).filter(({ retiredAt }) => retiredAt === null)
+  return [{ binding, role: "current", entry }, ...formerEntries.map((former) => formerKey(binding, former))]
+}
+
+/** A replaced key is kept alive on the terms of its name, as what it was made. */
+function formerKey(binding: Binding, former: FormerEntry): FleetKey {
+  const { keySpec, keyUsage, custody, multiRegion } = former
+  const replicas = former.replicas.map(({ region }) => region)
+  return {
+    binding: { ...binding, keySpec, keyUsage, custody, multiRegion, replicas, alias: null, rotateEvery: null },
+    role: "former",
+    entry: former,
+  }
 }

@@ -6,14 +6,13 @@ import type { KeyView, Snapshot } from "../../core/plan/snapshot.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import { keyStateRow, phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
-import type { Fleet } from "./fleet.js"
-import type { Row } from "./rows.js"
+import type { Fleet, FleetKey } from "./fleet.js"
 import type { SourceIndex } from "./source-index.js"
 import { findKmsKey } from "../kms-key/find.js"
 import { identityTags, TAGS } from "../kms-key/tags.js"
 
-/** How closely to look: each word costs requests to KMS, one a key. */
-export interface Look {
+/** How much KMS is asked of a key: each of these costs requests, one a key. */
+export interface ObserveDepth {
   /** Tags, description and policy: whose the key is, and its drift. */
   readonly tags: boolean
   /** Every key material; otherwise only where DescribeKey does not say all. */
@@ -24,25 +23,29 @@ export interface Look {
 
 /** Reads snapshots. What is the same for many keys is asked once: Regions, aliases, the content of tokens. */
 export interface Observer {
-  observe(row: Row, look: Look): Promise<Snapshot>
+  readonly observe: (key: FleetKey, depth: ObserveDepth) => Promise<Snapshot>
   /** The same, with what the tags say of whose the key is. */
-  withClaim(snapshot: Snapshot): Promise<Snapshot>
+  readonly withClaim: (snapshot: Snapshot) => Promise<Snapshot>
 }
 
 export function observer(fleet: Fleet, sources: SourceIndex): Observer {
-  const aliases = new Map<string, Promise<ReadonlyMap<string, string | null>>>()
+  const aliasesByTarget = new Map<string, Promise<ReadonlyMap<string, string | null>>>()
 
   const aliasesOf = (target: string, kms: Kms): Promise<ReadonlyMap<string, string | null>> => {
-    const asked = aliases.get(target) ?? listAliases(kms)
-    aliases.set(target, asked)
-    return asked
+    const listing = aliasesByTarget.get(target) ?? listAliases(kms)
+    aliasesByTarget.set(target, listing)
+    return listing
   }
 
   /** Undefined where nothing wants to know, or KMS does not let it be known. */
-  const aliasHolder = async ({ binding, role }: Row, kms: Kms, look: Look): Promise<string | null | undefined> => {
-    if (!look.tags || binding.alias === null || role !== "current") return undefined
+  const aliasHolder = async (
+    { binding, role }: FleetKey,
+    kms: Kms,
+    depth: ObserveDepth,
+  ): Promise<string | null | undefined> => {
+    if (!depth.tags || binding.alias === null || role !== "current") return undefined
     try {
-      if (look.fresh === true) return await holderOf(kms, binding.alias)
+      if (depth.fresh === true) return await holderOf(kms, binding.alias)
       return (await aliasesOf(binding.target, kms)).get(binding.alias) ?? null
     } catch (error) {
       if (error instanceof KeyferryError) return undefined
@@ -63,10 +66,14 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
       }
     },
 
-    async observe(row, look) {
-      const { binding, role, entry } = row
-      const base = {
-        ...{ binding, role, entry, now: fleet.clock.now(), jitter: jitterOf(binding) },
+    async observe(fleetKey, depth) {
+      const { binding, role, entry } = fleetKey
+      const local = {
+        binding,
+        role,
+        entry,
+        now: fleet.clock.now(),
+        jitter: jitterOf(binding),
         wantedTags: entry === null ? {} : { ...binding.tags, ...identityTags(entry) },
         sources: await sources.views(binding, entry),
       }
@@ -75,17 +82,17 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
         kms = await fleet.kmsOf(binding.target)
       } catch (error) {
         const key = failedView(entry?.region ?? "", entry?.keyArn ?? "", error)
-        return { ...base, region: key.region, key, replicas: [], claimedBy: null, aliasHolder: undefined }
+        return { ...local, region: key.region, key, replicas: [], claimedBy: null, aliasHolder: undefined }
       }
-      const [own, ...others] = entry === null ? [] : keysOf(entry)
-      const atHome = own !== undefined && own.keyArn === entry?.keyArn
+      const [primary, ...replicaKeys] = entry === null ? [] : keysOf(entry)
+      const isMade = primary !== undefined && primary.keyArn === entry?.keyArn
       const [key, holder, ...replicas] = await Promise.all([
-        atHome ? view(kms, row, own.keyArn, look) : { seen: "nothing" as const, region: kms.region },
-        aliasHolder(row, kms, look),
-        ...others.map(async ({ region, keyArn }) => replicaView(fleet, row, { region, keyArn }, look)),
+        isMade ? keyView(kms, fleetKey, primary.keyArn, depth) : { seen: "nothing" as const, region: kms.region },
+        aliasHolder(fleetKey, kms, depth),
+        ...replicaKeys.map(async (replica) => replicaView(fleet, fleetKey, replica, depth)),
       ])
       return {
-        ...base,
+        ...local,
         region: kms.region,
         key,
         replicas,
@@ -108,26 +115,26 @@ async function listAliases(kms: Pick<Kms, "listAliases">): Promise<ReadonlyMap<s
 
 async function replicaView(
   fleet: Fleet,
-  row: Row,
+  fleetKey: FleetKey,
   { region, keyArn }: { readonly region: string; readonly keyArn: string },
-  look: Look,
+  depth: ObserveDepth,
 ): Promise<KeyView> {
   try {
-    return await view(await fleet.kmsOf(row.binding.target, region), row, keyArn, look)
+    return await keyView(await fleet.kmsOf(fleetKey.binding.target, region), fleetKey, keyArn, depth)
   } catch (error) {
     return failedView(region, keyArn, error)
   }
 }
 
-async function view(kms: Kms, { binding, entry }: Row, keyArn: string, look: Look): Promise<KeyView> {
+async function keyView(kms: Kms, { binding, entry }: FleetKey, keyArn: string, depth: ObserveDepth): Promise<KeyView> {
   const { region } = kms
   try {
     const [description, tags, policy] = await Promise.all([
       kms.describeKey(keyArn),
-      look.tags ? kms.listResourceTags(keyArn) : null,
-      look.tags && binding.keyPolicy !== null ? kms.getKeyPolicy(keyArn) : null,
+      depth.tags ? kms.listResourceTags(keyArn) : null,
+      depth.tags && binding.keyPolicy !== null ? kms.getKeyPolicy(keyArn) : null,
     ])
-    const lists = isSymmetric(binding.keySpec) && (look.materials === "all" || saysTooLittle(description, entry))
+    const lists = isSymmetric(binding.keySpec) && (depth.materials === "all" || saysTooLittle(description, entry))
     const rotations =
       lists && keyStateRow(description.keyState).listsRotations ? await kms.listKeyRotations(keyArn) : null
     return { seen: "key", region, keyArn, description, rotations, tags, policy }
@@ -140,20 +147,20 @@ async function view(kms: Kms, { binding, entry }: Row, keyArn: string, look: Loo
 function saysTooLittle({ currentKeyMaterialId, keyState }: KeyDescription, entry: InventoryEntry | null): boolean {
   if (entry === null || entry.earlier.length > 0) return true
   if (phaseOf({ keyState }) === "empty") return false
-  const known = entry.imports.map(({ keyMaterialId }) => keyMaterialId)
-  return currentKeyMaterialId !== null && !known.includes(currentKeyMaterialId)
+  const recordedIds = entry.imports.map(({ keyMaterialId }) => keyMaterialId)
+  return currentKeyMaterialId !== null && !recordedIds.includes(currentKeyMaterialId)
 }
 
 function failedView(region: string, keyArn: string, error: unknown): KeyView & { readonly seen: "failed" } {
   if (!(error instanceof KeyferryError)) throw error
   const [cause] = error.causes
-  const words = cause === undefined ? error.message : `${error.message} (${cause.code})`
-  return { seen: "failed", region, keyArn, code: error.code, error: words }
+  const message = cause === undefined ? error.message : `${error.message} (${cause.code})`
+  return { seen: "failed", region, keyArn, code: error.code, error: message }
 }
 
 /** Who the record or the tags say the key belongs to, where it is not the binding's owner. */
-function claimedBy(key: KeyView, entry: InventoryEntry | null, { owner: wanted }: Row["binding"]): string | null {
-  if (entry !== null && entry.owner !== wanted) return entry.owner
+function claimedBy(key: KeyView, entry: InventoryEntry | null, binding: FleetKey["binding"]): string | null {
+  if (entry !== null && entry.owner !== binding.owner) return entry.owner
   if (key.seen !== "key" || key.tags === null || entry === null) return null
   const owner = key.tags[TAGS.owner]
   return owner === undefined || owner === entry.owner ? null : owner

@@ -1,5 +1,6 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
-import { type FormerEntry, type InventoryEntry, withNested } from "../../core/records/inventory.js"
+import { failedOutcome, type KeyRow, rowOutcome } from "../../core/plan/row.js"
+import { type FormerEntry, withNested } from "../../core/records/inventory.js"
 import { isKeySpec, KEY_SPECS, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Kms } from "../../core/ports/kms.js"
@@ -24,13 +25,8 @@ export interface RebuildRequest {
   readonly overwrite: boolean
 }
 
-export interface RebuildRow {
-  readonly name: string
+export interface RebuildRow extends KeyRow {
   readonly target: string
-  readonly keyArn: string | null
-  readonly outcome: "done" | "nothing" | "blocked"
-  readonly reason: string
-  readonly message: string
   /** What could not be rebuilt, or is only assumed. */
   readonly lost: readonly string[]
   /** When KMS loses material that nothing can give back; null where there is none such. */
@@ -45,9 +41,18 @@ export interface Rebuilding {
   readonly unseen: readonly string[]
 }
 
-interface Tagged {
+interface TaggedKey {
   readonly key: KeyDescription
   readonly tags: Readonly<Record<string, string>>
+}
+
+/** What survived. */
+interface Remains {
+  /** KMS keys that say by their tags that they are the owner's. */
+  readonly keys: readonly TaggedKey[]
+  /** Source keys of the token and of the vault; each once. */
+  readonly sources: readonly FoundSource[]
+  readonly unseen: readonly string[]
 }
 
 /**
@@ -56,41 +61,42 @@ interface Tagged {
  * the token.
  */
 export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promise<Rebuilding> {
-  const unseen: string[] = []
-  const found: Tagged[] = []
-  for await (const one of taggedKeys(deps.kms, () => true)) {
-    if ("tags" in one) {
-      if (one.tags[TAGS.owner] === request.owner && one.tags[TAGS.name] !== undefined) found.push(one)
-    } else unseen.push(`${one.key?.keyArn ?? "a KMS key"}: ${one.denied.message}`)
-  }
-  const sources = await sourcesOf(deps, request.owner, unseen)
+  const { keys, sources, unseen } = await readRemains(deps, request.owner)
   const rows: RebuildRow[] = []
-  for (const name of [...new Set(found.map(({ tags }) => tags[TAGS.name] ?? ""))].sort()) {
-    const keys = found.filter(({ tags }) => tags[TAGS.name] === name)
-    rows.push(...(await rebuildName(deps, { ...request, name }, keys, sources, unseen)))
+  for (const name of [...new Set(keys.map(nameOf))].sort()) {
+    const sameName = keys.filter((tagged) => nameOf(tagged) === name)
+    rows.push(...(await rebuildName(deps, { ...request, name }, { keys: sameName, sources })))
   }
-  const claimed = new Set(
+  const claimedIds = new Set(
     (await deps.inventory.list()).flatMap((entry) =>
       withNested(entry).flatMap(({ source, earlier }) => [source.id, ...earlier.map(({ id }) => id)]),
     ),
   )
-  const unclaimed = sources.filter(({ id }) => !claimed.has(id)).map(({ id, label }) => ({ id, label }))
+  const unclaimed = sources.filter(({ id }) => !claimedIds.has(id)).map(({ id, label }) => ({ id, label }))
   return { keys: rows, unclaimed, unseen }
 }
 
-/** Source keys of the token and of the vault; each once. */
-async function sourcesOf(deps: RebuildDeps, owner: string, unseen: string[]): Promise<readonly FoundSource[]> {
-  const keys = deps.token === null ? [] : (await deps.token.search()).keys
+const nameOf = ({ tags }: TaggedKey): string => tags[TAGS.name] ?? ""
+
+async function readRemains(deps: RebuildDeps, owner: string): Promise<Remains> {
+  const unseen: string[] = []
+  const keys: TaggedKey[] = []
+  for await (const listed of taggedKeys(deps.kms, () => true)) {
+    if ("denied" in listed) unseen.push(`${listed.key?.keyArn ?? "a KMS key"}: ${listed.denied.message}`)
+    else if (listed.tags[TAGS.owner] === owner && listed.tags[TAGS.name] !== undefined) keys.push(listed)
+  }
+  const objects = deps.token === null ? [] : (await deps.token.search()).keys
   if (deps.token === null) unseen.push("the token: none is given")
   const { sealed, damaged } = await deps.vault.list()
   for (const { path, reason } of damaged) unseen.push(`${path}: ${reason}`)
   const inVault = sealed
-    .filter(({ id }) => !keys.some((key) => key.id === id))
+    .filter(({ id }) => !objects.some((key) => key.id === id))
     .map(({ id, label, provenance: { attributes, kcv, publicKey } }): FoundSource => {
       const publicKeyFingerprint = publicKey === null ? null : sha256(publicKey)
       return { id, label, custody: "sealed", attributes, kcv, publicKeyFingerprint }
     })
-  return [...keys, ...inVault].filter(({ label }) => identityOf(label)?.owner === owner)
+  const sources = [...objects, ...inVault].filter(({ label }) => identityOf(label)?.owner === owner)
+  return { keys, sources, unseen }
 }
 
 type NameRequest = RebuildRequest & { readonly name: string }
@@ -99,71 +105,77 @@ type NameRequest = RebuildRequest & { readonly name: string }
 async function rebuildName(
   deps: RebuildDeps,
   request: NameRequest,
-  keys: readonly Tagged[],
-  sources: readonly FoundSource[],
-  unseen: string[],
+  { keys, sources }: Pick<Remains, "keys" | "sources">,
 ): Promise<readonly RebuildRow[]> {
   const { name, target } = request
-  const row = (
-    key: Tagged | undefined,
-    more: Partial<RebuildRow> & Pick<RebuildRow, "outcome" | "reason" | "message">,
-  ) => ({
-    ...{ name, target, keyArn: key?.key.keyArn ?? null, lost: [], diesAt: null },
-    ...more,
+  const facts = ({ key }: TaggedKey) => ({
+    name,
+    target,
+    keyArn: key.keyArn,
+    replaced: false,
+    lost: [],
+    diesAt: null,
   })
-  const own = keys.filter(({ key }) => key.multiRegionConfiguration?.type !== "REPLICA")
+  const primaries = keys.filter(({ key }) => key.multiRegionConfiguration?.type !== "REPLICA")
   const rows: RebuildRow[] = keys
-    .filter((one) => !own.includes(one))
-    .map((one) => {
-      const primary = one.key.multiRegionConfiguration?.primary.arn ?? ""
+    .filter((tagged) => !primaries.includes(tagged))
+    .map((replica) => {
+      const primary = replica.key.multiRegionConfiguration?.primary.arn ?? ""
       const message = `a replica of ${primary}: rebuild the target of that Region, which has both`
-      return row(one, { outcome: "nothing", reason: "REPLICA", message })
+      return { ...facts(replica), ...rowOutcome("nothing", "REPLICA", message) }
     })
-  const [current, ...others] = own.filter(({ tags }) => tags[TAGS.replacedBy] === undefined)
+  const [current, ...rivals] = primaries.filter(({ tags }) => tags[TAGS.replacedBy] === undefined)
   if (current === undefined) return rows
-  if (others.length > 0) {
+  if (rivals.length > 0) {
     const message = `several KMS keys have the name ${name}, and none says that another took its place`
-    return [
-      ...rows,
-      ...[current, ...others].map((one) => row(one, { outcome: "blocked", reason: "AMBIGUOUS", message })),
-    ]
+    const outcome = rowOutcome("blocked", "AMBIGUOUS", message)
+    return [...rows, ...[current, ...rivals].map((tagged) => ({ ...facts(tagged), ...outcome }))]
   }
   if (!request.overwrite && (await deps.inventory.get(name, target)) !== undefined) {
-    return [...rows, row(current, { outcome: "nothing", reason: "EXISTS", message: "an entry is there, and stays" })]
+    return [...rows, { ...facts(current), ...rowOutcome("nothing", "EXISTS", "an entry is there, and stays") }]
   }
   try {
-    const rebuilt = await rebuiltOf(deps, request, current, { keys: own, sources, unseen })
-    const former: FormerEntry[] = []
-    const lost = [...rebuilt.lost]
-    for (const one of own.filter((other) => other !== current)) {
-      const old = await rebuiltOf(deps, request, one, { keys: own, sources, unseen })
-      const replacedAt = rebuilt.entry.intendedAt
-      const retiredAt = one.key.deletionDate === null ? null : replacedAt
-      former.push({ ...old.entry, alias: null, aliasGiven: false, replacedAt, retiredAt })
-      lost.push(...old.lost.map((what) => `of the replaced key ${one.key.keyArn}: ${what}`))
-    }
-    await write(deps, { ...rebuilt.entry, former }, lost)
-    const dies = rebuilt.diesAt === null ? "" : `; it dies at ${rebuilt.diesAt} unless its source key is found again`
-    const message = `rebuilt with ${rebuilt.entry.earlier.length + 1} generation(s)${dies}`
-    rows.push(row(current, { outcome: "done", reason: "REBUILT", message, lost, diesAt: rebuilt.diesAt }))
+    const { entry, lost, diesAt } = await rebuildEntry(deps, request, current, { keys: primaries, sources })
+    await deps.inventory.put(entry)
+    await record(deps, "state.rebuilt", { key: entry, facts: { lost } })
+    const death = diesAt === null ? "" : `; it dies at ${diesAt} unless its source key is found again`
+    const message = `rebuilt with ${entry.earlier.length + 1} generation(s)${death}`
+    rows.push({ ...facts(current), ...rowOutcome("done", "REBUILT", message), lost, diesAt })
   } catch (error) {
-    const known = errorOf(error, name)
-    if (!(known instanceof KeyferryError) || known.exit === "IOERR") throw known
-    rows.push(row(current, { outcome: "blocked", reason: known.code, message: known.message }))
+    const failure = errorOf(error, name)
+    // what cannot be written of one key cannot be written of the next
+    if (failure instanceof KeyferryError && failure.exit === "IOERR") throw failure
+    rows.push({ ...facts(current), ...failedOutcome(failure, "blocked") })
   }
   return rows
 }
 
-async function write(deps: RebuildDeps, entry: InventoryEntry, lost: readonly string[]): Promise<void> {
-  await deps.inventory.put(entry)
-  await record(deps, "state.rebuilt", { key: entry, facts: { lost } })
+/** The entry of the key in force, with those of the keys that it replaced inside. */
+async function rebuildEntry(
+  deps: RebuildDeps,
+  request: NameRequest,
+  current: TaggedKey,
+  remains: Pick<Remains, "keys" | "sources">,
+): Promise<Rebuilt> {
+  const rebuilt = await rebuiltOf(deps, request, current, remains)
+  const former: FormerEntry[] = []
+  const lost = [...rebuilt.lost]
+  for (const tagged of remains.keys) {
+    if (tagged === current) continue
+    const old = await rebuiltOf(deps, request, tagged, remains)
+    const replacedAt = rebuilt.entry.intendedAt
+    const retiredAt = tagged.key.deletionDate === null ? null : replacedAt
+    former.push({ ...old.entry, alias: null, aliasGiven: false, replacedAt, retiredAt })
+    lost.push(...old.lost.map((loss) => `of the replaced key ${tagged.key.keyArn}: ${loss}`))
+  }
+  return { ...rebuilt, entry: { ...rebuilt.entry, former }, lost }
 }
 
 async function rebuiltOf(
   deps: RebuildDeps,
   { owner, name, target }: NameRequest,
-  { key, tags }: Tagged,
-  about: { readonly keys: readonly Tagged[]; readonly sources: readonly FoundSource[]; readonly unseen: string[] },
+  { key, tags }: TaggedKey,
+  { keys, sources }: Pick<Remains, "keys" | "sources">,
 ): Promise<Rebuilt> {
   const { keySpec, keyUsage } = key
   if (!isKeySpec(keySpec)) throw new KeyferryError("ERR_KMS_KEY_MISMATCH", `keyferry knows no key spec ${keySpec}`)
@@ -181,13 +193,17 @@ async function rebuiltOf(
   const aliases: string[] = []
   for await (const { alias } of deps.kms.listAliases(key.keyArn)) aliases.push(alias)
   // another key of the name says by its tag whose newest it is
-  const others = about.keys.flatMap((other) => (other.key === key ? [] : (other.tags[TAGS.source] ?? [])))
+  const newestOfOthers = keys.flatMap((tagged) => (tagged.key === key ? [] : (tagged.tags[TAGS.source] ?? [])))
   const rebuilt = rebuiltEntry({
-    ...{ owner, name, target, replicas, aliases: aliases.sort() },
+    owner,
+    name,
+    target,
+    replicas,
+    aliases: aliases.sort(),
     primary: { ...(await foundIn(deps.kms, key)), description: { ...key, keySpec, keyUsage: keyUsage as KeyUsage } },
     requestId: tags[TAGS.request] ?? null,
     sourceId: tags[TAGS.source] ?? null,
-    sources: about.sources.filter(({ id }) => !others.includes(id)),
+    sources: sources.filter(({ id }) => !newestOfOthers.includes(id)),
     token: deps.token?.info ?? null,
     seals: ((await deps.token?.findCustodyKeys(owner)) ?? []).length > 0,
   })
@@ -196,6 +212,6 @@ async function rebuiltOf(
 
 async function foundIn(kms: Kms, description: KeyDescription): Promise<FoundKey> {
   const { keySpec, keyArn } = description
-  const listed = isKeySpec(keySpec) && KEY_SPECS[keySpec].proof === "key-material-id"
-  return { region: kms.region, description, rotations: listed ? await kms.listKeyRotations(keyArn) : [] }
+  const isSymmetric = isKeySpec(keySpec) && KEY_SPECS[keySpec].proof === "key-material-id"
+  return { region: kms.region, description, rotations: isSymmetric ? await kms.listKeyRotations(keyArn) : [] }
 }

@@ -29,11 +29,11 @@ export function sourceIndex(
   fleet: Pick<Fleet, "tokenOf" | "vault" | "custodyKeys">,
   { withSealed }: { readonly withSealed: boolean },
 ): SourceIndex {
-  const opened = new Map<string | null, Promise<TokenContent | null>>()
-  const known = new Map<string | null, TokenContent | null>()
+  const searches = new Map<string | null, Promise<TokenContent | null>>()
+  const contents = new Map<string | null, TokenContent | null>()
   let sealsHere: Promise<boolean> | undefined
 
-  const open = async (name: string | null): Promise<TokenContent | null> => {
+  const search = async (name: string | null): Promise<TokenContent | null> => {
     const token = await fleet.tokenOf(name)
     if (token === null) return null
     const { keys } = await (withSealed ? token : token.hsm).search()
@@ -41,11 +41,12 @@ export function sourceIndex(
   }
 
   /** Whether anything was ever sealed in this state directory; on another host the vault knows of nothing. */
-  const sealed = (): Promise<boolean> => (sealsHere ??= fleet.custodyKeys.list().then((records) => records.length > 0))
+  const hasSealed = (): Promise<boolean> =>
+    (sealsHere ??= fleet.custodyKeys.list().then((records) => records.length > 0))
 
   const viewOf = async (binding: Binding, entry: InventoryEntry, source: SourceKeyRecord) => {
     const { id, label, generation, attributes } = source
-    const content = known.get(binding.token)
+    const content = contents.get(binding.token)
     const object = content?.keys.get(id)
     const present = { generation, state: "present", note: null } as const
     const isObject = object !== undefined && object.custody !== "sealed"
@@ -56,8 +57,8 @@ export function sourceIndex(
       return { generation, state: "unknown", note } as const
     }
     if (entry.custody === "sealed") {
-      const kept = { generation, ...(await inVault(id, label)) }
-      return isObject && kept.state !== "present" ? present : kept
+      const sealedView = { generation, ...(await inVault(id, label)) }
+      return isObject && sealedView.state !== "present" ? present : sealedView
     }
     if (content == null || attributes === null) return { generation, state: "unknown", note: null } as const
     const state = (await isThere(binding.token, id)) ? "present" : "missing"
@@ -66,15 +67,15 @@ export function sourceIndex(
 
   /** Asked of what the search did not find: it may have been made since. */
   const isThere = async (name: string | null, id: string): Promise<boolean> => {
-    const found = (await (await fleet.tokenOf(name))?.findSourceKeys({ id })) ?? []
-    return found.length > 0
+    const objects = (await (await fleet.tokenOf(name))?.findSourceKeys({ id })) ?? []
+    return objects.length > 0
   }
 
   const inVault = async (id: string, label: string): Promise<Pick<SourceView, "state" | "note">> => {
     try {
       const material = await fleet.vault.get(id, identityOf(label))
       if (material !== undefined) return { state: "present", note: material.unenforced }
-      return { state: (await sealed()) ? "missing" : "unknown", note: null }
+      return { state: (await hasSealed()) ? "missing" : "unknown", note: null }
     } catch (error) {
       if (!(error instanceof KeyferryError && error.code === "ERR_VAULT_DAMAGED")) throw error
       return { state: "damaged", note: error.message }
@@ -84,13 +85,13 @@ export function sourceIndex(
   return {
     async views(binding, entry) {
       if (entry === null || !CUSTODIES[entry.custody].reimport) return []
-      return await Promise.all(generationsOf(entry).map((one) => viewOf(binding, entry, one)))
+      return await Promise.all(generationsOf(entry).map((source) => viewOf(binding, entry, source)))
     },
     async content(name) {
-      const asked = opened.get(name) ?? open(name)
-      opened.set(name, asked)
-      const content = await asked
-      known.set(name, content)
+      const pending = searches.get(name) ?? search(name)
+      searches.set(name, pending)
+      const content = await pending
+      contents.set(name, content)
       return content
     },
   }

@@ -2,11 +2,12 @@ import { CUSTODIES } from "../../core/key/custody.js"
 import { type ExitName, worstExit } from "../../core/base/exit-code.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import { materialsOf } from "../../core/plan/material.js"
-import { type Report, reportOf, type RowResult } from "../../core/plan/row-result.js"
+import type { DecisionRow } from "../../core/plan/decision-row.js"
+import { exitOf, type RowSummary, summarise } from "../../core/plan/row.js"
+import type { KeyView, Snapshot } from "../../core/plan/snapshot.js"
 import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
-import type { Fleet } from "./fleet.js"
-import { type Looked, lookAt, type LookOptions, type TokenSight } from "./survey.js"
-import type { Row } from "./rows.js"
+import type { Fleet, FleetKey } from "./fleet.js"
+import { survey, type SurveyedKey, type SurveyOptions, type TokenSurvey } from "./survey.js"
 import { vaultStatus, type VaultStatus } from "./vault-status.js"
 
 const DAY_MS = 86_400_000
@@ -25,7 +26,7 @@ export interface GenerationStatus {
   readonly sourceNote: string | null
 }
 
-export interface KeyStatus extends RowResult {
+export interface StatusRow extends DecisionRow {
   readonly managed: boolean
   readonly alias: string | null
   /** By Region, the target's own first; null where KMS could not be asked. */
@@ -42,9 +43,10 @@ export interface CustodyKeyStatus {
   readonly warning: string | null
 }
 
-export interface Status extends Omit<Report, "keys"> {
-  readonly keys: readonly KeyStatus[]
-  readonly tokens: readonly TokenSight[]
+export interface Status {
+  readonly keys: readonly StatusRow[]
+  readonly summary: RowSummary
+  readonly tokens: readonly TokenSurvey[]
   readonly custodyKeys: readonly CustodyKeyStatus[]
   readonly vault: VaultStatus
 }
@@ -52,48 +54,56 @@ export interface Status extends Omit<Report, "keys"> {
 /** Every key as KMS, token, vault and inventory have it. It changes nothing, and works without a token. */
 export async function status(
   fleet: Fleet,
-  rows: readonly Row[],
-  options: Pick<LookOptions, "actions" | "onRow">,
+  fleetKeys: readonly FleetKey[],
+  options: Pick<SurveyOptions, "actions" | "onRow">,
 ): Promise<{ readonly status: Status; readonly exit: ExitName }> {
-  const sight = await lookAt(fleet, rows, { ...options, look: { tags: true, materials: "all" } })
-  const keys = sight.rows.map(statusOf)
+  const { keys, tokens, searched, tokenExit } = await survey(fleet, fleetKeys, {
+    ...options,
+    depth: { tags: true, materials: "all" },
+  })
   const custodyKeys = (await fleet.custodyKeys.list()).map(custodyKeyStatus)
-  const vault = await vaultStatus(fleet, sight.seen)
-  const { summary } = reportOf(sight.rows)
+  const vault = await vaultStatus(fleet, searched)
+  const rows = keys.map(statusRow)
   // a key in a bad state was looked at all the same: only what could not be seen fails
-  const unseen = sight.rows.filter(({ snapshot }) => [snapshot.key, ...snapshot.replicas].some(isUnseen))
-  const exit = worstExit([sight.tokenExit, ...unseen.map((one) => one.exit)])
-  return { status: { keys, summary, tokens: sight.tokens, custodyKeys, vault }, exit }
+  const unseen = keys.filter(({ snapshot }) => [snapshot.key, ...snapshot.replicas].some(isUnseen))
+  const exit = worstExit([tokenExit, exitOf(unseen.map(({ row }) => row))])
+  return { status: { keys: rows, summary: summarise(rows), tokens, custodyKeys, vault }, exit }
 }
 
-const isUnseen = (view: Looked["snapshot"]["key"]): boolean =>
-  view.seen === "failed" && view.code !== "ERR_KMS_KEY_NOT_FOUND"
+const isUnseen = (view: KeyView): boolean => view.seen === "failed" && view.code !== "ERR_KMS_KEY_NOT_FOUND"
 
-function statusOf({ row, snapshot }: Looked): KeyStatus {
-  const { binding, entry, now, sources } = snapshot
-  const keeps = CUSTODIES[row.custody as keyof typeof CUSTODIES].reimport
-  const keyStates = [snapshot.key, ...snapshot.replicas].flatMap((view) =>
-    view.seen === "nothing"
-      ? []
-      : [
-          {
-            region: view.region,
-            keyArn: view.keyArn,
-            keyState: view.seen === "key" ? view.description.keyState : null,
-          },
-        ],
-  )
-  const generations = materialsOf(snapshot).map(({ region, generation, keyMaterialId, state, validTo }) => {
-    const source = keeps ? sources.find((one) => one.generation === generation) : undefined
+function statusRow({ row, snapshot }: SurveyedKey): StatusRow {
+  const { binding, entry } = snapshot
+  return {
+    ...row,
+    managed: binding.managed,
+    alias: entry?.alias ?? binding.alias,
+    keyStates: [snapshot.key, ...snapshot.replicas].flatMap(keyStateOf),
+    generations: generationsOf(snapshot, row),
+  }
+}
+
+function keyStateOf(view: KeyView): StatusRow["keyStates"] {
+  if (view.seen === "nothing") return []
+  const { region, keyArn } = view
+  return [{ region, keyArn, keyState: view.seen === "key" ? view.description.keyState : null }]
+}
+
+function generationsOf(snapshot: Snapshot, { custody }: DecisionRow): readonly GenerationStatus[] {
+  const keepsSource = CUSTODIES[custody as keyof typeof CUSTODIES].reimport
+  return materialsOf(snapshot).map(({ region, generation, keyMaterialId, state, validTo }) => {
+    const source = keepsSource ? snapshot.sources.find((view) => view.generation === generation) : undefined
     return {
-      ...{ region, generation, keyMaterialId, state },
+      region,
+      generation,
+      keyMaterialId,
+      state,
       validTo: validTo === null ? null : rfc3339(validTo),
-      daysLeft: validTo === null ? null : Math.floor((validTo.getTime() - now.getTime()) / DAY_MS),
+      daysLeft: validTo === null ? null : Math.floor((validTo.getTime() - snapshot.now.getTime()) / DAY_MS),
       source: source?.state ?? null,
       sourceNote: source?.note ?? null,
     }
   })
-  return { ...row, managed: binding.managed, alias: entry?.alias ?? binding.alias, keyStates, generations }
 }
 
 function custodyKeyStatus({ id, label, token, backupConfirmedAt }: CustodyKeyRecord): CustodyKeyStatus {

@@ -1,60 +1,88 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { ExitName } from "../../core/base/exit-code.js"
+import { type DecisionRow, decisionRow } from "../../core/plan/decision-row.js"
 import { plan } from "../../core/plan/plan.js"
 import type { Action } from "../../core/plan/reason.js"
-import { type Reported, rowOf } from "../../core/plan/row-result.js"
-import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
+import type { Outcome } from "../../core/plan/row.js"
 import { estimate } from "../../core/plan/schedule.js"
-import type { Fleet } from "./fleet.js"
-import { inParallel } from "./in-parallel.js"
-import { type Look, observer } from "./observe.js"
-import type { Row } from "./rows.js"
-import { sourceIndex } from "./source-index.js"
-import type { SeenToken } from "./vault-status.js"
+import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
+import type { Fleet, FleetKey } from "./fleet.js"
+import { type ObserveDepth, observer } from "./observe.js"
+import { type SourceIndex, sourceIndex, type TokenContent } from "./source-index.js"
 
-/** Rows that are only looked at: they wait for KMS, not for a token. */
-const LOOK_WIDTH = 32
+/** Keys that are observed at the same time: they wait for KMS, not for a token. */
+const SURVEY_WIDTH = 32
 
-export interface LookOptions extends PlanOptions {
-  readonly look: Look
+export interface SurveyOptions extends PlanOptions {
+  readonly depth: ObserveDepth
   /** What counts as planned; anything else that is due is left, and said. */
   readonly actions: ReadonlySet<Action>
-  readonly onRow?: (over: number, of: number) => void
+  /** Called as each key is observed, with how many are. */
+  readonly onRow?: (finished: number, total: number) => void
 }
 
-/** One key as it was found and what follows, with the row that says so. */
-export interface Looked extends Reported {
+/** One key as it was observed, what follows, and the row that says so. */
+export interface SurveyedKey {
   readonly snapshot: Snapshot
   readonly decision: Decision
+  readonly row: DecisionRow
 }
 
-/** A token as far as it could be asked. */
-export interface TokenSight {
+/** Whether a token could be searched. */
+export interface TokenSurvey {
   /** Of the manifest; null for the one that flags give. */
   readonly name: string | null
   readonly state: "looked at" | "not given" | "failed"
   readonly message: string | null
 }
 
-export interface Sight {
-  readonly rows: readonly Looked[]
-  readonly tokens: readonly TokenSight[]
-  /** What was found in those that were looked at. */
-  readonly seen: readonly SeenToken[]
-  /** Of the token that could not be asked; OK where all that are given could. */
+/** A token that was searched, and what it holds. */
+export interface SearchedToken {
+  readonly name: string | null
+  readonly content: TokenContent
+}
+
+interface TokensSurvey {
+  readonly tokens: readonly TokenSurvey[]
+  readonly searched: readonly SearchedToken[]
+  /** Of the token that could not be searched; OK where all that are given could. */
   readonly tokenExit: ExitName
 }
 
-/** Looks at every key and decides, and changes nothing. Works without a token: its side is not known then. */
-export async function lookAt(fleet: Fleet, rows: readonly Row[], options: LookOptions): Promise<Sight> {
+export interface Survey extends TokensSurvey {
+  readonly keys: readonly SurveyedKey[]
+}
+
+/** Observes every key and decides, and changes nothing. Works without a token: its side is not known then. */
+export async function survey(fleet: Fleet, keys: readonly FleetKey[], options: SurveyOptions): Promise<Survey> {
   const sources = sourceIndex(fleet, { withSealed: false })
-  const tokens: TokenSight[] = []
-  const seen: SeenToken[] = []
+  const tokens = await surveyTokens(sources, keys)
+  const { observe } = observer(fleet, sources)
+  const surveyed: SurveyedKey[] = []
+  let finished = 0
+  // the lanes take from one iterator: each key is observed once
+  const remaining = keys.entries()
+  const lane = async (): Promise<void> => {
+    for (const [index, key] of remaining) {
+      const snapshot = await observe(key, options.depth)
+      const decision = plan(snapshot, options)
+      surveyed[index] = { snapshot, decision, row: decisionRow(snapshot, decision, outcomeOf(decision, options)) }
+      finished += 1
+      options.onRow?.(finished, keys.length)
+    }
+  }
+  await Promise.all(Array.from({ length: SURVEY_WIDTH }, lane))
+  return { keys: surveyed, ...tokens }
+}
+
+async function surveyTokens(sources: SourceIndex, keys: readonly FleetKey[]): Promise<TokensSurvey> {
+  const tokens: TokenSurvey[] = []
+  const searched: SearchedToken[] = []
   let tokenExit: ExitName = "OK"
-  for (const name of new Set(rows.map(({ binding }) => binding.token))) {
+  for (const name of new Set(keys.map(({ binding }) => binding.token))) {
     try {
       const content = await sources.content(name)
-      if (content !== null) seen.push({ name, content })
+      if (content !== null) searched.push({ name, content })
       tokens.push({ name, state: content === null ? "not given" : "looked at", message: null })
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
@@ -62,31 +90,25 @@ export async function lookAt(fleet: Fleet, rows: readonly Row[], options: LookOp
       tokenExit = error.exit
     }
   }
-  const observing = observer(fleet, sources)
-  let over = 0
-  const looked = await inParallel(rows, LOOK_WIDTH, async (row) => {
-    const snapshot = await observing.observe(row, options.look)
-    const decision = plan(snapshot, options)
-    over += 1
-    options.onRow?.(over, rows.length)
-    return { snapshot, decision, ...rowOf(snapshot, decision, { outcome: outcomeOf(decision, options) }) }
-  })
-  return { rows: looked, tokens, seen, tokenExit }
+  return { tokens, searched, tokenExit }
 }
 
-function outcomeOf({ action }: Decision, { actions }: LookOptions): "blocked" | "nothing" | "planned" {
+function outcomeOf({ action }: Decision, { actions }: SurveyOptions): Outcome {
   if (action === "blocked") return "blocked"
   return actions.has(action) ? "planned" : "nothing"
 }
 
 /** How long the planned work takes at the quotas: targets are worked on at the same time. */
-export function secondsAtQuota(fleet: Pick<Fleet, "quotasOf">, rows: readonly Looked[]): number {
-  const counts = new Map<string, Record<string, number>>()
-  for (const { row } of rows) {
+export function secondsAtQuota(fleet: Pick<Fleet, "quotasOf">, keys: readonly Pick<SurveyedKey, "row">[]): number {
+  const requestsByTarget = new Map<string, Record<string, number>>()
+  for (const { row } of keys) {
     if (row.outcome !== "planned") continue
-    const sum = counts.get(row.target) ?? {}
-    for (const [operation, count] of Object.entries(row.costs)) sum[operation] = (sum[operation] ?? 0) + count
-    counts.set(row.target, sum)
+    const requests = requestsByTarget.get(row.target) ?? {}
+    for (const [operation, count] of Object.entries(row.costs)) {
+      requests[operation] = (requests[operation] ?? 0) + count
+    }
+    requestsByTarget.set(row.target, requests)
   }
-  return Math.ceil(Math.max(0, ...[...counts].map(([target, sum]) => estimate(sum, fleet.quotasOf(target)))))
+  const seconds = [...requestsByTarget].map(([target, requests]) => estimate(requests, fleet.quotasOf(target)))
+  return Math.ceil(Math.max(0, ...seconds))
 }

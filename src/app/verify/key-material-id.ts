@@ -5,7 +5,7 @@ import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { KeyRotation } from "../../core/key/rotation.js"
 import { importKey } from "../import/import.js"
 import { chooseTested } from "../source-key/take.js"
-import { type Looked, sourceKeyOf, sourceMissing } from "./looked.js"
+import { type ProofSubject, sourceKeyOf, sourceMissing } from "./subject.js"
 import { blocked, disproven, type GenerationProof, type Verdict, verified } from "./row.js"
 
 /**
@@ -13,8 +13,8 @@ import { blocked, disproven, type GenerationProof, type Verdict, verified } from
  * generations and no other, and the newest is the one in use. With `full` each generation is imported once more, pinned
  * to its ID and with the expiry that it has, whereby KMS compares it with what the token has now.
  */
-export async function verifyKeyMaterialId(looked: Looked, full: boolean): Promise<Verdict> {
-  const { kms, entry, keyArn, description } = looked
+export async function verifyKeyMaterialId(subject: ProofSubject, full: boolean): Promise<Verdict> {
+  const { kms, entry, keyArn, description } = subject
   const rotations = await kms.listKeyRotations(keyArn)
   const generations: GenerationProof[] = []
   for (const source of generationsOf(entry)) {
@@ -29,11 +29,11 @@ export async function verifyKeyMaterialId(looked: Looked, full: boolean): Promis
       })
       continue
     }
-    const listed = rotations.find(({ keyMaterialId }) => keyMaterialId === id)
-    const held = listed?.importState === "IMPORTED"
-    const proof: Proof = held ? record.proof : { kind: "key-material-id", result: "failed" }
+    const rotation = rotations.find(({ keyMaterialId }) => keyMaterialId === id)
+    const isHeld = rotation?.importState === "IMPORTED"
+    const proof: Proof = isHeld ? record.proof : { kind: "key-material-id", result: "failed" }
     generations.push({ generation: source.generation, keyMaterialId: id, proof })
-    if (!held) {
+    if (!isHeld) {
       const message = `KMS does not hold key material ${id} of generation ${source.generation}`
       return disproven("PROOF_FAILED", message, { generations })
     }
@@ -49,7 +49,7 @@ export async function verifyKeyMaterialId(looked: Looked, full: boolean): Promis
     const message = `KMS uses key material ${current}, and ${inUse.keyMaterialId ?? ""} is the newest that was imported`
     return disproven("FOREIGN_MATERIAL", message, { generations })
   }
-  if (full) return await proveFully(looked, generations, rotations)
+  if (full) return await proveFully(subject, generations, rotations)
   const proven = generations.every(({ proof }) => proof.result === "proven")
   return verified(
     `KMS holds the key material that was imported, by its ID${proven ? "" : "; --full proves it against the token"}`,
@@ -57,10 +57,11 @@ export async function verifyKeyMaterialId(looked: Looked, full: boolean): Promis
   )
 }
 
-function foreignIn(known: readonly GenerationProof[], rotations: readonly KeyRotation[]): string | undefined {
+function foreignIn(generations: readonly GenerationProof[], rotations: readonly KeyRotation[]): string | undefined {
+  const recordedIds = generations.map(({ keyMaterialId }) => keyMaterialId)
   // without an ID of each generation nobody can tell which of them it is
-  if (known.some(({ keyMaterialId }) => keyMaterialId === null)) return undefined
-  return rotations.find((one) => !known.some(({ keyMaterialId }) => keyMaterialId === one.keyMaterialId))?.keyMaterialId
+  if (recordedIds.includes(null)) return undefined
+  return rotations.find(({ keyMaterialId }) => !recordedIds.includes(keyMaterialId))?.keyMaterialId
 }
 
 /** The newest generation that does not wait for its rotation. */
@@ -69,50 +70,49 @@ function inUseOf(
   rotations: readonly KeyRotation[],
 ): GenerationProof | undefined {
   return generations.findLast(({ keyMaterialId }) =>
-    rotations.some(
-      (one) => one.keyMaterialId === keyMaterialId && one.keyMaterialState?.startsWith("PENDING") !== true,
-    ),
+    rotations.some((rotation) => rotation.keyMaterialId === keyMaterialId && !isStaged(rotation)),
   )
 }
 
 async function proveFully(
-  looked: Looked,
-  known: readonly GenerationProof[],
+  subject: ProofSubject,
+  listedGenerations: readonly GenerationProof[],
   rotations: readonly KeyRotation[],
 ): Promise<Verdict> {
-  const { deps, kms, description } = looked
+  const { deps, kms, description } = subject
   const { token } = deps
-  if (token === null) return sourceMissing(looked)
-  let { entry } = looked
+  if (token === null) return sourceMissing(subject)
+  let { entry } = subject
   const generations: GenerationProof[] = []
-  for (const one of known) {
-    const source = generationsOf(entry).find(({ generation }) => generation === one.generation)
-    const record = importOf(entry, one.generation, kms.region)
-    const listed = rotations.find(({ keyMaterialId }) => keyMaterialId === one.keyMaterialId)
+  for (const listedGeneration of listedGenerations) {
+    const { generation, keyMaterialId } = listedGeneration
+    const source = generationsOf(entry).find((record) => record.generation === generation)
+    const record = importOf(entry, generation, kms.region)
+    const rotation = rotations.find((listed) => listed.keyMaterialId === keyMaterialId)
     // what waits for its rotation is not to be touched before that is over
-    if (source === undefined || record === undefined || one.keyMaterialId === null || isStaged(listed)) {
-      generations.push(one)
+    if (source === undefined || record === undefined || keyMaterialId === null || isStaged(rotation)) {
+      generations.push(listedGeneration)
       continue
     }
-    const key = await sourceKeyOf(looked, source)
-    if (key === null) return { ...sourceMissing(looked), generations: [...generations, one] }
-    const validTo = listed === undefined ? description.validTo : listed.validTo
+    const key = await sourceKeyOf(subject, source)
+    if (key === null) return { ...sourceMissing(subject), generations: [...generations, listedGeneration] }
+    const validTo = rotation === undefined ? description.validTo : rotation.validTo
     if (validTo !== null && validTo <= deps.clock.now()) {
-      return blocked("EXPIRED", `the key material of generation ${one.generation} expired at ${rfc3339(validTo)}`)
+      return blocked("EXPIRED", `the key material of generation ${generation} expired at ${rfc3339(validTo)}`)
     }
     const candidates = wrapCandidates(entry.keySpec, record.wrappingKeySpec, "auto", deps.policy)
     const { capability } = await chooseTested(token, candidates)
     const expiresIn = validTo === null ? "never" : rfc3339(validTo)
-    const step = { entry, source: key, generation: one.generation, capability, expiresIn, prove: "accept" } as const
+    const step = { entry, source: key, generation, capability, expiresIn, prove: "accept" } as const
     try {
       const imported = await importKey({ ...deps, kms, token }, step)
       entry = imported.entry
-      generations.push({ ...one, proof: imported.record.proof })
+      generations.push({ ...listedGeneration, proof: imported.record.proof })
     } catch (error) {
       if (!isOtherMaterial(error)) throw error
       const proof = { kind: "key-material-id", result: "failed" } as const
-      const message = `KMS says that generation ${one.generation} of the token is not its key material ${one.keyMaterialId}`
-      return disproven("PROOF_FAILED", message, { generations: [...generations, { ...one, proof }] })
+      const message = `KMS says that generation ${generation} of the token is not its key material ${keyMaterialId}`
+      return disproven("PROOF_FAILED", message, { generations: [...generations, { ...listedGeneration, proof }] })
     }
   }
   return verified("imported once more, pinned: KMS found the same key material as the token's", generations)

@@ -3,7 +3,7 @@ import { generationsOf } from "../../core/records/inventory.js"
 import { KEY_SPECS, type KeySpec } from "../../core/key/key-spec.js"
 import type { Kms } from "../../core/ports/kms.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
-import { type Looked, sourceKeyOf, sourceMissing } from "./looked.js"
+import { type ProofSubject, sourceKeyOf, sourceMissing } from "./subject.js"
 import { disproven, type Verdict, verified } from "./row.js"
 
 const MESSAGE_BYTES = 64
@@ -12,11 +12,11 @@ const MESSAGE_BYTES = 64
  * RSA and EC: GetPublicKey equals the token's public key, or, where the token has the key no longer by design, the
  * fingerprint that was recorded when it was generated. A key that signs must sign what that public key verifies.
  */
-export async function verifyPublicKey(looked: Looked): Promise<Verdict> {
-  const { deps, kms, entry, keyArn } = looked
+export async function verifyPublicKey(subject: ProofSubject): Promise<Verdict> {
+  const { deps, kms, entry, keyArn } = subject
   const [source = entry.source] = generationsOf(entry)
-  const key = await sourceKeyOf(looked, source)
-  if (key === null && source.publicKeyFingerprint === null) return sourceMissing(looked)
+  const key = await sourceKeyOf(subject, source)
+  if (key === null && source.publicKeyFingerprint === null) return sourceMissing(subject)
   const theirs = await kms.getPublicKey(keyArn)
   const ours =
     key === null || deps.token === null ? source.publicKeyFingerprint : sha256(await deps.token.publicKey(key))

@@ -1,92 +1,101 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
-import { type ExitName, worstExit } from "../../core/base/exit-code.js"
-import { type InventoryEntry, keysOf, type MadeEntry } from "../../core/records/inventory.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import { KEY_SPECS, type ProofKind } from "../../core/key/key-spec.js"
+import { failedOutcome } from "../../core/plan/row.js"
+import { type InventoryEntry, keysOf, type MadeEntry } from "../../core/records/inventory.js"
+import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
+import { formerInventory } from "../replace/nested-inventory.js"
 import { verifyKeyMaterialId } from "./key-material-id.js"
-import type { Looked, VerifyDeps } from "./looked.js"
 import { verifyMac } from "./mac.js"
 import { verifyPublicKey } from "./public-key.js"
 import { blocked, disproven, type Verdict, type VerifyRow } from "./row.js"
-
-/** One KMS key that is to be verified, with how its token and target are reached. */
-export interface VerifyTask {
-  readonly entry: InventoryEntry
-  readonly role: VerifyRow["role"]
-  /** With an inventory that has the entry under its name and target, wherever it is kept. */
-  readonly open: () => Promise<VerifyDeps>
-}
+import type { ProofSubject, VerifyDeps } from "./subject.js"
 
 export interface VerifyOptions {
   /** Symmetric keys are imported once more: one GetParametersForImport for each generation and Region. */
   readonly full: boolean
 }
 
-export interface Verification {
-  readonly rows: readonly VerifyRow[]
-  readonly exit: ExitName
-}
+type RecordedKey = FleetKey & { readonly entry: InventoryEntry }
 
 /** The proof that each key family allows (KMS.md A6). */
 const PROOFS: Readonly<
-  Record<Exclude<ProofKind, "none">, (looked: Looked, options: VerifyOptions) => Promise<Verdict>>
+  Record<Exclude<ProofKind, "none">, (subject: ProofSubject, options: VerifyOptions) => Promise<Verdict>>
 > = {
   "public-key": verifyPublicKey,
   mac: verifyMac,
-  "key-material-id": (looked, { full }) => verifyKeyMaterialId(looked, full),
+  "key-material-id": (subject, { full }) => verifyKeyMaterialId(subject, full),
 }
 
 /**
- * Proves again, for each KMS key in every Region, that it holds the source key's material. A key that fails does not stop
- * the others: the worst of all decides the exit status, 76 where a proof failed.
+ * Proves again, for each KMS key in every Region, that it holds the source key's material: of the names, or of all. Keys
+ * that were replaced follow the one that took their place. A key that fails does not stop the others; a failed proof
+ * exits with 76. Tokens and targets are opened with the first key that needs them.
+ *
+ * @throws ERR_KEY_NOT_FOUND for a name without an entry in the inventory
  */
-export async function verifyKeys(tasks: readonly VerifyTask[], options: VerifyOptions): Promise<Verification> {
+export async function verifyKeys(
+  fleet: Fleet,
+  names: readonly string[],
+  options: VerifyOptions,
+): Promise<readonly VerifyRow[]> {
   const rows: VerifyRow[] = []
-  const exits: ExitName[] = []
-  for (const task of tasks) {
-    for (const { row, exit } of await verifyEntry(task, options)) {
-      rows.push(row)
-      exits.push(exit)
-    }
+  for (const key of recordedKeys(fleet, names)) rows.push(...(await verifyKey(fleet, key, options)))
+  return rows
+}
+
+function recordedKeys(fleet: Fleet, names: readonly string[]): readonly RecordedKey[] {
+  const keys = fleetKeys(fleet).flatMap((key) => (key.entry === null ? [] : [{ ...key, entry: key.entry }]))
+  const unknown = names.find((name) => !keys.some(({ entry }) => entry.name === name))
+  if (unknown !== undefined) {
+    throw new KeyferryError("ERR_KEY_NOT_FOUND", `this state directory has no key named ${unknown}`, {
+      key: unknown,
+      hint: "`keyferry status` shows the keys there are; --state-dir and --config say where to look",
+    })
   }
-  return { rows, exit: worstExit(exits) }
+  return names.length === 0 ? keys : keys.filter(({ entry }) => names.includes(entry.name))
 }
 
-interface Judged {
-  readonly row: VerifyRow
-  readonly exit: ExitName
-}
-
-async function verifyEntry({ entry, role, open }: VerifyTask, options: VerifyOptions): Promise<readonly Judged[]> {
-  const judged = (region: string, keyArn: string | null, { exit, ...verdict }: Verdict): Judged => ({
-    row: { name: entry.name, target: entry.target, region, keyArn, role, ...verdict },
-    exit,
-  })
+async function verifyKey(fleet: Fleet, key: RecordedKey, options: VerifyOptions): Promise<readonly VerifyRow[]> {
+  const { entry } = key
+  const facts = { name: entry.name, target: entry.target, replaced: key.role === "former" }
   if (entry.keyArn === null || entry.imports.length === 0) {
-    const message = "nothing was imported yet: run the same provision again"
-    return [judged(entry.region, entry.keyArn, blocked("UNFINISHED", message))]
+    const verdict = blocked("UNFINISHED", "nothing was imported yet: run the same provision again")
+    return [{ ...facts, region: entry.region, keyArn: entry.keyArn, ...verdict }]
   }
-  const results: Judged[] = []
+  const rows: VerifyRow[] = []
   for (const { region, keyArn } of keysOf(entry)) {
     try {
-      const deps = await open()
+      const deps = await verifyDeps(fleet, key)
       // an import into one Region writes the entry that the next one goes on from
       const latest = (await deps.inventory.get(entry.name, entry.target)) ?? entry
-      results.push(
-        judged(region, keyArn, await verifyIn(deps, { ...latest, keyArn: entry.keyArn }, { region, keyArn }, options)),
-      )
+      const verdict = await verifyIn(deps, { ...latest, keyArn: entry.keyArn }, { region, keyArn }, options)
+      rows.push({ ...facts, region, keyArn, ...verdict })
     } catch (error) {
-      const known = errorOf(error, entry.name)
-      if (!(known instanceof KeyferryError)) throw known
-      results.push(
-        judged(region, keyArn, {
-          ...{ outcome: "failed", reason: known.code, message: known.message, generations: [], use: null },
-          exit: known.exit,
-        }),
-      )
+      const outcome = failedOutcome(errorOf(error, entry.name))
+      rows.push({ ...facts, region, keyArn, ...outcome, generations: [], use: null })
     }
   }
-  return results
+  return rows
+}
+
+/** An import into a replaced KMS key, as `--full` makes one, is kept inside the entry of its name. */
+async function verifyDeps(fleet: Fleet, { binding, role, entry }: RecordedKey): Promise<VerifyDeps> {
+  const { vault, custodyKeys, custodyLog, clock, progress, log, policy, sleep } = fleet
+  const inventory = role === "former" ? formerInventory(fleet.inventory, entry, entry.requestId) : fleet.inventory
+  return {
+    inventory,
+    vault,
+    custodyKeys,
+    custodyLog,
+    clock,
+    progress,
+    log,
+    policy,
+    sleep,
+    kmsIn: (region) => fleet.kmsOf(binding.target, region),
+    token: await fleet.tokenOf(binding.token),
+  }
 }
 
 async function verifyIn(

@@ -1,6 +1,6 @@
 import { type OptionTable, type Output, type Surroundings, defineCommand } from "../command.js"
 import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
-import { reportText } from "../text/fleet-text.js"
+import { decisionsText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { progressLine } from "../text/progress-line.js"
 
@@ -28,15 +28,16 @@ export async function applyFleet(args: FleetArgs, { world }: Surroundings): Prom
   const actions = actionsOf(args.only)
   const names = keysOf(args.key)
   const { reconcile } = await import("../../app/fleet/reconcile.js")
-  const { rowsOf } = await import("../../app/fleet/rows.js")
-  const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
+  const { fleetKeys } = await import("../../app/fleet/fleet.js")
+  const { exitOf, summarise } = await import("../../core/plan/row.js")
   const fleet = await world.fleet({ lock: true })
-  const rows = rowsOf(fleet, { names })
   using line = progressLine("applying")
-  const reported = await reconcile(fleet, rows, {
-    ...{ actions, look: { tags: true, materials: "needed" }, untilDone: true },
-    ...{ includeDisabled: args.includeDisabled ?? false, onRow: line.onRow },
+  const rows = await reconcile(fleet, fleetKeys(fleet, names), {
+    actions,
+    depth: { tags: true, materials: "needed" },
+    untilDone: true,
+    includeDisabled: args.includeDisabled ?? false,
+    onRow: line.onRow,
   })
-  const report = reportOf(reported)
-  return { result: report, text: reportText(report, "apply"), exit: exitOf(reported) }
+  return { result: { keys: rows, summary: summarise(rows) }, text: decisionsText(rows, "apply"), exit: exitOf(rows) }
 }

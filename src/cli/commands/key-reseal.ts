@@ -1,10 +1,10 @@
 import { type Custody, CUSTODY_NAMES } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { worstExit } from "../../core/base/exit-code.js"
+import { exitOf, summarise } from "../../core/plan/row.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { TOKEN } from "../options/options.js"
-import { table } from "../text/table.js"
+import { rowsText } from "../text/rows-text.js"
 
 /** Why a custody is none to reseal to. */
 const REFUSED: Readonly<Record<Exclude<Custody, "sealed">, readonly [why: string, hint: string]>> = {
@@ -35,7 +35,6 @@ export const keyReseal = defineCommand({
     ...TOKEN,
   },
   async run(args, { world }) {
-    const { exitsOf } = await import("../../app/custody/reseal-row.js")
     const { reseal } = await import("../../app/custody/reseal.js")
     const names = namesOf(args)
     if (names.length > 0 === args.all) throw new KeyferryError("ERR_USAGE", "give names of keys, or --all")
@@ -45,19 +44,17 @@ export const keyReseal = defineCommand({
     }
     const { owner } = await world.settings()
     const deps = await world.withoutKms()
-    const result = await reseal(
+    const { keys, custodyKey } = await reseal(
       { ...deps, token: deps.token.hsm },
       { owner, names: args.all ? null : names, to: args.to ?? null, newCustodyKey: args.newCustodyKey },
     )
-    const rows = result.keys.map(({ name, generation, custody, outcome, message, reason, hint }) => [
-      name,
-      generation === null ? "" : String(generation),
-      custody ?? "",
-      outcome,
-      hint === null ? message : `${message} [${reason}]; ${hint}`,
-    ])
-    const text =
-      rows.length === 0 ? "nothing to reseal" : table(["name", "generation", "custody", "outcome", "what"], rows)
-    return { result, text, exit: worstExit(exitsOf(result.keys)) }
+    const text = rowsText(keys, {
+      columns: [
+        { head: "GENERATION", cell: ({ generation }) => generation },
+        { head: "CUSTODY", cell: ({ custody }) => custody },
+      ],
+      none: "nothing to reseal",
+    })
+    return { result: { keys, summary: summarise(keys), custodyKey }, text, exit: exitOf(keys) }
   },
 })

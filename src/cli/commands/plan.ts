@@ -1,6 +1,6 @@
 import { defineCommand } from "../command.js"
 import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
-import { durationText, reportText, tokensText } from "../text/fleet-text.js"
+import { decisionsText, durationText, tokensText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { progressLine } from "../text/progress-line.js"
 
@@ -20,24 +20,27 @@ export const plan = defineCommand({
   async run(args, { world }) {
     const actions = actionsOf(args.only)
     const names = keysOf(args.key)
-    const { lookAt, secondsAtQuota } = await import("../../app/fleet/survey.js")
-    const { rowsOf } = await import("../../app/fleet/rows.js")
-    const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
+    const { fleetKeys } = await import("../../app/fleet/fleet.js")
+    const { secondsAtQuota, survey } = await import("../../app/fleet/survey.js")
+    const { exitOf, summarise } = await import("../../core/plan/row.js")
     const { worstExit } = await import("../../core/base/exit-code.js")
     const fleet = await world.fleet({ lock: false })
     using line = progressLine("looking at")
-    const { includeDisabled } = args
-    const sight = await lookAt(fleet, rowsOf(fleet, { names }), {
-      ...{ actions, includeDisabled, look: { tags: true, materials: "needed" }, onRow: line.onRow },
+    const { keys, tokens, tokenExit } = await survey(fleet, fleetKeys(fleet, names), {
+      actions,
+      includeDisabled: args.includeDisabled,
+      depth: { tags: true, materials: "needed" },
+      onRow: line.onRow,
     })
-    const report = reportOf(sight.rows)
-    const estimatedSeconds = secondsAtQuota(fleet, sight.rows)
-    const work = report.summary.planned > 0
+    const rows = keys.map(({ row }) => row)
+    const summary = summarise(rows)
+    const estimatedSeconds = secondsAtQuota(fleet, keys)
+    const work = summary.planned > 0
     const time = work ? [`at the quotas of KMS this takes ${durationText(estimatedSeconds)}`] : []
-    const worst = worstExit([exitOf(sight.rows), sight.tokenExit])
+    const worst = worstExit([exitOf(rows), tokenExit])
     return {
-      result: { ...report, tokens: sight.tokens, estimatedSeconds },
-      text: [reportText(report, "plan"), ...tokensText(sight.tokens), ...time].join("\n"),
+      result: { keys: rows, summary, tokens, estimatedSeconds },
+      text: [decisionsText(rows, "plan"), ...tokensText(tokens), ...time].join("\n"),
       exit: worst === "OK" && work && args.detailedExitcode ? "WORK_FOUND" : worst,
     }
   },

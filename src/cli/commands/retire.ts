@@ -1,9 +1,9 @@
-import type { EndRow } from "../../app/ending/plan.js"
+import { exitOf, summarise } from "../../core/plan/row.js"
 import { confirm } from "../confirm.js"
 import { defineCommand } from "../command.js"
 import { CONFIRMED, KEY_NAME, nameOf, WHICH } from "../end-key.js"
 import { PENDING_WINDOW, windowOf } from "../options/pending-window.js"
-import { table } from "../text/table.js"
+import { endingText } from "../text/ending-text.js"
 
 export const retire = defineCommand({
   name: "retire",
@@ -23,23 +23,18 @@ export const retire = defineCommand({
     const name = nameOf(args)
     const request = { disableOnly: args.disableOnly, pendingWindowDays: windowOf(args.pendingWindowDays) }
     const { findKey } = await import("../../app/kms-key/entry.js")
-    const { planRetirement, retireKey } = await import("../../app/ending/retire.js")
+    const { planRetirement, retireKeys } = await import("../../app/ending/retire.js")
     const { owner } = await world.settings()
     const deps = { ...(await world.withoutToken()), token: null }
     const entry = await findKey(deps, { owner, name, target: args.target ?? null })
-    const planned = await planRetirement(deps, entry, request)
-    const consequences = planned.flatMap((one) => one.consequences)
+    const retirements = await planRetirement(deps, entry, request)
+    const consequences = retirements.flatMap((retirement) => retirement.consequences)
     if (consequences.length > 0) await confirm({ name, consequences, yes: args.yes }, { progress })
-    const rows: EndRow[] = []
-    for (const one of planned) rows.push(...(await retireKey(deps, one, request)))
-    if (planned.length === 0) progress.step(`${name} has no replaced KMS key that is not retired`)
-    const count = (outcome: string): number => rows.filter((row) => row.outcome === outcome).length
+    const rows = await retireKeys(deps, retirements, request)
     return {
-      result: { keys: rows, summary: { done: count("done"), nothing: count("nothing"), failed: count("failed") } },
-      text: table(
-        ["NAME", "TARGET", "KMS KEY", "OUTCOME", "STATE", "DELETED AT"],
-        rows.map((row) => [row.name, row.target, row.keyArn, row.outcome, row.keyState, row.deletionDate]),
-      ),
+      result: { keys: rows, summary: summarise(rows) },
+      text: rows.length === 0 ? `${name} has no replaced KMS key that is not retired` : endingText(rows),
+      exit: exitOf(rows),
     }
   },
 })

@@ -2,7 +2,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { FLEET } from "../options/fleet-options.js"
-import { reportText } from "../text/fleet-text.js"
+import { decisionsText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { progressLine } from "../text/progress-line.js"
 
@@ -36,21 +36,23 @@ export const rewrap = defineCommand({
     const { validToFrom } = await import("../../core/base/expiry.js")
     if (args.expiresIn !== undefined) validToFrom(args.expiresIn, world.clock.now())
     const { reconcile } = await import("../../app/fleet/reconcile.js")
-    const { rowsOf } = await import("../../app/fleet/rows.js")
-    const { exitOf, reportOf } = await import("../../core/plan/row-result.js")
+    const { fleetKeys } = await import("../../app/fleet/fleet.js")
+    const { exitOf, summarise } = await import("../../core/plan/row.js")
     const fleet = await world.fleet({ lock: true })
-    const rows = rowsOf(fleet, { names })
     using line = progressLine("rewrapping")
-    const reported = await reconcile(fleet, rows, {
+    const rows = await reconcile(fleet, fleetKeys(fleet, names), {
       actions: new Set(["rewrap"]),
-      look: { tags: false, materials: "needed" },
+      depth: { tags: false, materials: "needed" },
       untilDone: false,
       force: names.length > 0 ? "named" : args.all ? "all" : null,
       includeDisabled: args.includeDisabled,
       expiresIn: args.expiresIn ?? null,
       onRow: line.onRow,
     })
-    const report = reportOf(reported)
-    return { result: report, text: reportText(report, "rewrap"), exit: exitOf(reported) }
+    return {
+      result: { keys: rows, summary: summarise(rows) },
+      text: decisionsText(rows, "rewrap"),
+      exit: exitOf(rows),
+    }
   },
 })

@@ -24,9 +24,14 @@ export const rotate = defineCommand({
     const { owner } = await world.settings()
     const deps = await world.deps()
     const target = await world.target()
-    return await severally(names, target, async (name) => {
-      const entry = await findKey(deps, { owner, name, target })
-      return await rotateKey(deps, entry, wishes)
+    return await severally({
+      names,
+      target,
+      reason: "ROTATED",
+      run: async (name) => {
+        const entry = await findKey(deps, { owner, name, target })
+        return await rotateKey(deps, entry, wishes)
+      },
     })
   },
 })

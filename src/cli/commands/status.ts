@@ -1,9 +1,10 @@
-import type { KeyStatus, Status } from "../../app/fleet/status.js"
+import type { Status, StatusRow } from "../../app/fleet/status.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { actionsOf } from "../options/fleet-options.js"
-import { nameOf, nextOf, notesOf, summaryText, tokensText, whatOf } from "../text/fleet-text.js"
+import { decisionOf, nextOf, notesOf, tokensText } from "../text/decision-text.js"
+import { nameOf, summaryText } from "../text/rows-text.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { REBUILD, rebuildState } from "../rebuild.js"
 import { progressLine } from "../text/progress-line.js"
@@ -24,13 +25,15 @@ export const status = defineCommand({
     const names = namesOf(args)
     if (args.rebuild) return await rebuildState(names, args, surroundings)
     if (args.overwrite) throw new KeyferryError("ERR_USAGE", "--overwrite goes with --rebuild")
-    const { rowsOf } = await import("../../app/fleet/rows.js")
-    const { status: look } = await import("../../app/fleet/status.js")
+    const { fleetKeys } = await import("../../app/fleet/fleet.js")
+    const { status: surveyStatus } = await import("../../app/fleet/status.js")
     const fleet = await surroundings.world.fleet({ lock: false })
     using line = progressLine("looking at")
-    const rows = rowsOf(fleet, { names })
-    const found = await look(fleet, rows, { actions: actionsOf(undefined), onRow: line.onRow })
-    return { result: found.status, text: statusText(found.status), exit: found.exit }
+    const { status: result, exit } = await surveyStatus(fleet, fleetKeys(fleet, names), {
+      actions: actionsOf(undefined),
+      onRow: line.onRow,
+    })
+    return { result, text: statusText(result), exit }
   },
 })
 
@@ -48,7 +51,7 @@ function statusText({ keys, summary, tokens, custodyKeys, vault }: Status): stri
     "IF THE TOKEN IS LOST",
     "WHAT",
   ]
-  return [table(head, keys.map(cells)), ...notesOf(keys), ...notes, summaryText(summary)].join("\n")
+  return [table(head, keys.map(cells)), ...keys.flatMap(notesOf), ...notes, summaryText(summary)].join("\n")
 }
 
 /** What is wrong in the vault, and of custody keys; then which of them have a backup, and since when. */
@@ -62,7 +65,7 @@ function custodyText({ custodyKeys, vault }: Pick<Status, "custodyKeys" | "vault
   ]
 }
 
-function cells(key: KeyStatus): (string | number | null)[] {
+function cells(key: StatusRow): (string | number | null)[] {
   const days = key.generations.flatMap(({ daysLeft }) => (daysLeft === null ? [] : [daysLeft]))
   const states = key.keyStates.map(({ keyState }) => keyState ?? "not known")
   const [first] = states
@@ -76,12 +79,12 @@ function cells(key: KeyStatus): (string | number | null)[] {
     days.length === 0 ? (key.generations.length === 0 ? null : "never") : Math.min(...days),
     nextOf(key) ?? (key.outcome === "planned" ? `${key.action} now` : null),
     key.forecast === null ? null : `dies ${key.forecast.diesAt}`,
-    whatOf(key),
+    decisionOf(key),
   ]
 }
 
 /** `0, 1 lost`: what is as it should be by its number alone; a Region is named where there are several. */
-function generationsText({ generations, keyStates }: KeyStatus): string | null {
+function generationsText({ generations, keyStates }: StatusRow): string | null {
   if (generations.length === 0) return null
   return generations
     .map(({ generation, state, region, source }) => {

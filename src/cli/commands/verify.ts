@@ -1,8 +1,9 @@
 import type { VerifyRow } from "../../app/verify/row.js"
+import { exitOf, summarise } from "../../core/plan/row.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
-import { table } from "../text/table.js"
+import { rowsText } from "../text/rows-text.js"
 
 export const verify = defineCommand({
   name: "verify",
@@ -24,31 +25,21 @@ export const verify = defineCommand({
   },
   async run(args, { world }) {
     const names = namesOf(args)
-    const { tasksOf } = await import("../../app/verify/tasks.js")
     const { verifyKeys } = await import("../../app/verify/verify.js")
     const fleet = await world.fleet({ lock: args.full })
-    const tasks = tasksOf(fleet, names)
-    const { rows, exit } = await verifyKeys(tasks, { full: args.full })
-    return { result: { keys: rows, summary: summaryOf(rows) }, text: textOf(rows), exit }
+    const rows = await verifyKeys(fleet, names, { full: args.full })
+    return { result: { keys: rows, summary: summarise(rows) }, text: textOf(rows), exit: exitOf(rows) }
   },
 })
 
-function summaryOf(rows: readonly VerifyRow[]): Readonly<Record<string, number>> {
-  const count = (outcome: VerifyRow["outcome"]): number => rows.filter((row) => row.outcome === outcome).length
-  return { done: count("done"), nothing: 0, planned: 0, blocked: count("blocked"), failed: count("failed") }
+function textOf(rows: readonly VerifyRow[]): string {
+  return rowsText(rows, {
+    columns: [
+      { head: "REGION", cell: ({ region }) => region },
+      { head: "PROOF", cell: ({ generations }) => generations.map(proofText).join(", ") || null },
+    ],
+    none: "no keys to verify",
+  })
 }
 
-function textOf(rows: readonly VerifyRow[]): string {
-  if (rows.length === 0) return "no keys to verify"
-  return table(
-    ["NAME", "TARGET", "REGION", "OUTCOME", "PROOF", "WHAT"],
-    rows.map((row) => [
-      row.role === "former" ? `${row.name} (replaced)` : row.name,
-      row.target,
-      row.region,
-      row.outcome,
-      row.generations.map(({ proof }) => `${proof.kind} ${proof.result}`).join(", ") || null,
-      `${row.message} [${row.reason}]`,
-    ]),
-  )
-}
+const proofText = ({ proof }: VerifyRow["generations"][number]): string => `${proof.kind} ${proof.result}`

@@ -6,6 +6,7 @@ import { assertSame } from "#src/app/custody/same-material.js"
 import type { VaultDeps } from "#src/app/custody/seal-object.js"
 import type { Custody } from "#src/core/key/custody.js"
 import { KeyferryError } from "#src/core/base/error.js"
+import { summarise } from "#src/core/plan/row.js"
 import type { KeySpec } from "#src/core/key/key-spec.js"
 import type { SealedMaterial } from "#src/core/records/sealed-material.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "#src/core/key/source-key.js"
@@ -75,7 +76,7 @@ describe("sealed keys under another custody key", function () {
       await make(name, "sealed", keySpec)
     const before = await Promise.all(["a", "m", "e"].map(sealed))
     const result = await run({ newCustodyKey: true })
-    expect(outcomes(result)).to.deep.equal({ a: "done resealed", m: "done resealed", e: "done resealed" })
+    expect(outcomes(result)).to.deep.equal({ a: "done RESEALED", m: "done RESEALED", e: "done RESEALED" })
     expect(result.custodyKey?.label).to.equal("keyferry/custody/keyferry/2")
     for (const old of before) {
       const now = await sealed(old.name)
@@ -85,20 +86,20 @@ describe("sealed keys under another custody key", function () {
     }
     expect((await deps.token.findCustodyKeys(OWNER)).map(({ number }) => number)).to.deep.equal([1, 2])
     expect(await deps.token.findSourceKeys()).to.deep.equal([])
-    expect(outcomes(await run({}))).to.deep.equal({ a: "nothing already", m: "nothing already", e: "nothing already" })
+    expect(outcomes(await run({}))).to.deep.equal({ a: "nothing ALREADY", m: "nothing ALREADY", e: "nothing ALREADY" })
   })
 
   it("takes a token object into the vault, and its entries with it", async () => {
     const key = await make("moved", "token", "ECC_NIST_P384")
     const publicKey = await deps.token.publicKey(key)
-    expect(outcomes(await run({}))).to.deep.equal({ moved: "nothing kept" })
-    expect(outcomes(await run({ names: ["moved"], to: "sealed" }))).to.deep.equal({ moved: "done sealed" })
+    expect(outcomes(await run({}))).to.deep.equal({ moved: "nothing KEPT" })
+    expect(outcomes(await run({ names: ["moved"], to: "sealed" }))).to.deep.equal({ moved: "done SEALED" })
     const now = await sealed("moved")
     expect(now.id).to.equal(key.id)
     expect(Buffer.from(now.provenance.publicKey ?? [])).to.deep.equal(Buffer.from(publicKey))
     expect(now.provenance.attributes).to.include({ token: true, local: true, alwaysSensitive: true })
     expect(await deps.token.findSourceKeys()).to.deep.equal([])
-    expect(outcomes(await run({ names: ["moved"], to: "sealed" }))).to.deep.equal({ moved: "nothing already" })
+    expect(outcomes(await run({ names: ["moved"], to: "sealed" }))).to.deep.equal({ moved: "nothing ALREADY" })
   })
 
   it("refuses what the token cannot seal, says what it does not find, and goes on with the rest", async () => {
@@ -106,11 +107,11 @@ describe("sealed keys under another custody key", function () {
     await make("padded", "token", "HMAC_224")
     const result = await run({ names: ["good", "padded", "nobody"], to: "sealed" })
     expect(outcomes(result)).to.deep.equal({
-      good: "done sealed",
+      good: "done SEALED",
       padded: "blocked ERR_CUSTODY_REFUSED",
       nobody: "failed ERR_KEY_NOT_FOUND",
     })
-    expect(result.summary).to.include({ done: 1, blocked: 1, failed: 1 })
+    expect(summarise(result.keys)).to.deep.equal({ keys: 3, done: 1, nothing: 0, planned: 0, blocked: 1, failed: 1 })
     expect((await deps.token.findSourceKeys()).map(({ label }) => label)).to.deep.equal(["keyferry/keyferry/padded/0"])
   })
 

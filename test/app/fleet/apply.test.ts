@@ -1,7 +1,7 @@
 import { expect } from "chai"
 import { DEFAULT_SETTINGS } from "#src/core/manifest/key-settings.js"
-import { lookAt } from "#src/app/fleet/survey.js"
-import { rowsOf } from "#src/app/fleet/rows.js"
+import { fleetKeys } from "#src/app/fleet/fleet.js"
+import { survey } from "#src/app/fleet/survey.js"
 import { status } from "#src/app/fleet/status.js"
 import { provision } from "#src/app/provision/provision.js"
 import type { Binding } from "#src/core/manifest/binding.js"
@@ -31,13 +31,13 @@ describe("apply and status", () => {
   const apply = async (bindings: readonly Binding[]) => runOver(await fleetOf(await world.run(), { bindings }), APPLY)
   const look = async (bindings: readonly Binding[]) => {
     const fleet = await fleetOf(await world.run(), { bindings })
-    return await lookAt(fleet, rowsOf(fleet), { look: APPLY.look, actions: APPLY.actions })
+    return await survey(fleet, fleetKeys(fleet), { depth: APPLY.depth, actions: APPLY.actions })
   }
 
   it("makes what is missing, and does nothing the second time", async () => {
     const bindings = [binding("a-aes"), binding("a-mac", HMAC), binding("a-ec", { ...EC, expiresIn: "never" })]
     const planned = await look(bindings)
-    expect(planned.rows.map(({ row }) => [row.outcome, row.action])).to.deep.equal(
+    expect(planned.keys.map(({ row }) => [row.outcome, row.action])).to.deep.equal(
       Array.from({ length: 3 }, () => ["planned", "provision"]),
     )
     expect((await world.kms.counts()).requests).to.not.have.any.keys("CreateKey", "GetParametersForImport")
@@ -50,7 +50,7 @@ describe("apply and status", () => {
     expect(second.all.map(({ outcome }) => outcome)).to.deep.equal(["nothing", "nothing", "nothing"])
     const { requests } = await world.kms.counts()
     expect(Object.keys(requests).sort()).to.deep.equal(["DescribeKey", "ListAliases", "ListResourceTags"])
-    expect((await look(bindings)).rows.every(({ row }) => row.outcome === "nothing")).to.equal(true)
+    expect((await look(bindings)).keys.every(({ row }) => row.outcome === "nothing")).to.equal(true)
   })
 
   it("sets right what drifted, and takes no alias that is another key's", async () => {
@@ -152,7 +152,7 @@ describe("apply and status", () => {
     await world.kms.clearCounts()
     const bindings = [binding("s-here", HMAC), binding("s-lost", HMAC), binding("s-new")]
     const fleet = await fleetOf(run, { bindings })
-    const { status: seen, exit } = await status(fleet, rowsOf(fleet), { actions: APPLY.actions })
+    const { status: seen, exit } = await status(fleet, fleetKeys(fleet), { actions: APPLY.actions })
     expect(exit).to.equal("OK")
     expect(
       Object.fromEntries(seen.keys.map((key) => [key.name, [key.outcome, key.reason, key.managed]])),
@@ -173,21 +173,21 @@ describe("apply and status", () => {
 
     const refused = new KeyferryError("ERR_TOKEN_PIN_LOCKED", "the PIN is locked")
     const blind = await fleetOf(run, { bindings, tokenOf: () => Promise.reject(refused) })
-    const unseen = await status(blind, rowsOf(blind), { actions: APPLY.actions })
+    const unseen = await status(blind, fleetKeys(blind), { actions: APPLY.actions })
     expect([unseen.exit, unseen.status.tokens]).to.deep.equal([
       "NOPERM",
       [{ name: null, state: "failed", message: "the PIN is locked" }],
     ])
     expect(unseen.status.keys.find(({ name }) => name === "s-lost")).to.include({ outcome: "nothing" })
     const without = await fleetOf(run, { bindings, tokenOf: () => Promise.resolve(null) })
-    expect((await status(without, rowsOf(without), { actions: APPLY.actions })).exit).to.equal("OK")
+    expect((await status(without, fleetKeys(without), { actions: APPLY.actions })).exit).to.equal("OK")
   })
 
   it("status fails as KMS does where KMS cannot be asked", async () => {
     await apply([binding("s-far", HMAC)])
     const run = await world.run({ endpoint: "http://127.0.0.1:9" })
     const fleet = await fleetOf(run, { bindings: [binding("s-far", HMAC)] })
-    const { status: seen, exit } = await status(fleet, rowsOf(fleet), { actions: APPLY.actions })
+    const { status: seen, exit } = await status(fleet, fleetKeys(fleet), { actions: APPLY.actions })
     expect(seen.keys[0]).to.include({ outcome: "blocked", reason: "KMS_UNREACHABLE" })
     expect(exit).to.equal("UNAVAILABLE")
     expect(bindingOf((await run.deps.inventory.get("s-far", "us-east-1"))!).name).to.equal("s-far")

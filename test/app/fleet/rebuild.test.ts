@@ -10,6 +10,7 @@ import { rotateKey } from "#src/app/rotate/rotate.js"
 import { verifyKeys } from "#src/app/verify/verify.js"
 import type { InventoryEntry } from "#src/core/records/inventory.js"
 import { stateFiles } from "#src/host/state-files.js"
+import { fleetOf } from "../../support/fleet-world.js"
 import { EC, HMAC, openWorld, requestFor, type World, worldEnvironment } from "../../support/world.js"
 
 const SAME = { expiresIn: null, wrappingAlgorithm: null, wrappingKeySpec: null, prove: "accept" } as const
@@ -57,7 +58,8 @@ describe("rebuild", function () {
   })
 
   it("finds again what KMS, tags and the token say, which is enough to go on", async () => {
-    const { deps } = await world.run()
+    const run = await world.run()
+    const { deps } = run
     await provision(deps, requestFor("turned", { alias: "alias/turned", expiresIn: "30d" }))
     await provision(deps, requestFor("signer", EC))
     await provision(deps, requestFor("mac", { ...HMAC, expiresIn: "never" }))
@@ -80,10 +82,8 @@ describe("rebuild", function () {
     expect((await provision(lost, request)).outcome).to.equal("nothing")
     expect(await world.requests("ImportKeyMaterial")).to.equal(0)
     const entry = await entryOf(lost, "turned")
-    const verification = await verifyKeys([{ entry, role: "current", open: () => Promise.resolve(lost) }], {
-      full: true,
-    })
-    expect(verification).to.have.property("exit", "OK")
+    const rows = await verifyKeys(await fleetOf({ ...run, deps: lost }), ["turned"], { full: true })
+    expect(rows.map(({ keyArn, exit }) => [keyArn, exit])).to.deep.equal([[entry.keyArn, "OK"]])
     const newest = await rotateKey(lost, await entryOf(lost, "turned"), SAME)
     expect(newest.generation).to.equal(2)
   })

@@ -1,7 +1,7 @@
 import { expect } from "chai"
 import { provision } from "#src/app/provision/provision.js"
 import { replaceKey, type ReplaceResult, type ReplaceWishes } from "#src/app/replace/replace.js"
-import { planRetirement, retireKey } from "#src/app/ending/retire.js"
+import { planRetirement, retireKeys } from "#src/app/ending/retire.js"
 import { rotateKey } from "#src/app/rotate/rotate.js"
 import { AS_BEFORE } from "#src/app/import/terms.js"
 import type { InventoryEntry } from "#src/core/records/inventory.js"
@@ -222,7 +222,7 @@ describe("replace", () => {
       const { deps } = await world.run()
       const request = { disableOnly, pendingWindowDays: 7 }
       const planned = await planRetirement({ ...deps, token: null }, await entryOf(name), request)
-      for (const one of planned) await retireKey({ ...deps, token: null }, one, request)
+      await retireKeys({ ...deps, token: null }, planned, request)
       return planned.flatMap(({ consequences }) => consequences)
     }
 

@@ -5,8 +5,10 @@ import { provision } from "#src/app/provision/provision.js"
 import { replaceKey } from "#src/app/replace/replace.js"
 import { rotateKey } from "#src/app/rotate/rotate.js"
 import { signatureCheck } from "#src/app/verify/public-key.js"
-import { tasksOf } from "#src/app/verify/tasks.js"
-import { type Verification, verifyKeys } from "#src/app/verify/verify.js"
+import { verifyKeys } from "#src/app/verify/verify.js"
+import type { VerifyRow } from "#src/app/verify/row.js"
+import { type ExitName } from "#src/core/base/exit-code.js"
+import { exitOf } from "#src/core/plan/row.js"
 import { KEY_SPECS } from "#src/core/key/key-spec.js"
 import { type Answer, type KmsProxy, startKmsProxy } from "#test/support/kms-proxy.js"
 import { expectCode } from "#test/support/expect-code.js"
@@ -38,7 +40,7 @@ describe("verify", function () {
   const run = async (
     names: readonly string[] = [],
     { full = false, token = true }: { readonly full?: boolean; readonly token?: boolean } = {},
-  ): Promise<Verification> => {
+  ): Promise<{ readonly rows: readonly VerifyRow[]; readonly exit: ExitName }> => {
     const { deps } = await world.run({ endpoint: proxy.endpoint })
     const entries = await deps.inventory.list()
     const fleet: Fleet = {
@@ -47,7 +49,8 @@ describe("verify", function () {
       quotasOf: () => undefined,
       tokenOf: () => Promise.resolve(token ? deps.token : null),
     }
-    return await verifyKeys(tasksOf(fleet, names), { full })
+    const rows = await verifyKeys(fleet, names, { full })
+    return { rows, exit: exitOf(rows) }
   }
   const only = async (...args: Parameters<typeof run>) => {
     const { rows, exit } = await run(...args)
@@ -170,9 +173,9 @@ describe("verify", function () {
     const before = (await deps.inventory.get("placed", "us-east-1"))!
     const made = await replaceKey(deps, before, { ...AS_BEFORE, description: null })
     const { rows, exit } = await run(["placed"], { full: true })
-    expect(rows.map(({ role, keyArn, outcome }) => [role, keyArn, outcome])).to.deep.equal([
-      ["current", made.keyArn, "done"],
-      ["former", old.keyArn, "done"],
+    expect(rows.map(({ replaced, keyArn, outcome }) => [replaced, keyArn, outcome])).to.deep.equal([
+      [false, made.keyArn, "done"],
+      [true, old.keyArn, "done"],
     ])
     expect(exit).to.equal("OK")
     const entry = (await deps.inventory.get("placed", "us-east-1"))!
