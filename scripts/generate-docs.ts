@@ -1,5 +1,5 @@
 /** Writes the pages of docs/ that are tables of the source; `--check` fails if one is out of date. */
-import { readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { ERRORS } from "#src/core/base/error.js"
 import { EXIT_CODES } from "#src/core/base/exit-code.js"
 import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profiles.js"
@@ -21,6 +21,18 @@ const page = (
     ...rows.map((row) => `| ${row.join(" | ")} |`),
     "",
   ].join("\n")
+
+/** What the tests saw of the tokens that they run on; test/matrix and test/pkcs11 fail where it is no longer so. */
+const MEASURED = `
+## Measured
+
+| Token | Carries | Refused |
+| --- | --- | --- |
+| SoftHSM 2.6.1 (Debian) | \`SYMMETRIC_DEFAULT\`, \`HMAC_*\`, \`ECC_NIST_P384\`, \`ECC_SECG_P256K1\`; SHA-1 only | P-256, P-521, RSA (pads with zero bytes before wrapping), Ed25519, everything with SHA-256 |
+| NSS softokn 3.87 (Debian) | all but the two on the right, with SHA-256 | secp256k1, Ed25519; enforces neither \`CKA_EXTRACTABLE=false\` nor \`CKA_WRAP_WITH_TRUSTED\` |
+| openCryptoki 3.8.1 (Debian) | \`SYMMETRIC_DEFAULT\`, \`HMAC_256/384/512\` with SHA-256 | RSA and EC (no RFC 5649 mechanism); \`HMAC_224\` (the token cannot compute it, so no proof) |
+| tpm2-pkcs11 | nothing | cannot wrap |
+`
 
 const PAGES: Readonly<Record<string, string>> = {
   "docs/exit-codes.md": page(
@@ -52,11 +64,36 @@ const PAGES: Readonly<Record<string, string>> = {
       notes.join("; "),
       source,
     ]),
-  ),
+  ).concat(MEASURED),
 }
 
+/** What each folder of use cases imports of the others, as a table. */
+function arrows(): string {
+  const folders = readdirSync("src/app", { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort()
+  const rows = folders.map((folder) => {
+    const imports = readdirSync(`src/app/${folder}`)
+      .map((file) => readFileSync(`src/app/${folder}/${file}`, "utf8"))
+      .flatMap((source) => [...source.matchAll(/"\.\.\/([a-z-]+\/[a-z-]+)\.js"/g)].map(([, path = ""]) => path))
+    const listed = [...new Set(imports)].sort().map((path) => `\`${path}\``)
+    return `| \`${folder}\` | ${listed.join(", ") || "nothing"} |`
+  })
+  return ["| Folder | Imports |", "| --- | --- |", ...rows].join("\n")
+}
+
+/** A page that is written by hand, but for the section between its two comments. */
+function withArrows(path: string): string {
+  return readFileSync(path, "utf8").replace(
+    /(<!-- generated: arrows -->\n)[\s\S]*?(<!-- end -->)/,
+    (_section, start: string, end: string) => `${start}\n${arrows()}\n\n${end}`,
+  )
+}
+
+const ARCHITECTURE = "docs/architecture.md"
 const check = process.argv.includes("--check")
-for (const [path, text] of Object.entries(PAGES)) {
+for (const [path, text] of Object.entries({ ...PAGES, [ARCHITECTURE]: withArrows(ARCHITECTURE) })) {
   if (!check) writeFileSync(path, text)
   else if (readFileSync(path, "utf8") !== text) {
     console.error(`${path} is out of date: npm run docs`)

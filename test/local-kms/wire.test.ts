@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts"
 import { expect } from "chai"
@@ -245,16 +244,6 @@ describe("local KMS: the wire", () => {
       expect(headers.get("date")).to.equal("Mon, 03 Feb 2031 04:06:06 GMT")
       await kms.clock.tick()
       expect(await kms.admin("GET", "clock")).to.have.property("ticking", true)
-    })
-
-    it("takes every example of its documentation", async () => {
-      const text = readFileSync(new URL("../../../docs/local-kms.md", import.meta.url), "utf8")
-      const examples = [...text.matchAll(/^curl (?:-X (\w+) )?http:\/\/[^/]+\/_admin\/(\w+)(?: -d '(.*)')?$/gm)]
-      expect(examples.length).to.equal(text.match(/^curl /gm)?.length)
-      await using other = await startLocalKms()
-      for (const [, method = "GET", path = "", body] of examples) {
-        await other.admin(method, path, body === undefined ? undefined : (JSON.parse(body) as object))
-      }
     })
 
     it("serves only this machine, even where the rest listens further", async () => {

@@ -6,14 +6,23 @@ import { MAIN } from "#test/support/cli.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { opencryptokiToken, softhsmToken, type TestToken } from "#test/support/tokens.js"
 import { HOOK } from "../support/kill-hook.js"
-import { expectPromised, markedBlock, shell, type ShellOptions } from "../support/docs-blocks.js"
+import { block, expectPromised } from "../support/docs-blocks.js"
+import { PAGED, strangerShell } from "../support/stranger-shell.js"
 
 const DAY_S = 86_400
 /** What expires is due when a third of its 90 days is left. */
 const DUE_AFTER_DAYS = 70
+/** Columns of a terminal that shows every row of a table whole. */
+const WIDE = 400
+/** What the page takes for granted of AWS; the pager is switched off there, not here. */
+const OPERATOR = {
+  AWS_ACCESS_KEY_ID: "AKIALOCALKMSTEST0000",
+  AWS_SECRET_ACCESS_KEY: "not-a-secret",
+  AWS_REGION: "us-east-1",
+}
 
 /** Each recipe as it stands, in one long life of the same keys: every one starts where the one before ended. */
-describe("README, day two", function () {
+describe("docs/operations.md", function () {
   this.timeout(180_000)
   let kms: LocalKmsProcess
   let folder: string
@@ -53,15 +62,23 @@ describe("README, day two", function () {
     const clock = `NODE_OPTIONS='--import file://${HOOK}' KEYFERRY_TEST_AHEAD=${aheadDays * DAY_S}`
     const aliases = [
       `alias keyferry="${clock} ${process.execPath} ${MAIN}"`,
+      // older AWS CLIs, such as Debian 12's, do not read AWS_ENDPOINT_URL
       `alias aws='aws --endpoint-url "$AWS_ENDPOINT_URL"'`,
     ]
-    const options: ShellOptions = {
+    const { output } = await strangerShell([...aliases, script].join("\n"), {
+      home: folder,
       cwd: folder,
       prefix,
-      env: { ...kms.env, ...token.env, HOME: folder, KEYFERRY_STATE_DIR: join(folder, "state"), ...env },
-    }
-    delete (options.env as Record<string, string>)["PATH"]
-    return (await shell([...aliases, script].join("\n"), join(folder, "script.sh"), options)).stdout
+      env: {
+        ...OPERATOR,
+        ...token.env,
+        AWS_ENDPOINT_URL: kms.endpoint,
+        KEYFERRY_STATE_DIR: join(folder, "state"),
+        ...env,
+      },
+      columns: WIDE,
+    })
+    return output
   }
   const environment = (): Readonly<Record<string, string>> => ({ KEYFERRY_TOKEN: token.uri })
   /** What brings a situation about: all of it must work. */
@@ -70,9 +87,10 @@ describe("README, day two", function () {
     expect(output, output).to.not.match(/^exit status/m)
   }
   const recipe = async (words: string, more: Readonly<Record<string, string>> = {}): Promise<string> => {
-    const block = markedBlock(`day two: ${words}`)
-    const output = await enter(block, { ...environment(), ...more }, token.prefix)
-    expectPromised(block, output)
+    const text = block(words)
+    const output = await enter(text, { ...environment(), ...more }, token.prefix)
+    expectPromised(text, output)
+    expect(output).to.not.include(PAGED)
     return output
   }
 
