@@ -1,7 +1,7 @@
 import type { PinProvider } from "../core/ports/pin-provider.js"
 import type { Token } from "../core/ports/token.js"
 import { coreDumpsOff } from "./core-limits.js"
-import { loggedToken } from "./logged.js"
+import { logCalls } from "./logged.js"
 import type { Progress } from "../core/ports/progress.js"
 import type { Log } from "../core/ports/log.js"
 import type { Env, TokenSetting } from "./settings.js"
@@ -40,7 +40,8 @@ export async function logIn(setting: TokenSetting, login: Login): Promise<Token>
     ...(libraryParameters === null ? {} : { libraryParameters }),
     ...(sessions === null ? {} : { sessions }),
   })
-  return loggedToken(token, login.log)
+  logCalls(token, login.log)
+  return token
 }
 
 /** Where the PIN comes from, and what is remembered of refusals. */

@@ -132,6 +132,10 @@ class Pkcs11Token implements Token {
   }
 
   destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
+    return this.#destroyObjects(key)
+  }
+
+  #destroyObjects(key: Pick<SourceKey, "id" | "label">): Promise<void> {
     return this.#pool.search((session, loan) => {
       try {
         const objects = this.#handles.take(key) ?? objectsOf(session, key)
@@ -224,7 +228,7 @@ class Pkcs11Token implements Token {
   }
 
   destroyCustodyKey(key: Pick<CustodyKey, "id" | "label">): Promise<void> {
-    return this.destroySourceKey(key)
+    return this.#destroyObjects(key)
   }
 
   async seal(key: SourceKey, custodyKeyName: Pick<CustodyKey, "id" | "label">): Promise<SealedBytes> {
