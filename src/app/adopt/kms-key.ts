@@ -1,3 +1,4 @@
+import { DEFAULT_EXPIRES_IN } from "../../core/manifest/key-settings.js"
 import { randomUUID } from "node:crypto"
 import { KeyferryError } from "../../core/base/error.js"
 import { beginEntry, type InventoryEntry, type Proof, withNested } from "../../core/records/inventory.js"
@@ -137,7 +138,7 @@ function newEntry(
     unenforced,
     keyArn: key.keyArn,
     token: deps.token.info,
-    terms: { expiresIn: never ? "never" : "90d", wrappingAlgorithm: "auto", wrappingKeySpec },
+    terms: { expiresIn: never ? "never" : DEFAULT_EXPIRES_IN, wrappingAlgorithm: "auto", wrappingKeySpec },
     source: { ...begun.source, attributes, kcv, publicKeyFingerprint },
   }
 }

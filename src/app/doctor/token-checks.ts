@@ -1,3 +1,4 @@
+import { DEFAULT_WRAPPING_KEY_SPEC } from "../../core/manifest/key-settings.js"
 import { type EnforcementFacts, shortcomings } from "../../core/key/custody.js"
 import type { KeyferryError } from "../../core/base/error.js"
 import { KEY_SPEC_NAMES, type KeySpec } from "../../core/key/key-spec.js"
@@ -107,7 +108,9 @@ function pinLine({ refusal, warning, loginRequired }: Inspection["pin"]): Checke
 async function examineMechanisms(token: CustodialToken): Promise<readonly CheckedLine[]> {
   const policy = { minimumHash: "SHA-1" } as const
   try {
-    const requests = KEY_SPEC_NAMES.flatMap((keySpec) => wrapCandidates(keySpec, "RSA_4096", "auto", policy))
+    const requests = KEY_SPEC_NAMES.flatMap((keySpec) =>
+      wrapCandidates(keySpec, DEFAULT_WRAPPING_KEY_SPEC, "auto", policy),
+    )
     const verdicts = await token.selfTest(requests)
     const usable = KEY_SPEC_NAMES.filter((keySpec) => best(verdicts, keySpec)?.usable === true)
     const refused = KEY_SPEC_NAMES.filter((keySpec) => !usable.includes(keySpec))

@@ -1,3 +1,4 @@
+import type { Binding } from "../../core/manifest/binding.js"
 import { settingsFor } from "../../core/manifest/key-settings.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { Action } from "../../core/plan/reason.js"
@@ -25,7 +26,7 @@ export interface Execution {
 export const EXECUTORS: Readonly<Record<Action, ((execution: Execution) => Promise<unknown>) | null>> = {
   none: null,
   blocked: null,
-  provision: ({ deps, snapshot }) => provision(deps, provisionRequest(snapshot)),
+  provision: ({ deps, snapshot }) => provision(deps, provisionRequest(snapshot.binding)),
   rewrap: ({ deps, snapshot, decision, options, sources }) =>
     rewrapKey(deps, entryOf(snapshot), {
       imports: decision.imports,
@@ -66,7 +67,8 @@ function disabledKeys({ key, replicas }: Snapshot): ReadonlySet<string> {
   return new Set(disabled)
 }
 
-function provisionRequest({ binding }: Snapshot): ProvisionRequest {
+/** What `provision` is asked for by a binding. */
+export function provisionRequest(binding: Binding): ProvisionRequest {
   const { owner, name, target, expiresIn } = binding
   // a binding that names a custody which imports once, and asks for no expiry, has said that it is understood
   const acceptNoReimport = expiresIn === "never"

@@ -6,6 +6,7 @@ import {
   SETTING_NAMES,
   type SettingName,
   settingOf,
+  settingsFor,
   type SettingsFor,
 } from "../../core/manifest/key-settings.js"
 import type { Form, SettingsCommand } from "../../core/manifest/setting.js"
@@ -76,9 +77,9 @@ export async function settingsFrom<Command extends SettingsCommand>(
   if (flagged(command).includes("keyUsage")) {
     const { usage, fault } = usageFor(keySpec, keyUsage)
     if (fault !== null) throw faultOf("keyUsage", written, fault)
-    return checked(flagged(command), { ...settings, keyUsage: usage }, written)
+    return checked(command, { ...settings, keyUsage: usage }, written)
   }
-  return checked(flagged(command), settings, written)
+  return checked(command, settings, written)
 }
 
 /**
@@ -152,12 +153,12 @@ function allSettings(written: WrittenFlags): KeySettings {
 }
 
 function checked<Command extends SettingsCommand>(
-  names: readonly SettingName[],
+  command: Command,
   settings: KeySettings,
   written: WrittenFlags,
 ): SettingsFor<Command> {
   for (const { setting, message } of settingFaults(settings)) throw faultOf(setting, written, message)
-  return Object.fromEntries(names.map((name) => [name, settings[name]])) as SettingsFor<Command>
+  return settingsFor(command, settings)
 }
 
 /** `--alias 'a b' is no alias`; a switch, a list and JSON without their value. */

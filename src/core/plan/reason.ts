@@ -14,7 +14,7 @@ interface ReasonRow {
   readonly exit?: ExitName
 }
 
-/** Every reason for a decision: one row a reason, in the order in which the chain of checks asks for them. */
+/** Every reason for a decision: one row a reason. Which of them decides where several apply is the order of CHAIN in plan.ts. */
 const REASON_ROWS = {
   // what keeps keyferry from looking, or from touching the key
   KMS_UNREACHABLE: {

@@ -1,6 +1,7 @@
 import { KeyferryError } from "../base/error.js"
 import type { Custody } from "../key/custody.js"
 import type { KeySpec, KeyUsage, ProofKind, WrappingKeySpec } from "../key/key-spec.js"
+import { DEFAULT_EXPIRES_IN, DEFAULT_WRAPPING_KEY_SPEC } from "../manifest/key-settings.js"
 import type { TokenInfo } from "../token/token-info.js"
 import type { KeyAttributes } from "../key/key-attributes.js"
 import type { WrapPath, WrappingAlgorithm } from "../key/wrapping-algorithm.js"
@@ -213,8 +214,8 @@ export function keyArnIn(entry: InventoryEntry, region: string): string | undefi
 export function termsOf(entry: InventoryEntry): ImportWishes {
   if (entry.terms !== null) return entry.terms
   const last = lastImport(entry)
-  const expiresIn = last?.expirationModel === "KEY_MATERIAL_DOES_NOT_EXPIRE" ? "never" : "90d"
-  return { expiresIn, wrappingAlgorithm: "auto", wrappingKeySpec: last?.wrappingKeySpec ?? "RSA_4096" }
+  const expiresIn = last?.expirationModel === "KEY_MATERIAL_DOES_NOT_EXPIRE" ? "never" : DEFAULT_EXPIRES_IN
+  return { expiresIn, wrappingAlgorithm: "auto", wrappingKeySpec: last?.wrappingKeySpec ?? DEFAULT_WRAPPING_KEY_SPEC }
 }
 
 /**

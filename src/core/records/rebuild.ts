@@ -1,3 +1,4 @@
+import { DEFAULT_WRAPPING_KEY_SPEC } from "../manifest/key-settings.js"
 import type { Custody } from "../key/custody.js"
 import { rfc3339 } from "../base/expiry.js"
 import { beginEntry, type ImportRecord, type InventoryEntry, type SourceKeyRecord } from "./inventory.js"
@@ -158,7 +159,12 @@ function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
   const made = description.creationDate ?? new Date(0)
   const record = (generation: number, id: string | null, validTo: Date | null, at: Date): ImportRecord => ({
     ...{ region, generation, keyMaterialId: id },
-    ...{ wrappingAlgorithm: anyAlgorithm(keySpec), wrappingKeySpec: "RSA_4096", wrapPath: null, mechanisms: [] },
+    ...{
+      wrappingAlgorithm: anyAlgorithm(keySpec),
+      wrappingKeySpec: DEFAULT_WRAPPING_KEY_SPEC,
+      wrapPath: null,
+      mechanisms: [],
+    },
     ...{ wrappingKeyFingerprint: UNKNOWN_DIGEST, encryptedKeyMaterialDigest: UNKNOWN_DIGEST },
     expirationModel: validTo === null ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES",
     validTo: validTo === null ? null : rfc3339(validTo),
@@ -173,7 +179,9 @@ function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
 }
 
 function anyAlgorithm(keySpec: KeySpec): WrappingAlgorithm {
-  return WRAPPING_ALGORITHM_NAMES.find((name) => kmsAllows(keySpec, name, "RSA_4096")) ?? "RSAES_OAEP_SHA_256"
+  return (
+    WRAPPING_ALGORITHM_NAMES.find((name) => kmsAllows(keySpec, name, DEFAULT_WRAPPING_KEY_SPEC)) ?? "RSAES_OAEP_SHA_256"
+  )
 }
 
 /** When KMS has the first of its material no longer, or the key itself. */

@@ -1,3 +1,4 @@
+import { DEFAULT_WRAPPING_KEY_SPEC } from "../manifest/key-settings.js"
 import { KeyferryError } from "../base/error.js"
 import { rfc3339 } from "../base/expiry.js"
 import { isKeySpec, isWrappingKeySpec, type KeySpec, type WrappingKeySpec } from "../key/key-spec.js"
@@ -113,7 +114,7 @@ export function completeParameters(
   }
   const spec =
     agree("--wrapping-key-spec", said.wrappingKeySpec, loose.wrappingKeySpec) ?? wrappingKeySpecOf(loose.publicKey)
-  const wrappingKey = parseWrappingKey(loose.publicKey, spec ?? "RSA_4096")
+  const wrappingKey = parseWrappingKey(loose.publicKey, spec ?? DEFAULT_WRAPPING_KEY_SPEC)
   if (loose.parametersValidTo !== null && loose.parametersValidTo <= now) {
     throw new KeyferryError(
       "ERR_IMPORT_TOKEN_EXPIRED",
