@@ -14,6 +14,9 @@ import { endOnSignals } from "./signals.js"
 import { asksForJson, checkWords, valueIsDue } from "./text/words.js"
 import { reworded } from "./yargs-message.js"
 
+/** Of every JSON result: a field may be added, none of those there are goes or changes its meaning without another. */
+const SCHEMA_VERSION = 1
+
 /** Runs one command line and gives its exit status. Results go to stdout, everything else to stderr. */
 export async function run(words: readonly string[], version: string): Promise<number> {
   // asked before parsing, since a command line that does not parse has to be answered in the right form too
@@ -50,7 +53,7 @@ export async function run(words: readonly string[], version: string): Promise<nu
       await using world = openWorld(args, surroundings)
       output = await command.run(args, { ...surroundings, world })
     }
-    const printed = json ? JSON.stringify(output.result, null, 2) : output.text
+    const printed = json ? JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...output.result }, null, 2) : output.text
     if (printed !== "") process.stdout.write(`${printed}\n`)
     return EXIT_CODES[output.exit ?? "OK"].status
   } catch (error) {

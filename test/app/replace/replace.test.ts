@@ -4,6 +4,7 @@ import { replaceKey, type ReplaceResult, type ReplaceWishes } from "#src/app/rep
 import { planRetirement, retireKeys } from "#src/app/ending/retire.js"
 import { rotateKey } from "#src/app/rotate/rotate.js"
 import { AS_BEFORE } from "#src/app/import/terms.js"
+import { exitOf, summarise } from "#src/core/plan/row.js"
 import type { InventoryEntry } from "#src/core/records/inventory.js"
 import type { KeyResult } from "#src/core/key/key-result.js"
 import { expectCode } from "#test/support/expect-code.js"
@@ -255,6 +256,33 @@ describe("replace", () => {
       await (await world.run()).deps.sleep(8 * 86_400_000)
       await retire("halfway")
       expect((await entryOf("halfway")).former.map(({ retiredAt }) => retiredAt === null)).to.deep.equal([false, false])
+    })
+
+    it("goes on with the other replaced keys where an alias still names one, and retires that one later", async () => {
+      await make("thrice", HMAC)
+      for (let times = 0; times < 3; times += 1) await replace("thrice")
+      const { former } = await entryOf("thrice")
+      const [, named] = former.map(({ keyArn }) => keyArn ?? "")
+      await world.sdk.createAlias({ AliasName: "alias/still-used", TargetKeyId: named })
+      const { deps } = await world.run()
+      const request = { disableOnly: false, pendingWindowDays: 7 }
+      const endDeps = { ...deps, token: null }
+      const rows = await retireKeys(endDeps, await planRetirement(endDeps, await entryOf("thrice"), request), request)
+      expect(rows.map(({ keyArn, outcome, reason, replaced }) => [keyArn, outcome, reason, replaced])).to.deep.equal([
+        [former[0]?.keyArn, "done", "DELETION_SCHEDULED", true],
+        [named, "blocked", "ERR_KEY_IN_USE", true],
+        [former[2]?.keyArn, "done", "DELETION_SCHEDULED", true],
+      ])
+      expect(rows[1]?.hint).to.include("move those aliases")
+      expect([exitOf(rows), summarise(rows)]).to.deep.equal([
+        "DATAERR",
+        { keys: 3, done: 2, nothing: 0, planned: 0, blocked: 1, failed: 0 },
+      ])
+      const retired = async () => (await entryOf("thrice")).former.map(({ retiredAt }) => retiredAt !== null)
+      expect(await retired()).to.deep.equal([true, false, true])
+      await world.sdk.deleteAlias({ AliasName: "alias/still-used" })
+      await retire("thrice")
+      expect(await retired()).to.deep.equal([true, true, true])
     })
 
     it("refuses a key that an alias still names", async () => {
