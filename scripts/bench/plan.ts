@@ -51,9 +51,14 @@ export async function planning(say: (text: string) => void): Promise<readonly Me
   const token = softhsmToken("bench")
   await using kms = await startLocalKms()
   try {
-    const keyArns = await fleetOf(kms, token, folder, say)
-    const many = await outsideKms(kms, token, folder, keyArns)
-    const few = await outsideKms(kms, token, folder, keyArns.slice(0, FEW))
+    // a plan lists every key that the state knows, so that the few are planned before there are more
+    const fleet = await fleetOf(kms, token, folder)
+    await fleet.growTo(FEW)
+    say(`${FEW} keys are there`)
+    const few = await outsideKms(kms, token, folder, fleet.keyArns)
+    await fleet.growTo(MANY)
+    say(`${MANY} keys are there`)
+    const many = await outsideKms(kms, token, folder, fleet.keyArns)
     return [
       { part: "e", what: `plan of ${MANY} bindings, all of it`, value: many.totalMs, unit: "ms" },
       {
@@ -79,13 +84,14 @@ export async function planning(say: (text: string) => void): Promise<readonly Me
   }
 }
 
+interface Fleet {
+  readonly keyArns: readonly string[]
+  /** Adds keys until there are so many. */
+  growTo(count: number): Promise<void>
+}
+
 /** One key is provisioned for real; its records are repeated for keys that KMS holds as well. */
-async function fleetOf(
-  kms: LocalKmsProcess,
-  token: TestToken,
-  folder: string,
-  say: (text: string) => void,
-): Promise<readonly string[]> {
+async function fleetOf(kms: LocalKmsProcess, token: TestToken, folder: string): Promise<Fleet> {
   const env = { ...kms.env, ...token.env, AWS_ENDPOINT_URL: undefined, KEYFERRY_STATE_DIR: join(folder, "state") }
   await measured(["apply", "--config", config(kms, token, folder, 1)], env)
   const inventory = inventoryFiles(join(folder, "state"))
@@ -97,8 +103,8 @@ async function fleetOf(
     throw new Error("the first key is not there")
   const keyArns = [entry.keyArn]
   const sdk = kmsClient(kms)
-  const more = Array.from({ length: MANY - 1 }, (_, index) => async () => {
-    const name = nameOf(index + 1)
+  const addKey = async (index: number): Promise<void> => {
+    const name = nameOf(index)
     const id = newSourceKeyId()
     const label = labelOf({ owner: OWNER, name, generation: 0 })
     const requestId = randomUUID()
@@ -122,12 +128,15 @@ async function fleetOf(
     const imports = [{ ...record, keyMaterialId: KeyMaterialId }]
     await inventory.put({ ...entry, name, requestId, keyArn: KeyId, source, imports })
     await vault.put({ ...sealed, name, id, label })
-    keyArns[index + 1] = KeyId
-  })
-  await atOnce(more)
-  sdk.destroy()
-  say(`${MANY} keys are there`)
-  return keyArns
+    keyArns[index] = KeyId
+  }
+  return {
+    keyArns,
+    growTo: (count) => {
+      const missing = Array.from({ length: count - keyArns.length }, (_, offset) => keyArns.length + offset)
+      return atOnce(missing.map((index) => () => addKey(index)))
+    },
+  }
 }
 
 async function outsideKms(
