@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by scripts/docker-check.sh: makes stand-ins for the official images that the Dockerfile builds on, of Debian's
+# Sourced by scripts/docker-check.sh, after scripts/debian.sh: makes stand-ins for the official images that the Dockerfile builds on, of Debian's
 # packages and the npm registry's. Expects `say`, `die`, `work` (a scratch folder) and `storage` (buildah with its storage).
 
 # The names that the Dockerfile takes: node:MAJOR-SUITE-slim and debian:SUITE-slim, of one suite.
@@ -11,20 +11,14 @@ node_major=${BASH_REMATCH[1]} suite=${BASH_REMATCH[2]}
 
 # Stand-ins for the official images: Debian, and over it Node with its headers under /usr/local, and npm.
 make_bases() {
-  local stamp root=$work/root mirror
+  local stamp root=$work/root
   stamp=localhost/keyferry-base:$(declare -f make_bases | sha256sum | cut -c1-12)-$node_major-$suite
   if [[ -n $("${storage[@]}" images -q "$stamp" 2>/dev/null) ]]; then
     say "$NODE_BASE and $DEBIAN_BASE are there"
     return
   fi
-  # the mirror that this machine uses for Debian; on Ubuntu there is none, and debootstrap takes its default
-  mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
-    awk '$2 == "Debian" && $3 == "Debian" && !found++ { print $1 }')
   say "making $DEBIAN_BASE by debootstrap"
-  debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"} >"$work/debootstrap.log" 2>&1 || {
-    tail -n 20 "$work/debootstrap.log" >&2
-    die 'debootstrap failed'
-  }
+  bare_debian "$suite" "$root"
   rm -rf "$root"/usr/share/{doc,man,locale,info}/* "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin
   rm -f "$root"/var/cache/apt/archives/*.deb
   printf 'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n' >"$root/etc/apt/apt.conf.d/docker-clean"

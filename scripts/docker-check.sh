@@ -23,6 +23,7 @@ die() {
   exit 1
 }
 
+source scripts/debian.sh
 source docker/bases.sh
 
 work=$(mktemp -d)
@@ -43,33 +44,14 @@ finish() {
 }
 trap finish EXIT
 
-install_tools() {
-  local missing=() package
-  command -v apt-get >/dev/null || die 'this check wants Debian or Ubuntu, with buildah and debootstrap from their packages'
-  for package in buildah debootstrap debian-archive-keyring python3-yaml; do
-    [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
-  done
-  ((${#missing[@]})) || return 0
-  say "installing ${missing[*]}"
-  apt-get update -qq || say 'some package lists could not be fetched'
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "${missing[@]}" >/dev/null
-}
-
 # What the machine's npm and apt need to get out (a CA bundle, a registry, a proxy) is lent to the build, not copied.
 lend_settings() {
-  local name value
-  lent=()
-  : >"$work/npmrc"
-  for name in registry proxy https-proxy noproxy cafile; do
-    value=$(npm config get "$name" 2>/dev/null)
-    [[ -n $value && $value != null && $value != undefined ]] || continue
-    printf '%s=%s\n' "$name" "$value" >>"$work/npmrc"
-    [[ $name != cafile ]] || lent+=(--volume "$value:$value:ro")
-  done
-  lent+=(--volume "$work/npmrc:/root/.npmrc:ro")
-  apt-config dump | grep -E '^Acquire::https?::Proxy ' >"$work/apt.conf" || true
-  lent+=(--volume "$work/apt.conf:/etc/apt/apt.conf.d/99host:ro")
+  local cafile
+  npm_settings "$work/npmrc"
+  apt_settings "$work/apt.conf"
+  lent=(--volume "$work/npmrc:/root/.npmrc:ro" --volume "$work/apt.conf:/etc/apt/apt.conf.d/99host:ro")
+  cafile=$(sed -n 's/^cafile=//p' "$work/npmrc")
+  [[ -z $cafile ]] || lent+=(--volume "$cafile:$cafile:ro")
 }
 
 build() {
@@ -167,11 +149,19 @@ check_compose() {
     "$(grep -c 'keyferry provision' <<<"${argv[*]}")"
 }
 
+# What an image holds, for the table of the README.
+facts() {
+  say "$1 holds: $(in_image "$1" -- sh -c '
+    printf "Debian %s, Node.js %s" "$(cat /etc/debian_version)" "$(node --version)"
+    dpkg-query -W -f ", \${Package} \${Version}" softhsm2 libnss3 opensc 2>/dev/null || true
+  '), $("${storage[@]}" images --format '{{.Size}}' "$1")"
+}
+
 read_entry_unless_given() {
   ((${#entry[@]})) || read_entry "$image"
 }
 
-install_tools
+install_packages buildah debootstrap debian-archive-keyring python3-yaml
 make_bases
 lend_settings
 build keyferry keyferry
@@ -186,4 +176,6 @@ expect 'one command in ci provisions a key with SoftHSM' "$(check_one_command | 
 expect 'one command in ci provisions a key with NSS' \
   "$(check_one_command --env KEYFERRY_CI_TOKEN=nss | field '`${it.keySpec} ${it.custody}`')" 'SYMMETRIC_DEFAULT token'
 check_compose
+facts keyferry
+facts keyferry-ci
 say 'all well'

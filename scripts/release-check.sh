@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# usage: scripts/release-check.sh
+# What is slow and seldom breaks: long simulations, an older Node.js, the container images, and bare Debian 12 and 13 from a
+# fresh clone to the end of the demo. Wants root or sudo, on Debian or Ubuntu. Each part is told when it begins and counts;
+# the last line is the count alone: `N passed, N failed`.
+set -uo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
+source scripts/node.sh
+source scripts/suites.sh
+
+printf 'release-check: about 25 minutes on two quiet cores\n'
+work=$(mktemp -d)
+trap 'rm -rf -- "$work"' EXIT
+all_passed=0 all_failed=0
+
+# Runs a command as a part of the check. One that prints no count is a test by its status.
+part() {
+  local name=$1 status=0 started=$SECONDS passed=0 failed=0
+  shift
+  printf '\nrelease-check: %s\n' "$name"
+  "$@" </dev/null 2>&1 | tee "$work/log" || status=${PIPESTATUS[0]}
+  read_count "$work/log" || passed=$((status == 0))
+  ((status == 0 || failed > 0)) || failed=1
+  all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed))
+  printf 'release-check: %s: %s, %d s\n' "$name" "$( ((failed)) && echo failed || echo well)" "$((SECONDS - started))"
+}
+
+long_suites() { files_of "${LONG[@]}" | run_files; }
+
+# An old Node.js gets one sentence and status 69, whatever the command.
+old_node() {
+  local major said status=0
+  for major in 18 20; do
+    scripts/fetch-node.sh "$major" "$work/node-$major" || return
+    status=0
+    said=$("$work/node-$major/bin/node" dist/main.js status 2>&1) || status=$?
+    printf '%s\n' "$said"
+    [[ $status == 69 && $said == "keyferry: this is Node.js v$major."* && $said != *$'\n'* ]] || return 1
+  done
+}
+
+part 'set-up' ./scripts/setup.sh
+part 'long simulations' long_suites
+part 'older Node.js' old_node
+part 'images' ./scripts/docker-check.sh
+part 'bare Debian 12' ./scripts/bare-root.sh bookworm
+part 'bare Debian 13' ./scripts/bare-root.sh trixie
+printf '\n%d passed, %d failed\n' "$all_passed" "$all_failed"
+exit "$((all_failed > 0))"
