@@ -10,17 +10,18 @@ SLOW=(kill docs matrix)
 JOBS=$(nproc 2>/dev/null || echo 2)
 JOBS=$((JOBS < 2 ? 2 : JOBS > 4 ? 4 : JOBS))
 
-# Files of the suites that are named, or of all but those that are named after --not.
+# Compiled files of the suites that are named, or of all but those that are named after --not; by the sources, since those
+# that were compiled from a source that is gone stay behind.
 files_of() {
-  local suite paths=() tests=(-name '*.test.js')
+  local suite paths=() tests=(-name '*.test.ts')
   if [[ $1 == --not ]]; then
-    for suite in "${@:2}"; do tests+=(-not -path "build/test/$suite/*"); done
-    paths=(build/test)
+    for suite in "${@:2}"; do tests+=(-not -path "test/$suite/*"); done
+    paths=(test)
   else
-    paths=("${@/#/build/test/}")
+    paths=("${@/#/test/}")
   fi
   # slow suites first, so that no long file is left for the end when the other processes have none
-  find "${paths[@]}" "${tests[@]}" | sort | awk '
+  find "${paths[@]}" "${tests[@]}" | sort | sed 's|^|build/|; s|\.ts$|.js|' | awk '
     { print (/\/(kill|docs|matrix|life)\//) ? 0 : (/\/(cli|invariants|softhsm)\//) ? 1 : (/\/app\//) ? 2 : 3, $0 }' |
     sort -s -k 1,1n | cut -d ' ' -f 2
 }
