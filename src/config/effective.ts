@@ -23,27 +23,27 @@ export function effectiveText(manifest: Manifest): string {
   return stringify(effective(manifest), { lineWidth: 0 }).trimEnd()
 }
 
-function mapped<T>(of: Readonly<Record<string, T>>, to: (value: T) => object): object {
-  return Object.fromEntries(Object.entries(of).map(([name, value]) => [name, given(to(value))]))
+function mapped<T>(entries: Readonly<Record<string, T>>, shape: (value: T) => object): object {
+  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, withoutEmpty(shape(value))]))
 }
 
 /** Without what was not said and has no default. */
-function given(of: object): object {
-  const said = (value: unknown): boolean =>
+function withoutEmpty(mapping: object): object {
+  const isSaid = (value: unknown): boolean =>
     value !== null && !(typeof value === "object" && Object.keys(value).length === 0)
-  return Object.fromEntries(Object.entries(of).filter(([, value]) => said(value)))
+  return Object.fromEntries(Object.entries(mapping).filter(([, value]) => isSaid(value)))
 }
 
-function tokenOf({ uri, pinSource, ...more }: ManifestToken): object {
-  return { uri: shownUri(uri), pin: pinSource === null ? null : pinOf(pinSource), ...more }
+function tokenOf({ uri, pinSource, ...settings }: ManifestToken): object {
+  return { uri: shownUri(uri), pin: pinSource === null ? null : pinOf(pinSource), ...settings }
 }
 
 function pinOf(source: string): object {
   if (source === "prompt") return { prompt: true }
   const colon = source.indexOf(":")
-  const [kind, where] = [source.slice(0, colon), source.slice(colon + 1)]
+  const [kind, place] = [source.slice(0, colon), source.slice(colon + 1)]
   if (kind === "exec") return { exec: NOT_SHOWN }
-  return { [kind]: kind === "fd" ? Number(where) : where }
+  return { [kind]: kind === "fd" ? Number(place) : place }
 }
 
 function shownUri(uri: string): string {

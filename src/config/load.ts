@@ -65,8 +65,8 @@ function placed(faults: readonly Fault[], yaml: YamlFile, lines: LineCounter): r
 
 function invalid(path: string, faults: readonly Fault[]): KeyferryError {
   const sorted = faults.toSorted((a, b) => (a.at?.line ?? 0) - (b.at?.line ?? 0))
-  const causes = sorted.map(({ path: at, message, at: position }) => ({
-    code: at.length === 0 ? "file" : pathText(at),
+  const causes = sorted.map(({ path, message, at: position }) => ({
+    code: path.length === 0 ? "file" : pathText(path),
     message: position === undefined ? message : `${message} (line ${position.line}, column ${position.column})`,
   }))
   const count = faults.length === 1 ? "a fault" : `${faults.length} faults`

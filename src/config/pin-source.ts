@@ -9,11 +9,11 @@ export type PinSource =
   | { readonly kind: "prompt" }
 
 /** What may follow `KIND:`, and what it is read as. */
-const KINDS: Readonly<Record<string, (rest: string) => PinSource | undefined>> = {
-  file: (rest) => (filePath(rest) === "" ? undefined : { kind: "file", path: filePath(rest) }),
-  fd: (rest) => (/^\d{1,6}$/.test(rest) ? { kind: "fd", fd: Number(rest) } : undefined),
-  env: (rest) => (/^[A-Za-z_]\w*$/.test(rest) ? { kind: "env", variable: rest } : undefined),
-  exec: (rest) => (rest.trim() === "" ? undefined : { kind: "exec", command: rest }),
+const KINDS: Readonly<Record<string, (place: string) => PinSource | undefined>> = {
+  file: (path) => (filePath(path) === "" ? undefined : { kind: "file", path: filePath(path) }),
+  fd: (fd) => (/^\d{1,6}$/.test(fd) ? { kind: "fd", fd: Number(fd) } : undefined),
+  env: (variable) => (/^[A-Za-z_]\w*$/.test(variable) ? { kind: "env", variable } : undefined),
+  exec: (command) => (command.trim() === "" ? undefined : { kind: "exec", command }),
 }
 
 /**
@@ -25,8 +25,8 @@ const KINDS: Readonly<Record<string, (rest: string) => PinSource | undefined>> =
 export function parsePinSource(text: string): PinSource {
   if (text === "prompt") return { kind: "prompt" }
   if (text.startsWith("/")) return { kind: "file", path: text }
-  const [kind, rest] = text.startsWith("|") ? ["exec", text.slice(1)] : split(text)
-  const source = Object.hasOwn(KINDS, kind) ? KINDS[kind]?.(rest) : undefined
+  const [kind, place] = text.startsWith("|") ? ["exec", text.slice(1)] : split(text)
+  const source = Object.hasOwn(KINDS, kind) ? KINDS[kind]?.(place) : undefined
   if (source === undefined) throw new KeyferryError("ERR_PIN_SOURCE", "the PIN source is not understood")
   return source
 }
@@ -49,7 +49,7 @@ function split(text: string): [kind: string, rest: string] {
 }
 
 /** `file://localhost/PATH` and `file:///PATH` (RFC 8089) as well as `file:PATH`. */
-function filePath(rest: string): string {
-  const [, path] = /^\/\/(?:localhost)?(\/.*)$/.exec(rest) ?? []
-  return path ?? (rest.startsWith("//") ? "" : rest)
+function filePath(place: string): string {
+  const [, path] = /^\/\/(?:localhost)?(\/.*)$/.exec(place) ?? []
+  return path ?? (place.startsWith("//") ? "" : place)
 }

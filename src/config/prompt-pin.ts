@@ -14,7 +14,7 @@ export async function promptPin(label: string): Promise<string> {
     throw new KeyferryError("ERR_PIN_SOURCE", "there is no terminal to ask for the PIN on")
   }
   // readline switches the terminal's own echo off, and its copy of what is typed goes nowhere
-  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const nowhere = new Writable({ write: (_chunk, _encoding, callback) => callback() })
   const lines = createInterface({ input: stdin, output: nowhere, terminal: true, historySize: 0 })
   try {
     // not before: what is typed at once would be echoed

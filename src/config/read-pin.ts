@@ -42,10 +42,10 @@ export async function readPin(source: PinSource, label: string, options: ReadOpt
     case "env": {
       const value = options.env[source.variable]
       if (value === undefined) throw unusable(source, "is not set")
-      return { pin: whole(source, value), modifiedNs: null }
+      return { pin: checkedPin(source, value), modifiedNs: null }
     }
     case "prompt":
-      return { pin: whole(source, await promptPin(label)), modifiedNs: null }
+      return { pin: checkedPin(source, await promptPin(label)), modifiedNs: null }
   }
 }
 
@@ -99,10 +99,10 @@ function pinFrom(source: PinSource, bytes: Buffer): Secret {
   const tooLong = bytes.length > MOST_BYTES
   bytes.fill(0)
   if (tooLong) throw unusable(source, `gives more than ${MOST_BYTES} bytes`)
-  return whole(source, text)
+  return checkedPin(source, text)
 }
 
-function whole(source: PinSource, pin: string): Secret {
+function checkedPin(source: PinSource, pin: string): Secret {
   if (pin === "") throw unusable(source, "gives an empty PIN")
   return new Secret(pin)
 }

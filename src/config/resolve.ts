@@ -30,17 +30,20 @@ export function resolve(file: ConfigFile): { readonly manifest: Manifest; readon
   }
 }
 
-function mapped<T, R>(of: Readonly<Record<string, T>>, to: (value: T) => R): Readonly<Record<string, R>> {
-  return Object.fromEntries(Object.entries(of).map(([name, value]) => [name, to(value)]))
+function mapped<T, R>(
+  entries: Readonly<Record<string, T>>,
+  resolveEntry: (value: T) => R,
+): Readonly<Record<string, R>> {
+  return Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, resolveEntry(value)]))
 }
 
 type FileToken = ConfigFile["tokens"][string]
 
 function resolveToken({ uri, pin, profile, libraryParameters, sessions }: FileToken): ManifestToken {
-  const [[kind, where] = []] = Object.entries(pin ?? {}).filter(([, value]) => value !== undefined)
+  const [[kind, place] = []] = Object.entries(pin ?? {}).filter(([, value]) => value !== undefined)
   return {
     uri,
-    pinSource: kind === undefined ? null : kind === "prompt" ? kind : `${kind}:${String(where)}`,
+    pinSource: kind === undefined ? null : kind === "prompt" ? kind : `${kind}:${String(place)}`,
     profile: profile ?? null,
     libraryParameters: libraryParameters ?? null,
     sessions: sessions ?? null,
@@ -51,7 +54,7 @@ function resolveToken({ uri, pin, profile, libraryParameters, sessions }: FileTo
 function tokenFaults(tokens: ConfigFile["tokens"]): readonly Fault[] {
   const faults: Fault[] = []
   const modules = new Map<string, { name: string; parameters: string | null }>()
-  const seen = new Map<string, string>()
+  const namesByToken = new Map<string, string>()
   for (const [name, token] of Object.entries(tokens)) {
     const path = ["tokens", name]
     let uri: TokenUri
@@ -74,16 +77,16 @@ function tokenFaults(tokens: ConfigFile["tokens"]): readonly Fault[] {
       continue
     }
     const parameters = token.libraryParameters ?? uri.libraryParameters
-    const known = modules.get(uri.modulePath)
-    if (known !== undefined && known.parameters !== parameters) {
-      const message = `has other library parameters than tokens.${known.name}, and a process loads a module once`
+    const sharing = modules.get(uri.modulePath)
+    if (sharing !== undefined && sharing.parameters !== parameters) {
+      const message = `has other library parameters than tokens.${sharing.name}, and a process loads a module once`
       faults.push({ path, message })
     }
-    modules.set(uri.modulePath, known ?? { name, parameters })
-    const which = JSON.stringify([uri.modulePath, Object.entries(uri.selectors).sort()])
-    const same = seen.get(which)
-    if (same !== undefined) faults.push({ path, message: `names the same token as tokens.${same}` })
-    seen.set(which, same ?? name)
+    modules.set(uri.modulePath, sharing ?? { name, parameters })
+    const tokenId = JSON.stringify([uri.modulePath, Object.entries(uri.selectors).sort()])
+    const namesake = namesByToken.get(tokenId)
+    if (namesake !== undefined) faults.push({ path, message: `names the same token as tokens.${namesake}` })
+    namesByToken.set(tokenId, namesake ?? name)
   }
   return faults
 }

@@ -55,7 +55,7 @@ const pin = z
     exec: text("shell command that prints the PIN", 4096).optional(),
     prompt: z.literal(true).optional().meta({ description: "ask on the terminal" }),
   })
-  .refine((given) => Object.values(given).filter((value) => value !== undefined).length === 1, {
+  .refine((sources) => Object.values(sources).filter((value) => value !== undefined).length === 1, {
     error: "must name one source: file, fd, env, exec or prompt",
   })
   .meta({ description: "where the PIN comes from, never the PIN itself", minProperties: 1, maxProperties: 1 })

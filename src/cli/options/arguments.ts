@@ -22,10 +22,10 @@ export function needed<T>(option: string, value: T | undefined): T {
   return value
 }
 
-export function checkedName(option: string, value: string | undefined, said = `--${option}`): string {
+export function checkedName(option: string, value: string | undefined, spelling = `--${option}`): string {
   const name = needed(option, value)
   if (isName(name)) return name
-  throw new KeyferryError("ERR_USAGE", `${said} '${name}' is no name`, {
+  throw new KeyferryError("ERR_USAGE", `${spelling} '${name}' is no name`, {
     hint: "a name has 1 to 63 letters, digits, dots, underscores and hyphens, and starts with a letter or digit",
   })
 }
@@ -40,7 +40,7 @@ export function checkedGeneration(value: string | undefined): number | undefined
 
 /** The names after a command that takes them (`names` of its definition), each once; none where none is given. */
 export function namesOf(args: Readonly<Record<string, unknown>>): readonly string[] {
-  const given = args["name"]
-  if (!Array.isArray(given)) return []
-  return [...new Set(given.map((word) => checkedName("name", String(word), "name")))]
+  const words = args["name"]
+  if (!Array.isArray(words)) return []
+  return [...new Set(words.map((word) => checkedName("name", String(word), "name")))]
 }

@@ -37,6 +37,6 @@ export function actionsOf(only: string | undefined): ReadonlySet<Action> {
   )
 }
 
-export function keysOf(given: readonly string[] | undefined): readonly string[] {
-  return [...new Set((given ?? []).map((name) => checkedName("key", name)))]
+export function keysOf(names: readonly string[] | undefined): readonly string[] {
+  return [...new Set((names ?? []).map((name) => checkedName("key", name)))]
 }

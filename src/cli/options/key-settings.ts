@@ -106,25 +106,25 @@ async function writtenBy(command: SettingsCommand, args: Args): Promise<WrittenF
   const written = new Map<SettingName, unknown>()
   for (const name of flagged(command)) {
     const { flag, form, fault } = settingOf(name)
-    const given = args[camelCase(flag ?? "")]
-    if (given === undefined) continue
-    written.set(name, await WRITTEN[form.kind](given, flag ?? ""))
+    const argument = args[camelCase(flag ?? "")]
+    if (argument === undefined) continue
+    written.set(name, await WRITTEN[form.kind](argument, flag ?? ""))
     const message = fault?.(written.get(name))
     if (message !== undefined) throw faultOf(name, written, message)
   }
   return written
 }
 
-const asGiven = (given: unknown): unknown => given
+const asGiven = (argument: unknown): unknown => argument
 
 /** What a flag gives, in the form of the file. */
-const WRITTEN: Readonly<Record<Form["kind"], (given: unknown, flag: string) => unknown>> = {
+const WRITTEN: Readonly<Record<Form["kind"], (argument: unknown, flag: string) => unknown>> = {
   choice: asGiven,
   text: asGiven,
   switch: asGiven,
   list: asGiven,
-  tags: (given, flag) => tagsOf(given as readonly string[], flag),
-  json: async (given) => await jsonText(String(given)),
+  tags: (texts, flag) => tagsOf(texts as readonly string[], flag),
+  json: async (pathOrJson) => await jsonText(String(pathOrJson)),
 }
 
 /** `KEY=VALUE` as often as given; keyferry's own tags and AWS' are not for users. */
@@ -143,8 +143,8 @@ function tagsOf(texts: readonly string[], flag: string): Readonly<Record<string,
 }
 
 /** JSON as it stands, which begins with a brace, or what is in the file of that path. */
-async function jsonText(given: string): Promise<string> {
-  return given.trimStart().startsWith("{") ? given : (await read(given)).toString("utf8")
+async function jsonText(pathOrJson: string): Promise<string> {
+  return pathOrJson.trimStart().startsWith("{") ? pathOrJson : (await read(pathOrJson)).toString("utf8")
 }
 
 function allSettings(written: WrittenFlags): KeySettings {

@@ -109,10 +109,10 @@ async function unzipped(path: string): Promise<LooseParameters> {
   } catch (cause) {
     throw invalid("is no zip file", cause)
   }
-  const only = (pattern: RegExp, what: string): Uint8Array => {
-    const [found, another] = Object.entries(files).filter(([name]) => pattern.test(name))
-    if (found === undefined || another !== undefined) throw invalid(`does not hold exactly one ${what}`)
-    return found[1]
+  const only = (pattern: RegExp, title: string): Uint8Array => {
+    const [file, second] = Object.entries(files).filter(([name]) => pattern.test(name))
+    if (file === undefined || second !== undefined) throw invalid(`does not hold exactly one ${title}`)
+    return file[1]
   }
   return loose(only(ZIP_NAMES.publicKey, "wrapping public key"), only(ZIP_NAMES.importToken, "import token"))
 }

@@ -10,8 +10,8 @@ export const PENDING_WINDOW = {
 } as const
 
 /** The days of `--pending-window-days`. @throws ERR_USAGE */
-export function windowOf(given: string): number {
-  const days = /^\d{1,2}$/.test(given) ? Number(given) : NaN
+export function windowOf(text: string): number {
+  const days = /^\d{1,2}$/.test(text) ? Number(text) : NaN
   if (days >= WINDOW.least && days <= WINDOW.most) return days
-  throw new KeyferryError("ERR_USAGE", `--pending-window-days '${given}' is not ${WINDOW.least} to ${WINDOW.most}`)
+  throw new KeyferryError("ERR_USAGE", `--pending-window-days '${text}' is not ${WINDOW.least} to ${WINDOW.most}`)
 }

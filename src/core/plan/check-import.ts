@@ -35,12 +35,12 @@ interface Wanted {
 }
 
 /** What is to be imported, most urgent reason first; material that waits for its rotation is not among it. */
-function wanted(context: Context): readonly Wanted[] {
+function importSets(context: Context): readonly Wanted[] {
   const { snapshot, options } = context
   const { binding, now } = snapshot
   const staged = stagedGeneration(context)
   const materials = context.materials.filter(({ generation }) => generation !== staged)
-  const all = [...sets()].filter((one) => one.materials.length > 0)
+  const all = [...sets()].filter((set) => set.materials.length > 0)
   return all
 
   function* sets(): Iterable<Wanted> {
@@ -56,18 +56,18 @@ function wanted(context: Context): readonly Wanted[] {
     }
     if (!hasFixedEnd(context)) {
       const lost = lostOf(context, materials)
-      const expired = lost.filter((one) => !wasDeleted(one, now))
+      const expired = lost.filter((material) => !wasDeleted(material, now))
       const since = earliest(expired.map(({ validTo }) => validTo))
       const on = since === null ? "" : ` on ${day(since)}`
       yield { reason: "EXPIRED", why: "expired", materials: expired, facts: { on } }
-      yield { reason: "DELETED", why: "deleted", materials: lost.filter((one) => wasDeleted(one, now)) }
+      yield { reason: "DELETED", why: "deleted", materials: lost.filter((material) => wasDeleted(material, now)) }
       const due = materials.filter(({ renewAt }) => renewAt !== null && renewAt <= now)
-      const first = earliest(due.map(({ validTo }) => validTo))
+      const firstEnd = earliest(due.map(({ validTo }) => validTo))
       yield {
         reason: "DUE",
-        why: first === null ? "" : `expires ${day(first)}`,
+        why: firstEnd === null ? "" : `expires ${day(firstEnd)}`,
         materials: withCompany(due, materials, now),
-        facts: { date: first === null ? "" : day(first) },
+        facts: { date: firstEnd === null ? "" : day(firstEnd) },
       }
       yield* drifted(materials)
     }
@@ -84,13 +84,20 @@ function wanted(context: Context): readonly Wanted[] {
     }
   }
 
-  function* drifted(those: readonly Material[]): Iterable<Wanted> {
+  function* drifted(candidates: readonly Material[]): Iterable<Wanted> {
     if (!canReimport(context) || snapshot.role !== "current") return
-    const other = those.filter((one) => one.state === "imported" && expiryDiffers(one.validTo, binding.expiresIn, now))
-    const [first] = other
-    const found = first?.validTo == null ? "never" : `on ${day(first.validTo)}`
+    const drifting = candidates.filter(
+      (material) => material.state === "imported" && expiryDiffers(material.validTo, binding.expiresIn, now),
+    )
+    const [nearest] = drifting
+    const expiry = nearest?.validTo == null ? "never" : `on ${day(nearest.validTo)}`
     const words = binding.expiresIn === "never" ? "never" : `after ${binding.expiresIn}`
-    yield { reason: "EXPIRY_DRIFT", why: `expires ${found}`, materials: other, facts: { found, wanted: words } }
+    yield {
+      reason: "EXPIRY_DRIFT",
+      why: `expires ${expiry}`,
+      materials: drifting,
+      facts: { found: expiry, wanted: words },
+    }
   }
 }
 
@@ -98,10 +105,10 @@ function wanted(context: Context): readonly Wanted[] {
 function lostOf(context: Context, materials: readonly Material[]): readonly Material[] {
   return viewsOf(context).flatMap((view) => {
     if (view.seen !== "key") return []
-    const here = materials.filter(({ region }) => region === view.region)
-    const lost = here.filter(({ state }) => state === "lost")
-    const unexplained = phaseOf(view.description) === "empty" && here.every(({ state }) => state === "imported")
-    return unexplained ? here : lost
+    const inRegion = materials.filter(({ region }) => region === view.region)
+    const lost = inRegion.filter(({ state }) => state === "lost")
+    const unexplained = phaseOf(view.description) === "empty" && inRegion.every(({ state }) => state === "imported")
+    return unexplained ? inRegion : lost
   })
 }
 
@@ -129,7 +136,7 @@ export function expiryDiffers(validTo: Date | null, expiresIn: string, now: Date
 
 /** Whether an import can be made: its source key is there, and its KMS key would not be enabled by it unasked. */
 function doable(context: Context, { region, generation }: Material): boolean {
-  const view = viewsOf(context).find((one) => one.region === region)
+  const view = viewsOf(context).find((keyView) => keyView.region === region)
   const takesImport = view?.seen === "key" ? keyStateRow(view.description.keyState).takesImport : "never"
   if (takesImport === "never") return false
   if (takesImport === "enabling" && context.options.includeDisabled !== true) return false
@@ -142,15 +149,15 @@ function isThere(context: Context, generation: number): boolean {
 }
 
 export const rewrap: Check = (context) => {
-  const sets = wanted(context)
-  const [first] = sets
-  if (first === undefined || !canReimport(context)) return undefined
+  const sets = importSets(context)
+  const [mostUrgent] = sets
+  if (mostUrgent === undefined || !canReimport(context)) return undefined
   const materials = context.materials.filter(
-    (one) => sets.some((set) => set.materials.includes(one)) && doable(context, one),
+    (material) => sets.some((set) => set.materials.includes(material)) && doable(context, material),
   )
   if (materials.length === 0) return undefined
-  const reason = sets.find((set) => set.materials.some((one) => materials.includes(one))) ?? first
-  const imports = materials.map((one) => importOfMaterial(context, one))
+  const reason = sets.find((set) => set.materials.some((material) => materials.includes(material))) ?? mostUrgent
+  const imports = materials.map((material) => importOfMaterial(context, material))
   return { reason: reason.reason, imports, ...(reason.facts === undefined ? {} : { facts: reason.facts }) }
 }
 
@@ -158,7 +165,7 @@ export const rewrap: Check = (context) => {
 export const cannotReimport: Check = (context) => {
   const { entry, binding } = context.snapshot
   if (canReimport(context)) return undefined
-  const sets = wanted(context).filter(({ reason }) => reason !== "ASKED" || context.options.force === "named")
+  const sets = importSets(context).filter(({ reason }) => reason !== "ASKED" || context.options.force === "named")
   if (sets.length === 0) return undefined
   const lost = sets.some(({ reason }) => reason === "EXPIRED" || reason === "DELETED")
     ? ", and KMS has lost its material"
@@ -171,7 +178,9 @@ export const materialDeleted: Check = (context) => {
   if (context.options.force === "named") return undefined
   const { now, entry } = context.snapshot
   const withheld = entry?.withheldAt != null
-  const deleted = context.materials.find((one) => one.state === "lost" && (withheld || wasDeleted(one, now)))
+  const deleted = context.materials.find(
+    (material) => material.state === "lost" && (withheld || wasDeleted(material, now)),
+  )
   return deleted === undefined ? undefined : { reason: "MATERIAL_DELETED", facts: { key: deleted.keyArn } }
 }
 
@@ -181,9 +190,9 @@ export const sourceLost: Check = (context) => {
   const { now, sources } = context.snapshot
   for (const { generation, state, note } of sources) {
     if (state !== "missing" && state !== "damaged") continue
-    const here = context.materials.filter((one) => one.generation === generation)
-    const end = earliest(here.map(({ validTo }) => validTo))
-    const lost = here.some((one) => one.state === "lost") || (end !== null && end <= now)
+    const ofGeneration = context.materials.filter((material) => material.generation === generation)
+    const end = earliest(ofGeneration.map(({ validTo }) => validTo))
+    const lost = ofGeneration.some((material) => material.state === "lost") || (end !== null && end <= now)
     if (end === null && !lost) continue
     const loses = lost || end === null ? "KMS has lost its material" : `KMS loses its material on ${day(end)}`
     const reason = state === "missing" ? "SOURCE_MISSING" : "SOURCE_DAMAGED"
@@ -195,7 +204,7 @@ export const sourceLost: Check = (context) => {
 export const disabled: Check = (context) => {
   const off = viewsOf(context).find((view) => view.seen === "key" && phaseOf(view.description) === "disabled")
   if (off?.seen !== "key" || context.options.includeDisabled === true) return undefined
-  const set = wanted(context).find(({ materials }) => materials.some(({ region }) => region === off.region))
+  const set = importSets(context).find(({ materials }) => materials.some(({ region }) => region === off.region))
   return set === undefined ? undefined : { reason: "DISABLED", facts: { why: set.why, key: off.keyArn } }
 }
 
@@ -212,6 +221,6 @@ export const nothing = (context: Context): Verdict => {
       : { reason: "ONCE_ONLY", facts: { custody: entry?.custody ?? binding.custody } }
   }
   if (hasFixedEnd(context)) return { reason: "FIXED_END", facts: { date: day(end) } }
-  const renewAt = earliest(context.materials.map((one) => one.renewAt)) ?? end
+  const renewAt = earliest(context.materials.map((material) => material.renewAt)) ?? end
   return { reason: "NOT_DUE", facts: { date: day(renewAt), key: key?.keyArn ?? "" } }
 }

@@ -47,8 +47,8 @@ export const identityChanged: Check = ({ snapshot: { binding, entry } }) => {
 
 export const unfinished: Check = ({ snapshot: { entry, binding } }) => {
   if (entry === null || !binding.managed) return undefined
-  const begun = entry.keyArn === null || entry.imports.length === 0
-  return begun ? { reason: "UNFINISHED" } : undefined
+  const isUnfinished = entry.keyArn === null || entry.imports.length === 0
+  return isUnfinished ? { reason: "UNFINISHED" } : undefined
 }
 
 export const keyGone: Check = (context) => {
@@ -72,10 +72,10 @@ export const keyMismatch: Check = (context) => {
     ["key spec", key.description.keySpec, entry.keySpec],
     ["key usage", key.description.keyUsage, entry.keyUsage],
   ] as const
-  const differing = rows.find(([, found, wanted]) => found !== wanted)
+  const differing = rows.find(([, actual, expected]) => actual !== expected)
   if (differing === undefined) return undefined
-  const [field, found, wanted] = differing
-  return { reason: "KEY_MISMATCH", facts: { key: key.keyArn, field, found, wanted } }
+  const [field, actual, expected] = differing
+  return { reason: "KEY_MISMATCH", facts: { key: key.keyArn, field, found: actual, wanted: expected } }
 }
 
 export const keyState: Check = (context) => {

@@ -30,18 +30,20 @@ export function rotationAt(context: Context): Date | null {
 function inUseSince(context: Context): Date {
   const key = seenKey(context)
   const { entry, now } = context.snapshot
-  const current = key?.rotations?.find((one) => one.keyMaterialId === key.description.currentKeyMaterialId)
+  const current = key?.rotations?.find(
+    (keyRotation) => keyRotation.keyMaterialId === key.description.currentKeyMaterialId,
+  )
   if (current?.rotationDate != null) return current.rotationDate
-  const begun = entry === null ? now : new Date(entry.intendedAt)
+  const intendedAt = entry === null ? now : new Date(entry.intendedAt)
   const newest = entry?.imports.findLast(({ generation }) => generation === entry.source.generation)
-  const imported = newest === undefined ? begun : new Date(newest.importedAt)
+  const imported = newest === undefined ? intendedAt : new Date(newest.importedAt)
   // the first material is as old as the KMS key; of a later one without a date the newest import is all that is known
-  return entry?.source.generation === 0 ? (key?.description.creationDate ?? begun) : imported
+  return entry?.source.generation === 0 ? (key?.description.creationDate ?? intendedAt) : imported
 }
 
 export const rotationDue: Check = (context) => {
-  const at = rotationAt(context)
-  if (at === null || at > context.snapshot.now) return undefined
+  const dueAt = rotationAt(context)
+  if (dueAt === null || dueAt > context.snapshot.now) return undefined
   if (rotationsUsed(context) >= MOST_ROTATIONS) return { reason: "ROTATIONS_EXHAUSTED" }
   return { reason: "ROTATION_DUE", facts: { date: day(inUseSince(context)) } }
 }
@@ -50,7 +52,7 @@ export const replicaMissing: Check = (context) => {
   const { binding, entry, role } = context.snapshot
   if (entry === null || role !== "current" || !binding.managed) return undefined
   const region = binding.replicas.find(
-    (wanted) => !entry.replicas.some((one) => one.region === wanted && one.keyArn !== null),
+    (replicaRegion) => !entry.replicas.some((replica) => replica.region === replicaRegion && replica.keyArn !== null),
   )
   return region === undefined ? undefined : { reason: "REPLICA_MISSING", facts: { region } }
 }

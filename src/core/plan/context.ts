@@ -39,7 +39,7 @@ export function keyWord({ snapshot: { entry, binding } }: Context): string {
 }
 
 export function sourceOf({ snapshot: { sources } }: Context, generation: number): SourceView | undefined {
-  return sources.find((one) => one.generation === generation)
+  return sources.find((source) => source.generation === generation)
 }
 
 /** Whether the material can be imported a second time. */
@@ -58,8 +58,10 @@ export function stagedGeneration({ snapshot: { entry }, materials }: Context): n
   if (entry === null) return undefined
   const { generation } = entry.source
   if (generation === 0) return undefined
-  const own = materials.find((one) => one.region === entry.region && one.generation === generation)
-  const waits = entry.rotating || own === undefined || own.state === "staged" || own.state === "never"
+  const material = materials.find(
+    (candidate) => candidate.region === entry.region && candidate.generation === generation,
+  )
+  const waits = entry.rotating || material === undefined || material.state === "staged" || material.state === "never"
   return waits ? generation : undefined
 }
 
@@ -77,12 +79,12 @@ export function importOfMaterial({ snapshot: { binding } }: Context, material: M
 }
 
 export function earliest(times: readonly (Date | null)[]): Date | null {
-  const known = times.flatMap((time) => (time === null ? [] : [time.getTime()]))
-  return known.length === 0 ? null : new Date(known.reduce((one, other) => Math.min(one, other)))
+  const milliseconds = times.flatMap((time) => (time === null ? [] : [time.getTime()]))
+  return milliseconds.length === 0 ? null : new Date(milliseconds.reduce((soonest, next) => Math.min(soonest, next)))
 }
 
 export function idOf({ snapshot: { entry } }: Context, generation: number): string {
-  const record = entry === null ? undefined : generationsOf(entry).find((one) => one.generation === generation)
+  const record = entry === null ? undefined : generationsOf(entry).find((source) => source.generation === generation)
   return record?.id ?? "unknown"
 }
 

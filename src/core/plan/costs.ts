@@ -31,11 +31,11 @@ interface Costly {
 }
 
 /** What the action takes of KMS, as far as it can be said before it is done. */
-export function costsOf(what: Costly): Costs {
-  return ACTIONS[what.action](what)
+export function costsOf(planned: Costly): Costs {
+  return ACTIONS[planned.action](planned)
 }
 
-const ACTIONS: Readonly<Record<Action, (what: Costly) => Costs>> = {
+const ACTIONS: Readonly<Record<Action, (planned: Costly) => Costs>> = {
   none: () => ({}),
   blocked: () => ({}),
   rewrap: ({ binding, imports }) => importing(binding, imports.length),

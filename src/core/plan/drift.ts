@@ -10,18 +10,18 @@ import type { Drift, SeenKey } from "./snapshot.js"
 export function driftOf(context: Context): readonly Drift[] {
   const { binding, role, entry } = context.snapshot
   if (!binding.managed || role !== "current" || entry === null) return []
-  const seen = viewsOf(context).flatMap((view) => (view.seen === "key" ? [view] : []))
-  return [...seen.flatMap((view) => keyDrift(context, view)), ...aliasDrift(context), ...expiryDrift(context)]
+  const views = viewsOf(context).flatMap((view) => (view.seen === "key" ? [view] : []))
+  return [...views.flatMap((view) => keyDrift(context, view)), ...aliasDrift(context), ...expiryDrift(context)]
 }
 
 function keyDrift({ snapshot: { binding, wantedTags } }: Context, view: SeenKey): readonly Drift[] {
   const { region, tags } = view
   const drift: Drift[] = []
-  const about = { region, correctable: true }
-  for (const [tag, wanted] of tags === null ? [] : Object.entries(wantedTags)) {
-    const found = tags?.[tag]
-    if (found !== wanted)
-      drift.push({ ...about, field: "tags", wanted: `${tag}=${wanted}`, found: tagWords(tag, found) })
+  const common = { region, correctable: true }
+  for (const [tag, wantedValue] of tags === null ? [] : Object.entries(wantedTags)) {
+    const foundValue = tags?.[tag]
+    if (foundValue !== wantedValue)
+      drift.push({ ...common, field: "tags", wanted: `${tag}=${wantedValue}`, found: tagWords(tag, foundValue) })
   }
   return [...drift, ...textDrift(binding, view)]
 }
@@ -30,13 +30,13 @@ function keyDrift({ snapshot: { binding, wantedTags } }: Context, view: SeenKey)
 function textDrift(binding: Binding, view: SeenKey): readonly Drift[] {
   return SETTING_NAMES.flatMap((name) => {
     const { drift } = settingOf(name)
-    const wanted = binding[name]
-    const found = drift?.read?.(view) ?? null
-    if (drift === undefined || typeof wanted !== "string" || found === null) return []
+    const wantedText = binding[name]
+    const foundText = drift?.read?.(view) ?? null
+    if (drift === undefined || typeof wantedText !== "string" || foundText === null) return []
     const { field, canonical = (text) => text } = drift
-    return canonical(found) === canonical(wanted)
+    return canonical(foundText) === canonical(wantedText)
       ? []
-      : [{ region: view.region, correctable: true, field, wanted, found }]
+      : [{ region: view.region, correctable: true, field, wanted: wantedText, found: foundText }]
   })
 }
 
@@ -47,8 +47,8 @@ function aliasDrift(context: Context): readonly Drift[] {
   const key = seenKey(context)
   if (binding.alias === null || aliasHolder === undefined || key === undefined) return []
   if (aliasHolder === key.description.keyId) return []
-  const found = aliasHolder ?? "none"
-  return [{ field: "alias", region, wanted: binding.alias, found, correctable: !isForeignHolder(context) }]
+  const holder = aliasHolder ?? "none"
+  return [{ field: "alias", region, wanted: binding.alias, found: holder, correctable: !isForeignHolder(context) }]
 }
 
 /** Shown with the rest; an import is what corrects it. */
@@ -87,6 +87,8 @@ export const drifted: Check = (context) => {
 
 export const aliasTaken: Check = (context) => {
   const { binding, aliasHolder } = context.snapshot
-  const taken = context.drift.some(({ field }) => field === "alias") && isForeignHolder(context)
-  return taken ? { reason: "ALIAS_TAKEN", facts: { alias: binding.alias ?? "", holder: aliasHolder ?? "" } } : undefined
+  const isTaken = context.drift.some(({ field }) => field === "alias") && isForeignHolder(context)
+  return isTaken
+    ? { reason: "ALIAS_TAKEN", facts: { alias: binding.alias ?? "", holder: aliasHolder ?? "" } }
+    : undefined
 }

@@ -43,7 +43,8 @@ export function materialsOf(snapshot: Snapshot): readonly Material[] {
 function materialOf(snapshot: Snapshot, entry: InventoryEntry, view: SeenKey, generation: number): Material {
   const { region, keyArn } = view
   const record = importOf(entry, generation, region)
-  const id = record?.keyMaterialId ?? entry.imports.findLast((one) => one.generation === generation)?.keyMaterialId
+  const id =
+    record?.keyMaterialId ?? entry.imports.findLast((imported) => imported.generation === generation)?.keyMaterialId
   const keyMaterialId = id ?? null
   const { state, validTo } = seenState(snapshot, view, record, keyMaterialId)
   const importedAt = importTime(snapshot, record, validTo)
@@ -60,21 +61,21 @@ function seenState(
   record: ImportRecord | undefined,
   keyMaterialId: string | null,
 ): Pick<Material, "state" | "validTo"> {
-  const known = rotations?.find((one) => one.keyMaterialId === keyMaterialId)
+  const keyRotation = rotations?.find((rotation) => rotation.keyMaterialId === keyMaterialId)
   const recorded = record?.validTo == null ? null : new Date(record.validTo)
   const pending = phaseOf(description) === "empty"
-  if (known === undefined) {
+  if (keyRotation === undefined) {
     if (record === undefined) return { state: "never", validTo: null }
     // one that waited for its rotation and was deleted is not listed any more
     const lost = pending || (rotations !== null && keyMaterialId !== null)
     const validTo = lost || rotations !== null ? recorded : description.validTo
     return { state: lost ? "lost" : "imported", validTo }
   }
-  const validTo = known.validTo ?? (known.importState === "IMPORTED" ? null : recorded)
-  if (isStaged(known)) return { state: "staged", validTo }
+  const validTo = keyRotation.validTo ?? (keyRotation.importState === "IMPORTED" ? null : recorded)
+  if (isStaged(keyRotation)) return { state: "staged", validTo }
   // after an expiry ListKeyRotations still says IMPORTED for a while, with a time that is past
-  const expired = pending && known.validTo !== null && known.validTo <= now
-  return { state: known.importState !== "IMPORTED" || expired ? "lost" : "imported", validTo }
+  const expired = pending && keyRotation.validTo !== null && keyRotation.validTo <= now
+  return { state: keyRotation.importState !== "IMPORTED" || expired ? "lost" : "imported", validTo }
 }
 
 export function isStaged({ keyMaterialState }: KeyRotation): boolean {
@@ -83,8 +84,8 @@ export function isStaged({ keyMaterialState }: KeyRotation): boolean {
 
 /** When it was imported: as recorded, unless KMS has another expiry and so somebody else imported it. */
 function importTime({ binding, now }: Snapshot, record: ImportRecord | undefined, validTo: Date | null): Date {
-  const same = record !== undefined && sameSecond(record.validTo, validTo)
-  if (same) return new Date(record.importedAt)
+  const isSameExpiry = record !== undefined && sameSecond(record.validTo, validTo)
+  if (isSameExpiry) return new Date(record.importedAt)
   if (validTo === null) return now
   return new Date(validTo.getTime() - (parseDuration(binding.expiresIn) ?? ASSUMED_SECONDS) * 1000)
 }

@@ -41,8 +41,8 @@ const CHAIN: readonly Check[] = [
  * here and nowhere else.
  */
 export function plan(snapshot: Snapshot, options: PlanOptions = {}): Decision {
-  const seen: Context = { snapshot, options, materials: materialsOf(snapshot), drift: [] }
-  const context = { ...seen, drift: driftOf(seen) }
+  const undrifted: Context = { snapshot, options, materials: materialsOf(snapshot), drift: [] }
+  const context = { ...undrifted, drift: driftOf(undrifted) }
   const verdict = decide(context)
   const { action, sentence, hint } = REASONS[verdict.reason]
   const planned = verdict.imports ?? []
@@ -54,9 +54,9 @@ export function plan(snapshot: Snapshot, options: PlanOptions = {}): Decision {
     hint: hint?.replaceAll("NAME", binding.name) ?? null,
     imports: planned,
     next: nextOf(context, action),
-    warnings: warningsOf(context, planned).map((one) => ({
-      ...one,
-      message: one.message.replaceAll("NAME", binding.name),
+    warnings: warningsOf(context, planned).map((warning) => ({
+      ...warning,
+      message: warning.message.replaceAll("NAME", binding.name),
     })),
     drift: context.drift,
     forecast: forecastOf(context),
@@ -86,11 +86,11 @@ function nextOf(context: Context, action: Decision["action"]): Decision["next"] 
 /** When the next thing is due if nothing changes until then. */
 function upcoming(context: Context): Decision["next"] {
   if (!context.snapshot.binding.managed || hasFixedEnd(context)) return null
-  const renewAt = canReimport(context) ? earliest(context.materials.map((one) => one.renewAt)) : null
+  const renewAt = canReimport(context) ? earliest(context.materials.map((material) => material.renewAt)) : null
   const rotateAt = rotation.rotationAt(context)
-  const at = earliest([renewAt, rotateAt])
-  if (at === null) return null
-  return { action: renewAt !== null && at.getTime() === renewAt.getTime() ? "rewrap" : "rotate", at: day(at) }
+  const dueAt = earliest([renewAt, rotateAt])
+  if (dueAt === null) return null
+  return { action: renewAt !== null && dueAt.getTime() === renewAt.getTime() ? "rewrap" : "rotate", at: day(dueAt) }
 }
 
 /** The first moment at which the KMS key, or one of its replicas, stops for want of material. */

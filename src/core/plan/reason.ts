@@ -189,5 +189,5 @@ export type Facts = Readonly<Record<string, string | number>>
 
 /** The sentence with its facts. */
 export function filled(sentence: string, facts: Facts): string {
-  return sentence.replace(/\{(\w+)\}/g, (whole, word: string) => String(facts[word] ?? whole))
+  return sentence.replace(/\{(\w+)\}/g, (placeholder, word: string) => String(facts[word] ?? placeholder))
 }

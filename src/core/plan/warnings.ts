@@ -10,8 +10,8 @@ import type { PlannedImport, Warning } from "./snapshot.js"
 
 /** What the operator should know beside the decision, in the order of the table. */
 export function warningsOf(context: Context, imports: readonly PlannedImport[]): readonly Warning[] {
-  const found = [...state(context), ...sources(context), ...unmanaged(context), ...shorter(context, imports)]
-  return [...found, ...wishes(context), ...replicas(context), ...begun(context)].map(([code, facts]) => ({
+  const warnings = [...state(context), ...sources(context), ...unmanaged(context), ...shorter(context, imports)]
+  return [...warnings, ...wishes(context), ...replicas(context), ...replacements(context)].map(([code, facts]) => ({
     code,
     message: filled(WARNINGS[code], facts),
   }))
@@ -39,7 +39,7 @@ function* unmanaged(context: Context): Iterable<Said> {
   if (context.snapshot.binding.managed) return
   const { materials } = context
   const end = earliest(materials.map(({ validTo }) => validTo))
-  if (materials.some((one) => one.state === "lost")) yield ["UNMANAGED_LOST", {}]
+  if (materials.some((material) => material.state === "lost")) yield ["UNMANAGED_LOST", {}]
   else if (end !== null) yield ["UNMANAGED_EXPIRES", { date: day(end) }]
 }
 
@@ -51,7 +51,7 @@ function* shorter(context: Context, imports: readonly PlannedImport[]): Iterable
   const later = context.materials.find(
     ({ region, generation, validTo, state: is }) =>
       is === "imported" &&
-      imports.some((one) => one.region === region && one.generation === generation) &&
+      imports.some((planned) => planned.region === region && planned.generation === generation) &&
       (validTo === null || validTo > end),
   )
   if (later === undefined) return
@@ -83,7 +83,7 @@ function* replicas(context: Context): Iterable<Said> {
   }
 }
 
-function* begun(context: Context): Iterable<Said> {
+function* replacements(context: Context): Iterable<Said> {
   const { entry, role } = context.snapshot
   if (entry?.replacement != null) yield ["REPLACEMENT_BEGUN", {}]
   if (role === "former" && entry !== null && "replacedAt" in entry)
