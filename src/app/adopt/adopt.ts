@@ -8,7 +8,7 @@ import { judgeAdopted } from "./judgement.js"
 import { ensureCustodyKey } from "../custody/custody-key.js"
 import { sealObject } from "../custody/seal-object.js"
 import { refuseCustody, refuseCustodyByPolicy } from "../custody/policy.js"
-import { chooseTested } from "../source-key/take.js"
+import { chooseTested } from "../source-key/choose.js"
 import { record } from "../record.js"
 
 export interface AdoptedKey extends SourceKey {

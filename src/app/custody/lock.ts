@@ -2,6 +2,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import { type InventoryEntry, lastImport } from "../../core/records/inventory.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import type { Deps } from "../deps.js"
+import { heldSourceKey } from "../source-key/find.js"
 import { namedSource } from "../source-key/named.js"
 
 type LockDeps = Pick<Deps, "token" | "inventory" | "progress">
@@ -12,12 +13,7 @@ type LockDeps = Pick<Deps, "token" | "inventory" | "progress">
  * @throws ERR_KEY_NOT_FOUND, ERR_KEY_ATTRIBUTES
  */
 export async function lockSource<E extends InventoryEntry>(deps: LockDeps, entry: E): Promise<E> {
-  const [source] = await deps.token.findSourceKeys({ id: entry.source.id })
-  if (source === undefined) {
-    throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key ${entry.source.id} to lock`, {
-      key: entry.name,
-    })
-  }
+  const source = await heldSourceKey(deps.token, entry.source, entry.name)
   const { attributes } = await locked(deps, source)
   const updated = { ...entry, source: { ...entry.source, attributes } }
   await deps.inventory.put(updated)

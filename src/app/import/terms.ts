@@ -2,7 +2,7 @@ import { type ImportWishes, type InventoryEntry, termsOf } from "../../core/reco
 import { type Choice, wrapCandidates } from "../../core/key/negotiation.js"
 import type { Deps } from "../deps.js"
 import { refuseCustody } from "../custody/policy.js"
-import { chooseTested } from "../source-key/take.js"
+import { chooseTested } from "../source-key/choose.js"
 
 /** How material is to be imported for a key that is known; what null leaves open is repeated from its last import. */
 export interface ImportAgainWishes {

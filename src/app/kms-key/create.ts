@@ -1,5 +1,5 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
-import type { InventoryEntry } from "../../core/records/inventory.js"
+import type { InventoryEntry, MadeEntry } from "../../core/records/inventory.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import type { Deps } from "../deps.js"
@@ -25,11 +25,7 @@ type CreateDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> & RecordDe
  * entry with its request id is on disk before the call, the id becomes a tag, and where the answer is lost, now or in
  * an earlier run, the key is looked for before another is made.
  */
-export async function createKeyOnce(
-  deps: CreateDeps,
-  entry: InventoryEntry,
-  terms: CreateTerms,
-): Promise<InventoryEntry> {
+export async function createKeyOnce(deps: CreateDeps, entry: InventoryEntry, terms: CreateTerms): Promise<MadeEntry> {
   if (entry.creating) {
     const found = await findCreated(deps, entry)
     if (found !== undefined) return await recordCreated(deps, entry, found, "recovered")
@@ -73,8 +69,8 @@ async function recordCreated(
   entry: InventoryEntry,
   key: KeyDescription,
   event: "kms-key.created" | "recovered",
-): Promise<InventoryEntry> {
-  const created: InventoryEntry = { ...entry, creating: false, keyArn: key.keyArn }
+): Promise<MadeEntry> {
+  const created: MadeEntry = { ...entry, creating: false, keyArn: key.keyArn }
   try {
     await deps.inventory.put(created)
     const { requestId, keySpec, keyUsage } = entry

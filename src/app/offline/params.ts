@@ -13,7 +13,7 @@ import { createKeyOnce } from "../kms-key/create.js"
 import type { Deps } from "../deps.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
 import { settled } from "../kms-key/eventual.js"
-import { chooseTested } from "../source-key/take.js"
+import { chooseTested } from "../source-key/choose.js"
 
 export interface ParamsRequest {
   /** An existing key; null to have one made first, which then needs `create`. */

@@ -9,7 +9,7 @@ import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import { enforcementOf } from "../custody/policy.js"
 import type { Deps } from "../deps.js"
 import { evidenceOf } from "../import/prove.js"
-import { chooseTested } from "../source-key/take.js"
+import { chooseTested } from "../source-key/choose.js"
 
 export interface WrapResult {
   readonly wrapped: WrappedKeyMaterial

@@ -36,6 +36,15 @@ export function refuseConflict(known: InventoryEntry, request: ProvisionRequest)
   })
 }
 
+/** A key that was rotated holds several materials: what it lacks is imported again, not provisioned. */
+export function refuseGenerations({ name, source }: InventoryEntry): void {
+  if (source.generation === 0) return
+  throw new KeyferryError("ERR_NAME_TAKEN", `${name} was rotated, and KMS lacks key material of it`, {
+    key: name,
+    hint: `import it again, every generation: keyferry rewrap ${name}; or finish its rotation: keyferry rotate ${name}`,
+  })
+}
+
 /**
  * Refuses what flags alone show to be wrong, without token or KMS; gives what is left to ask the token's self-test.
  *

@@ -16,6 +16,7 @@ import { refuseTakenAlias } from "../kms-key/alias.js"
 import type { Deps } from "../deps.js"
 import { importKey } from "../import/import.js"
 import { chooseWay, type ImportAgainWishes, wished } from "../import/terms.js"
+import { heldSourceKey } from "../source-key/find.js"
 import { makeReplica } from "./make.js"
 import { aliasReplica } from "./alias.js"
 
@@ -146,10 +147,7 @@ async function importMissing(
   for (const { id, label, generation } of generationsOf(entry)) {
     if (![...wanted, ...open].includes(generation)) continue
     assertTakes(await deps.kms.describeKey(keyArnIn(entry, region) ?? ""))
-    const [source] = await deps.token.findSourceKeys({ id })
-    if (source === undefined) {
-      throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token does not hold ${label} (${id})`, { key: entry.name })
-    }
+    const source = await heldSourceKey(deps.token, { id, label }, entry.name)
     const step = { entry: filled, source, generation, capability, expiresIn: terms.expiresIn, prove }
     ;({ entry: filled } = await importKey(deps, step))
   }

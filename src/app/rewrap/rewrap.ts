@@ -1,11 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
-import {
-  generationsOf,
-  type ImportWishes,
-  type InventoryEntry,
-  type SourceKeyRecord,
-  type MadeEntry,
-} from "../../core/records/inventory.js"
+import { generationsOf, type ImportWishes, type InventoryEntry, type MadeEntry } from "../../core/records/inventory.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { PlannedImport } from "../../core/plan/snapshot.js"
 import type { Kms } from "../../core/ports/kms.js"
@@ -15,7 +9,8 @@ import { refuseOtherToken, sameToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
 import { record } from "../record.js"
 import { importKey } from "../import/import.js"
-import { chooseTested } from "../source-key/take.js"
+import { heldSourceKey, refuseUnextractable } from "../source-key/find.js"
+import { chooseTested } from "../source-key/choose.js"
 
 export interface RewrapStep {
   readonly imports: readonly PlannedImport[]
@@ -91,20 +86,10 @@ async function prepared(
 ): Promise<Prepared> {
   const record = generationsOf(entry).find(({ generation }) => generation === planned.generation)
   if (record === undefined) throw new KeyferryError("ERR_BUG", `${entry.name} has no generation ${planned.generation}`)
-  const source = sources.get(record.id) ?? (await findSource(deps, record))
-  if (source.attributes.extractable === false && source.custody !== "sealed") {
-    throw new KeyferryError("ERR_KEY_NOT_EXTRACTABLE", `the token's key ${source.label} is not extractable`, {
-      key: entry.name,
-    })
-  }
+  const source = sources.get(record.id) ?? (await heldSourceKey(deps.token, record, entry.name))
+  refuseUnextractable(source)
   const kms = planned.region === deps.kms.region ? deps.kms : await deps.kmsIn(planned.region)
   return { planned, source, kms }
-}
-
-async function findSource({ token }: Deps, { id, label }: SourceKeyRecord): Promise<SourceKey> {
-  const [source] = await token.findSourceKeys({ id })
-  if (source !== undefined) return source
-  throw new KeyferryError("ERR_KEY_NOT_FOUND", `the source key ${label} (${id}) is not in token "${token.info.label}"`)
 }
 
 async function importOne(

@@ -61,7 +61,7 @@ async function importInto(
   const pending = pendingRotation(rotations)
   if (need === "new") refuseForeign(entry, pending?.keyMaterialId)
   const held = !primary || (materialIn(rotations, materialOf(entry)) ?? pending) !== undefined
-  const { source, entry: sourced } = await ensureSource(deps, entry, { needed: held })
+  const { source, entry: sourced } = await ensureSource(deps, entry, { held, sharesLabel: true })
   const { capability, expiresIn, prove } = terms
   const as = need === "new" ? ({ importType: "NEW_KEY_MATERIAL" } as const) : {}
   return (await importKey({ ...deps, kms }, { entry: sourced, source, capability, expiresIn, prove, ...as })).entry

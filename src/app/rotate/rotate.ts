@@ -1,7 +1,13 @@
 import { CUSTODIES } from "../../core/key/custody.js"
 import { errorAfter, KeyferryError } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
-import { generationsOf, importOf, type InventoryEntry, type MadeEntry } from "../../core/records/inventory.js"
+import {
+  generationsOf,
+  importedEntry,
+  importOf,
+  type InventoryEntry,
+  type MadeEntry,
+} from "../../core/records/inventory.js"
 import { type KeyResult, keyResult } from "../../core/key/key-result.js"
 import { MOST_ROTATIONS, pendingRotation, rotationsDone, rotationsWarning } from "../../core/key/rotation.js"
 import { labelOf, newSourceKeyId } from "../../core/key/source-key.js"
@@ -45,19 +51,13 @@ export async function finishRotation(
 }
 
 function rotatable(entry: InventoryEntry): MadeEntry {
-  const { name, keySpec, custody, keyArn } = entry
+  const { name, keySpec, custody } = entry
   const refuse = (why: string): never => {
     throw new KeyferryError("ERR_ROTATION_UNSUPPORTED", `${name} cannot be rotated: ${why}`, { key: name })
   }
   if (keySpec !== "SYMMETRIC_DEFAULT") refuse(`KMS rotates symmetric keys only, and it is a ${keySpec} key`)
   if (!CUSTODIES[custody].reimport) refuse(`with custody ${custody} no material can be imported again`)
-  if (keyArn === null || entry.imports.length === 0) {
-    throw new KeyferryError("ERR_KEY_NOT_FOUND", `${name} has no KMS key with key material yet`, {
-      key: name,
-      hint: "provision it first, with the same flags as before if that was begun",
-    })
-  }
-  return { ...entry, keyArn }
+  return importedEntry(entry)
 }
 
 async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: RotateWishes): Promise<KeyResult> {

@@ -8,7 +8,7 @@ import { labelOf, newSourceKeyId, type SourceKey } from "../../core/key/source-k
 import type { Deps } from "../deps.js"
 import { refuseCustody, refuseCustodyByPolicy } from "../custody/policy.js"
 import { refuseLocalUse } from "../provision/request.js"
-import { chooseTested } from "./take.js"
+import { chooseTested } from "./choose.js"
 
 export interface GenerateRequest extends Omit<SettingsFor<"key generate">, "localUse"> {
   readonly owner: string

@@ -4,7 +4,7 @@ import { generationsOf, importOf, type Proof } from "../../core/records/inventor
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { KeyRotation } from "../../core/key/rotation.js"
 import { importKey } from "../import/import.js"
-import { chooseTested } from "../source-key/take.js"
+import { chooseTested } from "../source-key/choose.js"
 import { type ProofSubject, sourceKeyOf, sourceMissing } from "./subject.js"
 import { blocked, disproven, type GenerationProof, type Verdict, verified } from "./row.js"
 

@@ -165,6 +165,16 @@ export function madeEntry(entry: InventoryEntry): MadeEntry {
   })
 }
 
+/** @throws ERR_KEY_NOT_FOUND where no key material was imported yet: there is nothing to rotate or to replace */
+export function importedEntry(entry: InventoryEntry): MadeEntry {
+  const { name, keyArn, imports } = entry
+  if (keyArn !== null && imports.length > 0) return { ...entry, keyArn }
+  throw new KeyferryError("ERR_KEY_NOT_FOUND", `${name} has no KMS key with key material yet`, {
+    key: name,
+    hint: "provision it first, with the same flags as before if that was begun",
+  })
+}
+
 /** The source keys of a KMS key by generation, oldest first. */
 export function generationsOf({ earlier, source }: InventoryEntry): readonly SourceKeyRecord[] {
   return [...earlier, source]

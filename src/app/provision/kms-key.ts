@@ -1,0 +1,70 @@
+import { KeyferryError } from "../../core/base/error.js"
+import { type InventoryEntry, type MadeEntry, withNested } from "../../core/records/inventory.js"
+import type { Deps } from "../deps.js"
+import { createKeyOnce } from "../kms-key/create.js"
+import { assertTakesImport, resolveKey } from "../kms-key/find.js"
+import { identityTags } from "../kms-key/tags.js"
+import { record } from "../record.js"
+import type { ProvisionRequest } from "./request.js"
+
+/**
+ * The ARN of the KMS key that is there to be filled: the one that the request names, or that an earlier run made; null
+ * where one is to be made.
+ *
+ * @throws ERR_KMS_KEY_NOT_FOUND, ERR_KMS_KEY_ORIGIN, ERR_KMS_KEY_STATE, ERR_KMS_KEY_MISMATCH, ERR_NAME_TAKEN
+ */
+export async function findTarget(
+  deps: Pick<Deps, "kms" | "inventory">,
+  request: ProvisionRequest,
+  known: InventoryEntry | undefined,
+): Promise<string | null> {
+  const recorded = known?.keyArn ?? null
+  const keyId = request.keyId ?? recorded
+  if (keyId === null) return null
+  const key = await resolveKey(deps.kms, keyId)
+  assertTakesImport(key, { keySpec: request.keySpec, keyUsage: request.keyUsage, pendingOnly: recorded === null })
+  if (recorded === null) await refuseHeld(deps, key.keyArn)
+  return key.keyArn
+}
+
+/** `--key-id` on a name that stands for a KMS key already must be that key. */
+export async function refuseOtherKey(deps: Pick<Deps, "kms">, known: InventoryEntry, keyId: string): Promise<void> {
+  const { keyArn } = await resolveKey(deps.kms, keyId)
+  if (known.keyArn === null || known.keyArn === keyArn) return
+  throw new KeyferryError("ERR_NAME_TAKEN", `the name ${known.name} stands for ${known.keyArn}, not for ${keyArn}`)
+}
+
+/** A KMS key that waits for the material of one name is not there for another. */
+async function refuseHeld(deps: Pick<Deps, "inventory">, keyArn: string): Promise<void> {
+  const holder = (await deps.inventory.list()).flatMap(withNested).find((entry) => entry.keyArn === keyArn)
+  if (holder === undefined) return
+  throw new KeyferryError("ERR_NAME_TAKEN", `${keyArn} is the KMS key of ${holder.name}`, {
+    key: keyArn,
+    hint: `give --name ${holder.name} to take that up, or another --key-id`,
+  })
+}
+
+/** The entry with its KMS key: the recorded one, the one that the operator made, or one that is made now. */
+export async function ensureKmsKey(
+  deps: Deps,
+  entry: InventoryEntry,
+  { request, target }: { readonly request: ProvisionRequest; readonly target: string | null },
+): Promise<MadeEntry> {
+  if (entry.keyArn !== null) return { ...entry, keyArn: entry.keyArn }
+  const { description, tags, keyPolicy = null } = request
+  if (target === null) return await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })
+  const taken = { ...entry, keyArn: target }
+  await deps.inventory.put(taken)
+  await record(deps, "kms-key.taken", { key: taken })
+  return taken
+}
+
+/** A key that was taken says by its tags whose it is; until something is imported an earlier run may not have come so far. */
+export async function tagTaken(
+  { kms }: Pick<Deps, "kms">,
+  entry: MadeEntry,
+  { keyId, tags }: Pick<ProvisionRequest, "keyId" | "tags">,
+): Promise<void> {
+  if (keyId === null || entry.importing !== null || entry.imports.length > 0) return
+  await kms.tagResource(entry.keyArn, { ...tags, ...identityTags(entry) })
+}
