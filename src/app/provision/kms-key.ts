@@ -51,7 +51,7 @@ export async function ensureKmsKey(
   { request, target }: { readonly request: ProvisionRequest; readonly target: string | null },
 ): Promise<MadeEntry> {
   if (entry.keyArn !== null) return { ...entry, keyArn: entry.keyArn }
-  const { description, tags, keyPolicy = null } = request
+  const { description, tags, keyPolicy } = request
   if (target === null) return await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })
   const taken = { ...entry, keyArn: target }
   await deps.inventory.put(taken)

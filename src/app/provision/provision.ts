@@ -76,10 +76,10 @@ async function prepare(deps: Deps, request: ProvisionRequest, known: InventoryEn
     id: known?.source.id,
     keySpec,
     custody,
-    localUse: request.localUse === true ? localUsages(keySpec, keyUsage) : [],
+    localUse: request.localUse ? localUsages(keySpec, keyUsage) : [],
     sharesLabel: false,
   })
-  const untrusted = request.wrapWithTrusted === true ? await refuseWrapWithTrusted(deps, custody) : null
+  const untrusted = request.wrapWithTrusted ? await refuseWrapWithTrusted(deps, custody) : null
   const shortcomings = [await refuseCustody(deps, request), untrusted].filter((words) => words !== null)
   const choice = await chooseTested(deps.token, candidates)
   const { wrappingAlgorithm, wrapPath } = choice.capability
