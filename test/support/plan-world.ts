@@ -1,4 +1,5 @@
 import type { Binding } from "#src/core/manifest/binding.js"
+import { DEFAULT_SETTINGS } from "#src/core/manifest/key-settings.js"
 import type { ErrorCode } from "#src/core/base/error.js"
 import { beginEntry, type ImportRecord, type InventoryEntry } from "#src/core/records/inventory.js"
 import type { KeyDescription } from "#src/core/key/key-description.js"
@@ -17,27 +18,14 @@ const time = (at: Date): string => `${at.toISOString().slice(0, 19)}Z`
 export const materialId = (generation: number): string => String(generation).repeat(64).slice(0, 64)
 
 export const BINDING: Binding = {
+  ...DEFAULT_SETTINGS,
   owner: "keyferry",
   name: "payments",
   target: "prod",
   token: null,
   keySpec: "SYMMETRIC_DEFAULT",
   keyUsage: "ENCRYPT_DECRYPT",
-  alias: null,
-  custody: "sealed",
-  wrapWithTrusted: false,
-  wrappingAlgorithm: "auto",
-  wrappingKeySpec: "RSA_4096",
-  expiresIn: "90d",
   renewBefore: { kind: "duration", seconds: 30 * 86_400 },
-  rotateEvery: null,
-  description: null,
-  tags: {},
-  keyPolicy: null,
-  prove: "accept",
-  multiRegion: false,
-  replicas: [],
-  localUse: false,
   managed: true,
 }
 

@@ -98,7 +98,7 @@ describe("replace", () => {
     }
   })
 
-  it("gives the new key the old one's description, tags and policy", async () => {
+  it("gives the new key the old one's description, tags and policy, unless others are asked for", async () => {
     const old = await make("dressed", { ...HMAC, description: "for payments", tags: { team: "pay" } })
     const Policy = JSON.stringify({ Version: "2012-10-17", Id: "mine", Statement: [] })
     await world.sdk.putKeyPolicy({ KeyId: old.keyArn, Policy })
@@ -106,8 +106,11 @@ describe("replace", () => {
     expect((await metadata(result.keyArn)).Description).to.equal("for payments")
     expect(await tagsOf(result.keyArn)).to.include({ team: "pay" })
     expect((await world.sdk.getKeyPolicy({ KeyId: result.keyArn })).Policy).to.include('"mine"')
-    const second = await replace("dressed", { description: "anew" })
+    const keyPolicy = Policy.replace("mine", "another")
+    const second = await replace("dressed", { description: "anew", tags: { cost: "7" }, keyPolicy })
     expect((await metadata(second.keyArn)).Description).to.equal("anew")
+    expect(await tagsOf(second.keyArn)).to.include({ team: "pay", cost: "7" })
+    expect((await world.sdk.getKeyPolicy({ KeyId: second.keyArn })).Policy).to.include('"another"')
     expect((await entryOf("dressed")).former).to.have.length(2)
   })
 

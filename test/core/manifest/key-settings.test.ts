@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { expect } from "chai"
 import fc from "fast-check"
 import yargs from "yargs"
@@ -100,6 +103,15 @@ describe("the settings of a key", () => {
   it("takes a key policy from a file, and says so where there is none", async () => {
     const missing = await refusal(() => byFlags(["--key-spec", "HMAC_256", "--key-policy", "/nonexistent.json"]))
     expect(missing.code).to.equal("ERR_INPUT_UNREADABLE")
+    const folder = mkdtempSync(join(tmpdir(), "keyferry-policy-"))
+    try {
+      const path = join(folder, "policy.json")
+      writeFileSync(path, '{"Statement":[]}')
+      const { keyPolicy } = await byFlags(["--key-spec", "HMAC_256", "--key-policy", path])
+      expect(keyPolicy).to.equal('{"Statement":[]}')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it("has no row that no command and no file gives", () => {
