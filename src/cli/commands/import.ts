@@ -5,7 +5,7 @@ import { checkedName, needed } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { keyText } from "../text/key-text.js"
 import { EXPIRES_IN, KMS, NAME, TOKEN } from "../options/options.js"
-import { PARAMETER_FILES, read, readParameters } from "../options/parameter-files.js"
+import { PARAMETER_FILES } from "../options/parameter-files.js"
 
 const BUNDLE_ENDING = ".json"
 
@@ -40,6 +40,7 @@ export const importCommand = defineCommand({
     const { validToFrom } = await import("../../core/base/expiry.js")
     const now = world.clock.now()
     validToFrom(args.expiresIn, now)
+    const { readParameters } = await import("../../store/transfer/parameters.js")
     const loose = await readParameters(args)
     const { wrappingAlgorithm, wrappingKeySpec } = args
     // an alias or a bare ID is resolved later, and then held against what the parameters say
@@ -73,26 +74,26 @@ export const importCommand = defineCommand({
 })
 
 async function readWrapped(args: { readonly wrapped?: string | undefined; readonly bundle?: string | undefined }) {
-  const { decodeBundle } = await import("../../core/records/transfer.js")
+  const { readInput } = await import("../../store/transfer/input.js")
   const { bundle: bundlePath } = args
   const wrapped =
     args.wrapped ??
     (bundlePath?.endsWith(BUNDLE_ENDING) === true ? bundlePath.slice(0, -BUNDLE_ENDING.length) : undefined)
   const path = needed("wrapped", wrapped)
-  const encryptedKeyMaterial = Uint8Array.from(await read(path))
-  const text = bundlePath === undefined ? await readIfThere(`${path}${BUNDLE_ENDING}`) : await read(bundlePath)
-  const bundle =
-    text === null
-      ? null
-      : decodeBundle(text.toString("utf8"), bundlePath ?? `${path}${BUNDLE_ENDING}`, encryptedKeyMaterial)
-  return { encryptedKeyMaterial, bundle }
+  const encryptedKeyMaterial = Uint8Array.from(await readInput(path))
+  return { encryptedKeyMaterial, bundle: await readBundle(path, bundlePath, encryptedKeyMaterial) }
 }
 
-async function readIfThere(path: string): Promise<Buffer | null> {
+/** The bundle that was named, or the one beside the ciphertext; null where there is none. */
+async function readBundle(wrapped: string, named: string | undefined, encryptedKeyMaterial: Uint8Array) {
+  const { decodeBundle } = await import("../../store/transfer/bundle-file.js")
+  const { readTextInput } = await import("../../store/transfer/input.js")
+  const path = named ?? `${wrapped}${BUNDLE_ENDING}`
   try {
-    return await read(path)
+    return decodeBundle(await readTextInput(path), path, encryptedKeyMaterial)
   } catch (error) {
-    if (error instanceof KeyferryError && error.causes[0]?.code === "ENOENT") return null
+    const isMissing = error instanceof KeyferryError && error.causes[0]?.code === "ENOENT"
+    if (isMissing && named === undefined) return null
     throw error
   }
 }

@@ -32,7 +32,7 @@ export const params = defineCommand({
   },
   async run(args, { world }) {
     const { params: fetchParameters } = await import("../../app/offline/params.js")
-    const { encodeParameters } = await import("../../core/records/transfer.js")
+    const { encodeParameters } = await import("../../store/transfer/parameters-file.js")
     const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
     const create = args.keyId === undefined ? await creation(args) : null
     await refuseExisting(args.out)

@@ -5,7 +5,7 @@ import { checkedGeneration, checkedName } from "../options/arguments.js"
 import { awsImportCommand } from "../text/aws-command.js"
 import { defineCommand } from "../command.js"
 import { NAME, SOURCE_KEY, TOKEN } from "../options/options.js"
-import { PARAMETER_FILES, readParameters } from "../options/parameter-files.js"
+import { PARAMETER_FILES } from "../options/parameter-files.js"
 import { facts } from "../text/facts.js"
 import { custodyText } from "../text/key-text.js"
 
@@ -53,7 +53,9 @@ export const wrap = defineCommand({
     if (fingerprint !== null && !/^sha256:[0-9a-f]{64}$/i.test(fingerprint)) {
       throw new KeyferryError("ERR_USAGE", `--expect-fingerprint '${fingerprint}' is not sha256: and 64 hex digits`)
     }
-    const { completeParameters, encodeBundle } = await import("../../core/records/transfer.js")
+    const { completeParameters } = await import("../../core/records/transfer.js")
+    const { encodeBundle } = await import("../../store/transfer/bundle-file.js")
+    const { readParameters } = await import("../../store/transfer/parameters.js")
     const { validToFrom } = await import("../../core/base/expiry.js")
     const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
     const now = world.clock.now()

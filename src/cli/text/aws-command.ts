@@ -1,5 +1,5 @@
 import { rfc3339, type ValidTo } from "../../core/base/expiry.js"
-import type { ParameterPaths } from "../options/parameter-files.js"
+import type { ParameterPaths } from "../../store/transfer/parameters.js"
 
 interface ImportFacts {
   readonly keyId: string

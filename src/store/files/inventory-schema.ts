@@ -12,8 +12,9 @@ export const INVENTORY_VERSION = 2 satisfies InventoryEntry["version"]
 const PROOF_KINDS = ["public-key", "mac", "key-material-id", "none"] as const satisfies ProofKind[]
 const WRAP_PATHS = ["oaep", "composed", "native"] as const satisfies WrapPath[]
 
-const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "is not sha256: and 64 hex digits")
+export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "is not sha256: and 64 hex digits")
 export const time = z.iso.datetime({ error: "is not a time as RFC 3339 writes it, in UTC" })
+export const wrapPath = z.enum(WRAP_PATHS)
 const flag = z.boolean().nullable()
 
 export const attributes = z.strictObject({
@@ -61,7 +62,7 @@ const importing = z.strictObject({
   generation: z.int().nonnegative(),
   wrappingAlgorithm: z.enum(WRAPPING_ALGORITHM_NAMES),
   wrappingKeySpec: z.enum(WRAPPING_KEY_SPEC_NAMES),
-  wrapPath: z.enum(WRAP_PATHS).nullable(),
+  wrapPath: wrapPath.nullable(),
   mechanisms: z.array(z.string()),
   wrappingKeyFingerprint: digest,
   encryptedKeyMaterialDigest: digest,

@@ -1,0 +1,83 @@
+import { z } from "zod"
+import { KeyferryError } from "../../core/base/error.js"
+import { CUSTODY_NAMES } from "../../core/key/custody.js"
+import { isKeyId, parseKeyArn } from "../../core/key/key-arn.js"
+import { KEY_SPEC_NAMES, KEY_SPECS, WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
+import { isName } from "../../core/key/source-key.js"
+import { WRAPPING_ALGORITHM_NAMES, WRAPPING_ALGORITHMS } from "../../core/key/wrapping-algorithm.js"
+import { sha256 } from "../../core/key/wrapping-key.js"
+import type { Bundle } from "../../core/records/transfer.js"
+import { attributes, digest, token, wrapPath } from "../files/inventory-schema.js"
+import { base64Text, parsedJson } from "./json-input.js"
+
+const hex = z.string().regex(/^([0-9a-f]{2})+$/, "is not hex")
+
+const proof = z.union(
+  [z.strictObject({ publicKey: base64Text }), z.strictObject({ nonce: hex, mac: hex })],
+  "is neither a public key nor a nonce with its MAC",
+)
+
+const bundleSchema = z
+  .strictObject({
+    version: z.literal(1),
+    name: z.string().refine(isName, "is not the name of a key"),
+    generation: z.int().nonnegative(),
+    keySpec: z.enum(KEY_SPEC_NAMES),
+    keyId: z
+      .string()
+      .refine((text) => parseKeyArn(text) !== undefined || isKeyId(text), "is neither a key ARN nor a key ID"),
+    wrappingAlgorithm: z.enum(WRAPPING_ALGORITHM_NAMES),
+    wrappingKeySpec: z.enum(WRAPPING_KEY_SPEC_NAMES),
+    wrapPath,
+    mechanisms: z.array(z.string().regex(/^CKM_[A-Z0-9_]+$/, "is not the name of a mechanism")).min(1),
+    wrappingKeyFingerprint: digest,
+    importTokenDigest: digest,
+    encryptedKeyMaterialDigest: digest,
+    token,
+    sourceKey: z.strictObject({
+      id: hex,
+      label: z.string(),
+      custody: z.enum(CUSTODY_NAMES),
+      unenforced: z.string().nullable().exactOptional(),
+      kcv: z.string().nullable(),
+      publicKeyFingerprint: digest.nullable(),
+      attributes,
+    }),
+    proof: proof.nullable(),
+  })
+  .check(({ value, issues }) => {
+    const fault = contradiction(value)
+    if (fault !== null) issues.push({ code: "custom", input: value, path: [fault.field], message: fault.reason })
+  })
+
+/** Fields that do not go together. */
+function contradiction(bundle: Bundle): { readonly field: keyof Bundle; readonly reason: string } | null {
+  const { wrappingAlgorithm, wrapPath: path, keySpec, sourceKey } = bundle
+  const isOaep = WRAPPING_ALGORITHMS[wrappingAlgorithm].scheme === "oaep"
+  if (isOaep !== (path === "oaep")) return { field: "wrapPath", reason: `is no path of ${wrappingAlgorithm}` }
+  const proven = bundle.proof === null ? "key-material-id" : "publicKey" in bundle.proof ? "public-key" : "mac"
+  if (KEY_SPECS[keySpec].proof !== proven) return { field: "proof", reason: `is not that of a ${keySpec} key` }
+  if (bundle.proof === null || !("publicKey" in bundle.proof)) return null
+  const fingerprint = sha256(Buffer.from(bundle.proof.publicKey, "base64"))
+  const { publicKeyFingerprint } = sourceKey
+  if (publicKeyFingerprint === null || publicKeyFingerprint === fingerprint) return null
+  return { field: "proof", reason: "is not the public key of sourceKey.publicKeyFingerprint" }
+}
+
+export function encodeBundle(bundle: Bundle): string {
+  return `${JSON.stringify(bundle, null, 2)}\n`
+}
+
+/**
+ * Reads a bundle and holds it against the ciphertext that it claims to describe.
+ *
+ * @throws ERR_TRANSFER_INVALID naming the file and the field
+ */
+export function decodeBundle(json: string, path: string, encryptedKeyMaterial: Uint8Array): Bundle {
+  const bundle: Bundle = parsedJson(bundleSchema, json, path)
+  if (bundle.encryptedKeyMaterialDigest === sha256(encryptedKeyMaterial)) return bundle
+  throw new KeyferryError(
+    "ERR_TRANSFER_INVALID",
+    `${path} describes another ciphertext: encryptedKeyMaterialDigest differs`,
+  )
+}
