@@ -12,7 +12,6 @@ import {
 import type { Form, SettingsCommand } from "../../core/manifest/setting.js"
 import { settingFaults, settingValue, usageFor } from "../../core/manifest/settings-check.js"
 import type { OptionTable } from "../command.js"
-import { read } from "./parameter-files.js"
 
 /** Flags of what can be asked of a key (KEY_SETTINGS): their options, and the settings that they give. */
 
@@ -144,7 +143,9 @@ function tagsOf(texts: readonly string[], flag: string): Readonly<Record<string,
 
 /** JSON as it stands, which begins with a brace, or what is in the file of that path. */
 async function jsonText(pathOrJson: string): Promise<string> {
-  return pathOrJson.trimStart().startsWith("{") ? pathOrJson : (await read(pathOrJson)).toString("utf8")
+  if (pathOrJson.trimStart().startsWith("{")) return pathOrJson
+  const { readTextInput } = await import("../../store/transfer/input.js")
+  return await readTextInput(pathOrJson)
 }
 
 function allSettings(written: WrittenFlags): KeySettings {
