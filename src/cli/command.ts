@@ -1,4 +1,4 @@
-import type { ArgumentsCamelCase, CommandModule, InferredOptionTypes, Options } from "yargs"
+import type { ArgumentsCamelCase, InferredOptionTypes, Options } from "yargs"
 import type { ExitName } from "../core/base/exit-code.js"
 import type { Surroundings as ProcessSurroundings, World } from "../host/open.js"
 
@@ -52,48 +52,3 @@ export function defineCommand<const O extends OptionTable>(command: Command<O>):
 
 /** A command whose option types no longer matter, as the table of commands holds it. */
 export type AnyCommand = Command<OptionTable>
-
-/** What a command line turned out to mean; thrown out of yargs, which would render the whole help after a handler. */
-export class Chosen extends Error {
-  readonly command: AnyCommand
-  readonly args: Args<OptionTable>
-
-  constructor(command: AnyCommand, args: Args<OptionTable>) {
-    super(command.name)
-    this.command = command
-    this.args = args
-  }
-}
-
-/** Adapts a command to yargs; with `run.ts` the only place that knows yargs' shape. */
-export function toYargs(command: AnyCommand, last: string): CommandModule<object, InferredOptionTypes<OptionTable>> {
-  return {
-    command: [last, command.positional && `[${command.positional.name}]`, command.names && "[name..]"]
-      .filter((part) => part !== undefined)
-      .join(" "),
-    describe: command.describe,
-    builder: (yargs) => {
-      for (const [example, what] of command.examples) yargs.example(example, what)
-      const { positional, names } = command
-      if (positional !== undefined) yargs.positional(positional.name, { type: "string", ...positional })
-      if (names !== undefined) yargs.positional("name", { type: "string", array: true, ...names })
-      return yargs.options(grouped(command.options))
-    },
-    handler: (args) => {
-      throw new Chosen(command, args)
-    },
-  }
-}
-
-/**
- * Options of a command's own come first in its help; those that it shares have groups already. Without its value no
- * option is taken, unless it is a switch.
- */
-function grouped(options: OptionTable): OptionTable {
-  return Object.fromEntries(
-    Object.entries(options).map(([name, option]) => [
-      name,
-      { group: "This command:", requiresArg: option.type !== "boolean", ...option },
-    ]),
-  )
-}

@@ -1,18 +1,15 @@
-import yargs from "yargs"
 import { coreDumpsOff } from "../host/core-limits.js"
 import { openWorld } from "../host/open.js"
 import { EXIT_CODES } from "../core/base/exit-code.js"
 import { KeyferryError } from "../core/base/error.js"
 import type { Log } from "../core/ports/log.js"
 import { createLog } from "../log/log.js"
-import { Chosen, type Output, toYargs } from "./command.js"
-import { COMPLETE, commandsFor, GROUPS, HELP_EPILOGUE } from "./commands.js"
-import { describeFailure } from "./fail.js"
-import { GENERAL } from "./options/options.js"
+import type { Output } from "./command.js"
+import { describeFailure } from "./text/failure.js"
+import { choose } from "./parse/parse.js"
 import { loggedProgress, terminalProgress } from "./text/progress.js"
 import { endOnSignals } from "./signals.js"
-import { asksForJson, checkWords, valueIsDue } from "./text/words.js"
-import { reworded } from "./yargs-message.js"
+import { asksForJson, checkWords } from "./parse/words.js"
 
 /** Of every JSON result: a field may be added, none of those there are goes or changes its meaning without another. */
 const SCHEMA_VERSION = 1
@@ -59,57 +56,6 @@ export async function run(words: readonly string[], version: string): Promise<nu
   } catch (error) {
     running?.log.event("run.failed", { command: running.command, error })
     return fail(error)
-  }
-}
-
-/** The command that the words mean; undefined where yargs answered itself: help, version, completion. */
-async function choose(words: readonly string[], version: string): Promise<Chosen | undefined> {
-  const parser = yargs([...words])
-  const commands = await commandsFor(words)
-  // with nothing to offer, the shell offers file names
-  if (words.includes(COMPLETE) && valueIsDue(words, commands)) return undefined
-  for (const [group, describe] of Object.entries(GROUPS)) {
-    const members = commands.filter(({ name }) => name.startsWith(`${group} `))
-    if (members.length === 0) continue
-    parser.command(group, describe, (inner) => {
-      for (const member of members) inner.command(toYargs(member, member.name.slice(group.length + 1)))
-      return inner.demandCommand(1, `give a command of ${group}`).strict()
-    })
-  }
-  for (const command of commands) {
-    if (!command.name.includes(" ")) parser.command(toYargs(command, command.name))
-  }
-  try {
-    await parser
-      .scriptName("keyferry")
-      .usage("$0 <command>\n\nCarries keys born in an HSM to AWS KMS and keeps them alive there.")
-      .options(GENERAL)
-      .epilogue(HELP_EPILOGUE)
-      .demandCommand(1, "give a command")
-      .strict()
-      .recommendCommands()
-      .version(version)
-      .help()
-      .locale("en")
-      .parserConfiguration({
-        "boolean-negation": false,
-        "dot-notation": false,
-        "greedy-arrays": false,
-        "parse-numbers": false,
-      })
-      .wrap(Math.min(100, process.stdout.columns || 100))
-      .exitProcess(false)
-      .fail((message: string | null, error: Error | undefined) => {
-        // what a handler throws, `Chosen` among it, is no complaint of yargs
-        if (error !== undefined && error.name !== "YError") throw error
-        const complaint = message ?? error?.message ?? "the command line is wrong"
-        throw new KeyferryError("ERR_USAGE", reworded(complaint, words), { cause: error })
-      })
-      .parseAsync()
-    return undefined
-  } catch (error) {
-    if (error instanceof Chosen) return error
-    throw error
   }
 }
 

@@ -1,6 +1,8 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { defineCommand } from "../command.js"
-import { CONFIRMED, endKey, KEY_NAME, LAST_COPY, WHICH } from "../end-key.js"
+import { endKey } from "./end-key.js"
+import { CONFIRMED, KEY_NAME, LAST_COPY } from "../options/ending-options.js"
+import { KMS } from "../options/options.js"
 
 export const deleteMaterial = defineCommand({
   name: "delete-material",
@@ -15,7 +17,7 @@ export const deleteMaterial = defineCommand({
     },
     ...CONFIRMED,
     ...LAST_COPY,
-    ...WHICH,
+    ...KMS,
   },
   async run(args, surroundings) {
     const generation = args.generation === undefined ? null : generationOf(args.generation)

@@ -1,6 +1,6 @@
 import { checkedGeneration, checkedName } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
-import { confirm } from "../confirm.js"
+import { confirm } from "../text/confirm.js"
 import { KMS, NAME, SOURCE_KEY, TOKEN } from "../options/options.js"
 
 const DESTROYED = "a source key that is destroyed cannot be brought back"

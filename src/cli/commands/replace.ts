@@ -1,6 +1,7 @@
 import { KEY_SETTINGS } from "../../core/manifest/key-settings.js"
 import { defineCommand } from "../command.js"
-import { KEY_NAME, nameOf } from "../end-key.js"
+import { nameOf } from "../options/arguments.js"
+import { KEY_NAME } from "../options/ending-options.js"
 import { keyText } from "../text/key-text.js"
 import { changesFrom, settingOptions } from "../options/key-settings.js"
 import { IMPORT_ONCE, KMS, TOKEN } from "../options/options.js"

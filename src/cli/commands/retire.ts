@@ -1,8 +1,9 @@
 import { exitOf, summarise } from "../../core/plan/row.js"
-import { confirm } from "../confirm.js"
+import { confirm } from "../text/confirm.js"
 import { defineCommand } from "../command.js"
-import { CONFIRMED, KEY_NAME, nameOf, WHICH } from "../end-key.js"
-import { PENDING_WINDOW, windowOf } from "../options/pending-window.js"
+import { nameOf } from "../options/arguments.js"
+import { CONFIRMED, KEY_NAME, PENDING_WINDOW, windowOf } from "../options/ending-options.js"
+import { KMS } from "../options/options.js"
 import { endingText } from "../text/ending-text.js"
 
 export const retire = defineCommand({
@@ -17,7 +18,7 @@ export const retire = defineCommand({
     "pending-window-days": PENDING_WINDOW,
     "disable-only": { type: "boolean", default: false, describe: "disable it, and leave it at that" },
     ...CONFIRMED,
-    ...WHICH,
+    ...KMS,
   },
   async run(args, { world, progress }) {
     const name = nameOf(args)

@@ -1,6 +1,7 @@
 import { defineCommand } from "../command.js"
 import { KMS, REWRAPPING, TOKEN } from "../options/options.js"
-import { severally, someNames } from "../severally.js"
+import { severally } from "./severally.js"
+import { someNames } from "../options/arguments.js"
 
 export const rotate = defineCommand({
   name: "rotate",

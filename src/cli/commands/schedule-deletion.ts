@@ -1,6 +1,7 @@
 import { defineCommand } from "../command.js"
-import { CONFIRMED, endKey, KEY_NAME, LAST_COPY, WHICH } from "../end-key.js"
-import { PENDING_WINDOW, windowOf } from "../options/pending-window.js"
+import { endKey } from "./end-key.js"
+import { CONFIRMED, KEY_NAME, LAST_COPY, PENDING_WINDOW, windowOf } from "../options/ending-options.js"
+import { KMS } from "../options/options.js"
 
 export const scheduleDeletion = defineCommand({
   name: "schedule-deletion",
@@ -11,7 +12,7 @@ export const scheduleDeletion = defineCommand({
     "pending-window-days": PENDING_WINDOW,
     ...CONFIRMED,
     ...LAST_COPY,
-    ...WHICH,
+    ...KMS,
   },
   async run(args, surroundings) {
     const pendingWindowDays = windowOf(args.pendingWindowDays)

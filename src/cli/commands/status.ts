@@ -6,7 +6,7 @@ import { actionsOf } from "../options/fleet-options.js"
 import { decisionOf, nextOf, notesOf, tokensText } from "../text/decision-text.js"
 import { nameOf, summaryText } from "../text/rows-text.js"
 import { KMS, TOKEN } from "../options/options.js"
-import { REBUILD, rebuildState } from "../rebuild.js"
+import { REBUILD, rebuildState } from "./status-rebuild.js"
 import { progressLine } from "../text/progress-line.js"
 import { table } from "../text/table.js"
 

@@ -44,3 +44,18 @@ export function namesOf(args: Readonly<Record<string, unknown>>): readonly strin
   if (!Array.isArray(words)) return []
   return [...new Set(words.map((word) => checkedName("name", String(word), "name")))]
 }
+
+/** The names that a command needs one of at least. */
+export function someNames(args: Readonly<Record<string, unknown>>): readonly string[] {
+  const names = namesOf(args)
+  if (names.length === 0) throw new KeyferryError("ERR_USAGE", "give the name of a key")
+  return names
+}
+
+/** The one name that a command on a single key takes. */
+export function nameOf(args: Readonly<Record<string, unknown>>): string {
+  const names = namesOf(args)
+  const [name, another] = names
+  if (another === undefined) return checkedName("NAME", name, "the name")
+  throw new KeyferryError("ERR_USAGE", `one name is taken, and ${names.length} are given: ${names.join(", ")}`)
+}

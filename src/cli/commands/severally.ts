@@ -1,17 +1,8 @@
-import { KeyferryError } from "../core/base/error.js"
-import type { KeyResult } from "../core/key/key-result.js"
-import { exitOf, failedOutcome, type KeyRow, rowOutcome, type RowReason, summarise } from "../core/plan/row.js"
-import { namesOf } from "./options/arguments.js"
-import type { Output } from "./command.js"
-import { keyText } from "./text/key-text.js"
-import { rowsText } from "./text/rows-text.js"
-
-/** The names that a command needs one of at least. */
-export function someNames(args: Readonly<Record<string, unknown>>): readonly string[] {
-  const names = namesOf(args)
-  if (names.length === 0) throw new KeyferryError("ERR_USAGE", "give the name of a key")
-  return names
-}
+import type { KeyResult } from "../../core/key/key-result.js"
+import { exitOf, failedOutcome, type KeyRow, rowOutcome, type RowReason, summarise } from "../../core/plan/row.js"
+import type { Output } from "../command.js"
+import { keyText } from "../text/key-text.js"
+import { rowsText } from "../text/rows-text.js"
 
 interface Several {
   readonly names: readonly string[]

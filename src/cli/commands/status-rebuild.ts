@@ -1,8 +1,8 @@
-import type { Rebuilding } from "../app/fleet/rebuild.js"
-import { KeyferryError } from "../core/base/error.js"
-import { exitOf, summarise } from "../core/plan/row.js"
-import type { Output, Surroundings } from "./command.js"
-import { rowsText } from "./text/rows-text.js"
+import type { Rebuilding } from "../../app/fleet/rebuild.js"
+import { KeyferryError } from "../../core/base/error.js"
+import { exitOf, summarise } from "../../core/plan/row.js"
+import type { Output, Surroundings } from "../command.js"
+import { rowsText } from "../text/rows-text.js"
 
 export const REBUILD = {
   rebuild: {
@@ -21,7 +21,7 @@ export async function rebuildState(
   { world, progress }: Surroundings,
 ): Promise<Output> {
   if (names.length > 0) throw new KeyferryError("ERR_USAGE", "--rebuild takes no names: it finds them")
-  const { rebuild } = await import("../app/fleet/rebuild.js")
+  const { rebuild } = await import("../../app/fleet/rebuild.js")
   const { owner } = await world.settings()
   const deps = { ...(await world.withoutToken()), token: await world.tokenIfGiven() }
   const rebuilding = await rebuild(deps, { owner, target: await world.target(), overwrite })

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline"
-import { KeyferryError } from "../core/base/error.js"
-import type { Progress } from "../core/ports/progress.js"
+import { KeyferryError } from "../../core/base/error.js"
+import type { Progress } from "../../core/ports/progress.js"
 
 /**
  * Says what will happen, then wants the operator's word: `--yes`, or at a terminal the key's name, typed. The question

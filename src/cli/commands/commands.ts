@@ -1,0 +1,69 @@
+import type { AnyCommand, OptionTable } from "../command.js"
+import { GENERAL } from "../options/options.js"
+
+/** Where each command lives; a module is loaded only when its command is called, or when help needs them all. */
+const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
+  provision: async () => erase((await import("./provision.js")).provision),
+  replace: async () => erase((await import("./replace.js")).replace),
+  retire: async () => erase((await import("./retire.js")).retire),
+  rotate: async () => erase((await import("./rotate.js")).rotate),
+  rewrap: async () => erase((await import("./rewrap.js")).rewrap),
+  plan: async () => erase((await import("./plan.js")).plan),
+  apply: async () => erase((await import("./apply.js")).apply),
+  status: async () => erase((await import("./status.js")).status),
+  doctor: async () => erase((await import("./doctor.js")).doctor),
+  "token list": async () => erase((await import("./token-list.js")).tokenList),
+  "token probe": async () => erase((await import("./token-probe.js")).tokenProbe),
+  "key generate": async () => erase((await import("./key-generate.js")).keyGenerate),
+  "key list": async () => erase((await import("./key-list.js")).keyList),
+  "key show": async () => erase((await import("./key-show.js")).keyShow),
+  "key destroy": async () => erase((await import("./key-destroy.js")).keyDestroy),
+  verify: async () => erase((await import("./verify.js")).verify),
+  disable: async () => erase((await import("./disable.js")).disable),
+  enable: async () => erase((await import("./enable.js")).enable),
+  "delete-material": async () => erase((await import("./delete-material.js")).deleteMaterial),
+  "schedule-deletion": async () => erase((await import("./schedule-deletion.js")).scheduleDeletion),
+  "key adopt": async () => erase((await import("./key-adopt.js")).keyAdopt),
+  "key reseal": async () => erase((await import("./key-reseal.js")).keyReseal),
+  "key lock": async () => erase((await import("./key-lock.js")).keyLock),
+  "key backup-confirmed": async () => erase((await import("./key-backup-confirmed.js")).keyBackupConfirmed),
+  params: async () => erase((await import("./params.js")).params),
+  wrap: async () => erase((await import("./wrap.js")).wrap),
+  import: async () => erase((await import("./import.js")).importCommand),
+  init: async () => erase((await import("./init.js")).init),
+  "config check": async () => erase((await import("./config-check.js")).configCheck),
+  "config schema": async () => erase((await import("./config-schema.js")).configSchema),
+  "local-kms": async () => erase((await import("./local-kms.js")).localKms),
+  completion: async () => erase((await import("./completion.js")).completion),
+}
+
+export const GROUPS = {
+  key: "source keys in the token",
+  token: "tokens of a module, and what they can do",
+  config: "the configuration file",
+} as const
+
+/** What a completion script asks with. */
+export const COMPLETE = "--get-yargs-completions"
+
+export const HELP_EPILOGUE =
+  "Exit status: 0 done, 2 work found, 64 usage, 65 bad data or key, 69 unreachable, 70 bug, 73 output exists, 74 state not written, " +
+  "75 try later, 76 proof failed, 77 PIN or permission, 78 configuration or policy."
+
+/** General options that the next word belongs to, when they stand before the command. */
+const TAKES_NEXT = Object.entries<OptionTable[string]>(GENERAL).flatMap(([name, { type }]) =>
+  type === "boolean" ? [] : [`--${name}`],
+)
+
+/** The commands that this command line can mean: the one it names, or all. */
+export async function commandsFor(words: readonly string[]): Promise<readonly AnyCommand[]> {
+  const plain = words.filter((word, at) => !word.startsWith("-") && !TAKES_NEXT.includes(words[at - 1] ?? ""))
+  const named = COMMANDS[`${plain[0] ?? ""} ${plain[1] ?? ""}`] ?? COMMANDS[plain[0] ?? ""]
+  const needed = named === undefined || words.includes(COMPLETE) ? Object.values(COMMANDS) : [named]
+  return await Promise.all(needed.map((load) => load()))
+}
+
+/** Option types matter inside a command only; the table holds commands of any. */
+function erase(command: unknown): AnyCommand {
+  return command as AnyCommand
+}
