@@ -1,96 +1,165 @@
 import { KeyferryError } from "../../core/base/error.js"
-import { expirationModelOf, rfc3339, validToFrom } from "../../core/base/expiry.js"
-import {
-  generationsOf,
-  type ImportRecord,
-  importOf,
-  type InventoryEntry,
-  keyArnIn,
-  type Proof,
-  withImport,
-  type MadeEntry,
-} from "../../core/records/inventory.js"
-import type { ImportTerms, Kms } from "../../core/ports/kms.js"
-import type { WrapCapability, WrappedKeyMaterial } from "../../core/key/wrapping.js"
+import { type ImportRecord, importOf, type MadeEntry, type Proof } from "../../core/records/inventory.js"
+import type { WrapCapability } from "../../core/key/wrapping.js"
 import type { SourceKey } from "../../core/key/source-key.js"
-import { type ImportParameters, sha256 } from "../../core/key/wrapping-key.js"
 import type { Deps } from "../deps.js"
-import { proveAgainstToken } from "./prove.js"
-import { record, recordFailure, type RecordDeps } from "../record.js"
-import { settled } from "../kms-key/eventual.js"
+import { recordFailure, type RecordDeps } from "../record.js"
+import { type Evidence, evidenceOf, proveBy } from "./prove.js"
+import {
+  generationOf,
+  type Imported,
+  intend,
+  keyArnOf,
+  type Pin,
+  recordImported,
+  recordProof,
+  type Sending,
+  type WrappedForImport,
+} from "./records.js"
+import { NOTHING_TRIED, remedyOf } from "./remedies.js"
 
 /**
  * One import of one generation into the KMS key of one Region, that of `deps.kms`; everything that can be refused was
  * refused before.
  */
-export interface ImportStep {
+export type ImportStep = FromToken | WrappedBefore
+
+interface ImportRequest {
   readonly entry: MadeEntry
-  readonly source: SourceKey
   /** Of the source key; the newest where it is left out. */
   readonly generation?: number
+  /** A duration, a time, or `never`; counted from the moment of the import. */
+  readonly expiresIn: string
+}
+
+interface FromToken extends ImportRequest {
+  readonly source: SourceKey
   /** To import it as new whatever the records say: KMS forgets pending material that is deleted. */
   readonly importType?: "NEW_KEY_MATERIAL"
   readonly capability: WrapCapability
-  /** A duration, a time, or `never`; counted from the moment of the import. */
-  readonly expiresIn: string
   readonly prove: "full" | "accept"
 }
 
-type ImportDeps = Pick<Deps, "token" | "kms" | "inventory" | "clock" | "sleep"> & RecordDeps
+/** The last of the three steps: parameters, wrapped material and what it is proven by come in files. */
+interface WrappedBefore extends ImportRequest, WrappedForImport {
+  readonly evidence: Evidence
+}
+
+type ImportDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> &
+  RecordDeps & { readonly token: Deps["token"] | null }
 
 /**
- * Parameters, wrap, import, prove, record. What the import is about is on disk before ImportKeyMaterial is called, so
- * that a run that dies in between is understood by the next. Killed and run again it repeats the same import, which KMS
- * takes as the same material.
+ * Parameters, wrap, record, import, prove, record. What the import is about is on disk before ImportKeyMaterial is
+ * called, so that a run that dies in between is understood by the next. Killed and run again it repeats the same import,
+ * which KMS takes as the same material.
  *
  * @throws ERR_PROOF_FAILED after recording the failed proof; whatever Token and Kms throw
  */
-export async function importKey(
+export async function importKey(deps: ImportDeps, step: ImportStep): Promise<Imported> {
+  let imported = acceptedBefore(step, deps.kms.region) ?? (await importAndProve(deps, step, pinOf(step)))
+  if ("prove" in step && step.prove === "full" && imported.record.proof.kind === "none") {
+    imported = await proveByImport(deps, step, imported)
+  }
+  const { entry, record: importRecord } = imported
+  const { kind, result } = importRecord.proof
+  if (result !== "failed") return imported
+  const message = `KMS does not hold the key material of ${entry.name} (proof by ${kind})`
+  throw new KeyferryError("ERR_PROOF_FAILED", message, { key: keyArnOf(entry, deps.kms.region) })
+}
+
+async function importAndProve(deps: ImportDeps, step: ImportStep, pin: Pin): Promise<Imported> {
+  const { entry } = step
+  const { sending, answer } = await sendUntilTaken(deps, step, pin)
+  const importRecord = await recordImported(deps, sending, answer)
+  const proof: Proof =
+    sending.terms.importType === "EXISTING_KEY_MATERIAL"
+      ? { kind: "key-material-id", result: "proven" }
+      : await proveBy(deps, await evidence(deps, step), entry.keySpec, keyArnOf(entry, deps.kms.region))
+  return await recordProof(deps, { ...entry, importing: sending.importing }, { ...importRecord, proof })
+}
+
+/** Sends until KMS takes it, or until no row of the remedies (remedies.ts) helps any more: the one loop of an import. */
+async function sendUntilTaken(deps: ImportDeps, step: ImportStep, pin: Pin) {
+  const { name, target } = step.entry
+  const keyArn = keyArnOf(step.entry, deps.kms.region)
+  let sending: Sending | null = null
+  let tried = NOTHING_TRIED
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      sending ??= await intend(deps, step, { ...(await parametersAndWrapped(deps, step, keyArn)), pin })
+      const { importToken, bytes, terms }: Sending = sending
+      const answer = await deps.kms.importKeyMaterial(keyArn, importToken, bytes, terms)
+      if (answer.associated !== true || answer.keyMaterialId === null) return { sending, answer }
+      // as it was sent before it may have had another expiry: the same again, as what it is by now, sets this one
+      sending = { ...sending, terms: { ...terms, ...pinnedTo(answer.keyMaterialId) } }
+      deps.log.event("import.attempt", { name, target, keyArn, attempt, remedy: "send as existing material" })
+    } catch (error) {
+      const remedy = await remedyOf(deps, keyArn, { error, tried, sameOnly: "wrapped" in step })
+      if (sending !== null && remedy?.sameAgain !== true) {
+        await recordFailure(deps, "import.failed", { ...sending.about, error })
+      }
+      if (remedy === null) throw error
+      deps.log.event("import.attempt", {
+        name,
+        target,
+        keyArn,
+        attempt,
+        error,
+        remedy: remedy.name,
+        waitMs: remedy.waitMs,
+      })
+      if (remedy.words !== null) deps.progress.warn(remedy.words)
+      await deps.sleep(remedy.waitMs)
+      ;({ tried } = remedy)
+      if (!remedy.sameAgain) sending = null
+    }
+  }
+}
+
+/** Those that came in files, or new ones, with the source key wrapped in the token. */
+async function parametersAndWrapped(deps: ImportDeps, step: ImportStep, keyArn: string): Promise<WrappedForImport> {
+  if ("wrapped" in step) return step
+  const { wrappingAlgorithm, wrappingKeySpec } = step.capability
+  const parameters = await deps.kms.getParametersForImport(keyArn, wrappingAlgorithm, wrappingKeySpec)
+  deps.progress.step(`wrapping key ${parameters.wrappingKey.fingerprint} (${wrappingKeySpec})`)
+  const wrapped = await tokenIn(deps).wrap(step.source, parameters.wrappingKey, step.capability)
+  return { parameters, wrapped }
+}
+
+/** The same material once more, pinned to the ID that KMS gave it, has KMS itself compare (KMS.md A6). */
+async function proveByImport(
   deps: ImportDeps,
   step: ImportStep,
-): Promise<{ entry: ImportStep["entry"]; record: ImportRecord }> {
-  const { region } = deps.kms
-  let { entry, record: imported } = acceptedBefore(step, region) ?? (await importAndProve(deps, step))
-  let { proof } = imported
-
-  if (proof.kind === "none" && step.prove === "full") {
-    if (imported.keyMaterialId === null) {
-      deps.progress.warn(
-        "KMS named no KeyMaterialId, so the second, pinned import that would be the proof is not possible",
-      )
-      return { entry, record: imported }
-    }
-    deps.progress.step(`importing once more, pinned to key material ${imported.keyMaterialId}, as the proof`)
-    proof = { kind: "key-material-id", result: "proven" }
-    try {
-      const second = await importOnce(deps, step, entry, pinnedTo(imported.keyMaterialId))
-      ;({ entry, record: imported } = await recordProof(deps, second.entry, second.record, proof))
-    } catch (error) {
-      if (!(error instanceof KeyferryError && error.code === "ERR_KMS_KEY_MATERIAL")) throw error
-      proof = { kind: "key-material-id", result: "failed" }
-      ;({ entry, record: imported } = await recordProof(deps, { ...entry, importing: null }, imported, proof))
-    }
+  { entry, record: first }: Imported,
+): Promise<Imported> {
+  const { keyMaterialId } = first
+  if (keyMaterialId === null) {
+    deps.progress.warn(
+      "KMS named no KeyMaterialId, so the second, pinned import that would be the proof is not possible",
+    )
+    return { entry, record: first }
   }
-  if (proof.result === "failed") {
-    throw new KeyferryError(
-      "ERR_PROOF_FAILED",
-      `KMS does not hold the key material of ${entry.name} (proof by ${proof.kind})`,
-      {
-        key: keyArnOf(entry, region),
-      },
+  deps.progress.step(`importing once more, pinned to key material ${keyMaterialId}, as the proof`)
+  try {
+    return await importAndProve(deps, { ...step, entry }, pinnedTo(keyMaterialId))
+  } catch (error) {
+    if (!(error instanceof KeyferryError && error.code === "ERR_KMS_KEY_MATERIAL")) throw error
+    return await recordProof(
+      deps,
+      { ...entry, importing: null },
+      { ...first, proof: { kind: "key-material-id", result: "failed" } },
     )
   }
-  return { entry, record: imported }
 }
 
-function keyArnOf(entry: InventoryEntry, region: string): string {
-  const keyArn = keyArnIn(entry, region)
-  if (keyArn === undefined) throw new KeyferryError("ERR_BUG", `${entry.name} has no KMS key in ${region}`)
-  return keyArn
+async function evidence(deps: ImportDeps, step: ImportStep): Promise<Evidence> {
+  return "evidence" in step ? step.evidence : await evidenceOf({ token: tokenIn(deps) }, step.source)
 }
 
-const generationOf = ({ generation, entry }: Pick<ImportStep, "generation" | "entry">): number =>
-  generation ?? entry.source.generation
+function tokenIn({ token }: ImportDeps): Deps["token"] {
+  if (token === null) throw new KeyferryError("ERR_BUG", "an import from a token without one")
+  return token
+}
 
 /** Whether a second, pinned import would turn KMS' acceptance into a proof. */
 export function provable({ proof, keyMaterialId }: ImportRecord): boolean {
@@ -99,30 +168,21 @@ export function provable({ proof, keyMaterialId }: ImportRecord): boolean {
 
 /** The import of an earlier run that only wants its proof. */
 function acceptedBefore(step: ImportStep, region: string): Imported | undefined {
-  const { entry, prove, importType } = step
-  if (importType !== undefined) return undefined
-  const before = importOf(entry, generationOf(step), region)
-  const wantsProof = prove === "full" && entry.importing === null && before !== undefined && provable(before)
-  return wantsProof ? { entry, record: before } : undefined
-}
-
-async function importAndProve(deps: ImportDeps, step: ImportStep): Promise<Imported> {
-  const pin = pinOf(step)
-  const { entry, record: imported, associated } = await importOnce(deps, step, step.entry, pin)
-  const proof: Proof =
-    pin.importType === "EXISTING_KEY_MATERIAL" || associated
-      ? { kind: "key-material-id", result: "proven" }
-      : await proveAgainstToken(deps, step.source, keyArnOf(step.entry, deps.kms.region))
-  return await recordProof(deps, entry, imported, proof)
+  if (!("prove" in step) || step.prove !== "full" || step.importType !== undefined) return undefined
+  const { entry } = step
+  const accepted = importOf(entry, generationOf(step), region)
+  if (entry.importing !== null || accepted === undefined || !provable(accepted)) return undefined
+  return { entry, record: accepted }
 }
 
 /**
  * Material that was imported before, in whichever Region, is imported as what the KMS key is bound to, and KMS itself
- * compares; its ID is the same in all Regions.
+ * compares; its ID is the same in all Regions. What was wrapped elsewhere may be of another key: KMS says.
  */
-function pinOf(step: ImportStep): Pick<ImportTerms, "importType" | "keyMaterialId"> {
-  const generation = generationOf(step)
+function pinOf(step: ImportStep): Pin {
+  if ("wrapped" in step) return {}
   if (step.importType !== undefined) return { importType: step.importType }
+  const generation = generationOf(step)
   const bound = step.entry.imports.findLast(
     (earlier) => earlier.generation === generation && earlier.proof.result !== "failed",
   )?.keyMaterialId
@@ -130,149 +190,4 @@ function pinOf(step: ImportStep): Pick<ImportTerms, "importType" | "keyMaterialI
   return generation === 0 ? {} : { importType: "NEW_KEY_MATERIAL" }
 }
 
-interface Imported {
-  readonly entry: ImportStep["entry"]
-  readonly record: ImportRecord
-}
-
-/** `associated`: KMS knew the material already, which it compared to say so. */
-interface Sent extends Imported {
-  readonly associated: boolean
-}
-
-async function importOnce(
-  deps: ImportDeps,
-  step: ImportStep,
-  entry: ImportStep["entry"],
-  pin: Pick<ImportTerms, "importType" | "keyMaterialId">,
-): Promise<Sent> {
-  try {
-    return await importUnderNewParameters(deps, step, entry, pin)
-  } catch (error) {
-    if (!(error instanceof KeyferryError && error.retry === "new-parameters")) throw error
-    deps.progress.warn(`${error.message}; trying once more with new import parameters`)
-    return await importUnderNewParameters(deps, step, entry, pin)
-  }
-}
-
-async function importUnderNewParameters(
-  deps: ImportDeps,
-  step: ImportStep,
-  entry: ImportStep["entry"],
-  pin: Pick<ImportTerms, "importType" | "keyMaterialId">,
-): Promise<Sent> {
-  const { wrappingAlgorithm, wrappingKeySpec } = step.capability
-  const keyArn = keyArnOf(entry, deps.kms.region)
-  const parameters: ImportParameters = await settled(deps, keyArn, () =>
-    deps.kms.getParametersForImport(keyArn, wrappingAlgorithm, wrappingKeySpec),
-  )
-  deps.progress.step(`wrapping key ${parameters.wrappingKey.fingerprint} (${wrappingKeySpec})`)
-  const wrapped = await deps.token.wrap(step.source, parameters.wrappingKey, step.capability)
-  const validTo = validToFrom(step.expiresIn, deps.clock.now())
-  const generation = generationOf(step)
-  return await sendImport(deps, { entry, generation, parameters, wrapped, terms: { validTo, ...pin } })
-}
-
-/** ImportKeyMaterial with its intention before and its outcome after; the proof is still to come. */
-export async function sendImport(
-  deps: Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> & RecordDeps,
-  what: {
-    readonly entry: ImportStep["entry"]
-    readonly generation?: number
-    readonly parameters: ImportParameters
-    readonly wrapped: Pick<WrappedKeyMaterial, "bytes"> & Pick<ImportRecord, "wrapPath" | "mechanisms">
-    readonly terms: ImportTerms
-  },
-): Promise<Sent> {
-  const { entry, parameters, wrapped, terms } = what
-  const keyArn = keyArnIn(entry, deps.kms.region) ?? entry.keyArn
-  const importing = {
-    region: deps.kms.region,
-    generation: generationOf(what),
-    wrappingAlgorithm: parameters.wrappingAlgorithm,
-    wrappingKeySpec: parameters.wrappingKeySpec,
-    wrapPath: wrapped.wrapPath,
-    mechanisms: wrapped.mechanisms,
-    wrappingKeyFingerprint: parameters.wrappingKey.fingerprint,
-    encryptedKeyMaterialDigest: sha256(wrapped.bytes),
-    expirationModel: expirationModelOf(terms.validTo),
-    validTo: terms.validTo === null ? null : rfc3339(terms.validTo),
-  }
-  const key = importedKey(entry, importing)
-  const facts = { ...importFacts(importing, terms), unenforced: entry.unenforced ?? undefined }
-  await Promise.all([deps.inventory.put({ ...entry, importing }), record(deps, "import.intended", { ...key, facts })])
-  const send = (as: ImportTerms): ReturnType<Kms["importKeyMaterial"]> =>
-    settled(deps, keyArn, () => deps.kms.importKeyMaterial(keyArn, parameters.importToken, wrapped.bytes, as))
-  let first: Awaited<ReturnType<typeof send>>
-  try {
-    first = await sentAgain(deps, () => send(terms))
-  } catch (error) {
-    await recordFailure(deps, "import.failed", { ...key, error })
-    throw error
-  }
-  // as it was sent before it may have had another expiry: the same again, as what it is by now, sets this one
-  const again = first.associated === true && first.keyMaterialId !== null && pinnedTo(first.keyMaterialId)
-  const answer = again === false ? first : await send({ validTo: terms.validTo, ...again })
-  const { keyMaterialId, requestId } = answer
-  const { expirationModel } = importing
-  await record(deps, "import.done", { ...key, facts: { ...facts, keyMaterialId, requestId, expirationModel } })
-  const imported: ImportRecord = {
-    ...importing,
-    keyMaterialId: answer.keyMaterialId,
-    importedAt: rfc3339(deps.clock.now()),
-    requestId: answer.requestId,
-    proof: { kind: "none", result: "accepted" },
-  }
-  // the entry keeps `importing` until the proof is recorded: only then is the import over
-  return { entry: { ...entry, importing }, record: imported, associated: again !== false }
-}
-
 const pinnedTo = (keyMaterialId: string) => ({ importType: "EXISTING_KEY_MATERIAL", keyMaterialId }) as const
-
-/** New material whose answer was lost is sent once more: KMS takes it, or says that it is the KMS key's already. */
-async function sentAgain<T>(deps: Pick<Deps, "progress">, send: () => Promise<T>): Promise<T> {
-  try {
-    return await send()
-  } catch (error) {
-    if (!(error instanceof KeyferryError && error.code === "ERR_KMS_OUTCOME_UNKNOWN")) throw error
-    deps.progress.warn("the answer to ImportKeyMaterial was lost; sending the same once more")
-    return await send()
-  }
-}
-
-/** Writes the outcome of an import: its record with the proof, and that none is under way. */
-export async function recordProof(
-  deps: Pick<Deps, "inventory"> & RecordDeps,
-  entry: ImportStep["entry"],
-  imported: ImportRecord,
-  proof: Proof,
-): Promise<Imported> {
-  const proven: ImportRecord = { ...imported, proof }
-  const updated = { ...entry, ...withImport(entry, proven), importing: null, withheldAt: null, keyArn: entry.keyArn }
-  await deps.inventory.put(updated)
-  const { region, keyMaterialId, validTo } = imported
-  const { kind, result } = proof
-  await record(deps, "import.proven", {
-    ...importedKey(entry, imported),
-    facts: { region, kind, result, keyMaterialId, validTo },
-  })
-  return { entry: updated, record: proven }
-}
-
-/** Which key, into which KMS key. */
-function importedKey(entry: InventoryEntry, { region, generation }: Pick<ImportRecord, "region" | "generation">) {
-  const source = generationsOf(entry).find((recorded) => recorded.generation === generation) ?? entry.source
-  const { owner, name, target, token } = entry
-  return { key: { owner, name, target, source }, keyArn: keyArnIn(entry, region), token }
-}
-
-/** How it was wrapped, and on which terms it is sent. */
-function importFacts(
-  importing: NonNullable<InventoryEntry["importing"]>,
-  { importType, keyMaterialId }: Pick<ImportTerms, "importType" | "keyMaterialId">,
-) {
-  const { region, wrappingAlgorithm, wrappingKeySpec, wrappingKeyFingerprint, validTo } = importing
-  const digest = importing.encryptedKeyMaterialDigest
-  const wrapping = { region, wrappingAlgorithm, wrappingKeySpec, wrappingKeyFingerprint }
-  return { ...wrapping, validTo, digest, importType, pinnedTo: keyMaterialId }
-}

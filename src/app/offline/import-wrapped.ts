@@ -13,10 +13,10 @@ import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "../../core/key/wrap
 import { type ImportParameters, sha256 } from "../../core/key/wrapping-key.js"
 import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import type { Deps } from "../deps.js"
-import { recordProof, sendImport } from "../import/import.js"
+import { importKey } from "../import/import.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
 import { namedSource } from "../source-key/named.js"
-import { type Evidence, evidenceOf, proveBy } from "../import/prove.js"
+import { type Evidence, evidenceOf } from "../import/prove.js"
 import { identityTags } from "../kms-key/tags.js"
 
 export interface ImportRequest {
@@ -52,21 +52,14 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
   const validTo = validToFrom(request.expiresIn, deps.clock.now())
   const { entry, evidence } = await gather(deps, request, { key, keySpec: key.keySpec, validTo })
   try {
-    const sent = await sendImport(deps, {
+    const imported = await importKey(deps, {
       entry,
       parameters: request.parameters,
       wrapped: { bytes: request.encryptedKeyMaterial, ...wrapFacts(request) },
-      terms: { validTo },
+      expiresIn: request.expiresIn,
+      evidence,
     })
-    const proof = await proveBy(deps, evidence, entry.keySpec, entry.keyArn)
-    const { entry: done, record } = await recordProof(deps, sent.entry, sent.record, proof)
-    if (proof.result === "failed") {
-      throw new KeyferryError(
-        "ERR_PROOF_FAILED",
-        `KMS does not hold the key material of ${request.name} (proof by ${proof.kind})`,
-      )
-    }
-    return keyResult(done, record, "done", null)
+    return keyResult(imported.entry, imported.record, "done", null)
   } catch (error) {
     throw errorAfter(error, `${request.name}, ${key.keyArn}`)
   }

@@ -51,6 +51,10 @@ export const EVENTS = {
     ],
   },
   "key.proven": { level: "info", fields: ["name", "target", "keyArn", "kind", "result"] },
+  "import.attempt": {
+    level: "info",
+    fields: ["name", "target", "keyArn", "attempt", "error", "remedy", "waitMs"],
+  },
   "import.failed": { level: "warn", fields: ["name", "target", "keyArn", "generation", "code"] },
   "kms-key.taken": { level: "info", fields: ["name", "target", "keyArn"] },
   "kms-key.replicated": { level: "info", fields: ["name", "target", "keyArn", "region"] },
