@@ -1,6 +1,9 @@
 import type { ExitName } from "./exit-code.js"
 
-/** When a failure is worth trying again: never as it stands, later, or with new import parameters. */
+/**
+ * When a failure is worth trying again: never as it stands, later, or with new import parameters, which an import takes by
+ * itself, once (app/import/remedies.ts).
+ */
 export type Retry = "never" | "later" | "new-parameters"
 
 export interface ErrorRow {
@@ -11,8 +14,9 @@ export interface ErrorRow {
 }
 
 /**
- * Every failure that keyferry reports by name. A row says what the process does with it; nothing else in the program
- * branches on an error's class or message.
+ * Every failure that keyferry reports by name, and what a row says of it: exit status, whether to try again, and what to
+ * do. Code that goes on after a failure asks for its code or its row, never for its message or for what AWS or the token
+ * called it.
  */
 export const ERROR_ROWS = {
   // command line, configuration, policy
