@@ -88,7 +88,7 @@ describe("docs/operations.md", function () {
   }
   const recipe = async (words: string, more: Readonly<Record<string, string>> = {}): Promise<string> => {
     const text = block(words)
-    const output = await enter(text, { ...environment(), ...more }, token.prefix)
+    const output = await enter(block("operations: no pager") + text, { ...environment(), ...more }, token.prefix)
     expectPromised(text, output)
     expect(output).to.not.include(PAGED)
     return output

@@ -9,7 +9,7 @@ import { PAGED, strangerShell } from "../support/stranger-shell.js"
 const PORT = 4599
 
 describe("README.md", function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   const home = temporaryFolder()
 
   it("is tried in five minutes as it says, without a pager", async () => {
