@@ -36,11 +36,7 @@ export interface Step<E extends CustodyEventName> {
  * @returns what people were told; empty where it goes without saying
  * @throws ERR_STATE_WRITE
  */
-export async function record<E extends CustodyEventName>(
-  deps: RecordDeps,
-  event: E,
-  step: Step<E>,
-): Promise<string> {
+export async function record<E extends CustodyEventName>(deps: RecordDeps, event: E, step: Step<E>): Promise<string> {
   const facts: Readonly<Record<string, Fact | undefined>> = step.facts ?? {}
   const line = custodyEvent(event, step, facts)
   await deps.custodyLog.append(line)
@@ -85,9 +81,7 @@ function custodyEvent<E extends CustodyEventName>(
     ...(name === undefined ? {} : { name }),
     ...(target === undefined ? {} : { target }),
     ...(keyArn === undefined ? {} : { keyArn }),
-    ...(source === undefined
-      ? {}
-      : { source: { generation: source.generation, id: source.id, label: source.label } }),
+    ...(source === undefined ? {} : { source: { generation: source.generation, id: source.id, label: source.label } }),
     ...(token == null ? {} : { token }),
     ...(Object.keys(logged).length === 0 ? {} : { facts: logged }),
   }

@@ -7,11 +7,11 @@ const EXITS = { SIGINT: 130, SIGTERM: 143 } as const
  */
 export function endOnSignals({ graceful }: { graceful: boolean }): Promise<void> {
   return new Promise((resolve) => {
-    let asked = false
+    let isStopping = false
     for (const [signal, status] of Object.entries(EXITS)) {
       process.on(signal, () => {
-        if (graceful && !asked) {
-          asked = true
+        if (graceful && !isStopping) {
+          isStopping = true
           resolve()
           return
         }

@@ -11,10 +11,10 @@ import { promisify } from "node:util"
  * says so.
  */
 export function coreDumpsOff(): Promise<void> {
-  return (done ??= switchOff())
+  return (switchedOff ??= switchOff())
 }
 
-let done: Promise<void> | undefined
+let switchedOff: Promise<void> | undefined
 
 async function switchOff(): Promise<void> {
   try {

@@ -213,14 +213,14 @@ function kmsFlags({ flags }: Settings): KmsSetting {
 /** The manifest's key that `--name` names, where that is one. */
 function namedKey({ manifest, flags }: Settings) {
   const keys = manifest?.keys ?? {}
-  const [keyName = "", another] = [flags.name].flat()
-  const single = typeof keyName === "string" && another === undefined
+  const [keyName = "", second] = [flags.name].flat()
+  const single = typeof keyName === "string" && second === undefined
   return single && Object.hasOwn(keys, keyName) ? keys[keyName] : undefined
 }
 
 function onlyName(kind: "token" | "target", names: readonly string[]): string | null {
-  const [name = null, another] = names
-  if (another === undefined) return name
+  const [name = null, second] = names
+  if (second === undefined) return name
   throw new KeyferryError("ERR_USAGE", `there are several ${kind}s: ${names.join(", ")}`, {
     hint: `give --${kind} NAME, one of the configuration file's`,
   })

@@ -24,11 +24,11 @@ export function requiredBytes(
 }
 
 /** Refuses an answer about another key than the one asked for (ID or ARN). Throws ERR_KMS_ANSWER. */
-export function sameKey(answered: string, asked: string, operation: string): string {
+export function sameKey(answered: string, requested: string, operation: string): string {
   const idOf = (key: string): string => parseKeyArn(key)?.keyId ?? key
-  const bothArns = answered.startsWith("arn:") && asked.startsWith("arn:")
-  if (bothArns ? answered === asked : idOf(answered) === idOf(asked)) return answered
-  throw new KeyferryError("ERR_KMS_ANSWER", `${operation}: the answer is about ${answered}`, { key: asked })
+  const bothArns = answered.startsWith("arn:") && requested.startsWith("arn:")
+  if (bothArns ? answered === requested : idOf(answered) === idOf(requested)) return answered
+  throw new KeyferryError("ERR_KMS_ANSWER", `${operation}: the answer is about ${answered}`, { key: requested })
 }
 
 /** KMS `KeyMetadata`; emulators of before 2021 spell KeySpec CustomerMasterKeySpec. Throws ERR_KMS_ANSWER. */
@@ -54,12 +54,18 @@ export function keyDescription(metadata: KeyMetadata | undefined, operation: str
   }
 }
 
-function multiRegionConfiguration(given: AwsMultiRegionConfiguration | undefined): MultiRegionConfiguration | null {
+function multiRegionConfiguration(
+  configuration: AwsMultiRegionConfiguration | undefined,
+): MultiRegionConfiguration | null {
   const regional = ({ Arn: arn, Region: region }: MultiRegionKey = {}): RegionalKey[] =>
     arn === undefined || region === undefined ? [] : [{ arn, region }]
-  const [primary] = regional(given?.PrimaryKey)
-  if (given?.MultiRegionKeyType === undefined || primary === undefined) return null
-  return { type: given.MultiRegionKeyType, primary, replicas: (given.ReplicaKeys ?? []).flatMap(regional) }
+  const [primary] = regional(configuration?.PrimaryKey)
+  if (configuration?.MultiRegionKeyType === undefined || primary === undefined) return null
+  return {
+    type: configuration.MultiRegionKeyType,
+    primary,
+    replicas: (configuration.ReplicaKeys ?? []).flatMap(regional),
+  }
 }
 
 /**

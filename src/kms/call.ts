@@ -18,16 +18,16 @@ interface Output {
 
 /** Runs an SDK call: its error translated, its duration and request ID told to the log. */
 export type Caller = <T extends Output>(
-  what: { operation: string; input: object; keyId?: string },
+  request: { operation: string; input: object; keyId?: string },
   run: () => Promise<T>,
 ) => Promise<T>
 
 export function caller(onCall: ((call: KmsCall) => void) | undefined): Caller {
-  return async <T extends Output>(what: Parameters<Caller>[0], run: () => Promise<T>): Promise<T> => {
+  return async <T extends Output>(request: Parameters<Caller>[0], run: () => Promise<T>): Promise<T> => {
     const start = performance.now()
     const report = (metadata: Partial<Output["$metadata"]>, error: string | null): void =>
       onCall?.({
-        operation: what.operation,
+        operation: request.operation,
         durationMs: Math.round(performance.now() - start),
         requestId: metadata.requestId ?? null,
         attempts: metadata.attempts ?? null,
@@ -39,7 +39,7 @@ export function caller(onCall: ((call: KmsCall) => void) | undefined): Caller {
       return output
     } catch (error) {
       report((error as NativeError).$metadata ?? {}, (error as NativeError).name ?? "Error")
-      throw translate(error, what)
+      throw translate(error, request)
     }
   }
 }

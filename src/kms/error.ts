@@ -75,8 +75,8 @@ function nameOf({ name = "Error", code, $metadata }: NativeError): string {
 function deniedHint({ message = "" }: NativeError, { operation }: Call, hint: string | undefined): string {
   if (hint !== undefined) return hint
   const action = /to perform: ([a-z0-9-]+:[A-Za-z]+)/.exec(message)?.[1]
-  const asked = action ?? (operation.includes(":") ? operation : `kms:${operation}`)
-  return asked.startsWith("kms:")
-    ? `allow ${asked} in the IAM policy and in the key policy`
-    : `allow ${asked} in the IAM policy${asked === "sts:AssumeRole" ? " and in the role's trust policy" : ""}`
+  const permission = action ?? (operation.includes(":") ? operation : `kms:${operation}`)
+  return permission.startsWith("kms:")
+    ? `allow ${permission} in the IAM policy and in the key policy`
+    : `allow ${permission} in the IAM policy${permission === "sts:AssumeRole" ? " and in the role's trust policy" : ""}`
 }

@@ -11,10 +11,10 @@ function variable(env: NodeJS.ProcessEnv, name: string): string {
  * The proxy for a URL: the one that is given or, failing that, by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in either case, or null. Plain http to loopback
  * is never proxied: it would leave the machine unprotected.
  */
-export function proxyFor(target: string, env: NodeJS.ProcessEnv, given?: string): URL | null {
+export function proxyFor(target: string, env: NodeJS.ProcessEnv, configured?: string): URL | null {
   const url = new URL(target)
   if (url.protocol === "http:" && isLoopback(url.hostname)) return null
-  if (given !== undefined) return new URL(given)
+  if (configured !== undefined) return new URL(configured)
   if (exempt(url, variable(env, "no_proxy"))) return null
   const proxy = variable(env, url.protocol === "https:" ? "https_proxy" : "http_proxy") || variable(env, "all_proxy")
   if (proxy === "") return null

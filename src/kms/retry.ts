@@ -93,8 +93,8 @@ export function retryMiddleware(
     if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-invocation-id"] = randomUUID()
     for (let attempt = 1; ; attempt += 1) {
       if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-request"] = `attempt=${attempt}`
-      const asked = pace(operation)
-      const turn = asked instanceof Promise ? await asked : asked
+      const pending = pace(operation)
+      const turn = pending instanceof Promise ? await pending : pending
       try {
         const result = await next(args)
         turn?.answered()

@@ -7,8 +7,8 @@ export function watchServerTime(client: KMSClient): () => { readonly at: Date; r
     (next) => async (args) => {
       const result = await next(args)
       const { headers } = result.response as { headers?: Readonly<Record<string, string>> }
-      const at = new Date(headers?.["date"] ?? NaN)
-      if (!Number.isNaN(at.getTime())) last = { at, seen: new Date() }
+      const date = new Date(headers?.["date"] ?? NaN)
+      if (!Number.isNaN(date.getTime())) last = { at: date, seen: new Date() }
       return result
     },
     // the innermost of its step, so that it sees answers that the deserialiser turns into errors

@@ -53,9 +53,9 @@ export function requestHandler(options: {
 }): HttpHandler {
   const routes = new Map<string, Promise<NodeHttpHandler>>()
   const route = (origin: string): Promise<NodeHttpHandler> => {
-    const made = routes.get(origin) ?? makeRoute(origin, options)
-    routes.set(origin, made)
-    return made
+    const opening = routes.get(origin) ?? makeRoute(origin, options)
+    routes.set(origin, opening)
+    return opening
   }
   return {
     metadata: { handlerProtocol: "http/1.1" },
@@ -65,7 +65,7 @@ export function requestHandler(options: {
       return handler.handle(request, handlerOptions)
     },
     destroy() {
-      for (const made of routes.values()) void made.then((handler) => handler.destroy())
+      for (const opening of routes.values()) void opening.then((handler) => handler.destroy())
       routes.clear()
     },
     // the SDK's own settings of a handler: ours are fixed
@@ -76,10 +76,10 @@ export function requestHandler(options: {
 
 async function makeRoute(
   origin: string,
-  { env, timeouts, ca, proxy: given }: Parameters<typeof requestHandler>[0],
+  { env, timeouts, ca, proxy: configured }: Parameters<typeof requestHandler>[0],
 ): Promise<NodeHttpHandler> {
   const tls = ca === undefined ? {} : { ca }
-  const proxy = proxyFor(origin, env, given)
+  const proxy = proxyFor(origin, env, configured)
   const agents =
     proxy === null
       ? { httpAgent: new HttpAgent(SOCKETS), httpsAgent: new HttpsAgent({ ...SOCKETS, ...tls }) }

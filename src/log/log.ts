@@ -21,9 +21,9 @@ export async function createLog({ verbose, format }: LogOptions): Promise<Log> {
   return {
     event(name, fields) {
       const { level, fields: allowed } = EVENTS[name]
-      const given = fields as Readonly<Record<string, unknown>>
+      const sent = fields as Readonly<Record<string, unknown>>
       const shown: Record<string, LogValue> = {}
-      for (const field of allowed) if (given[field] !== undefined) shown[field] = logValue(given[field])
+      for (const field of allowed) if (sent[field] !== undefined) shown[field] = logValue(sent[field])
       write(level, name, shown)
     },
   }

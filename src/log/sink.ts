@@ -5,14 +5,16 @@ type Write = (level: string, event: string, fields: Readonly<Record<string, LogV
 
 /** The one logger, on standard error: standard output holds results only. JSON lines have `time`, `level`, `event` and the event's fields; text has the same as words. */
 export function createSink({ level, format }: { level: "info" | "debug"; format: "text" | "json" }): Write {
-  const line = winston.format.printf(({ level: of, message, fields }) => {
+  const line = winston.format.printf(({ level: eventLevel, message, fields }) => {
     const time = new Date().toISOString()
     const shown = fields as Readonly<Record<string, LogValue>>
     return format === "json"
-      ? JSON.stringify({ time, level: of, event: message, ...shown })
-      : [`keyferry: ${of}:`, message, ...Object.entries(shown).map(([name, value]) => `${name}=${word(value)}`)].join(
-          " ",
-        )
+      ? JSON.stringify({ time, level: eventLevel, event: message, ...shown })
+      : [
+          `keyferry: ${eventLevel}:`,
+          message,
+          ...Object.entries(shown).map(([name, value]) => `${name}=${word(value)}`),
+        ].join(" ")
   })
   const logger = winston.createLogger({
     level,
@@ -20,8 +22,8 @@ export function createSink({ level, format }: { level: "info" | "debug"; format:
     // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston types it as another class
     transports: [new winston.transports.Stream({ stream: process.stderr })],
   })
-  return (of, message, fields) => {
-    logger.log(of, { message, fields })
+  return (eventLevel, message, fields) => {
+    logger.log(eventLevel, { message, fields })
   }
 }
 

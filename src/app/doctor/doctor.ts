@@ -24,17 +24,17 @@ export async function examine(deps: DoctorDeps): Promise<readonly CheckedLine[]>
   if (deps.doors.length === 0) lines.push(...(await examineToken(null)).lines)
   for (const { name, door } of deps.doors) {
     const examined = await examineToken(door)
-    lines.push(...examined.lines.map((line) => of(name, line)))
+    lines.push(...examined.lines.map((line) => lineOf(name, line)))
     if (examined.token !== null) tokens.push({ name, token: examined.token })
   }
   lines.push(...(await examineVaults(deps, tokens)))
   for (const { name, openKms } of deps.targets) {
-    lines.push(...(await examineKms(openKms)).map((line) => of(name, line)))
+    lines.push(...(await examineKms(openKms)).map((line) => lineOf(name, line)))
   }
   lines.push(...(await deps.surroundings()))
   if (tokens.length === 0) lines.push(...(await examineLeftovers(deps, null)))
   for (const { name, token } of tokens) {
-    lines.push(...(await examineLeftovers(deps, token)).map((line) => of(name, line)))
+    lines.push(...(await examineLeftovers(deps, token)).map((line) => lineOf(name, line)))
   }
   return lines
 }
@@ -46,18 +46,18 @@ async function examineVaults(
 ): Promise<readonly CheckedLine[]> {
   if (tokens.length === 0) return await examineVault(deps, null)
   const lines: CheckedLine[] = []
-  const said = new Set<string>()
+  const printed = new Set<string>()
   for (const { name, token } of tokens) {
-    const own = await examineVault(deps, token.hsm)
-    const fresh = own.filter(({ status, message }) => status !== "fail" || !said.has(message))
-    for (const { message } of own) said.add(message)
-    lines.push(...fresh.map((line) => of(name, line)))
+    const vault = await examineVault(deps, token.hsm)
+    const fresh = vault.filter(({ status, message }) => status !== "fail" || !printed.has(message))
+    for (const { message } of vault) printed.add(message)
+    lines.push(...fresh.map((line) => lineOf(name, line)))
   }
   return lines
 }
 
 /** Whose line it is, where there are several. */
-const of = (name: string | null, line: CheckedLine): CheckedLine =>
+const lineOf = (name: string | null, line: CheckedLine): CheckedLine =>
   name === null ? line : { ...line, message: `${name}: ${line.message}` }
 
 /** What stopped runs left, in the inventory and in the token, and source keys that KMS keys miss. */
@@ -73,11 +73,11 @@ async function examineLeftovers(deps: DoctorDeps, token: CustodialToken | null):
     // a sealed key is in no token: the vault's own check says what of it is missing
     const sealed = (await deps.inventory.list()).filter(({ custody }) => custody === "sealed")
     const looked = new Set(sealed.map(({ source }) => source.id))
-    const missing = list.leftovers.filter((one) => isMissed(one) && !looked.has(one.sourceKeyId))
-    const left = list.leftovers.filter((one) => !isMissed(one))
+    const missing = list.leftovers.filter((leftover) => isMissed(leftover) && !looked.has(leftover.sourceKeyId))
+    const leftovers = list.leftovers.filter((leftover) => !isMissed(leftover))
     const notes = [
       ...list.keys.flatMap((key) => key.kms.flatMap(({ note }) => noteOf(key.name, note))),
-      ...left.flatMap(({ name, note }) => noteOf(name, note)),
+      ...leftovers.flatMap(({ name, note }) => noteOf(name, note)),
       ...list.strays.map(({ label, id, reason }) => `${label} (${id}): ${reason}`),
     ]
     return [leftoverLine(notes), ...missing.map(missingLine)]

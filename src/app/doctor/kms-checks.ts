@@ -24,19 +24,19 @@ export async function examineKms(openKms: () => Promise<Kms>): Promise<readonly 
   } catch (error) {
     lines.push(failed("aws-identity", error))
   }
-  const where =
+  const place =
     kms.endpoint === null ? `AWS KMS in ${kms.region}` : `KMS at ${kms.endpoint.url} (named by ${kms.endpoint.origin})`
   try {
     // one page is enough to see that it answers
     await kms.listKeys()[Symbol.asyncIterator]().next()
-    lines.push(ok("kms", `${where} answers`))
+    lines.push(ok("kms", `${place} answers`))
   } catch (error) {
     const denied = error instanceof KeyferryError && error.code === "ERR_KMS_ACCESS_DENIED"
     lines.push(
       denied
         ? warn(
             "kms",
-            `${where} answers, but does not allow kms:ListKeys`,
+            `${place} answers, but does not allow kms:ListKeys`,
             "allow it, so that a lost CreateKey answer can be reconciled",
           )
         : failed("kms", error),

@@ -51,15 +51,15 @@ export async function examineToken(
   ): Promise<T | undefined> => {
     try {
       const value = await run()
-      const said = say(value)
-      lines.push(typeof said === "string" ? ok(id, said) : said)
+      const line = say(value)
+      lines.push(typeof line === "string" ? ok(id, line) : line)
       return value
     } catch (error) {
       lines.push(failed(id, error))
       return undefined
     }
   }
-  const done = (token: CustodialToken | null) => ({ token, lines })
+  const outcome = (token: CustodialToken | null) => ({ token, lines })
 
   if (
     (await step(
@@ -68,24 +68,24 @@ export async function examineToken(
       (library) => `${door.modulePath} loads: ${library}`,
     )) === undefined
   )
-    return done(null)
+    return outcome(null)
   const chosen = await step(
     "token",
     () => door.inspect(),
     ({ info, flags }) =>
       `"${info.label}", serial ${info.serial}, ${info.manufacturer} ${info.model}: ${flags.join(", ") || "no flags"}`,
   )
-  if (chosen === undefined) return done(null)
+  if (chosen === undefined) return outcome(null)
   lines.push(claims(chosen.mechanisms), pinLine(chosen.pin))
-  if (chosen.pin.refusal !== null) return done(null)
+  if (chosen.pin.refusal !== null) return outcome(null)
   const token = await step(
     "login",
     () => door.logIn(),
     () => "logged in",
   )
-  if (token === undefined) return done(null)
+  if (token === undefined) return outcome(null)
   lines.push(...(await examineMechanisms(token)), ...(await examineCustody(token)))
-  return done(token)
+  return outcome(token)
 }
 
 /** What the token says it can wrap with. Only the self-test tells what comes out. */
@@ -146,16 +146,16 @@ function carried(verdicts: readonly WrapCapability[], usable: readonly KeySpec[]
 function refusals(verdicts: readonly WrapCapability[], refused: readonly KeySpec[]): readonly string[] {
   const byReasons = new Map<string, KeySpec[]>()
   for (const keySpec of refused) {
-    const own = verdicts.filter((verdict) => verdict.keySpec === keySpec)
-    const reasons = [...new Set(own.flatMap(({ reason }) => reason.split("; ")))].join("; ")
+    const ofSpec = verdicts.filter((verdict) => verdict.keySpec === keySpec)
+    const reasons = [...new Set(ofSpec.flatMap(({ reason }) => reason.split("; ")))].join("; ")
     byReasons.set(reasons, [...(byReasons.get(reasons) ?? []), keySpec])
   }
   return [...byReasons].map(([reasons, keySpecs]) => `${keySpecs.join(", ")}: ${reasons}`)
 }
 
 function best(verdicts: readonly WrapCapability[], keySpec: KeySpec): WrapCapability | undefined {
-  const own = verdicts.filter((verdict) => verdict.keySpec === keySpec)
-  return own.find(({ usable }) => usable) ?? own[0]
+  const ofSpec = verdicts.filter((verdict) => verdict.keySpec === keySpec)
+  return ofSpec.find(({ usable }) => usable) ?? ofSpec[0]
 }
 
 /** The custodies that can be asked for, then what the token enforces of PKCS #11's promises. */

@@ -94,18 +94,18 @@ async function canaries(token: Token, view: View): Promise<readonly CheckedLine[
 /** Opens every sealed key that nothing was said of yet, and seals it again: the same to the last byte. */
 async function opened(token: Token, view: View, faulty: readonly string[]): Promise<readonly CheckedLine[]> {
   const lines: CheckedLine[] = []
-  let whole = 0
+  let wholeFiles = 0
   for (const sealed of view.vault.sealed) {
-    const mine = view.token?.custodyKeys.some(({ id }) => id === sealed.custodyKey.id) === true
-    if (!mine || faulty.includes(sealed.id)) continue
+    const isOpenable = view.token?.custodyKeys.some(({ id }) => id === sealed.custodyKey.id) === true
+    if (!isOpenable || faulty.includes(sealed.id)) continue
     try {
       await assertSame(token, sealed, sealed)
-      whole += 1
+      wholeFiles += 1
     } catch (error) {
       const line = failed("vault", error)
       const end = consequences(dependentsOf(view.entries, sealed.id), view.now)
       lines.push({ ...line, message: `${sealed.label} (${sealed.id}): ${line.message}: ${end}` })
     }
   }
-  return [...lines, ok("vault", `${whole} sealed keys opened, each to what was sealed`)]
+  return [...lines, ok("vault", `${wholeFiles} sealed keys opened, each to what was sealed`)]
 }

@@ -37,8 +37,8 @@ export const completion = defineCommand({
   positional: { name: "shell", choices: Object.keys(SCRIPTS), describe: "default: that of SHELL, or bash" },
   options: {},
   run(args, { env }) {
-    const asked = args["shell"] ?? (env["SHELL"]?.endsWith("zsh") === true ? "zsh" : "bash")
-    const shell = asked === "zsh" ? "zsh" : "bash"
+    const shellName = args["shell"] ?? (env["SHELL"]?.endsWith("zsh") === true ? "zsh" : "bash")
+    const shell = shellName === "zsh" ? "zsh" : "bash"
     return Promise.resolve({ result: { shell, script: SCRIPTS[shell] }, text: SCRIPTS[shell] })
   },
 })

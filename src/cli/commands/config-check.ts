@@ -20,15 +20,15 @@ export const configCheck = defineCommand({
     }
     const { effective, effectiveText } = await import("../../config/effective.js")
     const { bindingsOf } = await import("../../core/manifest/manifest.js")
-    const count = (of: object): number => Object.keys(of).length
+    const count = (table: object): number => Object.keys(table).length
     const counts = {
       tokens: count(manifest.tokens),
       targets: count(manifest.targets),
       keys: count(manifest.keys),
       bindings: bindingsOf(manifest).length,
     }
-    const said = Object.entries(counts).map(([what, of]) => `${what} ${of}`)
-    const text = `# ${path ?? ""} is right: ${said.join(", ")}\n${effectiveText(manifest)}`
+    const sentence = Object.entries(counts).map(([noun, count]) => `${noun} ${count}`)
+    const text = `# ${path ?? ""} is right: ${sentence.join(", ")}\n${effectiveText(manifest)}`
     return { result: { file: path, ...counts, configuration: effective(manifest) }, text }
   },
 })

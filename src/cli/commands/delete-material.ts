@@ -25,7 +25,7 @@ export const deleteMaterial = defineCommand({
   },
 })
 
-function generationOf(given: string): number {
-  if (/^\d{1,6}$/.test(given)) return Number(given)
-  throw new KeyferryError("ERR_USAGE", `--generation '${given}' is no number`)
+function generationOf(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text)
+  throw new KeyferryError("ERR_USAGE", `--generation '${text}' is no number`)
 }

@@ -40,11 +40,11 @@ export const keyAdopt = defineCommand({
   async run(args, { world, progress }) {
     const { adoptKey } = await import("../../app/adopt/adopt.js")
     const name = checkedName("name", args.name)
-    const by = {
+    const identity = {
       ...(args.id === undefined ? {} : { id: checkedId(args.id) }),
       ...(args.label === undefined ? {} : { label: args.label }),
     }
-    if (Object.keys(by).length === 0)
+    if (Object.keys(identity).length === 0)
       throw new KeyferryError("ERR_USAGE", "give --label or --id of the key in the token")
     if (args.custody === "sealed") {
       const consequences = [
@@ -53,7 +53,7 @@ export const keyAdopt = defineCommand({
       await confirm({ name, consequences, yes: args.yes }, { progress })
     }
     const { custody, wrappingKeySpec } = args
-    const request = { name, by, custody, wrappingKeySpec }
+    const request = { name, by: identity, custody, wrappingKeySpec }
     const { owner } = await world.settings()
     const deps = args.keyId === undefined ? { ...(await world.withoutKms()), kms: null } : await world.deps()
     const kmsKey = args.keyId === undefined ? null : { keyId: args.keyId, target: await world.target() }
@@ -63,7 +63,7 @@ export const keyAdopt = defineCommand({
 
 function output(result: AdoptedKey) {
   const { was, kms, judgement } = result
-  const more = facts([
+  const adoption = facts([
     [
       "origin",
       was === null
@@ -78,7 +78,7 @@ function output(result: AdoptedKey) {
     ],
     ["next", kms?.next ?? null],
   ])
-  return { result, text: [sourceKeyText(result), more, ...judgement].join("\n") }
+  return { result, text: [sourceKeyText(result), adoption, ...judgement].join("\n") }
 }
 
 function checkedId(text: string): string {

@@ -18,10 +18,10 @@ export const keyList = defineCommand({
         : table(
             ["NAME", "KEY SPEC", "CUSTODY", "ID", "KMS KEY", "STATUS", "EXPIRES"],
             list.keys.flatMap((key) => {
-              const own = [key.name, key.keySpec, custodyWord(key), key.id]
-              if (key.kms.length === 0) return [[...own, null, "no record here", null]]
+              const keyCells = [key.name, key.keySpec, custodyWord(key), key.id]
+              if (key.kms.length === 0) return [[...keyCells, null, "no record here", null]]
               return key.kms.map((side) => [
-                ...own,
+                ...keyCells,
                 side.keyArn,
                 side.status,
                 side.validTo ?? (side.status === "imported" ? "never" : null),
@@ -33,9 +33,9 @@ export const keyList = defineCommand({
       if (key.unenforced != null) parts.push(`${key.label}: custody ${custodyText(key.custody, key.unenforced)}`)
       for (const { note, target } of key.kms) if (note !== null) parts.push(`${key.name} (${target}): ${note}`)
     }
-    for (const left of list.leftovers) {
+    for (const leftover of list.leftovers) {
       parts.push(
-        `${left.name} (${left.target}): no source key ${left.sourceKeyId} in this token; ${left.keyArn ?? "no KMS key"}; ${left.note ?? left.status}`,
+        `${leftover.name} (${leftover.target}): no source key ${leftover.sourceKeyId} in this token; ${leftover.keyArn ?? "no KMS key"}; ${leftover.note ?? leftover.status}`,
       )
     }
     for (const { name, target, token, keyArn, note, status } of list.elsewhere) {

@@ -17,11 +17,11 @@ export const keyShow = defineCommand({
     const { keys } = await listKeys(deps)
     const generation = checkedGeneration(args.generation)
     const key = keys.findLast(
-      (one) =>
-        one.owner === owner &&
-        one.name === name &&
-        (generation === undefined || one.generation === generation) &&
-        (args.id === undefined || one.id === args.id),
+      (key) =>
+        key.owner === owner &&
+        key.name === name &&
+        (generation === undefined || key.generation === generation) &&
+        (args.id === undefined || key.id === args.id),
     )
     if (key === undefined)
       throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key named ${name}`, { key: name })

@@ -30,7 +30,7 @@ export const rewrap = defineCommand({
   async run(args, { world }) {
     const names = namesOf(args)
     const chosen = [args.due && "--due", args.all && "--all", names.length > 0 && "names"].filter(
-      (one) => one !== false,
+      (choice) => choice !== false,
     )
     if (chosen.length > 1) throw new KeyferryError("ERR_USAGE", `${chosen.join(" and ")} exclude each other`)
     const { validToFrom } = await import("../../core/base/expiry.js")

@@ -68,13 +68,13 @@ function custodyText({ custodyKeys, vault }: Pick<Status, "custodyKeys" | "vault
 function cells(key: StatusRow): (string | number | null)[] {
   const days = key.generations.flatMap(({ daysLeft }) => (daysLeft === null ? [] : [daysLeft]))
   const states = key.keyStates.map(({ keyState }) => keyState ?? "not known")
-  const [first] = states
-  const same = states.every((state) => state === first)
+  const [firstState] = states
+  const isSame = states.every((state) => state === firstState)
   return [
     key.managed ? nameOf(key) : `${nameOf(key)} (unmanaged)`,
     key.target,
     key.keyArn,
-    first === undefined ? null : same ? first : states.join(", "),
+    firstState === undefined ? null : isSame ? firstState : states.join(", "),
     generationsText(key),
     days.length === 0 ? (key.generations.length === 0 ? null : "never") : Math.min(...days),
     nextOf(key) ?? (key.outcome === "planned" ? `${key.action} now` : null),
@@ -88,10 +88,10 @@ function generationsText({ generations, keyStates }: StatusRow): string | null {
   if (generations.length === 0) return null
   return generations
     .map(({ generation, state, region, source }) => {
-      const where = keyStates.length > 1 ? ` ${region}` : ""
+      const place = keyStates.length > 1 ? ` ${region}` : ""
       const is = state === "imported" ? "" : ` ${state}`
       const missing = source === "missing" || source === "damaged" ? ` (source ${source})` : ""
-      return `${generation}${where}${is}${missing}`
+      return `${generation}${place}${is}${missing}`
     })
     .join(", ")
 }

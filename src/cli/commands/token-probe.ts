@@ -57,10 +57,10 @@ function merged(capabilities: readonly WrapCapability[]) {
   const rows: (Omit<WrapCapability, "wrappingKeySpec"> & { under: string[] })[] = []
   for (const { wrappingKeySpec, ...verdict } of capabilities) {
     const last = rows.at(-1)
-    const same = (["keySpec", "wrappingAlgorithm", "wrapPath", "reason"] as const).every(
+    const isSame = (["keySpec", "wrappingAlgorithm", "wrapPath", "reason"] as const).every(
       (name) => last?.[name] === verdict[name],
     )
-    if (last !== undefined && same) last.under.push(wrappingKeySpec)
+    if (last !== undefined && isSame) last.under.push(wrappingKeySpec)
     else rows.push({ ...verdict, under: [wrappingKeySpec] })
   }
   return rows

@@ -18,12 +18,12 @@ const looksLikeOption = (word: string): boolean => /^-[^0-9]/.test(word)
  */
 export function checkWords(words: readonly string[], command: AnyCommand): void {
   const options: OptionTable = { ...GENERAL, ...command.options }
-  const seen = new Set<string>()
+  const names = new Set<string>()
   const plain: string[] = []
-  for (let at = 0; at < words.length; at += 1) {
-    const word = words[at] ?? ""
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index] ?? ""
     if (word === "--") {
-      plain.push(...words.slice(at + 1))
+      plain.push(...words.slice(index + 1))
       break
     }
     if (!looksLikeOption(word)) {
@@ -33,19 +33,19 @@ export function checkWords(words: readonly string[], command: AnyCommand): void 
     const [, name = "", value] = OPTION_WORD.exec(word) ?? []
     const option = Object.hasOwn(options, name) ? options[name] : undefined
     if (option === undefined) throw usage(`unknown argument: ${word}`)
-    if (seen.has(name) && option.array !== true) throw usage(`--${name} is given more than once`)
-    seen.add(name)
+    if (names.has(name) && option.array !== true) throw usage(`--${name} is given more than once`)
+    names.add(name)
     if (option.type === "boolean") {
       if (value !== undefined && !["true", "false"].includes(value)) throw usage(`--${name} takes no value`)
       continue
     }
-    if (value === undefined) at += 1
-    checkValue(name, value ?? words[at])
+    if (value === undefined) index += 1
+    checkValue(name, value ?? words[index])
   }
   // yargs does not count what stands behind `--` among the names
   if (command.names !== undefined && !words.includes("--")) return
-  const most = command.name.split(" ").length + (command.positional === undefined ? 0 : 1)
-  const [unexpected] = plain.slice(most)
+  const mostWords = command.name.split(" ").length + (command.positional === undefined ? 0 : 1)
+  const [unexpected] = plain.slice(mostWords)
   if (unexpected !== undefined) throw usage(`unexpected argument: '${unexpected}'`)
 }
 
@@ -62,10 +62,10 @@ function usage(message: string): KeyferryError {
 /** Whether the answer is to be JSON, asked of a command line that may not parse: rather once too often. */
 export function asksForJson(words: readonly string[]): boolean {
   return words.some(
-    (word, at) =>
+    (word, index) =>
       (/^--json(=|$)/.test(word) && word !== "--json=false") ||
       word === "--output=json" ||
-      (word === "--output" && words[at + 1] === "json"),
+      (word === "--output" && words[index + 1] === "json"),
   )
 }
 

@@ -1,10 +1,10 @@
 /** A complaint of yargs, in this program's wording: one line, lower case, options with their hyphens. */
-type Rewording = readonly [pattern: RegExp, say: (found: RegExpExecArray, words: readonly string[]) => string]
+type Rewording = readonly [pattern: RegExp, say: (match: RegExpExecArray, words: readonly string[]) => string]
 
 const REWORDINGS: readonly Rewording[] = [
   [/^Missing required arguments?: (.*)/, ([, names = ""]) => `missing: ${options(names)}`],
   [/^Not enough arguments following: (.*)/, ([, name = ""]) => `--${name} needs a value`],
-  [/^Unknown (argument|command)s?: (.*)/s, ([, what = "", names = ""], words) => unknown(what, names, words)],
+  [/^Unknown (argument|command)s?: (.*)/s, ([, kind = "", names = ""], words) => unknown(kind, names, words)],
   [/^Invalid values:\n(.*)/s, ([, list = ""]) => invalid(list)],
   [/^Did you mean (.*)\?$/s, ([, command = ""]) => `unknown command; did you mean \`${command}\`?`],
 ]
@@ -12,8 +12,8 @@ const REWORDINGS: readonly Rewording[] = [
 /** Rewords what yargs complains of, on the command line `words`. */
 export function reworded(message: string, words: readonly string[]): string {
   for (const [pattern, say] of REWORDINGS) {
-    const found = pattern.exec(message)
-    if (found !== null) return say(found, words)
+    const match = pattern.exec(message)
+    if (match !== null) return say(match, words)
   }
   return `${message.charAt(0).toLowerCase()}${message.slice(1)}`.replace(/\s*\n\s*/g, "; ")
 }
@@ -26,16 +26,16 @@ function options(names: string): string {
 }
 
 /** The words as they were given; yargs lists an option's name in camel case once more. */
-function unknown(what: string, names: string, words: readonly string[]): string {
+function unknown(kind: string, names: string, words: readonly string[]): string {
   const listed = names.split(", ")
-  const given = words.filter((word) => listed.includes(word.replace(/^--?/, "").replace(/=.*/s, "")))
-  return `unknown ${what}: ${(given.length === 0 ? listed : given.map((word) => word.replace(/=.*/s, ""))).join(", ")}`
+  const written = words.filter((word) => listed.includes(word.replace(/^--?/, "").replace(/=.*/s, "")))
+  return `unknown ${kind}: ${(written.length === 0 ? listed : written.map((word) => word.replace(/=.*/s, ""))).join(", ")}`
 }
 
 function invalid(list: string): string {
   const line = /^\s*Argument: (.*?), Given: "?(.*?)"?, Choices: (.*)$/gm
   const wrong = [...list.matchAll(line)].map(
-    ([, name = "", given = "", choices = ""]) => `--${name} '${given}' is none of ${choices.replaceAll('"', "")}`,
+    ([, name = "", written = "", choices = ""]) => `--${name} '${written}' is none of ${choices.replaceAll('"', "")}`,
   )
   return wrong.length === 0 ? list.trim().replace(/\s+/g, " ") : wrong.join("; ")
 }

@@ -9,10 +9,10 @@ import type { Progress } from "../../core/ports/progress.js"
  * @throws ERR_CONFIRMATION_MISSING
  */
 export async function confirm(
-  asked: { readonly name: string; readonly consequences: readonly string[]; readonly yes: boolean },
+  question: { readonly name: string; readonly consequences: readonly string[]; readonly yes: boolean },
   { progress }: { readonly progress: Progress },
 ): Promise<void> {
-  const { name, consequences, yes } = asked
+  const { name, consequences, yes } = question
   for (const line of consequences) progress.warn(line)
   if (yes) return
   const { stdin, stderr } = process

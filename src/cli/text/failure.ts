@@ -21,9 +21,9 @@ interface FailureFacts {
 export function describeFailure(thrown: unknown, verbose: boolean): Failure {
   const error = thrown instanceof KeyferryError ? thrown : bug(thrown)
   const { code, message, hint, key, causes } = error
-  const about = key !== null && !message.includes(key) ? ` (${key})` : ""
+  const ofKey = key !== null && !message.includes(key) ? ` (${key})` : ""
   const lines = [
-    `keyferry: error: ${message}${about} [${code}]`,
+    `keyferry: error: ${message}${ofKey} [${code}]`,
     `keyferry: hint: ${hint}`,
     ...causes.map((cause) => `  ${causeLine(cause)}`),
   ].map(printable)

@@ -28,9 +28,9 @@ export function keyText(result: KeyResult): string {
     ["check value", sourceKey.kcv],
     ["public key", sourceKey.publicKeyFingerprint],
     ["proof", proofText(proof)],
-    ...result.replicas.map(({ region, keyArn, validTo, proof: there }): [string, string] => [
+    ...result.replicas.map(({ region, keyArn, validTo, proof: replicaProof }): [string, string] => [
       `replica ${region}`,
-      `${keyArn ?? "not known"}, expires ${validTo ?? "never"}, ${there === null ? "no material" : there.result}`,
+      `${keyArn ?? "not known"}, expires ${validTo ?? "never"}, ${replicaProof === null ? "no material" : replicaProof.result}`,
     ]),
     ["imported", `${result.importedAt}, request ${result.requestId ?? "not known"}`],
   ])

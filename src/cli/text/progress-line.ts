@@ -3,10 +3,10 @@ const EVERY_MS = 100
 
 /** One line on a terminal that says how far long work has come; nothing elsewhere. */
 export interface ProgressLine extends Disposable {
-  readonly onRow: (over: number, of: number) => void
+  readonly onRow: (finished: number, total: number) => void
 }
 
-export function progressLine(what: string, stream: NodeJS.WriteStream = process.stderr): ProgressLine {
+export function progressLine(activity: string, stream: NodeJS.WriteStream = process.stderr): ProgressLine {
   let shownAt = 0
   let shown = false
   const clear = (): void => {
@@ -14,11 +14,11 @@ export function progressLine(what: string, stream: NodeJS.WriteStream = process.
     shown = false
   }
   return {
-    onRow(over, of) {
+    onRow(finished, total) {
       const now = performance.now()
-      if (!stream.isTTY || of < 2 || now - shownAt < EVERY_MS) return
+      if (!stream.isTTY || total < 2 || now - shownAt < EVERY_MS) return
       shownAt = now
-      stream.write(`\r\u001b[Kkeyferry: ${what} ${over} of ${of}`)
+      stream.write(`\r\u001b[Kkeyferry: ${activity} ${finished} of ${total}`)
       shown = true
     },
     [Symbol.dispose]: clear,

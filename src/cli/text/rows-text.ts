@@ -30,14 +30,14 @@ export function rowsText<R extends KeyRow>(rows: readonly R[], words: Words<R>):
 function rowsTable<R extends KeyRow>(
   rows: readonly R[],
   ownColumns: readonly Column<R>[],
-  what: (row: R) => string,
+  remark: (row: R) => string,
 ): string {
   const columns: readonly Column<R>[] = [
     { head: "NAME", cell: nameOf },
     ...(rows.some(({ target }) => target !== null) ? [{ head: "TARGET", cell: ({ target }: R) => target }] : []),
     { head: "OUTCOME", cell: ({ outcome }) => outcome },
     ...ownColumns,
-    { head: "WHAT", cell: what },
+    { head: "WHAT", cell: remark },
     ...(rows.some(({ keyArn }) => keyArn !== null) ? [{ head: "KMS KEY", cell: ({ keyArn }: R) => keyArn }] : []),
   ]
   return table(

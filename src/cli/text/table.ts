@@ -28,7 +28,7 @@ export function table(
 function record(head: readonly string[], row: Cells): string {
   return columns(
     [],
-    row.map((cell, at) => [head[at] ?? "", cell]),
+    row.map((cell, column) => [head[column] ?? "", cell]),
   ).join("\n")
 }
 
@@ -43,8 +43,8 @@ function columns(head: readonly string[], rows: readonly Cells[]): readonly stri
 /** The lines of a row: as many as the cell with most of them has. */
 function linesOf(row: Cells): readonly (readonly string[])[] {
   const cells = row.map((cell) => String(cell ?? "-").split("\n"))
-  const height = cells.reduce((most, cell) => Math.max(most, cell.length), 1)
-  return Array.from({ length: height }, (_, at) => cells.map((cell) => cell[at] ?? ""))
+  const height = cells.reduce((tallest, cell) => Math.max(tallest, cell.length), 1)
+  return Array.from({ length: height }, (_, line) => cells.map((cell) => cell[line] ?? ""))
 }
 
 function laidOut(line: readonly string[], widths: readonly number[]): string {

@@ -51,9 +51,9 @@ export function errorOf(error: unknown, key: string): unknown {
 }
 
 /** The same failure, said of what was made before it, whatever key it named itself: that must not be forgotten. */
-export function errorAfter(error: unknown, made: string): unknown {
+export function errorAfter(error: unknown, keyArn: string): unknown {
   if (!(error instanceof KeyferryError)) return error
   const { code, message, cause, hint, causes, key } = error
-  const about = key === null || made.includes(key) || message.includes(key) ? message : `${message} (${key})`
-  return new KeyferryError(code, about, { cause, key: made, hint, causes })
+  const withKey = key === null || keyArn.includes(key) || message.includes(key) ? message : `${message} (${key})`
+  return new KeyferryError(code, withKey, { cause, key: keyArn, hint, causes })
 }

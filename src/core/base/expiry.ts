@@ -36,8 +36,8 @@ export function validToFrom(expiresIn: string, now: Date): ValidTo {
   if (expiresIn === "never") return null
   const nowSeconds = Math.floor(now.getTime() / 1000)
   const duration = parseDuration(expiresIn)
-  const at = instantSeconds(expiresIn)
-  const seconds = duration === undefined ? at : nowSeconds + duration
+  const instant = instantSeconds(expiresIn)
+  const seconds = duration === undefined ? instant : nowSeconds + duration
   if (Number.isNaN(seconds)) throw new KeyferryError("ERR_EXPIRY_INVALID", `'${expiresIn}' is no expiry`)
   if (seconds <= nowSeconds)
     throw new KeyferryError("ERR_EXPIRY_INVALID", `the expiry '${expiresIn}' is not in the future`)

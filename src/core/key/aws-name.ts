@@ -18,8 +18,8 @@ export const LONGEST_DESCRIPTION = 8192
 const LONGEST_POLICY = 32_768
 
 /** What is wrong with a key policy, a mapping or JSON text, to follow its name; undefined for one that KMS may take. */
-export function policyFault(given: string | object): string | undefined {
-  const text = typeof given === "string" ? given : JSON.stringify(given)
+export function policyFault(mappingOrText: string | object): string | undefined {
+  const text = typeof mappingOrText === "string" ? mappingOrText : JSON.stringify(mappingOrText)
   let policy: unknown
   try {
     policy = JSON.parse(text)

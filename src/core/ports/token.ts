@@ -10,9 +10,9 @@ import type { CustodyKey, CustodyKeyTemplate, SealedBytes, SealedMaterial } from
 export interface Token extends AsyncDisposable {
   readonly info: TokenInfo
   /** Source keys (objects with a keyferry label) by CKA_ID, by label, or all; as read back from the token now. */
-  findSourceKeys(by?: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]>
+  findSourceKeys(terms?: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]>
   /** Both in one search, which on some tokens reads every object: source keys, and what only carries such a label. */
-  search(by?: { readonly id?: string; readonly label?: string }): Promise<SearchResult>
+  search(terms?: { readonly id?: string; readonly label?: string }): Promise<SearchResult>
   /**
    * Generates key material in the token and reads its attributes back. A key whose attributes are not as its custody
    * asks is destroyed again. With custody `session` the key lives until the token is disposed; with `locked` it is
@@ -36,7 +36,7 @@ export interface Token extends AsyncDisposable {
    *
    * @throws ERR_KEY_NOT_FOUND, ERR_KEY_NOT_EXTRACTABLE, ERR_WRAP_RESULT, ERR_TOKEN_*
    */
-  wrap(key: SourceKey, under: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial>
+  wrap(key: SourceKey, wrappingKey: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial>
   /** SubjectPublicKeyInfo, DER, of an asymmetric source key. */
   publicKey(key: SourceKey): Promise<Uint8Array>
   /** HMAC of the message by an HMAC source key, full length of its hash. */
@@ -55,7 +55,7 @@ export interface Token extends AsyncDisposable {
    *
    * @throws ERR_CUSTODY_REFUSED, ERR_CUSTODY_KEY_MISSING, ERR_KEY_NOT_FOUND, ERR_KEY_NOT_EXTRACTABLE, ERR_WRAP_RESULT
    */
-  seal(key: SourceKey, under: Pick<CustodyKey, "id" | "label">): Promise<SealedBytes>
+  seal(key: SourceKey, custodyKey: Pick<CustodyKey, "id" | "label">): Promise<SealedBytes>
   /**
    * Unseals into a session object with the ID and label of the source key: sensitive, extractable, read back. It lives
    * until {@link destroySourceKey}. Two calls for one key make two objects, each known by the SourceKey it was given as.
@@ -70,11 +70,11 @@ export interface Token extends AsyncDisposable {
    */
   lock(key: SourceKey): Promise<SourceKey>
   /** Keys by CKA_ID or CKA_LABEL, whatever their label: for adoption. */
-  findKeys(by: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]>
+  findKeys(terms: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]>
   /**
    * Gives every object of the key a new CKA_ID and label, and reads them back.
    *
    * @throws ERR_NAME_TAKEN, ERR_KEY_NOT_FOUND, ERR_KEY_ATTRIBUTES where the token keeps the old ones, ERR_TOKEN_*
    */
-  relabel(key: SourceKey, to: { readonly id: string; readonly label: string }): Promise<SourceKey>
+  relabel(key: SourceKey, identity: { readonly id: string; readonly label: string }): Promise<SourceKey>
 }

@@ -8,9 +8,9 @@ export interface Vault {
    *
    * @throws ERR_VAULT_DAMAGED where the file is not what was written
    */
-  get(id: string, of?: SourceKeyIdentity): Promise<SealedMaterial | undefined>
+  get(id: string, identity?: SourceKeyIdentity): Promise<SealedMaterial | undefined>
   /** Of one name of an owner, or all; what is damaged is told apart. */
-  list(of?: {
+  list(holder?: {
     readonly owner: string
     readonly name: string
   }): Promise<{ readonly sealed: readonly SealedMaterial[]; readonly damaged: readonly DamagedMaterial[] }>

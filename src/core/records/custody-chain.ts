@@ -37,9 +37,9 @@ export function sealLine(
 export function readLine(
   text: string,
 ): { readonly end: ChainEnd; readonly previous: string } | { readonly fault: string } {
-  const [, rest, hash = ""] = OWN_HASH.exec(text) ?? []
-  if (rest === undefined) return { fault: "is not a line of the custody log" }
-  const body = `${rest}}`
+  const [, unhashed, hash = ""] = OWN_HASH.exec(text) ?? []
+  if (unhashed === undefined) return { fault: "is not a line of the custody log" }
+  const body = `${unhashed}}`
   if (hashOf(body) !== hash) return { fault: "was changed: its hash is another" }
   const { seq, previous } = JSON.parse(body) as { readonly seq?: unknown; readonly previous?: unknown }
   if (!Number.isSafeInteger(seq) || typeof previous !== "string") return { fault: "has no seq or no previous" }

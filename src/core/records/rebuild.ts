@@ -62,10 +62,10 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
   // the tag names the newest that is in use: one that waits for its rotation is not in it yet
   const tagged = generations - (rotating ? 2 : 1)
   const records = Array.from({ length: generations }, (_, generation) => {
-    const found = sourceOf(remains, generation)
+    const foundSource = sourceOf(remains, generation)
     const id = generation === tagged ? sourceId : null
-    if (found === undefined) lost.push(missing(remains, generation, id))
-    return recordOf(found, { owner, name, generation }, id)
+    if (foundSource === undefined) lost.push(missing(remains, generation, id))
+    return recordOf(foundSource, { owner, name, generation }, id)
   })
   const source = records.at(-1) ?? recordOf(undefined, { owner, name, generation: 0 }, sourceId)
   const gone = records.filter(({ attributes }) => attributes === null)
@@ -77,9 +77,9 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
     ...{ owner, name, target: remains.target, region, keySpec: description.keySpec, keyUsage: description.keyUsage },
     ...{ custody: custody.custody, alias, multiRegion: description.multiRegion },
   }
-  const begun = beginEntry(identity, source, requestId ?? "unknown", description.creationDate ?? new Date(0))
+  const begunEntry = beginEntry(identity, source, requestId ?? "unknown", description.creationDate ?? new Date(0))
   const entry: InventoryEntry = {
-    ...begun,
+    ...begunEntry,
     aliasGiven: alias !== null,
     keyArn: description.keyArn,
     token: gone.length === records.length ? null : token,
@@ -100,7 +100,7 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
 function materialsOf({ rotations }: FoundKey): readonly KeyRotation[] {
   const rank = ({ rotationDate, keyMaterialState }: KeyRotation): number =>
     keyMaterialState?.startsWith("PENDING") === true ? Number.MAX_VALUE : (rotationDate?.getTime() ?? 0)
-  return [...rotations].sort((one, other) => rank(one) - rank(other))
+  return [...rotations].sort((a, b) => rank(a) - rank(b))
 }
 
 const isPending = (rotation: KeyRotation | undefined): boolean =>
@@ -109,8 +109,8 @@ const isPending = (rotation: KeyRotation | undefined): boolean =>
 /** By its label; undefined where several have it and the tag names none of them: only an import could tell them apart. */
 function sourceOf(remains: Remains, generation: number): FoundSource | undefined {
   const labelled = labelledAs(remains, generation)
-  const [found, another] = labelled
-  return another === undefined ? found : labelled.find(({ id }) => id === remains.sourceId)
+  const [source, second] = labelled
+  return second === undefined ? source : labelled.find(({ id }) => id === remains.sourceId)
 }
 
 function labelledAs({ owner, name, sources }: Remains, generation: number): readonly FoundSource[] {
@@ -121,24 +121,24 @@ function labelledAs({ owner, name, sources }: Remains, generation: number): read
 function missing(remains: Remains, generation: number, id: string | null): string {
   const several = labelledAs(remains, generation)
   return several.length > 1
-    ? `which of ${several.map((one) => one.id).join(", ")} is generation ${generation}`
+    ? `which of ${several.map((source) => source.id).join(", ")} is generation ${generation}`
     : `the source key of generation ${generation} (${id ?? "no ID known"}): it is neither in the token nor in the vault`
 }
 
 function recordOf(
-  found: FoundSource | undefined,
+  source: FoundSource | undefined,
   identity: { readonly owner: string; readonly name: string; readonly generation: number },
   id: string | null,
 ): SourceKeyRecord {
   const { generation } = identity
-  if (found === undefined) {
+  if (source === undefined) {
     return {
       ...{ id: id ?? UNKNOWN_ID, label: labelOf(identity), generation },
       ...{ attributes: null, kcv: null, publicKeyFingerprint: null },
     }
   }
-  const { label, attributes, kcv, publicKeyFingerprint } = found
-  return { id: found.id, label, generation, attributes, kcv, publicKeyFingerprint }
+  const { label, attributes, kcv, publicKeyFingerprint } = source
+  return { id: source.id, label, generation, attributes, kcv, publicKeyFingerprint }
 }
 
 /** As the source key shows it; of one that is gone nothing says it. */
@@ -146,8 +146,8 @@ function custodyOf(
   remains: Remains,
   { id }: SourceKeyRecord,
 ): { readonly custody: Custody; readonly assumed: boolean } {
-  const found = remains.sources.find((one) => one.id === id)
-  if (found !== undefined) return { custody: found.custody, assumed: false }
+  const source = remains.sources.find((candidate) => candidate.id === id)
+  if (source !== undefined) return { custody: source.custody, assumed: false }
   const never = remains.primary.description.expirationModel === "KEY_MATERIAL_DOES_NOT_EXPIRE"
   if (remains.seals) return { custody: "sealed", assumed: true }
   return { custody: never ? "session" : "token", assumed: true }
@@ -156,8 +156,8 @@ function custodyOf(
 /** A record for each material that KMS has, as far as KMS tells: it took it, and until when. */
 function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
   const { region, description } = key
-  const made = description.creationDate ?? new Date(0)
-  const record = (generation: number, id: string | null, validTo: Date | null, at: Date): ImportRecord => ({
+  const createdAt = description.creationDate ?? new Date(0)
+  const record = (generation: number, id: string | null, validTo: Date | null, importedAt: Date): ImportRecord => ({
     ...{ region, generation, keyMaterialId: id },
     ...{
       wrappingAlgorithm: anyAlgorithm(keySpec),
@@ -168,14 +168,14 @@ function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
     ...{ wrappingKeyFingerprint: UNKNOWN_DIGEST, encryptedKeyMaterialDigest: UNKNOWN_DIGEST },
     expirationModel: validTo === null ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES",
     validTo: validTo === null ? null : rfc3339(validTo),
-    ...{ importedAt: rfc3339(at), requestId: null, proof: { kind: "none", result: "accepted" } },
+    ...{ importedAt: rfc3339(importedAt), requestId: null, proof: { kind: "none", result: "accepted" } },
   })
   if (KEY_SPECS[keySpec].proof === "key-material-id") {
     return materialsOf(key).map(({ keyMaterialId, validTo, rotationDate }, generation) =>
-      record(generation, keyMaterialId, validTo, rotationDate ?? made),
+      record(generation, keyMaterialId, validTo, rotationDate ?? createdAt),
     )
   }
-  return phaseOf(description) === "empty" ? [] : [record(0, null, description.validTo, made)]
+  return phaseOf(description) === "empty" ? [] : [record(0, null, description.validTo, createdAt)]
 }
 
 function anyAlgorithm(keySpec: KeySpec): WrappingAlgorithm {

@@ -29,20 +29,20 @@ export interface LooseParameters {
  */
 export function completeParameters(
   loose: LooseParameters,
-  said: {
+  flags: {
     readonly keyId?: string | undefined
     readonly wrappingAlgorithm?: WrappingAlgorithm | undefined
     readonly wrappingKeySpec?: WrappingKeySpec | undefined
   },
   now: Date,
 ): ImportParameters {
-  const wrappingAlgorithm = agree("--wrapping-algorithm", said.wrappingAlgorithm, loose.wrappingAlgorithm)
+  const wrappingAlgorithm = agree("--wrapping-algorithm", flags.wrappingAlgorithm, loose.wrappingAlgorithm)
   if (wrappingAlgorithm === null) {
     throw new KeyferryError("ERR_USAGE", "these parameters do not say for which wrapping algorithm they were made", {
       hint: "give --wrapping-algorithm as it was given to GetParametersForImport",
     })
   }
-  const keyId = said.keyId ?? loose.keyId
+  const keyId = flags.keyId ?? loose.keyId
   if (keyId === null) {
     throw new KeyferryError("ERR_USAGE", "these parameters do not say for which KMS key they were made", {
       hint: "give --key-id",
@@ -54,7 +54,7 @@ export function completeParameters(
     })
   }
   const spec =
-    agree("--wrapping-key-spec", said.wrappingKeySpec, loose.wrappingKeySpec) ?? wrappingKeySpecOf(loose.publicKey)
+    agree("--wrapping-key-spec", flags.wrappingKeySpec, loose.wrappingKeySpec) ?? wrappingKeySpecOf(loose.publicKey)
   const wrappingKey = parseWrappingKey(loose.publicKey, spec ?? DEFAULT_WRAPPING_KEY_SPEC)
   if (loose.parametersValidTo !== null && loose.parametersValidTo <= now) {
     throw new KeyferryError(
@@ -74,11 +74,11 @@ export function completeParameters(
   }
 }
 
-function agree<T extends string>(flag: string, said: T | undefined, found: T | null): T | null {
-  if (said !== undefined && found !== null && said !== found) {
-    throw new KeyferryError("ERR_USAGE", `${flag} ${said} contradicts the parameters, which are for ${found}`)
+function agree<T extends string>(flag: string, flagged: T | undefined, inFile: T | null): T | null {
+  if (flagged !== undefined && inFile !== null && flagged !== inFile) {
+    throw new KeyferryError("ERR_USAGE", `${flag} ${flagged} contradicts the parameters, which are for ${inFile}`)
   }
-  return said ?? found
+  return flagged ?? inFile
 }
 
 /** Whether two names, each a key ID or a key ARN, can be of one key. */

@@ -78,16 +78,16 @@ export interface VaultHealth {
 /** Judges every sealed key and custody key: pure, by digests, IDs and check values. */
 export function judgeVault(view: VaultView): VaultHealth {
   const entries = view.entries.filter(({ owner }) => owner === view.owner)
-  const mine = view.vault.sealed.filter((one) => one.owner === view.owner && isWithin(view, one))
+  const ownSealed = view.vault.sealed.filter((sealed) => sealed.owner === view.owner && isWithin(view, sealed))
   return {
     findings: [
       ...missingMaterial(view, entries),
       ...view.vault.damaged.map((damaged) => damagedFinding(damaged, entries, view.now)),
-      ...mine.flatMap((sealed) => sealedFinding(view, sealed, entries) ?? []),
+      ...ownSealed.flatMap((sealed) => sealedFinding(view, sealed, entries) ?? []),
     ],
     custodyKeys: custodyKeyFindings(view),
     inForce: inForce(view),
-    sealed: mine.length,
+    sealed: ownSealed.length,
   }
 }
 
@@ -145,19 +145,19 @@ function perhaps({ importing }: InventoryEntry, generation: number, region: stri
 
 function missingMaterial(view: VaultView, entries: readonly InventoryEntry[]): readonly VaultFinding[] {
   const { vault, token, records } = view
-  const there = new Set([
+  const presentIds = new Set([
     ...vault.sealed.map(({ id }) => id),
     ...vault.damaged.flatMap(({ id }) => id ?? []),
     ...(token?.objects ?? []),
   ])
   // a host that only imports has entries of sealed keys whose vault is elsewhere
-  const here = token === null ? records.map((record) => record.token) : [token.info]
-  const wanted = entries
+  const tokens = token === null ? records.map((record) => record.token) : [token.info]
+  const sealedEntries = entries
     .flatMap(withNested)
-    .filter((entry) => entry.custody === "sealed" && here.some((one) => isToken(one, entry.token)))
+    .filter((entry) => entry.custody === "sealed" && tokens.some((info) => isToken(info, entry.token)))
     .flatMap((entry) => generationsOf(entry).map((source) => ({ name: entry.name, source })))
-    .filter(({ source }) => source.attributes !== null && !there.has(source.id))
-  return [...new Map(wanted.map((one) => [one.source.id, one])).values()].map(({ name, source }) =>
+    .filter(({ source }) => source.attributes !== null && !presentIds.has(source.id))
+  return [...new Map(sealedEntries.map((entry) => [entry.source.id, entry])).values()].map(({ name, source }) =>
     finding("missing", { name, id: source.id }, `the vault has no file of ${ofKey(name, source)}`, entries, view.now),
   )
 }
@@ -168,28 +168,28 @@ function damagedFinding({ path, name, id, reason }: DamagedMaterial, entries: re
 
 /** Undefined where nothing is wrong. */
 function sealedFinding(view: VaultView, sealed: SealedMaterial, entries: readonly InventoryEntry[]) {
-  const what = ofKey(sealed.name, sealed)
-  const of = (fault: VaultFault, text: string): VaultFinding => finding(fault, sealed, text, entries, view.now)
+  const subject = ofKey(sealed.name, sealed)
+  const findingOf = (fault: VaultFault, text: string): VaultFinding => finding(fault, sealed, text, entries, view.now)
   const recorded = entries
     .flatMap(withNested)
     .flatMap(generationsOf)
     .find(({ id }) => id === sealed.id)
   if (recorded !== undefined && differs(recorded.kcv, sealed.provenance.kcv)) {
-    return of("material-differs", `the vault's file of ${what} holds other key material than was recorded`)
+    return findingOf("material-differs", `the vault's file of ${subject} holds other key material than was recorded`)
   }
   if (view.token === null) return undefined
   const { id, label, kcv } = sealed.custodyKey
-  const key = view.token.custodyKeys.find((one) => one.id === id)
+  const key = view.token.custodyKeys.find((custodyKey) => custodyKey.id === id)
   if (key === undefined) {
-    return of(
+    return findingOf(
       "custody-key-missing",
-      `${what} is sealed under the custody key ${label} (${id}), which is not in the token`,
+      `${subject} is sealed under the custody key ${label} (${id}), which is not in the token`,
     )
   }
   if (!differs(key.kcv, kcv)) return undefined
-  return of(
+  return findingOf(
     "custody-key-differs",
-    `${what} is sealed under the custody key ${label} with check value ${kcv ?? ""}; the token's has ${key.kcv ?? ""}`,
+    `${subject} is sealed under the custody key ${label} with check value ${kcv ?? ""}; the token's has ${key.kcv ?? ""}`,
   )
 }
 
@@ -206,12 +206,12 @@ function finding(
 }
 
 function custodyKeyFindings({ owner, records, token, vault }: VaultView): readonly CustodyKeyFinding[] {
-  const own = records.filter((record) => record.owner === owner)
+  const ownRecords = records.filter((record) => record.owner === owner)
   const fail = (message: string, hint: string): CustodyKeyFinding => ({ severity: "fail", message, hint })
-  if (token === null) return own.flatMap((record) => unconfirmed(record))
+  if (token === null) return ownRecords.flatMap((record) => unconfirmed(record))
   const judged = token.custodyKeys.flatMap((key): readonly CustodyKeyFinding[] => {
     const wrong = assessCustodyKey(key.attributes)
-    const record = own.find(({ id }) => id === key.id)
+    const record = ownRecords.find(({ id }) => id === key.id)
     return [
       ...(wrong.length === 0 ? [] : [fail(`the custody key ${key.label}: ${findingsText(wrong)}`, REPLACE)]),
       ...(record === undefined ? [unrecorded(key)] : unconfirmed(record)),
@@ -225,21 +225,21 @@ function custodyKeyFindings({ owner, records, token, vault }: VaultView): readon
         : []),
     ]
   })
-  const gone = own.filter(
+  const gone = ownRecords.filter(
     (record) => isToken(token.info, record.token) && token.custodyKeys.every(({ id }) => id !== record.id),
   )
   return [
     ...judged,
     ...gone.map(({ id, label }): CustodyKeyFinding => {
-      const under = vault.sealed.filter((one) => one.custodyKey.id === id).length
-      if (under === 0)
+      const sealedCount = vault.sealed.filter((sealed) => sealed.custodyKey.id === id).length
+      if (sealedCount === 0)
         return {
           severity: "warn",
           message: `the custody key ${label} is gone; nothing is sealed under it`,
           hint: CLEAR,
         }
       return fail(
-        `the custody key ${label} (${id}) is not in the token; ${under} sealed keys are lost without it`,
+        `the custody key ${label} (${id}) is not in the token; ${sealedCount} sealed keys are lost without it`,
         RESTORE,
       )
     }),
@@ -278,10 +278,10 @@ function isWithin({ token }: VaultView, sealed: SealedMaterial): boolean {
   return token.custodyKeys.some(({ id }) => id === sealed.custodyKey.id)
 }
 
-const isToken = (one: TokenInfo, other: TokenInfo | null): boolean => other !== null && sameToken(one, other)
+const isToken = (a: TokenInfo, b: TokenInfo | null): boolean => b !== null && sameToken(a, b)
 
 /** Whether both are known and not the same. */
-const differs = (one: string | null, other: string | null): boolean => one !== null && other !== null && one !== other
+const differs = (a: string | null, b: string | null): boolean => a !== null && b !== null && a !== b
 
 const ofKey = (name: string, { id, generation }: Pick<SourceKeyRecord, "id" | "generation">): string =>
   `the sealed key ${name}, generation ${generation} (${id})`

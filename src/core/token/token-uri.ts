@@ -47,8 +47,8 @@ export interface TokenUri {
  */
 export function parseTokenUri(text: string): TokenUri {
   if (!text.toLowerCase().startsWith("pkcs11:")) throw invalid("does not start with pkcs11:")
-  const [path = "", query, ...rest] = text.slice("pkcs11:".length).split("?")
-  if (rest.length > 0) throw invalid("has more than one question mark; write a literal one as %3F")
+  const [path = "", query, ...more] = text.slice("pkcs11:".length).split("?")
+  if (more.length > 0) throw invalid("has more than one question mark; write a literal one as %3F")
 
   const selectors = attributes(path, ";")
   for (const name of Object.keys(selectors)) {
@@ -81,16 +81,16 @@ export function selectorText(uri: TokenUri): string {
 }
 
 function attributes(part: string, separator: string): Record<string, string> {
-  const found = Object.create(null) as Record<string, string>
-  if (part === "") return found
+  const attributes = Object.create(null) as Record<string, string>
+  if (part === "") return attributes
   for (const item of part.split(separator)) {
-    const at = item.indexOf("=")
-    if (at < 1) throw invalid("has a part that does not stand as name=value")
-    const name = item.slice(0, at)
-    if (name in found) throw invalid(`has the attribute ${name} twice`)
-    found[name] = decode(name, item.slice(at + 1))
+    const equals = item.indexOf("=")
+    if (equals < 1) throw invalid("has a part that does not stand as name=value")
+    const name = item.slice(0, equals)
+    if (name in attributes) throw invalid(`has the attribute ${name} twice`)
+    attributes[name] = decode(name, item.slice(equals + 1))
   }
-  return found
+  return attributes
 }
 
 function decode(name: string, value: string): string {

@@ -36,7 +36,7 @@ export function custodyLogFile(stateDir: string, clock: Clock): CustodyLog {
   let waiting: Waiting[] = []
   let writing = false
   /** Where the file ends; null while that is not known. */
-  let known: FileEnd | null = null
+  let lastEnd: FileEnd | null = null
 
   const flush = async (): Promise<void> => {
     writing = true
@@ -44,11 +44,11 @@ export function custodyLogFile(stateDir: string, clock: Clock): CustodyLog {
       const batch = waiting
       waiting = []
       try {
-        known = await appendTo(path, known, batch, clock)
+        lastEnd = await appendTo(path, lastEnd, batch, clock)
         for (const { resolve } of batch) resolve()
       } catch (error) {
         // the file may have got a part of it
-        known = null
+        lastEnd = null
         for (const { reject } of batch) reject(error)
       }
     }
@@ -71,7 +71,7 @@ interface FileEnd {
 
 async function appendTo(
   path: string,
-  known: FileEnd | null,
+  lastEnd: FileEnd | null,
   batch: readonly { readonly event: CustodyEvent }[],
   clock: Clock,
 ): Promise<FileEnd> {
@@ -80,8 +80,8 @@ async function appendTo(
     try {
       const { size } = fstatSync(file)
       let cut: CustodyEvent | null = null
-      let chain = known?.chain
-      if (known?.size !== size) ({ chain, cut } = recover(path, file, size))
+      let chain = lastEnd?.chain
+      if (lastEnd?.size !== size) ({ chain, cut } = recover(path, file, size))
       let end = chain ?? NO_LINES
       const time = clock.now().toISOString()
       const lines = [...(cut === null ? [] : [{ event: cut }]), ...batch].map(({ event }) => {

@@ -23,8 +23,8 @@ const DIGESTED_VERSION = 1
 export function digestedJson<T extends object>(check: Check<T>): FileFormat<T> {
   return {
     text(content) {
-      const rest = JSON.parse(JSON.stringify({ version: DIGESTED_VERSION, ...content }, base64)) as object
-      return jsonText({ ...rest, digest: digestOf(rest) })
+      const fields = JSON.parse(JSON.stringify({ version: DIGESTED_VERSION, ...content }, base64)) as object
+      return jsonText({ ...fields, digest: digestOf(fields) })
     },
     async parse(text) {
       const json = parseJson(text)
@@ -58,8 +58,8 @@ function parseJson(text: string): Parsed<unknown> {
   }
 }
 
-function digestOf(rest: object): string {
-  return sha256(Buffer.from(JSON.stringify(rest), "utf8"))
+function digestOf(fields: object): string {
+  return sha256(Buffer.from(JSON.stringify(fields), "utf8"))
 }
 
 /** A replacer for JSON.stringify; a Buffer has become something else by the time it is given as the value. */

@@ -35,15 +35,15 @@ export async function lockState(stateDir: string, command: string): Promise<Asyn
   for (;;) {
     const highest = await highestTicket(folder)
     refuseHeld(folder, highest, stateDir)
-    const mine = highest + 1
-    if (!(await take(folder, mine, holder))) continue
-    if ((await highestTicket(folder)) > mine) {
-      await rm(ticketPath(folder, mine), { force: true })
+    const ticket = highest + 1
+    if (!(await take(folder, ticket, holder))) continue
+    if ((await highestTicket(folder)) > ticket) {
+      await rm(ticketPath(folder, ticket), { force: true })
       continue
     }
-    await removeBelow(folder, mine)
+    await removeBelow(folder, ticket)
     await removeLeftovers(folder)
-    return { [Symbol.asyncDispose]: () => release(folder, mine, holder) }
+    return { [Symbol.asyncDispose]: () => release(folder, ticket, holder) }
   }
 }
 
@@ -114,9 +114,9 @@ async function take(folder: string, ticket: number, holder: Holder): Promise<boo
   }
 }
 
-async function removeBelow(folder: string, mine: number): Promise<void> {
+async function removeBelow(folder: string, ownTicket: number): Promise<void> {
   for (const ticket of await tickets(folder)) {
-    if (ticket < mine) await rm(ticketPath(folder, ticket), { force: true })
+    if (ticket < ownTicket) await rm(ticketPath(folder, ticket), { force: true })
   }
 }
 

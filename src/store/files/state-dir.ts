@@ -98,10 +98,10 @@ async function keepCopy(stateDir: string): Promise<void> {
   }
 }
 
-async function copyDurably(from: string, to: string): Promise<void> {
-  if (!statSync(from).isDirectory()) {
-    copyFileSync(from, to)
-    const file = openSync(to, "r")
+async function copyDurably(source: string, destination: string): Promise<void> {
+  if (!statSync(source).isDirectory()) {
+    copyFileSync(source, destination)
+    const file = openSync(destination, "r")
     try {
       fsyncSync(file)
     } finally {
@@ -109,7 +109,7 @@ async function copyDurably(from: string, to: string): Promise<void> {
     }
     return
   }
-  await makeFolder(to)
-  for (const name of readdirSync(from)) await copyDurably(join(from, name), join(to, name))
-  await syncFolder(to)
+  await makeFolder(destination)
+  for (const name of readdirSync(source)) await copyDurably(join(source, name), join(destination, name))
+  await syncFolder(destination)
 }

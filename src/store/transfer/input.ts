@@ -52,7 +52,7 @@ function textOf(bytes: Buffer, path: string): string {
     throw new KeyferryError("ERR_TRANSFER_INVALID", `${path} ${fault}`, { hint })
   }
   for (const [name, mark] of MARKS) {
-    if (mark.every((byte, at) => bytes[at] === byte)) refuse(name, UTF_8_HINT)
+    if (mark.every((byte, index) => bytes[index] === byte)) refuse(name, UTF_8_HINT)
   }
   if (bytes.includes(0)) refuse("holds a NUL, so it is no UTF-8 text", UTF_8_HINT)
   try {
