@@ -1,8 +1,6 @@
+import stringWidth from "string-width"
+
 const GAP = "  "
-/** Shown over two columns by terminals; marks that are shown over none follow. */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/gu
-const WIDTHLESS = /[\p{Mark}\u200b-\u200d\ufeff]/gu
 const ASCII = /^[\u0020-\u007e]*$/
 
 type Cells = readonly (string | number | null)[]
@@ -54,6 +52,5 @@ function laidOut(line: readonly string[], widths: readonly number[]): string {
 
 /** Columns of a terminal. */
 function widthOf(text: string): number {
-  if (ASCII.test(text)) return text.length
-  return Array.from(text.replace(WIDTHLESS, "").replace(WIDE, "ww")).length
+  return ASCII.test(text) ? text.length : stringWidth(text)
 }
