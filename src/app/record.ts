@@ -93,8 +93,8 @@ function telling(
 ): Telling {
   const { id = "", label = "", generation = 0 } = source ?? {}
   const fact = (named: string): string => {
-    const said = facts[named] ?? ""
-    return typeof said === "object" ? said.join(" + ") : String(said)
+    const value = facts[named] ?? ""
+    return typeof value === "object" ? value.join(" + ") : String(value)
   }
   return { name, target, keyArn, id, label, generation, fact }
 }

@@ -96,7 +96,7 @@ async function sendUntilTaken(deps: ImportDeps, step: ImportStep, pin: Pin) {
     } catch (error) {
       const remedy = await remedyOf(deps, keyArn, { error, tried, sameOnly: "wrapped" in step })
       if (sending !== null && remedy?.sameAgain !== true) {
-        await recordFailure(deps, "import.failed", { ...sending.about, error })
+        await recordFailure(deps, "import.failed", { ...sending.subject, error })
       }
       if (remedy === null) throw error
       deps.log.event("import.attempt", {
@@ -130,14 +130,14 @@ async function parametersAndWrapped(deps: ImportDeps, step: ImportStep, keyArn: 
 async function proveByImport(
   deps: ImportDeps,
   step: ImportStep,
-  { entry, record: first }: Imported,
+  { entry, record: accepted }: Imported,
 ): Promise<Imported> {
-  const { keyMaterialId } = first
+  const { keyMaterialId } = accepted
   if (keyMaterialId === null) {
     deps.progress.warn(
       "KMS named no KeyMaterialId, so the second, pinned import that would be the proof is not possible",
     )
-    return { entry, record: first }
+    return { entry, record: accepted }
   }
   deps.progress.step(`importing once more, pinned to key material ${keyMaterialId}, as the proof`)
   try {
@@ -147,7 +147,7 @@ async function proveByImport(
     return await recordProof(
       deps,
       { ...entry, importing: null },
-      { ...first, proof: { kind: "key-material-id", result: "failed" } },
+      { ...accepted, proof: { kind: "key-material-id", result: "failed" } },
     )
   }
 }

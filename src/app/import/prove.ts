@@ -41,8 +41,10 @@ export async function proveBy(
     return { kind: "public-key", result: sha256(theirs) === sha256(evidence.publicKey) ? "proven" : "failed" }
   }
   const algorithm = KEY_SPECS[keySpec].mac?.algorithm ?? ""
-  const same = await settled(deps, keyArn, () => deps.kms.verifyMac(keyArn, evidence.nonce, evidence.mac, algorithm))
-  return { kind: "mac", result: same ? "proven" : "failed" }
+  const accepted = await settled(deps, keyArn, () =>
+    deps.kms.verifyMac(keyArn, evidence.nonce, evidence.mac, algorithm),
+  )
+  return { kind: "mac", result: accepted ? "proven" : "failed" }
 }
 
 /** The proof with the token at hand. */

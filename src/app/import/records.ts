@@ -30,7 +30,7 @@ export interface Sending {
   readonly bytes: Uint8Array
   readonly terms: ImportTerms
   /** What all its events are about. */
-  readonly about: Pick<Step<"import.done">, "key" | "keyArn" | "token">
+  readonly subject: Pick<Step<"import.done">, "key" | "keyArn" | "token">
   readonly facts: NonNullable<Step<"import.intended">["facts"]>
 }
 
@@ -65,7 +65,7 @@ export async function intend(
     expirationModel: expirationModelOf(validTo),
     validTo: validTo === null ? null : rfc3339(validTo),
   }
-  const about = importedKey(entry, importing)
+  const subject = importedKey(entry, importing)
   const facts = {
     region: importing.region,
     wrappingAlgorithm: importing.wrappingAlgorithm,
@@ -77,19 +77,22 @@ export async function intend(
     pinnedTo: pin.keyMaterialId,
     unenforced: entry.unenforced ?? undefined,
   }
-  await Promise.all([deps.inventory.put({ ...entry, importing }), record(deps, "import.intended", { ...about, facts })])
+  await Promise.all([
+    deps.inventory.put({ ...entry, importing }),
+    record(deps, "import.intended", { ...subject, facts }),
+  ])
   const { importToken } = parameters
-  return { importing, importToken, bytes: wrapped.bytes, terms: { validTo, ...pin }, about, facts }
+  return { importing, importToken, bytes: wrapped.bytes, terms: { validTo, ...pin }, subject, facts }
 }
 
 /** Writes down that KMS took it. The entry keeps `importing` until the proof is recorded: only then is the import over. */
 export async function recordImported(
   deps: Pick<Deps, "clock"> & RecordDeps,
-  { importing, about, facts }: Sending,
+  { importing, subject, facts }: Sending,
   { keyMaterialId, requestId }: Awaited<ReturnType<Kms["importKeyMaterial"]>>,
 ): Promise<ImportRecord> {
   const { expirationModel } = importing
-  await record(deps, "import.done", { ...about, facts: { ...facts, keyMaterialId, requestId, expirationModel } })
+  await record(deps, "import.done", { ...subject, facts: { ...facts, keyMaterialId, requestId, expirationModel } })
   const importedAt = rfc3339(deps.clock.now())
   return { ...importing, keyMaterialId, importedAt, requestId, proof: { kind: "none", result: "accepted" } }
 }

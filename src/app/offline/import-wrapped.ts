@@ -112,11 +112,11 @@ interface Gathered {
 }
 
 /** The entry's newest source key would be forgotten for an older one. */
-function refuseOlder(known: InventoryEntry | undefined, { bundle, name }: ImportRequest): void {
-  if (known === undefined || bundle === null || known.source.generation <= bundle.generation) return
+function refuseOlder(recorded: InventoryEntry | undefined, { bundle, name }: ImportRequest): void {
+  if (recorded === undefined || bundle === null || recorded.source.generation <= bundle.generation) return
   throw new KeyferryError(
     "ERR_TRANSFER_INVALID",
-    `the bundle is of generation ${bundle.generation}, and ${name} was rotated to generation ${known.source.generation}`,
+    `the bundle is of generation ${bundle.generation}, and ${name} was rotated to generation ${recorded.source.generation}`,
     { key: name, hint: `older generations are imported again by keyferry rewrap ${name}` },
   )
 }
@@ -127,17 +127,17 @@ async function gather(
   request: ImportRequest,
   { key, keySpec, validTo }: { readonly key: KeyDescription; readonly keySpec: KeySpec; readonly validTo: Date | null },
 ): Promise<Gathered> {
-  const known = await deps.inventory.get(request.name, request.target)
-  if (known !== undefined && known.keyArn !== null && known.keyArn !== key.keyArn) {
-    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for ${known.keyArn}`, {
+  const recorded = await deps.inventory.get(request.name, request.target)
+  if (recorded !== undefined && recorded.keyArn !== null && recorded.keyArn !== key.keyArn) {
+    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for ${recorded.keyArn}`, {
       key: key.keyArn,
     })
   }
-  refuseOlder(known, request)
-  const inToken = await sourceInToken(deps, request, known)
-  const label = labelOf({ owner: request.owner, name: request.name, generation: known?.source.generation ?? 0 })
+  refuseOlder(recorded, request)
+  const inToken = await sourceInToken(deps, request, recorded)
+  const label = labelOf({ owner: request.owner, name: request.name, generation: recorded?.source.generation ?? 0 })
   const facts = request.bundle?.sourceKey ?? inToken
-  const custody = custodyOf(facts?.custody, known?.custody)
+  const custody = custodyOf(facts?.custody, recorded?.custody)
   const { bundle } = request
   const { owner, name, target } = request
   const identity = {
@@ -149,8 +149,8 @@ async function gather(
     keyUsage: key.keyUsage as KeyUsage,
     custody,
   }
-  const begun =
-    known ??
+  const entryBefore =
+    recorded ??
     beginEntry(
       { ...identity, alias: null, multiRegion: key.multiRegion },
       { id: "", label },
@@ -158,14 +158,14 @@ async function gather(
       deps.clock.now(),
     )
   const entry: Gathered["entry"] = {
-    ...begun,
+    ...entryBefore,
     custody,
     unenforced: facts?.unenforced ?? null,
     creating: false,
     keyArn: key.keyArn,
     token: bundle?.token ?? deps.token?.info ?? null,
     source: {
-      id: facts?.id ?? begun.source.id,
+      id: facts?.id ?? entryBefore.source.id,
       label: facts?.label ?? label,
       generation: bundle?.generation ?? identityOf(facts?.label ?? label)?.generation ?? 0,
       attributes: facts?.attributes ?? null,
@@ -174,7 +174,7 @@ async function gather(
     },
   }
   refuseExpiry(entry, validTo)
-  if (known?.keyArn !== key.keyArn || known.source.id !== entry.source.id)
+  if (recorded?.keyArn !== key.keyArn || recorded.source.id !== entry.source.id)
     await deps.kms.tagResource(entry.keyArn, identityTags(entry))
   if (bundle !== null) return { entry, evidence: bundleEvidence(bundle) }
   if (deps.token !== null && inToken !== undefined)
@@ -184,20 +184,20 @@ async function gather(
 }
 
 /** A token that knows nothing of the state tells a key that is to be locked from none of custody `token`. */
-function custodyOf(found: Custody | undefined, known: Custody | undefined): Custody {
-  return found === "token" && known === "locked" ? "locked" : (found ?? known ?? "token")
+function custodyOf(seen: Custody | undefined, recorded: Custody | undefined): Custody {
+  return seen === "token" && recorded === "locked" ? "locked" : (seen ?? recorded ?? "token")
 }
 
 /** The source key whose material was wrapped elsewhere, where the token at hand has it. */
 async function sourceInToken(
   { token, inventory, vault }: ImportWrappedDeps,
   { owner, name }: ImportRequest,
-  known: InventoryEntry | undefined,
+  recorded: InventoryEntry | undefined,
 ): Promise<SourceKey | undefined> {
   if (token === null) return undefined
-  const [recorded] =
-    known === undefined || known.source.id === "" ? [] : await token.findSourceKeys({ id: known.source.id })
-  if (recorded !== undefined) return recorded
+  const [sourceKey] =
+    recorded === undefined || recorded.source.id === "" ? [] : await token.findSourceKeys({ id: recorded.source.id })
+  if (sourceKey !== undefined) return sourceKey
   try {
     return await namedSource({ token, inventory, vault }, { owner, name })
   } catch (error) {

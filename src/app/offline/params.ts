@@ -93,10 +93,13 @@ async function ensureKey(deps: ParamsDeps, { create }: ParamsRequest): Promise<s
   if (create === null)
     throw new KeyferryError("ERR_USAGE", "give --key-id, or --name and --key-spec to have a KMS key made")
   const { owner, name, target, keySpec, keyUsage, custody, description, tags, keyPolicy, multiRegion } = create
-  const known = await deps.inventory.get(name, target)
-  if (known !== undefined && (known.keySpec !== keySpec || known.keyUsage !== keyUsage || known.imports.length > 0)) {
-    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${name} is taken by a ${known.keySpec} key`, {
-      key: known.keyArn ?? name,
+  const recorded = await deps.inventory.get(name, target)
+  if (
+    recorded !== undefined &&
+    (recorded.keySpec !== keySpec || recorded.keyUsage !== keyUsage || recorded.imports.length > 0)
+  ) {
+    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${name} is taken by a ${recorded.keySpec} key`, {
+      key: recorded.keyArn ?? name,
     })
   }
   const label = labelOf({ owner, name, generation: 0 })
@@ -118,6 +121,6 @@ async function ensureKey(deps: ParamsDeps, { create }: ParamsRequest): Promise<s
     multiRegion,
   }
   const entry =
-    known ?? beginEntry(identity, { id: existing?.id ?? newSourceKeyId(), label }, randomUUID(), deps.clock.now())
-  return entry.keyArn ?? (await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })).keyArn ?? ""
+    recorded ?? beginEntry(identity, { id: existing?.id ?? newSourceKeyId(), label }, randomUUID(), deps.clock.now())
+  return entry.keyArn ?? (await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })).keyArn
 }
