@@ -6,7 +6,7 @@ import type { AdoptDeps, AdoptRequest } from "./request.js"
 import { bindAdopted, type BoundKey, lookAtKmsKey } from "./kms-key.js"
 import { judgeAdopted } from "./judgement.js"
 import { ensureCustodyKey } from "../custody/custody-key.js"
-import { sealObject } from "../custody/seal-object.js"
+import { seal } from "../custody/seal.js"
 import { refuseCustody, refuseCustodyByPolicy } from "../custody/policy.js"
 import { chooseTested } from "../source-key/choose.js"
 import { record } from "../record.js"
@@ -85,7 +85,7 @@ async function take(
   let taken: SourceKey
   if (custody === "sealed") {
     const custodyKey = await ensureCustodyKey(deps, owner)
-    await sealObject(deps, { object: found, identity, origin: "adopted", custodyKey, unenforced })
+    await seal(deps, { object: found, identity, origin: "adopted", custodyKey, unenforced })
     taken = { ...key, custody }
   } else {
     taken = await deps.token.relabel(found, { id: key.id, label: key.label })

@@ -2,7 +2,7 @@ import type { WrappingKeySpec } from "../../core/key/key-spec.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { AdoptCustody } from "./judgement.js"
 import type { Deps } from "../deps.js"
-import type { VaultDeps } from "../custody/seal-object.js"
+import type { VaultDeps } from "../custody/seal.js"
 
 export interface AdoptRequest {
   readonly owner: string

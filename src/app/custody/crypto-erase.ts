@@ -3,7 +3,7 @@ import type { CustodyKey, SealedMaterial } from "../../core/records/sealed-mater
 import { judgeVault } from "../../core/records/vault-health.js"
 import { ensureCustodyKey, makeCustodyKey } from "./custody-key.js"
 import { resealOne } from "./reseal.js"
-import type { VaultDeps } from "./seal-object.js"
+import type { VaultDeps } from "./seal.js"
 import { record } from "../record.js"
 
 export interface Erasure {

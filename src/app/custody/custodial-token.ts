@@ -15,7 +15,7 @@ import { sha256, type WrappingKey } from "../../core/key/wrapping-key.js"
 import { type CustodyDeps, ensureCustodyKey } from "./custody-key.js"
 import { record, type Step } from "../record.js"
 import { enforcementOf } from "./policy.js"
-import { provenanceOf, sealKey, sourceKeyOf } from "./seal-key.js"
+import { seal, sourceKeyOf } from "./seal.js"
 
 type Dependencies = CustodyDeps & { readonly toBeLocked: ToBeLocked }
 
@@ -123,13 +123,28 @@ class TokenWithVault implements CustodialToken {
     if (identity === undefined)
       throw new KeyferryError("ERR_BUG", `not the label of a source key: ${template.label}`, { key: template.label })
     await this.#refuseTaken(template)
+    const { id, label, keySpec } = template
+    const { possible, unenforced } = await enforcementOf(this.hsm, "sealed", keySpec)
+    if (!possible) {
+      const message = `the token cannot seal ${keySpec}: ${unenforced ?? "not probed"}`
+      throw new KeyferryError("ERR_CUSTODY_REFUSED", message, { key: label })
+    }
     const custodyKey = await this.#custodyKey(identity.owner)
     const object = await this.hsm.generateSourceKey({ ...template, custody: "session" })
-    return await this.#thenDestroyed(object, async () => {
+    try {
       await this.#logGenerated(object, "sealed")
-      const provenance = await provenanceOf(this.#deps, object, "generated")
-      return sourceKeyOf(await sealKey(this.#deps, object, identity, custodyKey, provenance))
-    })
+      const step = {
+        object,
+        identity: { ...identity, id, label },
+        origin: "generated",
+        custodyKey,
+        unenforced,
+      } as const
+      return sourceKeyOf(await seal(this.#deps, step))
+    } catch (error) {
+      await this.#destroyQuietly(object)
+      throw error
+    }
   }
 
   async #toBeLocked(keys: readonly SourceKey[]): Promise<readonly SourceKey[]> {
@@ -195,15 +210,19 @@ class TokenWithVault implements CustodialToken {
     try {
       result = await use()
     } catch (error) {
-      try {
-        await this.hsm.destroySourceKey(object)
-      } catch {
-        // it dies with its session
-      }
+      await this.#destroyQuietly(object)
       throw error
     }
     await this.hsm.destroySourceKey(object)
     return result
+  }
+
+  async #destroyQuietly(object: SourceKey): Promise<void> {
+    try {
+      await this.hsm.destroySourceKey(object)
+    } catch {
+      // it dies with its session
+    }
   }
 
   async #logGenerated(key: SourceKey, custody: SourceKeyTemplate["custody"]): Promise<void> {

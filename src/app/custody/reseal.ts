@@ -5,10 +5,8 @@ import { identityOf, type SourceKey } from "../../core/key/source-key.js"
 import { sameToken } from "../../core/token/token-info.js"
 import { ensureCustodyKey, makeCustodyKey } from "./custody-key.js"
 import { type ResealRow, resealRow } from "./reseal-row.js"
-import { assertSame, sealedAgain } from "./same-material.js"
-import { sealFacts, sealObject, type VaultDeps } from "./seal-object.js"
+import { seal, sealAnew, type VaultDeps } from "./seal.js"
 import { refuseCustody } from "./policy.js"
-import { record } from "../record.js"
 
 export interface ResealRequest {
   readonly owner: string
@@ -87,7 +85,7 @@ async function moveRow(deps: VaultDeps, owner: string, object: SourceKey, custod
   try {
     const unenforced = await refuseCustody(deps, { custody: "sealed", keySpec: object.keySpec })
     const origin = object.attributes.local === true ? "generated" : "adopted"
-    const sealed = await sealObject(deps, { object, identity, origin, custodyKey, unenforced })
+    const sealed = await seal(deps, { object, identity, origin, custodyKey, unenforced })
     return resealRow.sealed(sealed)
   } catch (error) {
     return resealRow.failed({ ...identity, custody: object.custody, custodyKey: null }, error)
@@ -110,24 +108,7 @@ async function resealSealed(deps: VaultDeps, old: SealedMaterial, custodyKey: Cu
  */
 export async function resealOne(deps: VaultDeps, old: SealedMaterial, custodyKey: CustodyKey): Promise<SealedMaterial> {
   const unenforced = await refuseCustody(deps, { custody: "sealed", keySpec: old.keySpec })
-  const { id, label, kcv } = custodyKey
-  const sealed: SealedMaterial = {
-    ...old,
-    ...(await sealedAgain(deps.token, old, custodyKey)),
-    custodyKey: { id, label, kcv },
-    token: deps.token.info,
-    sealedAt: deps.clock.now().toISOString(),
-    unenforced,
-  }
-  await assertSame(deps.token, sealed, old)
-  await deps.vault.put(sealed)
-  const { owner, name } = old
-  await record(deps, "source.resealed", {
-    key: { owner, name, source: old },
-    token: deps.token.info,
-    facts: { ...sealFacts(sealed), from: old.custodyKey.id, under: label, before: old.custodyKey.label },
-  })
-  return sealed
+  return await sealAnew(deps, old, { custodyKey, unenforced })
 }
 
 /** Writes the custody of every KMS key of a name whose source keys are all in the vault: former and replacing ones too. */
