@@ -150,7 +150,8 @@ async function keep(
 async function destroyObject(deps: CustodyDeps, { object, identity }: SealStep): Promise<void> {
   const { id, label, custody } = object
   if (custody === "session") {
-    await deps.token.destroySourceKey({ id, label })
+    // it is known to the token by what it was given as
+    await deps.token.destroySourceKey(object)
     return
   }
   const { owner, name } = identity
