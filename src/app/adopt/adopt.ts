@@ -33,28 +33,28 @@ export interface AdoptedKey extends SourceKey {
 export async function adoptKey(deps: AdoptDeps, request: AdoptRequest): Promise<AdoptedKey> {
   const { owner, name, custody } = request
   const label = labelOf({ owner, name, generation: 0 })
-  const known = await entryOf(deps, request)
-  const found = await findKey(deps, request, label)
-  if (found === undefined) return await takeAdopted(deps, request, label, known)
-  await refuseTaken(deps, request, label, found, known)
+  const ownEntry = await entryOf(deps, request)
+  const tokenKey = await findKey(deps, request, label)
+  if (tokenKey === undefined) return await takeAdopted(deps, request, label, ownEntry)
+  await refuseTaken(deps, request, label, tokenKey, ownEntry)
 
-  const judgement = judgeAdopted(found, custody)
+  const judgement = judgeAdopted(tokenKey, custody)
   refuseCustodyByPolicy(custody, deps.policy)
-  const unenforced = await refuseCustody(deps, { custody, keySpec: found.keySpec })
-  const candidates = wrapCandidates(found.keySpec, request.wrappingKeySpec, "auto", deps.policy)
+  const unenforced = await refuseCustody(deps, { custody, keySpec: tokenKey.keySpec })
+  const candidates = wrapCandidates(tokenKey.keySpec, request.wrappingKeySpec, "auto", deps.policy)
   const { capability, why } = await chooseTested(deps.token, candidates)
   deps.progress.step(`can be carried to KMS by ${capability.wrappingAlgorithm}: ${why}`)
   for (const text of judgement) deps.progress.warn(text)
 
-  const id = known?.source.id ?? (found.id === "" ? newSourceKeyId() : found.id)
-  const key = { ...found, id, label }
-  const kmsKey = await lookAtKmsKey(deps, request, found, known)
-  const entry = await bindAdopted(deps, request, key, { kmsKey, known, unenforced })
-  const same = custody !== "sealed" && found.id === id && found.label === label
-  const adopted = same ? found : await take(deps, request, { found, key, unenforced })
-  const was = same ? null : { id: found.id, label: found.label }
-  const outcome = same && (known !== undefined) === (entry !== null) ? "nothing" : "done"
-  return { outcome, name, origin: "adopted", was, judgement, ...adopted, kms: entry }
+  const id = ownEntry?.source.id ?? (tokenKey.id === "" ? newSourceKeyId() : tokenKey.id)
+  const key = { ...tokenKey, id, label }
+  const kmsKey = await lookAtKmsKey(deps, request, tokenKey, ownEntry)
+  const kms = await bindAdopted(deps, request, key, { kmsKey, known: ownEntry, unenforced })
+  const isUnchanged = custody !== "sealed" && tokenKey.id === id && tokenKey.label === label
+  const adopted = isUnchanged ? tokenKey : await take(deps, request, { found: tokenKey, key, unenforced })
+  const was = isUnchanged ? null : { id: tokenKey.id, label: tokenKey.label }
+  const outcome = isUnchanged && (ownEntry !== undefined) === (kms !== null) ? "nothing" : "done"
+  return { outcome, name, origin: "adopted", was, judgement, ...adopted, kms }
 }
 
 interface Taken {
@@ -67,38 +67,38 @@ interface Taken {
 async function take(
   deps: AdoptDeps,
   { owner, name, custody }: AdoptRequest,
-  { found, key, unenforced }: Taken,
+  { found: tokenKey, key, unenforced }: Taken,
 ): Promise<SourceKey> {
   const identity = { owner, name, generation: 0, id: key.id, label: key.label }
-  const { local, alwaysSensitive } = found.attributes
+  const { local, alwaysSensitive } = tokenKey.attributes
   const facts = {
     custody,
-    was: found.label,
-    wasId: found.id,
-    keySpec: found.keySpec,
+    was: tokenKey.label,
+    wasId: tokenKey.id,
+    keySpec: tokenKey.keySpec,
     local,
     alwaysSensitive,
-    kcv: found.kcv,
+    kcv: tokenKey.kcv,
   }
   const step = { key: { owner, name, source: identity }, token: deps.token.info }
   await record(deps, "source.adopted", { ...step, facts: { step: "intended", ...facts } })
-  let taken: SourceKey
+  let adopted: SourceKey
   if (custody === "sealed") {
     const custodyKey = await ensureCustodyKey(deps, owner)
-    await seal(deps, { object: found, identity, origin: "adopted", custodyKey, unenforced })
-    taken = { ...key, custody }
+    await seal(deps, { object: tokenKey, identity, origin: "adopted", custodyKey, unenforced })
+    adopted = { ...key, custody }
   } else {
-    taken = await deps.token.relabel(found, { id: key.id, label: key.label })
+    adopted = await deps.token.relabel(tokenKey, { id: key.id, label: key.label })
   }
   await record(deps, "source.adopted", { ...step, facts: { step: "done", ...facts } })
-  return taken
+  return adopted
 }
 
 /** The key as it was, or with the identity that an earlier run gave it; undefined where neither is in the token. */
 async function findKey(deps: AdoptDeps, { name, by }: AdoptRequest, label: string): Promise<SourceKey | undefined> {
   const keys = await deps.token.findKeys(by)
-  const [first, another] = keys
-  if (another !== undefined) {
+  const [key, second] = keys
+  if (second !== undefined) {
     throw new KeyferryError(
       "ERR_KEY_AMBIGUOUS",
       `several keys of the token have the ${by.id === undefined ? `label ${by.label ?? ""}` : `ID ${by.id}`}`,
@@ -108,10 +108,10 @@ async function findKey(deps: AdoptDeps, { name, by }: AdoptRequest, label: strin
       },
     )
   }
-  const identity = first === undefined ? undefined : identityOf(first.label)
-  if (first === undefined || identity === undefined || first.label === label) return first
+  const identity = key === undefined ? undefined : identityOf(key.label)
+  if (key === undefined || identity === undefined || key.label === label) return key
   throw new KeyferryError("ERR_NAME_TAKEN", `that key is keyferry's ${identity.name} of ${identity.owner} already`, {
-    key: first.label,
+    key: key.label,
   })
 }
 
@@ -120,16 +120,16 @@ async function takeAdopted(
   deps: AdoptDeps,
   request: AdoptRequest,
   label: string,
-  known: InventoryEntry | undefined,
+  entry: InventoryEntry | undefined,
 ): Promise<AdoptedKey> {
   const { owner, name, by } = request
   const sealed = (await deps.vault.list({ owner, name })).sealed.find(
-    (one) => one.label === label && one.provenance.origin === "adopted",
+    (material) => material.label === label && material.provenance.origin === "adopted",
   )
   const [object] = await deps.token.findSourceKeys({ label })
-  const isSame = ({ id }: { readonly id: string }): boolean => id === by.id || id === known?.source.id
+  const isSame = ({ id }: { readonly id: string }): boolean => id === by.id || id === entry?.source.id
   const { attributes = null, kcv = null } = sealed?.provenance ?? {}
-  const done: SourceKey | undefined =
+  const adopted: SourceKey | undefined =
     object !== undefined && isSame(object)
       ? object
       : sealed !== undefined && attributes !== null
@@ -143,21 +143,21 @@ async function takeAdopted(
             publicKeyFingerprint: null,
           }
         : undefined
-  if (done !== undefined) {
+  if (adopted !== undefined) {
     const kms =
-      known === undefined
+      entry === undefined
         ? null
-        : await bindAdopted(deps, request, done, { kmsKey: null, known, unenforced: known.unenforced })
-    return { outcome: "nothing", name, origin: "adopted", was: null, judgement: [], ...done, kms }
+        : await bindAdopted(deps, request, adopted, { kmsKey: null, known: entry, unenforced: entry.unenforced })
+    return { outcome: "nothing", name, origin: "adopted", was: null, judgement: [], ...adopted, kms }
   }
-  const what = [by.label === undefined ? [] : [`label ${by.label}`], by.id === undefined ? [] : [`ID ${by.id}`]]
+  const identity = [by.label === undefined ? [] : [`label ${by.label}`], by.id === undefined ? [] : [`ID ${by.id}`]]
     .flat()
     .join(" and ")
   const hint =
     object === undefined
       ? {}
       : { hint: `the token has a source key ${label} (${object.id}): perhaps an earlier run adopted it` }
-  throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no key of a KMS key spec with the ${what}`, {
+  throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no key of a KMS key spec with the ${identity}`, {
     key: name,
     ...hint,
   })
@@ -176,21 +176,21 @@ async function refuseTaken(
   deps: AdoptDeps,
   { owner, name }: AdoptRequest,
   label: string,
-  found: SourceKey,
-  known: InventoryEntry | undefined,
+  tokenKey: SourceKey,
+  ownEntry: InventoryEntry | undefined,
 ): Promise<void> {
-  const refuse = (what: string): never => {
-    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${name} stands for ${what} already`, { key: name })
+  const refuse = (holder: string): never => {
+    throw new KeyferryError("ERR_NAME_TAKEN", `the name ${name} stands for ${holder} already`, { key: name })
   }
   const { keys, strays } = await deps.token.search({ label })
-  const other = [...keys, ...strays].find(({ id }) => id !== found.id)
-  if (other !== undefined) refuse(`the token's key ${label} (${other.id})`)
+  const namesake = [...keys, ...strays].find(({ id }) => id !== tokenKey.id)
+  if (namesake !== undefined) refuse(`the token's key ${label} (${namesake.id})`)
   const sealed = (await deps.vault.list({ owner, name })).sealed.find(
-    (one) => one.provenance.origin !== "adopted" || one.keySpec !== found.keySpec,
+    (material) => material.provenance.origin !== "adopted" || material.keySpec !== tokenKey.keySpec,
   )
   if (sealed !== undefined) refuse(`the sealed key ${sealed.label} (${sealed.id})`)
   const entry = (await deps.inventory.list(name)).find(
-    (one) => one.owner === owner && one.source.id !== (known?.source.id ?? found.id),
+    (candidate) => candidate.owner === owner && candidate.source.id !== (ownEntry?.source.id ?? tokenKey.id),
   )
   if (entry !== undefined) refuse(entry.keyArn ?? `a key that was begun (${entry.target})`)
 }

@@ -46,11 +46,11 @@ export function judgeAdopted({ label, id, keySpec, attributes }: SourceKey, cust
   }
   return [
     attributes.local !== true &&
-      `${key}: CKA_LOCAL is ${said(attributes.local)}: this token did not generate it, so copies may exist elsewhere`,
+      `${key}: CKA_LOCAL is ${inWords(attributes.local)}: this token did not generate it, so copies may exist elsewhere`,
     attributes.alwaysSensitive !== true &&
-      `${key}: CKA_ALWAYS_SENSITIVE is ${said(attributes.alwaysSensitive)}: it may have been readable once`,
+      `${key}: CKA_ALWAYS_SENSITIVE is ${inWords(attributes.alwaysSensitive)}: it may have been readable once`,
     findings.length > 0 && `${key}: until now ${findingsText(findings)}; in the vault it has no such attribute`,
   ].filter((text) => text !== false)
 }
 
-const said = (value: boolean | null): string => (value === null ? "not told by the token" : String(value))
+const inWords = (value: boolean | null): string => (value === null ? "not told by the token" : String(value))

@@ -39,26 +39,26 @@ export interface LookedAt {
 export async function lookAtKmsKey(
   deps: AdoptDeps,
   request: AdoptRequest,
-  found: SourceKey,
-  known: InventoryEntry | undefined,
+  tokenKey: SourceKey,
+  entry: InventoryEntry | undefined,
 ): Promise<LookedAt | null> {
   if (request.kmsKey === null) return null
   const kms = kmsOf(deps)
   const key = await resolveKey(kms, request.kmsKey.keyId)
-  assertTakesImport(key, { keySpec: found.keySpec, pendingOnly: false })
+  assertTakesImport(key, { keySpec: tokenKey.keySpec, pendingOnly: false })
   await refuseClaimed(deps, kms, request, key.keyArn)
   await refuseOtherAccount(deps, { ...request, target: request.kmsKey.target }, () =>
     Promise.resolve(accountOf(key.keyArn)),
   )
-  if (known?.keyArn != null && known.keyArn !== key.keyArn) {
+  if (entry?.keyArn != null && entry.keyArn !== key.keyArn) {
     throw new KeyferryError(
       "ERR_NAME_TAKEN",
-      `the name ${request.name} stands for ${known.keyArn}, not for ${key.keyArn}`,
+      `the name ${request.name} stands for ${entry.keyArn}, not for ${key.keyArn}`,
     )
   }
   if (phaseOf(key) === "empty") return { key, proof: null }
   await refuseRotated(kms, key)
-  const proof = await proveAgainstToken({ ...deps, kms }, found, key.keyArn)
+  const proof = await proveAgainstToken({ ...deps, kms }, tokenKey, key.keyArn)
   if (proof.result !== "failed") return { key, proof }
   throw new KeyferryError(
     "ERR_PROOF_FAILED",
@@ -78,16 +78,16 @@ export async function bindAdopted(
   deps: AdoptDeps,
   request: AdoptRequest,
   source: SourceKey,
-  about: {
+  binding: {
     readonly kmsKey: LookedAt | null
     readonly known: InventoryEntry | undefined
     readonly unenforced: string | null
   },
 ): Promise<BoundKey | null> {
-  const { known, kmsKey } = about
+  const { known, kmsKey } = binding
   const key = kmsKey?.key ?? (known?.keyArn == null ? undefined : await kmsOf(deps).describeKey(known.keyArn))
   if (request.kmsKey === null || key === undefined) return null
-  const entry = known ?? newEntry(deps, request, source, key, about.unenforced)
+  const entry = known ?? newEntry(deps, request, source, key, binding.unenforced)
   if (known === undefined) await deps.inventory.put(entry)
   await kmsOf(deps).tagResource(key.keyArn, identityTags(entry))
   if (known === undefined) {
@@ -131,15 +131,15 @@ function newEntry(
   }
   // KMS showed that it is a usage of the key spec by having made the key
   const keyUsage = key.keyUsage as KeyUsage
-  const begun = beginEntry({ ...identity, keyUsage }, { id, label }, randomUUID(), deps.clock.now())
+  const newEntry = beginEntry({ ...identity, keyUsage }, { id, label }, randomUUID(), deps.clock.now())
   const never = key.expirationModel === "KEY_MATERIAL_DOES_NOT_EXPIRE"
   return {
-    ...begun,
+    ...newEntry,
     unenforced,
     keyArn: key.keyArn,
     token: deps.token.info,
     terms: { expiresIn: never ? "never" : DEFAULT_EXPIRES_IN, wrappingAlgorithm: "auto", wrappingKeySpec },
-    source: { ...begun.source, attributes, kcv, publicKeyFingerprint },
+    source: { ...newEntry.source, attributes, kcv, publicKeyFingerprint },
   }
 }
 

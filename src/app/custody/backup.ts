@@ -32,9 +32,9 @@ export async function confirmBackup(
   deps: Pick<Deps, "custodyKeys" | "clock"> & RecordDeps,
   { owner, custodyKey, note }: ConfirmRequest,
 ): Promise<BackupConfirmed> {
-  const records = (await deps.custodyKeys.list()).filter((one) => one.owner === owner)
+  const records = (await deps.custodyKeys.list()).filter((record) => record.owner === owner)
   // each token counts its custody keys from 1
-  const [newest] = [...records].sort((one, other) => (one.createdAt < other.createdAt ? 1 : -1))
+  const [newest] = [...records].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
   const keyRecord = custodyKey === null ? newest : records.find(({ id }) => id === custodyKey)
   if (keyRecord === undefined) throw unknownKey(custodyKey, records)
   const { id, label, kcv, token } = keyRecord
@@ -47,12 +47,12 @@ export async function confirmBackup(
   return { outcome: "done", id, label, kcv, token, backupConfirmedAt, note }
 }
 
-function unknownKey(id: string | null, known: readonly CustodyKeyRecord[]): KeyferryError {
-  const what = id === null ? "there is no custody key here yet" : `there is no custody key ${id} here`
-  return new KeyferryError("ERR_KEY_NOT_FOUND", what, {
+function unknownKey(id: string | null, records: readonly CustodyKeyRecord[]): KeyferryError {
+  const message = id === null ? "there is no custody key here yet" : `there is no custody key ${id} here`
+  return new KeyferryError("ERR_KEY_NOT_FOUND", message, {
     hint:
-      known.length === 0
+      records.length === 0
         ? "a custody key is made with the first sealed key: nothing is to be backed up before"
-        : `give --custody-key one of: ${known.map((one) => `${one.id} (${one.label})`).join(", ")}`,
+        : `give --custody-key one of: ${records.map((record) => `${record.id} (${record.label})`).join(", ")}`,
   })
 }

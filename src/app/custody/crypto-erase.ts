@@ -77,8 +77,10 @@ async function refuseUnhealthy(
       { hint: "`keyferry doctor` names each; restore them first, so that they can be resealed" },
     )
   }
-  const here = new Set(custodyKeys.map(({ id }) => id))
-  return vault.sealed.filter((one) => one.owner === owner && here.has(one.custodyKey.id) && !ids.includes(one.id))
+  const presentIds = new Set(custodyKeys.map(({ id }) => id))
+  return vault.sealed.filter(
+    (material) => material.owner === owner && presentIds.has(material.custodyKey.id) && !ids.includes(material.id),
+  )
 }
 
 /** A new custody key where what is to be erased is under the newest; an earlier run made it already where it is not. */
@@ -88,12 +90,13 @@ async function chooseNewest(
   ids: readonly string[],
   others: readonly SealedMaterial[],
 ): Promise<CustodyKey | null> {
-  const [some] = await deps.token.findCustodyKeys(owner)
-  const newest = some === undefined ? null : await ensureCustodyKey(deps, owner)
+  const [anyKey] = await deps.token.findCustodyKeys(owner)
+  const newest = anyKey === undefined ? null : await ensureCustodyKey(deps, owner)
   const { sealed, damaged } = await deps.vault.list()
-  const under = (id: string): boolean =>
-    sealed.some((one) => one.id === id && one.custodyKey.id === newest?.id) || damaged.some((one) => one.id === id)
-  if (!ids.some(under)) return newest
+  const isUnderNewest = (id: string): boolean =>
+    sealed.some((material) => material.id === id && material.custodyKey.id === newest?.id) ||
+    damaged.some((material) => material.id === id)
+  if (!ids.some(isUnderNewest)) return newest
   return others.length === 0 ? null : await makeCustodyKey(deps, owner, (newest?.number ?? 0) + 1)
 }
 

@@ -44,23 +44,24 @@ class TokenWithVault implements CustodialToken {
     return this.hsm.info
   }
 
-  async findSourceKeys(by: SearchTerms = {}): Promise<readonly SourceKey[]> {
-    return (await this.search(by)).keys
+  async findSourceKeys(terms: SearchTerms = {}): Promise<readonly SourceKey[]> {
+    return (await this.search(terms)).keys
   }
 
   /** @throws ERR_VAULT_DAMAGED where what is looked for may be in a damaged file */
-  async search(by: SearchTerms = {}): Promise<SearchResult> {
-    const { sealed, damaged } = await this.#sealed(by)
-    const { keys, strays } = await this.hsm.search(by)
-    const [first] = damaged
-    if (first !== undefined && (by.id !== undefined || by.label !== undefined)) throw vaultDamage(first)
+  async search(terms: SearchTerms = {}): Promise<SearchResult> {
+    const { sealed, damaged } = await this.#sealed(terms)
+    const { keys, strays } = await this.hsm.search(terms)
+    const [damagedMaterial] = damaged
+    if (damagedMaterial !== undefined && (terms.id !== undefined || terms.label !== undefined))
+      throw vaultDamage(damagedMaterial)
     const ids = new Set(sealed.map(({ id }) => id))
     const unsealed = (key: SourceKey): boolean => key.custody === "session" && ids.has(key.id)
-    const left = keys.filter((key) => ids.has(key.id) && !unsealed(key))
+    const leftovers = keys.filter((key) => ids.has(key.id) && !unsealed(key))
     const objects = await this.#toBeLocked(keys.filter((key) => !ids.has(key.id)))
     return {
       keys: [...objects, ...sealed.map(sourceKeyOf)],
-      strays: [...strays.filter(({ id }) => !ids.has(id)), ...left.map(leftObject), ...damaged.map(strayOf)],
+      strays: [...strays.filter(({ id }) => !ids.has(id)), ...leftovers.map(leftObject), ...damaged.map(strayOf)],
     }
   }
 
@@ -82,8 +83,8 @@ class TokenWithVault implements CustodialToken {
     await this.#record("source.destroyed", key, { ...facts, step: "done" })
   }
 
-  async wrap(key: SourceKey, under: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
-    const wrapped = await this.#asObject(key, (object) => this.hsm.wrap(object, under, capability))
+  async wrap(key: SourceKey, wrappingKey: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
+    const wrapped = await this.#asObject(key, (object) => this.hsm.wrap(object, wrappingKey, capability))
     await this.#record("source.wrapped", key, {
       ...{ wrappingAlgorithm: wrapped.wrappingAlgorithm, mechanisms: wrapped.mechanisms },
       ...{ wrappingKeyFingerprint: wrapped.wrappingKeyFingerprint, digest: sha256(wrapped.bytes) },
@@ -156,10 +157,11 @@ class TokenWithVault implements CustodialToken {
   /** The token would refuse an object of this label or ID; the vault is held to the same. */
   async #refuseTaken({ id, label, shareLabel }: SourceKeyTemplate): Promise<void> {
     const { sealed, damaged } = await this.#sealed({ label })
-    const [first] = damaged
-    if (first !== undefined) throw vaultDamage(first)
-    const taken = sealed.some((one) => one.id === id || shareLabel !== true)
-    if (taken) throw new KeyferryError("ERR_NAME_TAKEN", "the vault already holds a key of this label", { key: label })
+    const [damagedMaterial] = damaged
+    if (damagedMaterial !== undefined) throw vaultDamage(damagedMaterial)
+    const isTaken = sealed.some((material) => material.id === id || shareLabel !== true)
+    if (isTaken)
+      throw new KeyferryError("ERR_NAME_TAKEN", "the vault already holds a key of this label", { key: label })
   }
 
   #custodyKey(owner: string): ReturnType<typeof ensureCustodyKey> {
@@ -170,19 +172,19 @@ class TokenWithVault implements CustodialToken {
     return key
   }
 
-  async #sealed(by: NonNullable<SearchTerms>) {
+  async #sealed(terms: NonNullable<SearchTerms>) {
     const { vault } = this.#deps
-    if (by.id !== undefined) {
-      const found = await vault.get(by.id)
-      const fits = found !== undefined && (by.label === undefined || found.label === by.label)
-      return { sealed: fits ? [found] : [], damaged: [] }
+    if (terms.id !== undefined) {
+      const material = await vault.get(terms.id)
+      const fits = material !== undefined && (terms.label === undefined || material.label === terms.label)
+      return { sealed: fits ? [material] : [], damaged: [] }
     }
-    if (by.label === undefined) return await vault.list()
-    const identity = identityOf(by.label)
+    if (terms.label === undefined) return await vault.list()
+    const identity = identityOf(terms.label)
     if (identity === undefined) return { sealed: [], damaged: [] }
     const { sealed, damaged } = await vault.list(identity)
     return {
-      sealed: sealed.filter(({ label }) => label === by.label),
+      sealed: sealed.filter(({ label }) => label === terms.label),
       damaged: damaged.filter(({ generation }) => generation === null || generation === identity.generation),
     }
   }

@@ -57,11 +57,11 @@ export async function lockKey(deps: LockDeps & Pick<Deps, "vault">, request: Loc
   const entries = (await deps.inventory.list(name)).filter(
     (entry) => entry.owner === request.owner && entry.source.id === source.id,
   )
-  const other = entries.find(({ custody }) => custody !== "locked")
-  if (other !== undefined && !request.confirmed) {
+  const otherwise = entries.find(({ custody }) => custody !== "locked")
+  if (otherwise !== undefined && !request.confirmed) {
     throw new KeyferryError(
       "ERR_CONFIRMATION_MISSING",
-      `the source key ${name} has custody ${other.custody}: locked, its material could never be imported again`,
+      `the source key ${name} has custody ${otherwise.custody}: locked, its material could never be imported again`,
       { key: name },
     )
   }

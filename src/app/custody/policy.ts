@@ -24,7 +24,7 @@ export async function enforcementOf(
   keySpec: KeySpec,
 ): Promise<Enforcement> {
   const { verdicts, sealing } = await token.probeCustody(custody === "sealed" ? { keySpecs: [keySpec] } : {})
-  const verdict = custody === "sealed" ? sealing[keySpec] : verdicts.find((one) => one.custody === custody)
+  const verdict = custody === "sealed" ? sealing[keySpec] : verdicts.find((candidate) => candidate.custody === custody)
   if (verdict === undefined) return { possible: false, unenforced: "it was not probed" }
   const possible = !("possible" in verdict) || verdict.possible
   return { possible, unenforced: possible && verdict.enforced ? null : verdict.reason }
@@ -105,6 +105,6 @@ async function otherCustody(
     if ((await enforcementOf(token, custody, keySpec)).unenforced === null) others.push(custody)
   }
   const named = others.length === 0 ? "this token enforces no other custody" : `give --custody ${others.join(" or ")}`
-  const taken = possible ? ", or take it as it is with policy.allowUnenforcedCustody: true" : ""
-  return `${named}${taken}; \`keyferry token probe\` shows what it enforces`
+  const alternative = possible ? ", or take it as it is with policy.allowUnenforcedCustody: true" : ""
+  return `${named}${alternative}; \`keyferry token probe\` shows what it enforces`
 }

@@ -31,19 +31,25 @@ export interface Resealed {
  */
 export async function reseal(deps: VaultDeps, request: ResealRequest): Promise<Resealed> {
   const { owner } = request
-  const asked = (name: string): boolean => request.names?.includes(name) ?? true
+  const isNamed = (name: string): boolean => request.names?.includes(name) ?? true
   const { sealed, damaged } = await deps.vault.list()
-  const mine = sealed.filter((one) => one.owner === owner && asked(one.name))
-  const objects = (await deps.token.search()).keys.filter((key) => isAsked(key, owner, asked))
+  const ownSealed = sealed.filter((material) => material.owner === owner && isNamed(material.name))
+  const objects = (await deps.token.search()).keys.filter((key) => isAsked(key, owner, isNamed))
   const rows: ResealRow[] = [
-    ...damaged.filter(({ name }) => name === null || asked(name)).map((one) => resealRow.damaged(one)),
-    ...unknown(request, [...mine.map(({ name }) => name), ...objects.map(nameOf), ...damaged.map(({ name }) => name)]),
+    ...damaged.filter(({ name }) => name === null || isNamed(name)).map((material) => resealRow.damaged(material)),
+    ...unknown(request, [
+      ...ownSealed.map(({ name }) => name),
+      ...objects.map(nameOf),
+      ...damaged.map(({ name }) => name),
+    ]),
   ]
-  const here = mine.filter((one) => sameToken(one.token, deps.token.info))
-  rows.push(...mine.filter((one) => !here.includes(one)).map((one) => resealRow.otherToken(one)))
+  const sealedHere = ownSealed.filter((material) => sameToken(material.token, deps.token.info))
+  rows.push(
+    ...ownSealed.filter((material) => !sealedHere.includes(material)).map((material) => resealRow.otherToken(material)),
+  )
 
   const moved = request.to === "sealed" ? objects.filter(({ custody }) => custody === "token") : []
-  const custodyKey = await chooseCustodyKey(deps, request, here, moved.length > 0)
+  const custodyKey = await chooseCustodyKey(deps, request, sealedHere, moved.length > 0)
   for (const object of objects) {
     rows.push(
       moved.includes(object) && custodyKey !== null
@@ -52,10 +58,10 @@ export async function reseal(deps: VaultDeps, request: ResealRequest): Promise<R
     )
   }
   // what was sealed a moment ago is under the newest already
-  const left = here.filter(({ id }) => !objects.some((object) => object.id === id))
-  for (const one of left)
-    rows.push(custodyKey === null ? resealRow.already(one) : await resealSealed(deps, one, custodyKey))
-  if (request.to === "sealed") await recordCustody(deps, owner, asked)
+  const unmoved = sealedHere.filter(({ id }) => !objects.some((object) => object.id === id))
+  for (const material of unmoved)
+    rows.push(custodyKey === null ? resealRow.already(material) : await resealSealed(deps, material, custodyKey))
+  if (request.to === "sealed") await recordCustody(deps, owner, isNamed)
   const { id, label, kcv } = custodyKey ?? { id: "", label: "", kcv: null }
   return { keys: rows, custodyKey: custodyKey === null ? null : { id, label, kcv } }
 }
@@ -69,8 +75,8 @@ async function chooseCustodyKey(
 ): Promise<CustodyKey | null> {
   if (sealed.length === 0 && !needed) return null
   const newest = await ensureCustodyKey(deps, owner)
-  const begun = sealed.some((one) => one.custodyKey.id !== newest.id)
-  return newCustodyKey && !begun ? await makeCustodyKey(deps, owner, newest.number + 1) : newest
+  const isBegun = sealed.some((material) => material.custodyKey.id !== newest.id)
+  return newCustodyKey && !isBegun ? await makeCustodyKey(deps, owner, newest.number + 1) : newest
 }
 
 async function moveRow(deps: VaultDeps, owner: string, object: SourceKey, custodyKey: CustodyKey): Promise<ResealRow> {
@@ -112,11 +118,11 @@ export async function resealOne(deps: VaultDeps, old: SealedMaterial, custodyKey
 }
 
 /** Writes the custody of every KMS key of a name whose source keys are all in the vault: former and replacing ones too. */
-async function recordCustody(deps: VaultDeps, owner: string, asked: (name: string) => boolean): Promise<void> {
+async function recordCustody(deps: VaultDeps, owner: string, isNamed: (name: string) => boolean): Promise<void> {
   const { sealed } = await deps.vault.list()
-  const inVault = new Map(sealed.map((one) => [one.id, one]))
+  const inVault = new Map(sealed.map((material) => [material.id, material]))
   for (const entry of await deps.inventory.list()) {
-    if (entry.owner !== owner || !asked(entry.name)) continue
+    if (entry.owner !== owner || !isNamed(entry.name)) continue
     const changed = withSealed(entry, inVault)
     if (changed !== entry) await deps.inventory.put(changed)
   }
@@ -124,14 +130,14 @@ async function recordCustody(deps: VaultDeps, owner: string, asked: (name: strin
 
 const nameOf = ({ label }: SourceKey): string => identityOf(label)?.name ?? label
 
-function isAsked({ label }: SourceKey, owner: string, asked: (name: string) => boolean): boolean {
+function isAsked({ label }: SourceKey, owner: string, isNamed: (name: string) => boolean): boolean {
   const identity = identityOf(label)
-  return identity?.owner === owner && asked(identity.name)
+  return identity?.owner === owner && isNamed(identity.name)
 }
 
-function unknown({ names }: ResealRequest, known: readonly (string | null)[]): readonly ResealRow[] {
+function unknown({ names }: ResealRequest, heldNames: readonly (string | null)[]): readonly ResealRow[] {
   return (names ?? [])
-    .filter((name) => !known.includes(name))
+    .filter((name) => !heldNames.includes(name))
     .map((name) => {
       const message = `neither the token nor the vault has a source key named ${name}`
       return resealRow.failed(

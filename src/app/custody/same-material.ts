@@ -13,11 +13,11 @@ type Under = Pick<CustodyKey, "id" | "label">
  *
  * @throws ERR_CUSTODY_KEY_MISSING, ERR_SEALED_UNREADABLE and what sealing throws
  */
-export async function sealedAgain(token: Opener, sealed: SealedMaterial, under: Under): Promise<SealedBytes> {
+export async function sealedAgain(token: Opener, sealed: SealedMaterial, custodyKey: Under): Promise<SealedBytes> {
   // an object of the same identity may be in the token: this one must not be taken for it, nor it for this one
   const opened = await token.unseal({ ...sealed, id: newSourceKeyId() })
   try {
-    return await token.seal(opened, under)
+    return await token.seal(opened, custodyKey)
   } finally {
     await token.destroySourceKey(opened)
   }
@@ -32,16 +32,16 @@ export async function sealedAgain(token: Opener, sealed: SealedMaterial, under: 
 export async function assertSame(
   token: Opener,
   sealed: SealedMaterial,
-  known: { readonly ciphertext: Uint8Array; readonly custodyKey: Under },
+  original: { readonly ciphertext: Uint8Array; readonly custodyKey: Under },
 ): Promise<void> {
-  const again = await sealedAgain(token, sealed, known.custodyKey)
-  if (isEqual(again.ciphertext, known.ciphertext)) return
+  const resealed = await sealedAgain(token, sealed, original.custodyKey)
+  if (isEqual(resealed.ciphertext, original.ciphertext)) return
   throw new KeyferryError("ERR_SEALED_UNREADABLE", `what was sealed of ${sealed.label} does not open to the same key`, {
     key: sealed.label,
     hint: "nothing was replaced or destroyed; the token does not unseal what it seals: `keyferry token probe --fresh`",
   })
 }
 
-export function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0
+export function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
 }

@@ -22,24 +22,24 @@ export async function callersAccount(deps: Pick<Deps, "kms">): Promise<Account> 
 /**
  * Account and partition of a source key are fixed at its first import (invariant I3).
  *
- * @param here asked only where the name is known from another target
+ * @param accountHere asked only where the name is known from another target
  * @throws ERR_POLICY_REFUSED
  */
 export async function refuseOtherAccount(
   deps: Pick<Deps, "inventory">,
   key: { readonly owner: string; readonly name: string; readonly target: string | null },
-  here: () => Promise<Account | undefined>,
+  accountHere: () => Promise<Account | undefined>,
 ): Promise<void> {
-  const first = (await deps.inventory.list(key.name)).find(
+  const firstEntry = (await deps.inventory.list(key.name)).find(
     ({ keyArn, owner, target }) => keyArn !== null && owner === key.owner && target !== key.target,
   )
-  const fixed = first?.keyArn == null ? undefined : accountOf(first.keyArn)
+  const fixed = firstEntry?.keyArn == null ? undefined : accountOf(firstEntry.keyArn)
   if (fixed === undefined) return
-  const found = await here()
-  if (found === undefined || (found.account === fixed.account && found.partition === fixed.partition)) return
+  const account = await accountHere()
+  if (account === undefined || (account.account === fixed.account && account.partition === fixed.partition)) return
   throw new KeyferryError(
     "ERR_POLICY_REFUSED",
-    `the source key of ${key.name} belongs to account ${fixed.account} in ${fixed.partition}, not to ${found.account} in ${found.partition}`,
+    `the source key of ${key.name} belongs to account ${fixed.account} in ${fixed.partition}, not to ${account.account} in ${account.partition}`,
     {
       key: key.name,
       hint: "account and partition of a source key are fixed at its first import: use another --name, or the right credentials",

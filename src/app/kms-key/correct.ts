@@ -14,10 +14,10 @@ interface Correction {
 }
 
 /** How each kind of drift is set right; what an import corrects is not here. */
-const CORRECTIONS: Readonly<Record<Drift["field"], ((what: Correction) => Promise<InventoryEntry>) | null>> = {
+const CORRECTIONS: Readonly<Record<Drift["field"], ((correction: Correction) => Promise<InventoryEntry>) | null>> = {
   tags: async ({ kms, keyArn, entry, drift }) => {
-    const at = drift.wanted.indexOf("=")
-    await kms.tagResource(keyArn, { [drift.wanted.slice(0, at)]: drift.wanted.slice(at + 1) })
+    const equals = drift.wanted.indexOf("=")
+    await kms.tagResource(keyArn, { [drift.wanted.slice(0, equals)]: drift.wanted.slice(equals + 1) })
     return entry
   },
   description: async ({ kms, keyArn, entry, drift }) => {

@@ -27,8 +27,8 @@ type CreateDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> & RecordDe
  */
 export async function createKeyOnce(deps: CreateDeps, entry: InventoryEntry, terms: CreateTerms): Promise<MadeEntry> {
   if (entry.creating) {
-    const found = await findCreated(deps, entry)
-    if (found !== undefined) return await recordCreated(deps, entry, found, "recovered")
+    const createdBefore = await findCreated(deps, entry)
+    if (createdBefore !== undefined) return await recordCreated(deps, entry, createdBefore, "recovered")
     await record(deps, "recovered", { key: entry, facts: { step: "CreateKey", found: "nothing" } })
   }
   const intended: InventoryEntry = { ...entry, creating: true, intendedAt: deps.clock.now().toISOString() }
@@ -39,9 +39,9 @@ export async function createKeyOnce(deps: CreateDeps, entry: InventoryEntry, ter
       facts: { requestId: entry.requestId, keySpec: entry.keySpec, keyUsage: entry.keyUsage, region: entry.region },
     }),
   ])
-  let made: KeyDescription
+  let created: KeyDescription
   try {
-    ;({ key: made } = await deps.kms.createKey({
+    ;({ key: created } = await deps.kms.createKey({
       keySpec: entry.keySpec,
       keyUsage: entry.keyUsage,
       description: terms.description,
@@ -57,11 +57,11 @@ export async function createKeyOnce(deps: CreateDeps, entry: InventoryEntry, ter
       throw error
     }
     deps.progress.warn("the answer to CreateKey was lost; looking whether the KMS key was made")
-    const found = await findCreated(deps, intended)
-    if (found === undefined) throw error
-    return await recordCreated(deps, intended, found, "recovered")
+    const createdKey = await findCreated(deps, intended)
+    if (createdKey === undefined) throw error
+    return await recordCreated(deps, intended, createdKey, "recovered")
   }
-  return await recordCreated(deps, intended, made, "kms-key.created")
+  return await recordCreated(deps, intended, created, "kms-key.created")
 }
 
 async function recordCreated(
@@ -89,15 +89,16 @@ async function recordCreated(
 async function findCreated(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
   // a clock that was set back must not make it wait for longer
   const since = Math.min(new Date(entry.intendedAt).getTime(), deps.clock.now().getTime())
-  let said = false
+  let isAnnounced = false
   for (;;) {
-    const found = await findByRequest(deps, entry)
-    if (found !== undefined) return found
-    const left = since + LISTING_LAG_MS - deps.clock.now().getTime()
-    if (left <= 0) return undefined
-    if (!said) deps.progress.step("waiting until KMS' listing of keys would show a key that was made a moment ago")
-    said = true
-    await deps.sleep(Math.min(POLL_MS, left))
+    const key = await findByRequest(deps, entry)
+    if (key !== undefined) return key
+    const remainingMs = since + LISTING_LAG_MS - deps.clock.now().getTime()
+    if (remainingMs <= 0) return undefined
+    if (!isAnnounced)
+      deps.progress.step("waiting until KMS' listing of keys would show a key that was made a moment ago")
+    isAnnounced = true
+    await deps.sleep(Math.min(POLL_MS, remainingMs))
   }
 }
 
@@ -109,11 +110,11 @@ async function findCreated(deps: CreateDeps, entry: InventoryEntry): Promise<Key
  */
 async function findByRequest(deps: CreateDeps, entry: InventoryEntry): Promise<KeyDescription | undefined> {
   let hidden: KeyferryError | undefined
-  for await (const one of taggedKeys(deps.kms, (key) => phaseOf(key) === "empty")) {
-    if ("tags" in one) {
-      if (one.tags[TAGS.request] === entry.requestId) return one.key
-    } else if (one.key !== null) {
-      hidden ??= one.denied
+  for await (const tagged of taggedKeys(deps.kms, (key) => phaseOf(key) === "empty")) {
+    if ("tags" in tagged) {
+      if (tagged.tags[TAGS.request] === entry.requestId) return tagged.key
+    } else if (tagged.key !== null) {
+      hidden ??= tagged.denied
     }
   }
   if (hidden !== undefined) throw hidden

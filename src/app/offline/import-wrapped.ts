@@ -184,8 +184,8 @@ async function gather(
 }
 
 /** A token that knows nothing of the state tells a key that is to be locked from none of custody `token`. */
-function custodyOf(seen: Custody | undefined, recorded: Custody | undefined): Custody {
-  return seen === "token" && recorded === "locked" ? "locked" : (seen ?? recorded ?? "token")
+function custodyOf(inToken: Custody | undefined, recorded: Custody | undefined): Custody {
+  return inToken === "token" && recorded === "locked" ? "locked" : (inToken ?? recorded ?? "token")
 }
 
 /** The source key whose material was wrapped elsewhere, where the token at hand has it. */

@@ -16,9 +16,9 @@ import type { ProvisionRequest } from "./request.js"
 export async function findTarget(
   deps: Pick<Deps, "kms" | "inventory">,
   request: ProvisionRequest,
-  known: InventoryEntry | undefined,
+  entry: InventoryEntry | undefined,
 ): Promise<string | null> {
-  const recorded = known?.keyArn ?? null
+  const recorded = entry?.keyArn ?? null
   const keyId = request.keyId ?? recorded
   if (keyId === null) return null
   const key = await resolveKey(deps.kms, keyId)
@@ -28,10 +28,10 @@ export async function findTarget(
 }
 
 /** `--key-id` on a name that stands for a KMS key already must be that key. */
-export async function refuseOtherKey(deps: Pick<Deps, "kms">, known: InventoryEntry, keyId: string): Promise<void> {
+export async function refuseOtherKey(deps: Pick<Deps, "kms">, entry: InventoryEntry, keyId: string): Promise<void> {
   const { keyArn } = await resolveKey(deps.kms, keyId)
-  if (known.keyArn === null || known.keyArn === keyArn) return
-  throw new KeyferryError("ERR_NAME_TAKEN", `the name ${known.name} stands for ${known.keyArn}, not for ${keyArn}`)
+  if (entry.keyArn === null || entry.keyArn === keyArn) return
+  throw new KeyferryError("ERR_NAME_TAKEN", `the name ${entry.name} stands for ${entry.keyArn}, not for ${keyArn}`)
 }
 
 /** A KMS key that waits for the material of one name is not there for another. */
@@ -53,10 +53,10 @@ export async function ensureKmsKey(
   if (entry.keyArn !== null) return { ...entry, keyArn: entry.keyArn }
   const { description, tags, keyPolicy } = request
   if (target === null) return await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })
-  const taken = { ...entry, keyArn: target }
-  await deps.inventory.put(taken)
-  await record(deps, "kms-key.taken", { key: taken })
-  return taken
+  const withKey = { ...entry, keyArn: target }
+  await deps.inventory.put(withKey)
+  await record(deps, "kms-key.taken", { key: withKey })
+  return withKey
 }
 
 /** A key that was taken says by its tags whose it is; until something is imported an earlier run may not have come so far. */

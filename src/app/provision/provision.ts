@@ -33,23 +33,23 @@ export async function provision(deps: Deps, request: ProvisionRequest): Promise<
 }
 
 async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyResult> {
-  const known = await deps.inventory.get(request.name, request.target)
-  if (known !== undefined) {
-    refuseConflict(known, request)
-    refuseOtherToken(known, deps.token.info)
-    if (request.keyId !== null) await refuseOtherKey(deps, known, request.keyId)
-    const finished = finishedImport(known, request, deps.clock.now())
+  const recorded = await deps.inventory.get(request.name, request.target)
+  if (recorded !== undefined) {
+    refuseConflict(recorded, request)
+    refuseOtherToken(recorded, deps.token.info)
+    if (request.keyId !== null) await refuseOtherKey(deps, recorded, request.keyId)
+    const finished = finishedImport(recorded, request, deps.clock.now())
     if (finished !== undefined) {
       sayUnchanged(deps, finished.record, request)
       const { entry, changed } = await finishUp(deps, finished.entry, request)
       if (!changed) deps.progress.step(`${request.name} is provisioned already; nothing to do`)
       return keyResult(entry, finished.record, changed ? "done" : "nothing", null)
     }
-    refuseGenerations(known)
+    refuseGenerations(recorded)
   }
-  const prepared = await prepare(deps, request, known)
-  const begun = { ...(known ?? newEntry(deps, request, prepared.found)), unenforced: prepared.unenforced }
-  const entry = await ensureKmsKey(deps, begun, { request, target: prepared.target })
+  const prepared = await prepare(deps, request, recorded)
+  const begunEntry = { ...(recorded ?? newEntry(deps, request, prepared.found)), unenforced: prepared.unenforced }
+  const entry = await ensureKmsKey(deps, begunEntry, { request, target: prepared.target })
   try {
     return await fill(deps, entry, { request, prepared })
   } catch (error) {
@@ -67,13 +67,13 @@ interface Prepared {
 }
 
 /** Refuses everything that can be refused, with nothing made (invariant I4). */
-async function prepare(deps: Deps, request: ProvisionRequest, known: InventoryEntry | undefined): Promise<Prepared> {
+async function prepare(deps: Deps, request: ProvisionRequest, recorded: InventoryEntry | undefined): Promise<Prepared> {
   const { owner, name, keySpec, keyUsage, custody, alias } = request
   const candidates = refuseEarly(request, deps.clock.now(), deps.policy)
   refuseSecondTarget(request, await deps.inventory.list(name))
-  const found = await findSourceKey(deps.token, {
+  const sourceKey = await findSourceKey(deps.token, {
     label: labelOf({ owner, name, generation: 0 }),
-    id: known?.source.id,
+    id: recorded?.source.id,
     keySpec,
     custody,
     localUse: request.localUse ? localUsages(keySpec, keyUsage) : [],
@@ -84,13 +84,13 @@ async function prepare(deps: Deps, request: ProvisionRequest, known: InventoryEn
   const choice = await chooseTested(deps.token, candidates)
   const { wrappingAlgorithm, wrapPath } = choice.capability
   deps.progress.step(`algorithm ${wrappingAlgorithm} (${wrapPath ?? ""}): ${choice.why}`)
-  const target = await findTarget(deps, request, known)
+  const target = await findTarget(deps, request, recorded)
   if (alias !== null) await refuseTakenAlias(deps.kms, alias, target)
-  await refuseReplicas(deps, request, known)
+  await refuseReplicas(deps, request, recorded)
   await refuseOtherAccount(deps, request, async () =>
     target === null ? await callersAccount(deps) : accountOf(target),
   )
-  return { found, choice, target, unenforced: shortcomings.join("; ") || null }
+  return { found: sourceKey, choice, target, unenforced: shortcomings.join("; ") || null }
 }
 
 function newEntry(deps: Pick<Deps, "kms" | "clock">, request: ProvisionRequest, { key }: FoundSource): InventoryEntry {
@@ -103,16 +103,16 @@ function newEntry(deps: Pick<Deps, "kms" | "clock">, request: ProvisionRequest, 
 /** Source key, import, proof, alias: what is left once there is a KMS key. */
 async function fill(
   deps: Deps,
-  made: MadeEntry,
+  madeEntry: MadeEntry,
   { request, prepared }: { readonly request: ProvisionRequest; readonly prepared: Prepared },
 ): Promise<KeyResult> {
-  await tagTaken(deps, made, request)
-  if (made.importing !== null) await recordRecovered(deps, made)
+  await tagTaken(deps, madeEntry, request)
+  if (madeEntry.importing !== null) await recordRecovered(deps, madeEntry)
   const { expiresIn, wrappingAlgorithm, wrappingKeySpec, wrapWithTrusted, localUse } = request
   const terms = { expiresIn, wrappingAlgorithm, wrappingKeySpec }
   const { source, entry } = await ensureSource(
     deps,
-    { ...made, terms },
+    { ...madeEntry, terms },
     { found: prepared.found, sharesLabel: false, lostHint: LOST_HINT, wrapWithTrusted, localUse },
   )
   const { capability, why } = prepared.choice
@@ -150,8 +150,8 @@ async function recordRecovered(deps: Deps, entry: MadeEntry): Promise<void> {
 async function giveAlias(deps: Deps, entry: MadeEntry): Promise<boolean> {
   const { alias, aliasGiven, keyArn } = entry
   if (alias === null || aliasGiven) return false
-  const given = await pointAlias(deps.kms, alias, keyArn)
-  await record(deps, "alias.moved", { key: entry, facts: { alias, found: !given } })
+  const isNew = await pointAlias(deps.kms, alias, keyArn)
+  await record(deps, "alias.moved", { key: entry, facts: { alias, found: !isNew } })
   await deps.inventory.put({ ...entry, aliasGiven: true })
-  return given
+  return isNew
 }

@@ -20,18 +20,20 @@ export interface ProvisionRequest extends SettingsFor<"provision"> {
 }
 
 /** A name stands for one key: what was begun under it cannot be changed by other flags. */
-export function refuseConflict(known: InventoryEntry, request: ProvisionRequest): void {
+export function refuseConflict(entry: InventoryEntry, request: ProvisionRequest): void {
   const differing = [
-    known.owner === request.owner ? undefined : `owner ${known.owner}, not ${request.owner}`,
+    entry.owner === request.owner ? undefined : `owner ${entry.owner}, not ${request.owner}`,
     ...IDENTITY_NAMES.map((name) => {
       const words = settingOf(name).identity ?? name
-      const [recorded, wanted] = [known[name], request[name]].map((value) => (value === null ? "none" : String(value)))
-      return recorded === wanted ? undefined : `${words} ${recorded}, not ${wanted}`
+      const [recorded, requested] = [entry[name], request[name]].map((value) =>
+        value === null ? "none" : String(value),
+      )
+      return recorded === requested ? undefined : `${words} ${recorded}, not ${requested}`
     }),
   ].filter((text) => text !== undefined)
   if (differing.length === 0) return
-  const said = differing.join("; ")
-  throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for another key: ${said}`, {
+  const differences = differing.join("; ")
+  throw new KeyferryError("ERR_NAME_TAKEN", `the name ${request.name} stands for another key: ${differences}`, {
     hint: "give the same flags to take it up, or choose another --name",
   })
 }
@@ -103,11 +105,11 @@ export function refuseSecondTarget(
   entries: readonly InventoryEntry[],
 ): void {
   if (CUSTODIES[request.custody].reimport) return
-  const other = entries.find(({ owner, target }) => owner === request.owner && target !== request.target)
-  if (other === undefined) return
+  const sibling = entries.find(({ owner, target }) => owner === request.owner && target !== request.target)
+  if (sibling === undefined) return
   throw new KeyferryError(
     "ERR_CUSTODY_REFUSED",
-    `with custody ${request.custody} the material of ${request.name} goes into one KMS key only, and ${other.target} has it`,
+    `with custody ${request.custody} the material of ${request.name} goes into one KMS key only, and ${sibling.target} has it`,
     { key: request.name, hint: "choose another --name, or --custody sealed for a key of several targets" },
   )
 }

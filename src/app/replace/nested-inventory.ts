@@ -18,10 +18,12 @@ export function replacementInventory(inventory: Inventory, parent: Parent): Inve
 /** The same for a KMS key that was replaced, by its request ID; it is never removed, since its end is to be seen. */
 export function formerInventory(inventory: Inventory, parent: Parent, requestId: string): Inventory {
   return nested(inventory, parent, {
-    find: ({ former }) => former.find((one) => one.requestId === requestId),
+    find: ({ former }) => former.find((formerEntry) => formerEntry.requestId === requestId),
     keep: (outer, entry) => ({
       ...outer,
-      former: outer.former.map((one) => (one.requestId === requestId ? changed(one, entry) : one)),
+      former: outer.former.map((formerEntry) =>
+        formerEntry.requestId === requestId ? changed(formerEntry, entry) : formerEntry,
+      ),
     }),
   })
 }
@@ -32,7 +34,7 @@ interface Place {
 }
 
 function nested(inventory: Inventory, { name, target }: Parent, { find, keep }: Place): Inventory {
-  const isParent = (of: Parent): boolean => of.name === name && of.target === target
+  const isParent = (parent: Parent): boolean => parent.name === name && parent.target === target
   const change = async (entry: InventoryEntry | null): Promise<void> => {
     // read anew: what else the parent holds may have changed meanwhile
     const outer = await inventory.get(name, target)
@@ -40,13 +42,13 @@ function nested(inventory: Inventory, { name, target }: Parent, { find, keep }: 
     await inventory.put(keep(outer, entry))
   }
   return {
-    async get(...of) {
-      const found = await inventory.get(...of)
-      return found !== undefined && isParent(found) ? find(found) : found
+    async get(...place) {
+      const outer = await inventory.get(...place)
+      return outer !== undefined && isParent(outer) ? find(outer) : outer
     },
-    list: (of) => inventory.list(of),
+    list: (keyName) => inventory.list(keyName),
     put: (entry) => (isParent(entry) ? change(entry) : inventory.put(entry)),
-    remove: (...of) => (of[0] === name && of[1] === target ? change(null) : inventory.remove(...of)),
+    remove: (...place) => (place[0] === name && place[1] === target ? change(null) : inventory.remove(...place)),
   }
 }
 

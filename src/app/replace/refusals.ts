@@ -45,8 +45,8 @@ export function sayOtherToken(
   { name, token }: MadeEntry,
 ): void {
   if (token === null || sameToken(token, info)) return
-  const there = `"${token.label}" (serial ${token.serial})`
+  const otherToken = `"${token.label}" (serial ${token.serial})`
   progress.warn(
-    `the source key of ${name} is in token ${there}; that of the new KMS key is made in "${info.label}" (serial ${info.serial})`,
+    `the source key of ${name} is in token ${otherToken}; that of the new KMS key is made in "${info.label}" (serial ${info.serial})`,
   )
 }

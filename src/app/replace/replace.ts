@@ -74,14 +74,14 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
 
   const nested: Deps = { ...deps, inventory: replacementInventory(deps.inventory, old) }
   const { unenforced } = choice
-  const begun = earlier ?? { ...beginReplacement(deps, old, terms), unenforced }
+  const begunEntry = earlier ?? { ...beginReplacement(deps, old, terms), unenforced }
   if (earlier !== null) deps.progress.step(`a KMS key in the place of ${old.keyArn} was begun before; finishing it`)
-  const made =
-    begun.keyArn === null
-      ? await createKeyOnce(nested, begun, await createTerms(deps, oldKey, wishes))
-      : { ...begun, keyArn: begun.keyArn }
+  const madeEntry =
+    begunEntry.keyArn === null
+      ? await createKeyOnce(nested, begunEntry, await createTerms(deps, oldKey, wishes))
+      : { ...begunEntry, keyArn: begunEntry.keyArn }
   const localUse = wishes.localUse === true || usedLocally(old)
-  const filled = await fill(nested, made, { choice, terms, prove: wishes.prove, localUse })
+  const filled = await fill(nested, madeEntry, { choice, terms, prove: wishes.prove, localUse })
   let entry = wantsLock(filled) ? await lockSource(nested, filled) : filled
   for (const { region } of old.replicas) entry = await fillReplica(nested, entry, region, wishes)
   await takePlace(deps, old, entry, oldKey)

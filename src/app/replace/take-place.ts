@@ -15,41 +15,41 @@ export const isAlive = (key: KeyDescription | null): boolean => key !== null && 
 export async function takePlace(
   deps: Deps,
   old: MadeEntry,
-  made: MadeEntry,
+  successor: MadeEntry,
   oldKey: KeyDescription | null,
 ): Promise<void> {
   const { alias } = old
-  if (alias !== null && (await moveAlias(deps.kms, alias, { from: old.keyArn, to: made.keyArn }))) {
+  if (alias !== null && (await moveAlias(deps.kms, alias, { from: old.keyArn, to: successor.keyArn }))) {
     const facts = { alias, from: old.keyArn }
-    await record(deps, "alias.moved", { key: made, facts })
+    await record(deps, "alias.moved", { key: successor, facts })
   }
   if (!isAlive(oldKey)) return
-  await deps.kms.tagResource(old.keyArn, { [TAGS.replacedBy]: made.keyArn })
+  await deps.kms.tagResource(old.keyArn, { [TAGS.replacedBy]: successor.keyArn })
 }
 
 export async function takeReplicasPlace(
   deps: Deps,
   old: MadeEntry,
-  made: MadeEntry,
+  successor: MadeEntry,
   region: string,
 ): Promise<MadeEntry> {
-  const from = keyArnIn(old, region)
-  const moved = await aliasReplica(deps, made, region, from)
-  const to = keyArnIn(made, region)
+  const oldArn = keyArnIn(old, region)
+  const moved = await aliasReplica(deps, successor, region, oldArn)
+  const newArn = keyArnIn(successor, region)
   const kms = await deps.kmsIn(region)
-  if (from !== undefined && to !== undefined && isAlive(await findKmsKey(kms, from))) {
-    await kms.tagResource(from, { [TAGS.replacedBy]: to })
+  if (oldArn !== undefined && newArn !== undefined && isAlive(await findKmsKey(kms, oldArn))) {
+    await kms.tagResource(oldArn, { [TAGS.replacedBy]: newArn })
   }
   return moved
 }
 
 /** The new entry takes the old one's file, the old one its place among the former: in one write. */
-export async function promote(deps: Deps, old: MadeEntry, made: MadeEntry): Promise<MadeEntry> {
-  await record(deps, "key.replaced", { key: made, facts: { replaced: old.keyArn } })
+export async function promote(deps: Deps, old: MadeEntry, successor: MadeEntry): Promise<MadeEntry> {
+  await record(deps, "key.replaced", { key: successor, facts: { replaced: old.keyArn } })
   const replacedAt = deps.clock.now().toISOString()
   const outer = (await deps.inventory.get(old.name, old.target)) ?? old
   const former = { ...plain(outer), alias: null, aliasGiven: false, replacedAt, retiredAt: null }
-  const promoted = { ...made, aliasGiven: old.alias !== null, former: [...outer.former, former] }
+  const promoted = { ...successor, aliasGiven: old.alias !== null, former: [...outer.former, former] }
   await deps.inventory.put(promoted)
   return promoted
 }

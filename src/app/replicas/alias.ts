@@ -9,16 +9,16 @@ export async function aliasReplica(
   deps: Pick<Deps, "kmsIn" | "inventory"> & RecordDeps,
   entry: MadeEntry,
   region: string,
-  from?: string,
+  oldArn?: string,
 ): Promise<MadeEntry> {
   const keyArn = keyArnIn(entry, region)
   if (entry.alias === null || keyArn === undefined) return entry
   const { alias } = entry
   const kms = await deps.kmsIn(region)
-  if (await moveAlias(kms, alias, { from: from ?? keyArn, to: keyArn })) {
+  if (await moveAlias(kms, alias, { from: oldArn ?? keyArn, to: keyArn })) {
     await record(deps, "alias.moved", { key: entry, keyArn, facts: { alias, region } })
   }
-  const given = withReplica(entry, { region, keyArn, aliasGiven: true })
-  await deps.inventory.put(given)
-  return given
+  const aliased = withReplica(entry, { region, keyArn, aliasGiven: true })
+  await deps.inventory.put(aliased)
+  return aliased
 }

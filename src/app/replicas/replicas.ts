@@ -38,10 +38,10 @@ export async function ensureReplica(
   region: string,
   wishes: ImportAgainWishes,
 ): Promise<Replicated> {
-  const made = refuseReplica(entry, region)
-  if (isReplicated(made, region, deps.clock.now())) return { entry: made, changed: false }
-  if (entry.alias !== null) await refuseTakenAlias(await deps.kmsIn(region), entry.alias, arnIn(made, region))
-  const filled = await fillReplica(deps, made, region, wishes)
+  const primary = refuseReplica(entry, region)
+  if (isReplicated(primary, region, deps.clock.now())) return { entry: primary, changed: false }
+  if (entry.alias !== null) await refuseTakenAlias(await deps.kmsIn(region), entry.alias, arnIn(primary, region))
+  const filled = await fillReplica(deps, primary, region, wishes)
   return { entry: await aliasReplica(deps, filled, region), changed: true }
 }
 
@@ -49,11 +49,11 @@ export async function ensureReplica(
 export async function ensureReplicas(
   deps: Deps,
   entry: MadeEntry,
-  wanted: ImportAgainWishes & { readonly replicas?: readonly string[] },
+  wishes: ImportAgainWishes & { readonly replicas?: readonly string[] },
 ): Promise<Replicated> {
   let all: Replicated = { entry, changed: false }
-  for (const region of wanted.replicas ?? []) {
-    const { entry: next, changed } = await ensureReplica(deps, all.entry, region, wanted)
+  for (const region of wishes.replicas ?? []) {
+    const { entry: next, changed } = await ensureReplica(deps, all.entry, region, wishes)
     all = { entry: next, changed: all.changed || changed }
   }
   return all
@@ -67,20 +67,20 @@ export async function ensureReplicas(
 export async function refuseReplicas(
   deps: Pick<Deps, "kms" | "kmsIn">,
   { name, alias, replicas = [] }: { name: string; alias: string | null; replicas?: readonly string[] },
-  known: InventoryEntry | undefined,
+  recorded: InventoryEntry | undefined,
 ): Promise<void> {
   for (const region of replicas) {
     if (region === deps.kms.region) {
       throw new KeyferryError("ERR_REPLICA_REFUSED", `${region} is where the primary of ${name} is`, { key: name })
     }
     if (alias === null) continue
-    await refuseTakenAlias(await deps.kmsIn(region), alias, known === undefined ? null : keyArnIn(known, region))
+    await refuseTakenAlias(await deps.kmsIn(region), alias, recorded === undefined ? null : keyArnIn(recorded, region))
   }
 }
 
 /** Whether the entry says that the Region has everything: material of every generation, unexpired, and the alias. */
 export function isReplicated(entry: InventoryEntry, region: string, now: Date): boolean {
-  const replica = entry.replicas.find((one) => one.region === region)
+  const replica = entry.replicas.find((candidate) => candidate.region === region)
   if (replica === undefined || replica.keyArn === null || entry.importing?.region === region) return false
   return (entry.alias === null || replica.aliasGiven) && missing(entry, region, now).length === 0
 }
@@ -88,9 +88,9 @@ export function isReplicated(entry: InventoryEntry, region: string, now: Date): 
 /** Source keys whose material the Region is not known to hold now; not one that the primary does not hold either. */
 function missing(entry: InventoryEntry, region: string, now: Date): readonly SourceKeyRecord[] {
   return generationsOf(entry).filter(({ generation }) => {
-    const there = importOf(entry, generation, region)
-    const expired = there?.validTo != null && new Date(there.validTo) <= now
-    const held = there !== undefined && there.proof.result !== "failed" && !expired
+    const imported = importOf(entry, generation, region)
+    const expired = imported?.validTo != null && new Date(imported.validTo) <= now
+    const held = imported !== undefined && imported.proof.result !== "failed" && !expired
     return importOf(entry, generation, entry.region) !== undefined && !held
   })
 }
@@ -116,8 +116,8 @@ function refuseReplica(entry: InventoryEntry, region: string): MadeEntry {
 }
 
 /** The same key ID in every Region. */
-function arnIn({ keyArn, region: own }: MadeEntry, region: string): string {
-  return keyArn.replace(`:kms:${own}:`, `:kms:${region}:`)
+function arnIn({ keyArn, region: ownRegion }: MadeEntry, region: string): string {
+  return keyArn.replace(`:kms:${ownRegion}:`, `:kms:${region}:`)
 }
 
 /** Everything but the alias. */
@@ -127,12 +127,12 @@ export async function fillReplica(
   region: string,
   wishes: ImportAgainWishes,
 ): Promise<MadeEntry> {
-  let made = refuseReplica(entry, region)
-  const terms = wished(made, wishes)
-  const { capability } = await chooseWay(deps, made, terms)
+  let filledEntry = refuseReplica(entry, region)
+  const terms = wished(filledEntry, wishes)
+  const { capability } = await chooseWay(deps, filledEntry, terms)
   const kms = await deps.kmsIn(region)
-  made = await makeReplica(deps, made, kms, arnIn(made, region))
-  return await importMissing({ ...deps, kms }, made, { capability, terms, prove: wishes.prove })
+  filledEntry = await makeReplica(deps, filledEntry, kms, arnIn(filledEntry, region))
+  return await importMissing({ ...deps, kms }, filledEntry, { capability, terms, prove: wishes.prove })
 }
 
 async function importMissing(
@@ -143,9 +143,9 @@ async function importMissing(
   let filled = entry
   const { region } = deps.kms
   const open = entry.importing?.region === region ? [entry.importing.generation] : []
-  const wanted = missing(entry, region, deps.clock.now()).map(({ generation }) => generation)
+  const missingGenerations = missing(entry, region, deps.clock.now()).map(({ generation }) => generation)
   for (const { id, label, generation } of generationsOf(entry)) {
-    if (![...wanted, ...open].includes(generation)) continue
+    if (![...missingGenerations, ...open].includes(generation)) continue
     assertTakes(await deps.kms.describeKey(keyArnIn(entry, region) ?? ""))
     const source = await heldSourceKey(deps.token, { id, label }, entry.name)
     const step = { entry: filled, source, generation, capability, expiresIn: terms.expiresIn, prove }

@@ -35,19 +35,19 @@ export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapS
   const { wrappingKeySpec, wrappingAlgorithm, expiresIn } = step.terms
   const candidates = wrapCandidates(entry.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
   const { capability } = await chooseTested(deps.token, candidates)
-  const ready = await Promise.all(step.imports.map((one) => prepared(deps, entry, step, one)))
+  const preparedImports = await Promise.all(step.imports.map((planned) => prepared(deps, entry, step, planned)))
 
-  let made: MadeEntry = {
+  let current: MadeEntry = {
     ...entry,
     keyArn,
     terms: step.terms,
     token: deps.token.info,
   }
-  for (const { planned, source, kms } of ready) {
-    made = await importOne({ ...deps, kms }, made, { planned, source, capability, expiresIn })
-    if (step.disableAgain.has(planned.keyArn)) await disableAgain(deps, kms, made, planned.keyArn)
+  for (const { planned, source, kms } of preparedImports) {
+    current = await importOne({ ...deps, kms }, current, { planned, source, capability, expiresIn })
+    if (step.disableAgain.has(planned.keyArn)) await disableAgain(deps, kms, current, planned.keyArn)
   }
-  return made
+  return current
 }
 
 /**
@@ -57,14 +57,16 @@ export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapS
 async function refuseWithoutKeys(deps: Deps, entry: InventoryEntry, imports: readonly PlannedImport[]): Promise<void> {
   if (entry.token === null || sameToken(entry.token, deps.token.info)) return
   const custodyKeys = entry.custody === "sealed" ? await deps.token.findCustodyKeys(entry.owner) : []
-  const wanted = generationsOf(entry).filter((one) => imports.some(({ generation }) => generation === one.generation))
-  for (const { id } of wanted) {
+  const sourceKeys = generationsOf(entry).filter((sourceKey) =>
+    imports.some(({ generation }) => generation === sourceKey.generation),
+  )
+  for (const { id } of sourceKeys) {
     const sealed = await deps.vault.get(id)
-    const there =
+    const present =
       sealed === undefined
         ? (await deps.token.findSourceKeys({ id })).length > 0
         : custodyKeys.some((key) => key.id === sealed.custodyKey.id && key.kcv === sealed.custodyKey.kcv)
-    if (!there) refuseOtherToken(entry, deps.token.info)
+    if (!present) refuseOtherToken(entry, deps.token.info)
   }
   deps.progress.warn(
     `token "${deps.token.info.label}" (serial ${deps.token.info.serial}) has the source key of ${entry.name}, which was in ` +

@@ -28,14 +28,15 @@ const WAIT = { firstMs: 1000, longestMs: 5000, allMs: 900_000 } as const
  */
 export async function completeRotation(
   deps: Deps,
-  begun: MadeEntry,
+  begunEntry: MadeEntry,
   view: RotationView,
   terms: RotationTerms,
 ): Promise<{ readonly entry: MadeEntry; readonly record: ImportRecord }> {
   const { home, replicas } = view
-  let entry = begun
+  let entry = begunEntry
   // new material goes into the primary, then the same into each replica (KMS.md A1): KMS takes no other order
-  for (const one of [home, ...replicas]) entry = await importInto(deps, entry, { ...one, primary: one === home }, terms)
+  for (const regionView of [home, ...replicas])
+    entry = await importInto(deps, entry, { ...regionView, primary: regionView === home }, terms)
   const id = materialOf(entry) ?? ""
   await rotateTo(deps, entry, home, id)
   await waitForRotation(deps, home, id)
@@ -51,11 +52,11 @@ export async function completeRotation(
 async function importInto(
   deps: Deps,
   entry: MadeEntry,
-  where: RegionView & { readonly primary: boolean },
+  place: RegionView & { readonly primary: boolean },
   terms: RotationTerms,
 ): Promise<MadeEntry> {
-  const { kms, key, rotations, primary } = where
-  const need = needOf(entry, where, terms, deps.clock.now())
+  const { kms, key, rotations, primary } = place
+  const need = needOf(entry, place, terms, deps.clock.now())
   if (need === "nothing") return entry
   assertEnabled(key)
   const pending = pendingRotation(rotations)
@@ -63,8 +64,9 @@ async function importInto(
   const held = !primary || (materialIn(rotations, materialOf(entry)) ?? pending) !== undefined
   const { source, entry: sourced } = await ensureSource(deps, entry, { held, sharesLabel: true })
   const { capability, expiresIn, prove } = terms
-  const as = need === "new" ? ({ importType: "NEW_KEY_MATERIAL" } as const) : {}
-  return (await importKey({ ...deps, kms }, { entry: sourced, source, capability, expiresIn, prove, ...as })).entry
+  const importAs = need === "new" ? ({ importType: "NEW_KEY_MATERIAL" } as const) : {}
+  return (await importKey({ ...deps, kms }, { entry: sourced, source, capability, expiresIn, prove, ...importAs }))
+    .entry
 }
 
 /** Whether the newest generation is to be imported into a Region: as new, again, or not. */
@@ -75,7 +77,7 @@ function needOf(
   now: Date,
 ): "new" | "again" | "nothing" {
   const { generation } = entry.source
-  const own = importOf(entry, generation, region)
+  const importRecord = importOf(entry, generation, region)
   const listed = materialIn(rotations, materialOf(entry))
   if (listed === undefined) return primary ? "new" : "again"
   if (listed.keyMaterialState === "NON_CURRENT") {
@@ -86,11 +88,11 @@ function needOf(
     )
   }
   const open = entry.importing?.generation === generation && entry.importing.region === region
-  if (open || (prove === "full" && own !== undefined && provable(own))) return "again"
+  if (open || (prove === "full" && importRecord !== undefined && provable(importRecord))) return "again"
   if (!isPending(listed)) return "nothing"
-  const left = listed.validTo === null ? Infinity : listed.validTo.getTime() - now.getTime()
+  const remainingMs = listed.validTo === null ? Infinity : listed.validTo.getTime() - now.getTime()
   // KMS does not enforce the expiry of pending material: rotated to, it would leave the KMS key without material
-  return listed.importState === "IMPORTED" && left > LEAST_LIFE_MS ? "nothing" : "again"
+  return listed.importState === "IMPORTED" && remainingMs > LEAST_LIFE_MS ? "nothing" : "again"
 }
 
 /** Only an import of ours whose answer was lost may be what waits there; KMS says if it is, when it is sent again. */

@@ -29,13 +29,13 @@ export type RotateWishes = ImportAgainWishes
  *   ERR_ROTATION_PENDING where KMS takes longer than keyferry waits
  */
 export async function rotateKey(deps: Deps, entry: InventoryEntry, wishes: RotateWishes): Promise<KeyResult> {
-  const made = rotatable(entry)
+  const madeEntry = rotatable(entry)
   try {
-    refuseOtherToken(made, deps.token.info)
-    const view = await lookAtRotation(deps, made)
-    return view.unfinished ? await finish(deps, made, view, wishes) : await begin(deps, made, view, wishes)
+    refuseOtherToken(madeEntry, deps.token.info)
+    const view = await lookAtRotation(deps, madeEntry)
+    return view.unfinished ? await finish(deps, madeEntry, view, wishes) : await begin(deps, madeEntry, view, wishes)
   } catch (error) {
-    throw errorAfter(error, `${made.name}, ${made.keyArn}`)
+    throw errorAfter(error, `${madeEntry.name}, ${madeEntry.keyArn}`)
   }
 }
 
@@ -45,9 +45,9 @@ export async function finishRotation(
   entry: InventoryEntry,
   wishes: RotateWishes = AS_BEFORE,
 ): Promise<KeyResult | null> {
-  const made = rotatable(entry)
-  const view = await lookAtRotation(deps, made)
-  return view.unfinished ? await finish(deps, made, view, wishes) : null
+  const madeEntry = rotatable(entry)
+  const view = await lookAtRotation(deps, madeEntry)
+  return view.unfinished ? await finish(deps, madeEntry, view, wishes) : null
 }
 
 function rotatable(entry: InventoryEntry): MadeEntry {
@@ -63,15 +63,15 @@ function rotatable(entry: InventoryEntry): MadeEntry {
 async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: RotateWishes): Promise<KeyResult> {
   refuseBusy(entry, view)
   for (const { key } of [view.home, ...view.replicas]) assertEnabled(key)
-  const done = rotationsDone(view.home.rotations)
-  if (done >= MOST_ROTATIONS) {
+  const rotations = rotationsDone(view.home.rotations)
+  if (rotations >= MOST_ROTATIONS) {
     throw new KeyferryError(
       "ERR_KMS_LIMIT",
       `all ${MOST_ROTATIONS} on-demand rotations that KMS allows a key are used up`,
       { key: entry.name, hint: `make a new KMS key in its place: keyferry replace ${entry.name}` },
     )
   }
-  const warning = rotationsWarning(done)
+  const warning = rotationsWarning(rotations)
   if (warning !== null) deps.progress.warn(warning)
   const terms = wished(entry, wishes)
   validToFrom(terms.expiresIn, deps.clock.now())
@@ -81,7 +81,7 @@ async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: R
   const shared = await siblingSource(deps, entry, generation)
   const label = labelOf({ owner: entry.owner, name: entry.name, generation })
   const fresh = { id: newSourceKeyId(), label, generation, attributes: null, kcv: null, publicKeyFingerprint: null }
-  const begun: MadeEntry = {
+  const begunEntry: MadeEntry = {
     ...entry,
     terms,
     rotating: true,
@@ -90,8 +90,8 @@ async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: R
     source: shared ?? fresh,
   }
   // its ID is on disk before the source key is made, so that none is made twice
-  await deps.inventory.put(begun)
-  const { entry: rotated, record } = await completeRotation(deps, begun, view, {
+  await deps.inventory.put(begunEntry)
+  const { entry: rotated, record } = await completeRotation(deps, begunEntry, view, {
     capability: choice.capability,
     expiresIn: terms.expiresIn,
     prove: wishes.prove,
@@ -137,9 +137,9 @@ async function siblingSource(deps: Pick<Deps, "inventory">, entry: MadeEntry, ge
   )
   for (const sibling of siblings) {
     const all = generationsOf(sibling)
-    const same = all.some((one) => one.id === entry.source.id && one.generation === generation - 1)
-    const next = all.find((one) => one.generation === generation)
-    if (same && next !== undefined && importOf(sibling, generation, sibling.region) !== undefined) return next
+    const isSame = all.some((sourceKey) => sourceKey.id === entry.source.id && sourceKey.generation === generation - 1)
+    const next = all.find((sourceKey) => sourceKey.generation === generation)
+    if (isSame && next !== undefined && importOf(sibling, generation, sibling.region) !== undefined) return next
   }
   return undefined
 }

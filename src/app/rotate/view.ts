@@ -69,7 +69,7 @@ function isUnfinished(entry: MadeEntry, { rotations }: RegionView): boolean {
 
 /** KMS' ID of the newest generation's material, the same in all Regions; null before its first import was recorded. */
 export function materialOf({ imports, source }: InventoryEntry): string | null {
-  return imports.findLast((one) => one.generation === source.generation)?.keyMaterialId ?? null
+  return imports.findLast((importRecord) => importRecord.generation === source.generation)?.keyMaterialId ?? null
 }
 
 export function materialIn(rotations: readonly KeyRotation[], id: string | null): KeyRotation | undefined {

@@ -122,10 +122,11 @@ async function refuseFound(
     const kms = await openKms()
     let denied: KeyferryError | null = null
     let namesake: KeyDescription | null = null
-    for await (const one of taggedKeys(kms, ({ keyArn }) => !named.includes(keyArn))) {
-      if (!("tags" in one)) denied ??= one.denied
-      else if (one.tags[TAGS.source] === sourceId) throw inUse(name, one.key.keyArn, one.key.keyState, deathOf(one.key))
-      else if (one.tags[TAGS.owner] === owner && one.tags[TAGS.name] === name) namesake = one.key
+    for await (const tagged of taggedKeys(kms, ({ keyArn }) => !named.includes(keyArn))) {
+      if (!("tags" in tagged)) denied ??= tagged.denied
+      else if (tagged.tags[TAGS.source] === sourceId)
+        throw inUse(name, tagged.key.keyArn, tagged.key.keyState, deathOf(tagged.key))
+      else if (tagged.tags[TAGS.owner] === owner && tagged.tags[TAGS.name] === name) namesake = tagged.key
     }
     if (unrecorded) return
     if (namesake !== null) {

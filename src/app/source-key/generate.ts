@@ -63,14 +63,14 @@ export async function generateKey(
   const [existing] = await deps.token.findSourceKeys({ label })
   if (existing !== undefined)
     throw new KeyferryError("ERR_NAME_TAKEN", `the token has a key ${label} already`, { key: name })
-  const [begun] = (await deps.inventory.list(name)).filter((entry) => entry.owner === owner)
-  if (begun !== undefined) refuseOther(begun, request)
+  const [begunEntry] = (await deps.inventory.list(name)).filter((entry) => entry.owner === owner)
+  if (begunEntry !== undefined) refuseOther(begunEntry, request)
   const unenforced = await refuseCustody(deps, request)
   const { capability, why } = await chooseTested(deps.token, candidates)
   deps.progress.step(`can be carried to KMS by ${capability.wrappingAlgorithm}: ${why}`)
   const key = await deps.token.generateSourceKey({
     keySpec,
-    id: begun?.source.id ?? newSourceKeyId(),
+    id: begunEntry?.source.id ?? newSourceKeyId(),
     label,
     custody,
     wrapWithTrusted: false,
@@ -80,12 +80,12 @@ export async function generateKey(
 }
 
 /** A name that `params` or a stopped `provision` began has its source key's ID already; any other use of it is refused. */
-function refuseOther(begun: InventoryEntry, { name, keySpec, custody }: GenerateRequest): void {
-  const filled = begun.importing !== null || begun.imports.length > 0
-  if (!filled && begun.keySpec === keySpec && begun.custody === custody) return
+function refuseOther(begunEntry: InventoryEntry, { name, keySpec, custody }: GenerateRequest): void {
+  const filled = begunEntry.importing !== null || begunEntry.imports.length > 0
+  if (!filled && begunEntry.keySpec === keySpec && begunEntry.custody === custody) return
   throw new KeyferryError(
     "ERR_NAME_TAKEN",
-    `the name ${name} stands for ${begun.keyArn ?? "another key"} (${begun.keySpec}, ${begun.custody})`,
+    `the name ${name} stands for ${begunEntry.keyArn ?? "another key"} (${begunEntry.keySpec}, ${begunEntry.custody})`,
     {
       key: name,
     },

@@ -21,12 +21,12 @@ export async function whyLost(
     return `its source key is in the token ${entry.token.label}, and the one given is ${token.info.label}`
   }
   try {
-    const found = (await token.findSourceKeys({ id: source.id }))[0]
-    if (found === undefined) return `its source key ${source.label} (${source.id}) is gone`
-    if (found.custody !== "sealed" && found.attributes.extractable !== true) {
+    const tokenKey = (await token.findSourceKeys({ id: source.id }))[0]
+    if (tokenKey === undefined) return `its source key ${source.label} (${source.id}) is gone`
+    if (tokenKey.custody !== "sealed" && tokenKey.attributes.extractable !== true) {
       return `its source key ${source.label} is not extractable any more`
     }
-    return found.custody === "sealed" ? await whySealed(deps.vault, token, entry.owner, source) : null
+    return tokenKey.custody === "sealed" ? await whySealed(deps.vault, token, entry.owner, source) : null
   } catch (error) {
     if (!(error instanceof KeyferryError)) throw error
     return `its source key ${source.label} cannot be used: ${error.message}`

@@ -43,8 +43,8 @@ export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">
   const now = deps.clock.now()
   const entries = await deps.inventory.list()
   const { keys: sources, strays } = await deps.token.search()
-  const known = new Set(sources.map(({ id }) => id))
-  const missing = entries.filter(({ source }) => !known.has(source.id))
+  const listedIds = new Set(sources.map(({ id }) => id))
+  const missing = entries.filter(({ source }) => !listedIds.has(source.id))
   const isHere = ({ token }: InventoryEntry): boolean => token === null || sameToken(token, deps.token.info)
   return {
     keys: sources
@@ -63,13 +63,15 @@ export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">
 
 /** Of keys that are objects only the inventory knows what the token did not enforce. */
 function unenforcedOf(entries: readonly InventoryEntry[], id: string): string | null {
-  const held = entries.flatMap(withNested).filter((entry) => generationsOf(entry).some((one) => one.id === id))
+  const held = entries
+    .flatMap(withNested)
+    .filter((entry) => generationsOf(entry).some((sourceKey) => sourceKey.id === id))
   return held.find(({ unenforced }) => unenforced !== null)?.unenforced ?? null
 }
 
 /** What a KMS key has of this source key: its newest generation, or an older one. */
 function sideOf(entry: InventoryEntry, id: string, now: Date): readonly KmsSide[] {
-  const generation = generationsOf(entry).find((one) => one.id === id)?.generation
+  const generation = generationsOf(entry).find((sourceKey) => sourceKey.id === id)?.generation
   if (generation === undefined) return []
   if (generation === entry.source.generation) return [kmsSide(entry, now)]
   const imports = entry.imports.filter((record) => record.generation === generation && record.region === entry.region)
@@ -99,22 +101,22 @@ export function kmsSide(entry: InventoryEntry, now: Date): KmsSide {
   const record = entry.imports.at(-1)
   const { target, keyArn } = entry
   // `params` makes an entry without having seen a source key, perhaps on a host that has no token
-  const again =
+  const reimport =
     entry.source.attributes === null ? "run `wrap` and `import`, or provision" : "run the same provision again"
-  const expired = CUSTODIES[entry.custody].reimport ? `run \`keyferry rewrap ${entry.name}\`` : again
+  const expired = CUSTODIES[entry.custody].reimport ? `run \`keyferry rewrap ${entry.name}\`` : reimport
   if (entry.creating)
-    return { target, keyArn, status: "unfinished", validTo: null, note: `a KMS key may have been created: ${again}` }
+    return { target, keyArn, status: "unfinished", validTo: null, note: `a KMS key may have been created: ${reimport}` }
   if (entry.importing !== null) {
     return {
       target,
       keyArn,
       status: "unproven",
       validTo: entry.importing.validTo,
-      note: `imported perhaps, and not proven: ${again}`,
+      note: `imported perhaps, and not proven: ${reimport}`,
     }
   }
   if (record === undefined)
-    return { target, keyArn, status: "unfinished", validTo: null, note: `the KMS key has no material yet: ${again}` }
+    return { target, keyArn, status: "unfinished", validTo: null, note: `the KMS key has no material yet: ${reimport}` }
   if (record.proof.result === "failed") {
     return {
       target,
@@ -128,6 +130,6 @@ export function kmsSide(entry: InventoryEntry, now: Date): KmsSide {
     return { target, keyArn, status: "expired", validTo: record.validTo, note: `its material has expired: ${expired}` }
   }
   const aliasLeft = entry.alias !== null && !entry.aliasGiven
-  const note = aliasLeft ? `the alias ${entry.alias} is still to be given: ${again}` : null
+  const note = aliasLeft ? `the alias ${entry.alias} is still to be given: ${reimport}` : null
   return { target, keyArn, status: "imported", validTo: record.validTo, note }
 }

@@ -19,16 +19,16 @@ async function carriers(deps: Pick<Deps, "token">, { owner, name, generation, id
   const { keys, strays } = await deps.token.search()
   const named = <T extends { readonly id: string; readonly label: string }>(all: readonly T[]): readonly Found<T>[] =>
     all
-      .flatMap((one) => {
-        const identity = identityOf(one.label)
+      .flatMap((carrier) => {
+        const identity = identityOf(carrier.label)
         const fits =
           identity?.owner === owner &&
           identity.name === name &&
           (generation === undefined || identity.generation === generation) &&
-          (id === undefined || one.id === id)
-        return fits ? [{ ...one, generation: identity.generation }] : []
+          (id === undefined || carrier.id === id)
+        return fits ? [{ ...carrier, generation: identity.generation }] : []
       })
-      .sort((one, other) => one.generation - other.generation)
+      .sort((a, b) => a.generation - b.generation)
   return { keys: named(keys), strays: named(strays) }
 }
 
@@ -58,23 +58,25 @@ async function chosen<T extends SourceKey | StrayObject>(
   { owner, name, generation }: Named,
   all: readonly Found<T>[],
 ): Promise<T> {
-  const which = generation === undefined ? "" : `, generation ${generation}`
-  const newest = Math.max(...all.map((one) => one.generation))
-  const found = all.filter((one) => one.generation === newest)
-  const [first] = found
-  if (first === undefined) {
-    throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key named ${name}${which}`, { key: name })
+  const generationWords = generation === undefined ? "" : `, generation ${generation}`
+  const newest = Math.max(...all.map((carrier) => carrier.generation))
+  const newestCarriers = all.filter((carrier) => carrier.generation === newest)
+  const [carrier] = newestCarriers
+  if (carrier === undefined) {
+    throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no source key named ${name}${generationWords}`, {
+      key: name,
+    })
   }
-  if (found.every(({ id }) => id === first.id)) return first
+  if (newestCarriers.every(({ id }) => id === carrier.id)) return carrier
   const inUse = new Set(
     (await deps.inventory.list(name)).filter((entry) => entry.owner === owner).map(({ source }) => source.id),
   )
-  const used = found.filter(({ id }) => inUse.has(id))
+  const used = newestCarriers.filter(({ id }) => inUse.has(id))
   const [only] = used
   if (only !== undefined && used.length === 1) return only
-  throw new KeyferryError("ERR_KEY_AMBIGUOUS", `several keys of the token have the label ${first.label}`, {
+  throw new KeyferryError("ERR_KEY_AMBIGUOUS", `several keys of the token have the label ${carrier.label}`, {
     key: name,
-    hint: `name one with --id: ${[...new Set(found.map(({ id }) => id))].join(", ")}`,
+    hint: `name one with --id: ${[...new Set(newestCarriers.map(({ id }) => id))].join(", ")}`,
   })
 }
 

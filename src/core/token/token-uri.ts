@@ -47,8 +47,8 @@ export interface TokenUri {
  */
 export function parseTokenUri(text: string): TokenUri {
   if (!text.toLowerCase().startsWith("pkcs11:")) throw invalid("does not start with pkcs11:")
-  const [path = "", query, ...more] = text.slice("pkcs11:".length).split("?")
-  if (more.length > 0) throw invalid("has more than one question mark; write a literal one as %3F")
+  const [path = "", query, ...excess] = text.slice("pkcs11:".length).split("?")
+  if (excess.length > 0) throw invalid("has more than one question mark; write a literal one as %3F")
 
   const selectors = attributes(path, ";")
   for (const name of Object.keys(selectors)) {
