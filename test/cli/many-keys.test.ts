@@ -42,9 +42,9 @@ describe("the JSON of commands over many keys", function () {
   ]
   for (const words of commands) {
     it(`has the same fields in the rows and the summary of ${words.join(" ")}`, async () => {
-      const { status, stderr, json } = await stage.run([...words, "--json"], { state })
-      expect(status, stderr).to.equal(0)
-      const { schemaVersion, keys, summary } = json() as {
+      const ended = await stage.run([...words, "--json"], { state })
+      expect(ended.status, ended.stderr).to.equal(0)
+      const { schemaVersion, keys, summary } = ended.json() as {
         readonly schemaVersion: number
         readonly keys: readonly KeyRow[]
         readonly summary: RowSummary
@@ -78,9 +78,9 @@ keys:
 `,
     )
     await stage.kms.fault({ kind: "access-denied", operation: "CreateKey", count: 1, skip: 0 })
-    const { status, json } = await stage.run(["apply", "--config", config, "--json"], { state: stage.state() })
-    const { keys, summary } = json() as { readonly keys: readonly KeyRow[]; readonly summary: RowSummary }
-    expect(status).to.equal(77)
+    const ended = await stage.run(["apply", "--config", config, "--json"], { state: stage.state() })
+    const { keys, summary } = ended.json() as { readonly keys: readonly KeyRow[]; readonly summary: RowSummary }
+    expect(ended.status).to.equal(77)
     expect([summary.done, summary.failed]).to.deep.equal([1, 1])
     const failed = keys.find(({ outcome }) => outcome === "failed")
     expect(failed).to.include({ reason: "ERR_KMS_ACCESS_DENIED", exit: "NOPERM" })

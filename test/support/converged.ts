@@ -41,7 +41,7 @@ export async function expectConverged(stage: Stage, operation: Operation, subjec
 /** Whether a command that was killed had done all that it does, and only not said so. */
 export async function isOver({ adds }: Operation, { state, name, ...before }: Subject): Promise<boolean> {
   const entry = await inventoryFiles(state).get(name, REGION)
-  const isDone = entry?.importing === null && entry.replacement === null && entry.rotating !== true
+  const isDone = entry?.importing === null && entry.replacement === null && !entry.rotating
   if (!isDone) return false
   if (adds.keys > 0 && before.keysBefore > 0) return entry.former.length === before.keysBefore
   return adds.generations > 0 && before.generationsBefore > 0 && entry.earlier.length === before.generationsBefore
