@@ -23,7 +23,6 @@ export type WrappingAlgorithm = keyof typeof WRAPPING_ALGORITHMS
 
 export const WRAPPING_ALGORITHM_NAMES = Object.keys(WRAPPING_ALGORITHMS) as readonly WrappingAlgorithm[]
 
-
 /** Whether KMS takes material of `keySpec` by this algorithm under this wrapping key spec (KMS.md A2). */
 export function kmsAllows(keySpec: KeySpec, algorithm: WrappingAlgorithm, wrappingKeySpec: WrappingKeySpec): boolean {
   const row = KEY_SPECS[keySpec]
