@@ -3,7 +3,6 @@ import { generationsOf, type ImportWishes, type InventoryEntry, type MadeEntry }
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { PlannedImport } from "../../core/plan/snapshot.js"
 import type { Kms } from "../../core/ports/kms.js"
-import type { WrapCapability } from "../../core/key/wrapping.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import { refuseOtherToken, sameToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
@@ -44,7 +43,9 @@ export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapS
     token: deps.token.info,
   }
   for (const { planned, source, kms } of preparedImports) {
-    current = await importOne({ ...deps, kms }, current, { planned, source, capability, expiresIn })
+    const { generation } = planned
+    const importStep = { entry: current, source, generation, capability, expiresIn, prove: "accept" } as const
+    current = (await importKey({ ...deps, kms }, importStep)).entry
     if (step.disableAgain.has(planned.keyArn)) await disableAgain(deps, kms, current, planned.keyArn)
   }
   return current
@@ -92,26 +93,6 @@ async function prepared(
   refuseUnextractable(source)
   const kms = planned.region === deps.kms.region ? deps.kms : await deps.kmsIn(planned.region)
   return { planned, source, kms }
-}
-
-async function importOne(
-  deps: Deps,
-  entry: MadeEntry,
-  {
-    planned,
-    source,
-    capability,
-    expiresIn,
-  }: {
-    readonly planned: PlannedImport
-    readonly source: SourceKey
-    readonly capability: WrapCapability
-    readonly expiresIn: string
-  },
-) {
-  const { generation } = planned
-  const imported = await importKey(deps, { entry, source, generation, capability, expiresIn, prove: "accept" })
-  return imported.entry
 }
 
 async function disableAgain(deps: Deps, kms: Kms, entry: InventoryEntry, keyArn: string): Promise<void> {
