@@ -56,7 +56,7 @@ const OUT_OF_DATE = row(
   "check this machine's clock, then the certificate",
 )
 
-/** AWS error names, Node's error codes, and what they come to (KMS.md A1, "Exceptions, when thrown"). */
+/** AWS error names, Node's error codes, and what they come to (the API Reference lists them by operation). */
 export const ERRORS_BY_NAME: Readonly<Record<string, ErrorRow>> = {
   // the key
   NotFoundException: row("ERR_KMS_KEY_NOT_FOUND", "KMS does not know the key or alias"),
@@ -163,7 +163,7 @@ export const ERRORS_BY_NAME: Readonly<Record<string, ErrorRow>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: WRONG_HOST,
 }
 
-/** Errors that one name does not tell apart: by the words of KMS (KMS.md A1), of hpagent, or by the operation. */
+/** Errors that one name does not tell apart: by the words of KMS, of hpagent, or by the operation. */
 export const REFINEMENTS: readonly { name: string; operation?: string; message?: RegExp; row: ErrorRow }[] = [
   {
     name: "KMSInvalidStateException",

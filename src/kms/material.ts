@@ -135,7 +135,7 @@ export function materialOperations({
   }
 }
 
-/** KMS' words where material that is imported as new is the KMS key's already (KMS.md A1), as a lost answer leaves it. */
+/** KMS' words where material that is imported as new is the KMS key's already, as a lost answer leaves it. */
 const ASSOCIATED = /\(id: ([0-9a-f]{64})\) being imported as NEW_KEY_MATERIAL is already associated/
 
 function associatedId(error: unknown): string | null {

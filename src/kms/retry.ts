@@ -39,7 +39,7 @@ const RETRIES: Readonly<Record<string, RetryRow>> = {
   UpdateKeyDescription: READ,
   PutKeyPolicy: READ,
   DeleteImportedKeyMaterial: READ,
-  // the same token and material again: KMS answers as it did the first time (KMS.md A3)
+  // the same token and material again: KMS answers as it did the first time
   ImportKeyMaterial: READ,
 }
 

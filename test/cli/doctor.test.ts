@@ -14,7 +14,7 @@ interface Check {
   readonly hint: string | null
 }
 
-/** What a token carries and enforces, from `TOKENS.md`'s measurements of the versions that Debian 12 has. */
+/** What a token carries and enforces, as it was measured of the versions that Debian 12 has. */
 interface Expected {
   readonly make: () => TestToken
   readonly library: RegExp

@@ -5,7 +5,7 @@ import type { KeyRow, RowSummary } from "#src/core/plan/row.js"
 import { provisionArgs } from "../support/refusal.js"
 import { setStage, type Stage } from "../support/stage.js"
 
-/** What scripts rely on, whatever the command: PRODUCT.md section 6. */
+/** What scripts rely on, whatever the command (docs/json.md). */
 const ROW_FIELDS = ["name", "target", "keyArn", "replaced", "outcome", "reason", "message", "hint", "causes", "exit"]
 const SUMMARY_FIELDS = ["keys", "done", "nothing", "planned", "blocked", "failed"]
 

@@ -54,7 +54,7 @@ const SPECS = {
 
 type Row = readonly [keySpecs: readonly string[], algorithm: string, verdict: RegExp]
 
-/** The matrix of TOKENS.md section 2, as far as it is about the way to KMS. */
+/** What was measured of each token, as far as it is about the way to KMS (docs/tokens.md). */
 const MATRIX: Readonly<
   Record<string, { readonly make: () => TestToken; readonly rows: readonly Row[]; readonly draft: object }>
 > = {

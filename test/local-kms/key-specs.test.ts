@@ -22,7 +22,7 @@ import {
   wrapWith,
 } from "../support/local-kms-fixture.js"
 
-/** KMS.md A2, written out so that the table of the source is not its own witness. */
+/** Which wraps KMS takes, written out so that the table of the source is not its own witness. */
 function allowed(keySpec: KeySpec, algorithm: Algorithm, spec: WrappingKeySpec): boolean {
   const hybrid = algorithm.startsWith("RSA_AES")
   if (/^(SYMMETRIC|HMAC)/.test(keySpec)) return !hybrid

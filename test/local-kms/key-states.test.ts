@@ -88,7 +88,7 @@ describe("local KMS: key states", () => {
   const Tags = [{ TagKey: "a", TagValue: "b" }]
   const alias = () => `alias/${randomBytes(8).toString("hex")}`
   const row = (answers: string) => answers.split(/ +/) as Answer[]
-  // KMS.md A1: answers in the order of STATES, and the state afterwards where it changes
+  // "Key states of AWS KMS keys" of the developer guide: answers in the order of STATES, and the state afterwards where it changes
   const table: [
     operation: string,
     call: (KeyId: string) => Promise<unknown>,

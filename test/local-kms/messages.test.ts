@@ -14,7 +14,7 @@ import {
 const HEX = "0123456789abcdef".repeat(4)
 const YEAR = 365 * 24 * 3600 * 1000
 
-/** What the service was recorded to answer (KMS.md): error name and message, letter for letter. */
+/** What the service was recorded to answer: error name and message, letter for letter. */
 describe("local KMS: recorded refusals", () => {
   let kms: LocalKmsProcess
   let client: KMS

@@ -14,7 +14,7 @@ import { expectCode } from "#test/support/expect-code.js"
 import { ALL_REQUESTS, newKey, nss, open, softhsm } from "../support/token-fixture.js"
 import type { Job, Result } from "../support/opener-process.js"
 
-/** What each token generates, and by which algorithms each key spec leaves it whole (TOKENS.md section 2). */
+/** What each token generates, and by which algorithms each key spec leaves it whole, as measured (docs/tokens.md). */
 const TOKENS: readonly {
   readonly name: string
   readonly make: () => TestToken

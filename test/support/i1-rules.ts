@@ -1,7 +1,7 @@
 import { createHash, createPublicKey } from "node:crypto"
 import type { RecordedAttribute, RecordedCall } from "#test/support/spy-recording.js"
 
-/** What a client must not do (PRODUCT.md sections 3 and 4): each names what the recording broke. */
+/** What a client must not do (docs/threat-model.md, I1 and I2): each names what the recording broke. */
 export type Rule =
   | "call that yields plaintext"
   | "encryption by a key that is no throw-away"

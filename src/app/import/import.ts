@@ -126,7 +126,7 @@ async function parametersAndWrapped(deps: ImportDeps, step: ImportStep, keyArn: 
   return { parameters, wrapped }
 }
 
-/** The same material once more, pinned to the ID that KMS gave it, has KMS itself compare (KMS.md A6). */
+/** The same material once more, pinned to the ID that KMS gave it, has KMS itself compare. */
 async function proveByImport(
   deps: ImportDeps,
   step: ImportStep,

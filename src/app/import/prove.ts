@@ -19,7 +19,7 @@ interface ProofToken {
   readonly token: Pick<Token, "publicKey" | "mac">
 }
 
-/** Asks the token for what the key family can prove by (KMS.md A6); symmetric keys have nothing to compare directly. */
+/** Asks the token for what the key family can prove by; symmetric keys have nothing to compare directly. */
 export async function evidenceOf(deps: ProofToken, source: SourceKey): Promise<Evidence> {
   const { proof } = KEY_SPECS[source.keySpec]
   if (proof === "public-key") return { kind: "public-key", publicKey: await deps.token.publicKey(source) }

@@ -21,7 +21,7 @@ interface CreateTerms {
 type CreateDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> & RecordDeps
 
 /**
- * Creates the KMS key of an entry, exactly once (PRODUCT.md section 8). CreateKey has no idempotency token, so the
+ * Creates the KMS key of an entry, exactly once. CreateKey has no idempotency token, so the
  * entry with its request id is on disk before the call, the id becomes a tag, and where the answer is lost, now or in
  * an earlier run, the key is looked for before another is made.
  */

@@ -1,6 +1,6 @@
 import type { InventoryEntry } from "../../core/records/inventory.js"
 
-/** Tags of a KMS key that say whose it is, where that survives the loss of the state (PRODUCT.md section 8). */
+/** Tags of a KMS key that say whose it is, where that survives the loss of the state (docs/operations.md, "The state directory is lost"). */
 export const TAGS = {
   owner: "keyferry:owner",
   name: "keyferry:name",

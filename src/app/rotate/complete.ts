@@ -34,7 +34,7 @@ export async function completeRotation(
 ): Promise<{ readonly entry: MadeEntry; readonly record: ImportRecord }> {
   const { home, replicas } = view
   let entry = begunEntry
-  // new material goes into the primary, then the same into each replica (KMS.md A1): KMS takes no other order
+  // new material goes into the primary, then the same into each replica: KMS takes no other order
   for (const regionView of [home, ...replicas])
     entry = await importInto(deps, entry, { ...regionView, primary: regionView === home }, terms)
   const id = materialOf(entry) ?? ""

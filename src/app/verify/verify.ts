@@ -18,7 +18,7 @@ export interface VerifyOptions {
 
 type RecordedKey = FleetKey & { readonly entry: InventoryEntry }
 
-/** The proof that each key family allows (KMS.md A6). */
+/** The proof that each key family allows (docs/threat-model.md, "What proves what"). */
 const PROOFS: Readonly<
   Record<Exclude<ProofKind, "none">, (subject: ProofSubject, options: VerifyOptions) => Promise<Verdict>>
 > = {

@@ -2,7 +2,7 @@ import { EXIT_CODES } from "../../core/base/exit-code.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { printable, printableLines } from "./printable.js"
 
-/** A failure as it is shown: the JSON form of PRODUCT.md section 6, and the same for people. */
+/** A failure as it is shown: the JSON form of docs/json.md, and the same for people. */
 export interface Failure {
   readonly exit: number
   readonly json: { readonly error: FailureFacts }

@@ -1,7 +1,7 @@
 import type { KeySpec } from "./key-spec.js"
 import type { KeyAttributes } from "./key-attributes.js"
 
-/** How a source key lives between imports (PRODUCT.md section 4). */
+/** How a source key lives between imports (docs/custody.md). */
 export const CUSTODIES = {
   sealed: { reimport: true },
   token: { reimport: true },

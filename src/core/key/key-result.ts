@@ -3,7 +3,7 @@ import { parseKeyArn } from "./key-arn.js"
 import type { TokenInfo } from "../token/token-info.js"
 import type { KeyAttributes } from "./key-attributes.js"
 
-/** The result of a command about one key, as `--json` prints it (PRODUCT.md section 6). What does not apply is null. */
+/** The result of a command about one key, as `--json` prints it (docs/json.md). What does not apply is null. */
 export interface KeyResult {
   readonly outcome: "done" | "nothing"
   readonly name: string

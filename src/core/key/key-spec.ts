@@ -14,7 +14,7 @@ export const KEY_USAGES = ["ENCRYPT_DECRYPT", "SIGN_VERIFY", "GENERATE_VERIFY_MA
 
 export type KeyUsage = (typeof KEY_USAGES)[number]
 
-/** How it can be proven that KMS holds the same material (PRODUCT.md section 6, `proof.kind`). */
+/** How it can be proven that KMS holds the same material (docs/threat-model.md, "What proves what"). */
 export type ProofKind = "public-key" | "mac" | "key-material-id" | "none"
 
 export type WrappingKeySpec = "RSA_2048" | "RSA_3072" | "RSA_4096"

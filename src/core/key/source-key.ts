@@ -76,7 +76,7 @@ export function isName(text: string): boolean {
   return NAME.test(text)
 }
 
-/** `keyferry/<owner>/<name>/<generation>` (PRODUCT.md section 8). */
+/** `keyferry/<owner>/<name>/<generation>`. */
 export function labelOf({ owner, name, generation }: SourceKeyIdentity): string {
   return `keyferry/${owner}/${name}/${generation}`
 }

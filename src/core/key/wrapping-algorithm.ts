@@ -23,7 +23,7 @@ export type WrappingAlgorithm = keyof typeof WRAPPING_ALGORITHMS
 
 export const WRAPPING_ALGORITHM_NAMES = Object.keys(WRAPPING_ALGORITHMS) as readonly WrappingAlgorithm[]
 
-/** Whether KMS takes material of `keySpec` by this algorithm under this wrapping key spec (KMS.md A2). */
+/** Whether KMS takes material of `keySpec` by this algorithm under this wrapping key spec (its row of key-spec.ts). */
 export function kmsAllows(keySpec: KeySpec, algorithm: WrappingAlgorithm, wrappingKeySpec: WrappingKeySpec): boolean {
   const row = KEY_SPECS[keySpec]
   return WRAPPING_ALGORITHMS[algorithm].scheme === "oaep" ? row.oaepUnder.includes(wrappingKeySpec) : row.rsaAes

@@ -3,7 +3,7 @@ import { isSymmetric } from "./material.js"
 
 /** Checks of rotation and replicas. */
 
-/** On-demand rotations that KMS permits of one key (KMS.md A4: 25, not adjustable). */
+/** On-demand rotations that KMS permits of one key (AWS KMS Developer Guide, "Quotas": 25, not adjustable). */
 export const MOST_ROTATIONS = 25
 export const FEW_ROTATIONS_FROM = 20
 

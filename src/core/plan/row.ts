@@ -46,7 +46,7 @@ export interface RowOutcome {
 }
 
 /**
- * One KMS key in the result of a command over many, as every such command prints it (PRODUCT.md section 6); commands
+ * One KMS key in the result of a command over many, as every such command prints it (docs/json.md); commands
  * add facts of their own.
  */
 export interface KeyRow extends RowOutcome {

@@ -47,7 +47,7 @@ export interface SourceKeyRecord {
 
 /**
  * One source key and one target: a file of the state directory. `requestId` is written before CreateKey is called and
- * becomes a tag of the KMS key, so that a key whose creation was not answered can be found again (PRODUCT.md section 8).
+ * becomes a tag of the KMS key, so that a key whose creation was not answered can be found again (app/kms-key/create.ts).
  */
 export interface InventoryEntry {
   /** Of the format; files of version 1, keyferry 0.1.0's, are brought to this one as they are read. */

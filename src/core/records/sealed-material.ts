@@ -5,7 +5,7 @@ import type { SourceKeyIdentity } from "../key/source-key.js"
 import type { TokenInfo } from "../token/token-info.js"
 
 /**
- * The key under which source keys are sealed (PRODUCT.md section 4): AES-256, a token object, sensitive, never
+ * The key under which source keys are sealed (docs/custody.md): AES-256, a token object, sensitive, never
  * extractable, CKA_WRAP and CKA_UNWRAP and no other usage. One is in force for each token.
  */
 export interface CustodyKey {

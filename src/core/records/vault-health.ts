@@ -124,7 +124,7 @@ const CUSTODY_KEY: Partial<Readonly<Record<keyof KeyAttributes, boolean>>> = {
   ...{ encrypt: false, decrypt: false, sign: false, verify: false, derive: false },
 }
 
-/** Compares a custody key's attributes with what sealed custody stands on (PRODUCT.md section 4, invariant I2). */
+/** Compares a custody key's attributes with what sealed custody stands on (docs/custody.md, invariant I2). */
 export function assessCustodyKey(attributes: KeyAttributes): readonly AttributeFinding[] {
   return (Object.entries(CUSTODY_KEY) as [keyof KeyAttributes, boolean][]).flatMap(([attribute, expected]) => {
     const actual = attributes[attribute] as boolean | null

@@ -55,7 +55,7 @@ export interface FoundCustodyKey {
   readonly object: Handle
 }
 
-/** AES-256, sensitive, never extractable, CKA_WRAP and CKA_UNWRAP and no other usage (PRODUCT.md section 4). */
+/** AES-256, sensitive, never extractable, CKA_WRAP and CKA_UNWRAP and no other usage (docs/custody.md). */
 export async function generateCustodyObject(session: Session, shape: CustodyKeyShape): Promise<Handle> {
   const { id, label, token, mechanism, features } = shape
   using nested = features.unwrapTemplate ? await booleanAttributes(UNWRAP_TEMPLATE) : null

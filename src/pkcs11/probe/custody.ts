@@ -15,7 +15,7 @@ import { plansOf, type WrapPlan, wrapUnder } from "../wrap/wrap.js"
 type Fact = boolean | null
 
 /**
- * Finds out with throw-away keys what the token enforces (PRODUCT.md section 4): session keys, and one token object. A
+ * Finds out with throw-away keys what the token enforces (docs/custody.md): session keys, and one token object. A
  * refusal counts only where the same call on a key that allows it goes through; where that fails the fact stays null.
  */
 export function probeCustody(pool: SessionPool): Promise<EnforcementFacts> {

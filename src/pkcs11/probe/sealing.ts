@@ -45,7 +45,7 @@ const ALGORITHMS: readonly WrappingAlgorithm[] = ["RSA_AES_KEY_WRAP_SHA_256", "R
 
 /**
  * Seals and unseals throw-away keys of a spec under a throw-away custody key, wraps what came back under an RSA pair
- * made here, opens that outside the token and compares (PRODUCT.md section 4): the mechanism must be RFC 5649 to the
+ * made here, opens that outside the token and compares (docs/custody.md): the mechanism must be RFC 5649 to the
  * byte before sealing as well as after.
  */
 export function probeSealing(pool: SessionPool, keySpec: KeySpec): Promise<SealingProbe> {

@@ -170,7 +170,7 @@ export class Verdicts {
     await this.#token.cache.put(this.#cacheKey(), this.#memory)
   }
 
-  /** A digest of all that a verdict depends on (PRODUCT.md section 5). */
+  /** A digest of all that a verdict depends on. */
   #cacheKey(): string {
     const { label, manufacturer, model, serial, firmwareVersion } = this.#token.chosen.info
     this.#key ??= createHash("sha256")

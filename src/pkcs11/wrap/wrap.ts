@@ -28,7 +28,7 @@ import { EPHEMERAL_LABEL, ephemeralKeyTemplate, wrappingKeyTemplate } from "../o
 
 const CKZ_DATA_SPECIFIED = 1
 
-/** CK_RSA_PKCS_OAEP_PARAMS: one hash for OAEP and MGF1, no label (PRODUCT.md section 5). */
+/** CK_RSA_PKCS_OAEP_PARAMS: one hash for OAEP and MGF1, no label: what KMS opens. */
 const OAEP_NUMBERS: Readonly<Record<OaepHash, { readonly hashAlg: number; readonly mgf: number }>> = {
   "SHA-1": { hashAlg: pkcs11js.CKM_SHA_1, mgf: pkcs11js.CKG_MGF1_SHA1 },
   "SHA-256": { hashAlg: pkcs11js.CKM_SHA256, mgf: pkcs11js.CKG_MGF1_SHA256 },

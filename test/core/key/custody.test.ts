@@ -31,7 +31,7 @@ describe("core/custody: judgeCustodies", () => {
     expect(CUSTODY_NAMES).to.deep.equal(["sealed", "token", "locked", "session"])
   })
 
-  // PRODUCT.md section 4: `token` and `session` keep an extractable key and promise its secrecy only
+  // docs/custody.md: `token` and `session` keep an extractable key and promise its secrecy only
   const enforcedUnder: [what: string, facts: Partial<EnforcementFacts>, enforced: readonly Custody[]][] = [
     ["a token that keeps everything", {}, ["sealed", "token", "locked", "session"]],
     ["NSS, which wraps what is not extractable", { extractableFalseRefusesWrap: false }, ["token", "session"]],

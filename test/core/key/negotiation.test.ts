@@ -56,7 +56,7 @@ describe("wrapCandidates", () => {
 
   it("never offers OAEP for more than it can carry", () => {
     for (const keySpec of KEY_SPEC_NAMES) {
-      // PKCS #8 with the public key is the longest form: 241 bytes for P-521 (KMS.md A2)
+      // PKCS #8 with the public key is the longest form: 241 bytes for P-521
       const longest = { aes: 32, hmac: 64, rsa: 1214, edwards: 48, ec: keySpec === "ECC_NIST_P521" ? 241 : 185 }[
         KEY_SPECS[keySpec].family
       ]

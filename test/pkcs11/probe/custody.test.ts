@@ -3,7 +3,7 @@ import type { EnforcementFacts } from "#src/core/key/custody.js"
 import type { TestToken } from "#test/support/tokens.js"
 import { memoryCache, nss, open, softhsm } from "../../support/token-fixture.js"
 
-/** TOKENS.md section 6. */
+/** What was measured of each token (docs/tokens.md). */
 const MEASURED: readonly [name: string, make: () => TestToken, facts: EnforcementFacts][] = [
   [
     "SoftHSM",

@@ -21,7 +21,7 @@ import {
 const pair = generateKeyPairSync("rsa", { modulusLength: 2048 })
 const wrappingKey = parseWrappingKey(pair.publicKey.export({ format: "der", type: "spki" }), "RSA_2048")
 
-/** TOKENS.md sections 2 and 3; RSA by its smallest, as generating larger ones only takes longer. */
+/** As measured (docs/tokens.md); RSA by its smallest, as generating larger ones only takes longer. */
 const MEASURED: readonly {
   readonly name: string
   readonly make: () => TestToken

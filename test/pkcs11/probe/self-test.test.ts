@@ -15,7 +15,7 @@ const PADS = `CKM_AES_KEY_WRAP_PAD pads the value with zero bytes before wrappin
 const NOT_WRAPPABLE =
   "the token does not wrap this kind of key by CKM_RSA_PKCS_OAEP with SHA-1 (C_WrapKey: CKR_KEY_NOT_WRAPPABLE)"
 
-/** SoftHSM 2.6.1: null where the path is usable, else the reason (TOKENS.md sections 2 and 3). */
+/** SoftHSM 2.6.1: null where the path is usable, else the reason (docs/tokens.md). */
 function onSofthsm({ keySpec, wrappingAlgorithm }: WrapRequest): string | null {
   const { scheme, hash } = WRAPPING_ALGORITHMS[wrappingAlgorithm]
   if (hash === "SHA-256") return NO_HASH
