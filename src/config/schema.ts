@@ -10,7 +10,7 @@ import {
   settingOf,
   type WrittenSettings,
 } from "../core/manifest/key-settings.js"
-import { DEFAULT_ID } from "../core/manifest/manifest.js"
+import { DEFAULT_ID, DEFAULT_POLICY } from "../core/manifest/manifest.js"
 import type { Form, Setting } from "../core/manifest/setting.js"
 import { DEFAULT_QUOTAS } from "../core/plan/schedule.js"
 
@@ -152,7 +152,10 @@ const key = z.strictObject({
 })
 
 const policy = z.strictObject({
-  minimumHash: z.enum(["SHA-1", "SHA-256"]).default("SHA-1").meta({ description: "weakest OAEP hash to use" }),
+  minimumHash: z
+    .enum(["SHA-1", "SHA-256"])
+    .default(DEFAULT_POLICY.minimumHash)
+    .meta({ description: "weakest OAEP hash to use" }),
   allowCustody: z
     .array(z.enum(CUSTODY_NAMES))
     .min(1, { error: "is an empty list" })
@@ -160,9 +163,12 @@ const policy = z.strictObject({
     .meta({ description: "custodies to permit; default: all" }),
   allowUnenforcedCustody: z
     .boolean()
-    .default(false)
+    .default(DEFAULT_POLICY.allowUnenforcedCustody)
     .meta({ description: "take a custody that the token does not enforce, and say so" }),
-  requireFingerprint: z.boolean().default(false).meta({ description: "wrap wants --expect-fingerprint" }),
+  requireFingerprint: z
+    .boolean()
+    .default(DEFAULT_POLICY.requireFingerprint)
+    .meta({ description: "wrap wants --expect-fingerprint" }),
 })
 
 /** The whole file; `profiles` are the families of token profiles that there are. */

@@ -1,3 +1,5 @@
+import { DEFAULT_EXPIRES_IN, DEFAULT_WRAPPING_KEY_SPEC } from "../core/manifest/key-settings.js"
+
 /** What a commented configuration file is made of. */
 export interface TemplateFacts {
   /** Family of the token profile. */
@@ -44,8 +46,8 @@ targets:
 defaults:
   custody: sealed             # or token, locked, session; keyferry token probe shows which this token honours
   wrappingAlgorithm: auto     # the strongest that KMS takes and the token has proven
-  wrappingKeySpec: RSA_4096
-  expiresIn: 90d              # under 365d, or never
+  wrappingKeySpec: ${DEFAULT_WRAPPING_KEY_SPEC}
+  expiresIn: ${DEFAULT_EXPIRES_IN}              # under 365d, or never
   renewBefore: 33%            # of its life, or a duration such as 30d
 
 policy:
