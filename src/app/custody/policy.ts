@@ -13,7 +13,7 @@ export interface Enforcement {
   readonly unenforced: string | null
 }
 
-interface CustodyProbe extends Pick<Deps, "policy" | "progress"> {
+interface PolicyDeps extends Pick<Deps, "policy" | "progress"> {
   readonly token: Pick<Token, "probeCustody">
 }
 
@@ -49,7 +49,7 @@ export function refuseCustodyByPolicy(custody: Custody, { allowCustody }: Policy
  * @throws ERR_CUSTODY_REFUSED naming the reason, and the custody that would be possible
  */
 export async function refuseCustody(
-  deps: CustodyProbe,
+  deps: PolicyDeps,
   { custody, keySpec }: { readonly custody: Custody; readonly keySpec: KeySpec },
 ): Promise<string | null> {
   const { possible, unenforced } = await enforcementOf(deps.token, custody, keySpec)
@@ -73,7 +73,7 @@ export async function refuseCustody(
  * @throws ERR_CUSTODY_REFUSED
  */
 export async function refuseWrapWithTrusted(
-  { token, policy, progress }: CustodyProbe,
+  { token, policy, progress }: PolicyDeps,
   custody: Custody,
 ): Promise<string | null> {
   if (custody === "sealed") {
@@ -94,7 +94,7 @@ export async function refuseWrapWithTrusted(
 }
 
 async function otherCustody(
-  { token, policy }: Pick<CustodyProbe, "token" | "policy">,
+  { token, policy }: Pick<PolicyDeps, "token" | "policy">,
   refused: Custody,
   keySpec: KeySpec,
   possible: boolean,

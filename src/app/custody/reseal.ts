@@ -108,7 +108,7 @@ async function resealSealed(deps: VaultDeps, old: SealedMaterial, custodyKey: Cu
 }
 
 /**
- * Replaces a vault file by the same key under another custody key, once that was seen to open to the same key.
+ * {@link sealAnew}, where the token and policy still allow custody `sealed` for such a key.
  *
  * @throws ERR_CUSTODY_KEY_MISSING, ERR_SEALED_UNREADABLE, ERR_CUSTODY_REFUSED, ERR_STATE_WRITE
  */

@@ -13,7 +13,7 @@ import type { ProvisionRequest } from "./request.js"
  *
  * @throws ERR_KMS_KEY_NOT_FOUND, ERR_KMS_KEY_ORIGIN, ERR_KMS_KEY_STATE, ERR_KMS_KEY_MISMATCH, ERR_NAME_TAKEN
  */
-export async function findTarget(
+export async function findKmsKey(
   deps: Pick<Deps, "kms" | "inventory">,
   request: ProvisionRequest,
   entry: InventoryEntry | undefined,
@@ -48,12 +48,12 @@ async function refuseHeld(deps: Pick<Deps, "inventory">, keyArn: string): Promis
 export async function ensureKmsKey(
   deps: Deps,
   entry: InventoryEntry,
-  { request, target }: { readonly request: ProvisionRequest; readonly target: string | null },
+  { request, keyArn }: { readonly request: ProvisionRequest; readonly keyArn: string | null },
 ): Promise<MadeEntry> {
   if (entry.keyArn !== null) return { ...entry, keyArn: entry.keyArn }
   const { description, tags, keyPolicy } = request
-  if (target === null) return await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })
-  const withKey = { ...entry, keyArn: target }
+  if (keyArn === null) return await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })
+  const withKey = { ...entry, keyArn }
   await deps.inventory.put(withKey)
   await record(deps, "kms-key.taken", { key: withKey })
   return withKey

@@ -17,7 +17,7 @@ import { chooseTested } from "../source-key/choose.js"
 import { ensureSource } from "../source-key/ensure.js"
 import { findSourceKey, type FoundSource } from "../source-key/find.js"
 import { finishedImport, proofFor, sayUnchanged } from "./finished.js"
-import { ensureKmsKey, findTarget, refuseOtherKey, tagTaken } from "./kms-key.js"
+import { ensureKmsKey, findKmsKey, refuseOtherKey, tagTaken } from "./kms-key.js"
 import { type ProvisionRequest, refuseConflict, refuseEarly, refuseGenerations, refuseSecondTarget } from "./request.js"
 
 /**
@@ -49,7 +49,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
   }
   const prepared = await prepare(deps, request, recorded)
   const begunEntry = { ...(recorded ?? newEntry(deps, request, prepared.found)), unenforced: prepared.unenforced }
-  const entry = await ensureKmsKey(deps, begunEntry, { request, target: prepared.target })
+  const entry = await ensureKmsKey(deps, begunEntry, { request, keyArn: prepared.keyArn })
   try {
     return await fill(deps, entry, { request, prepared })
   } catch (error) {
@@ -61,7 +61,7 @@ interface Prepared {
   readonly found: FoundSource
   readonly choice: Choice
   /** ARN of a KMS key that is there to be filled; null where one is to be made. */
-  readonly target: string | null
+  readonly keyArn: string | null
   /** What the token does not enforce of the custody, in words; null where it enforces all. */
   readonly unenforced: string | null
 }
@@ -84,13 +84,13 @@ async function prepare(deps: Deps, request: ProvisionRequest, recorded: Inventor
   const choice = await chooseTested(deps.token, candidates)
   const { wrappingAlgorithm, wrapPath } = choice.capability
   deps.progress.step(`algorithm ${wrappingAlgorithm} (${wrapPath ?? ""}): ${choice.why}`)
-  const target = await findTarget(deps, request, recorded)
-  if (alias !== null) await refuseTakenAlias(deps.kms, alias, target)
+  const keyArn = await findKmsKey(deps, request, recorded)
+  if (alias !== null) await refuseTakenAlias(deps.kms, alias, keyArn)
   await refuseReplicas(deps, request, recorded)
   await refuseOtherAccount(deps, request, async () =>
-    target === null ? await callersAccount(deps) : accountOf(target),
+    keyArn === null ? await callersAccount(deps) : accountOf(keyArn),
   )
-  return { found: sourceKey, choice, target, unenforced: shortcomings.join("; ") || null }
+  return { found: sourceKey, choice, keyArn, unenforced: shortcomings.join("; ") || null }
 }
 
 function newEntry(deps: Pick<Deps, "kms" | "clock">, request: ProvisionRequest, { key }: FoundSource): InventoryEntry {

@@ -1,6 +1,6 @@
 import { defineCommand } from "../command.js"
 import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
-import { decisionsText, durationText, tokensText } from "../text/decision-text.js"
+import { decisionsText, timeText, tokensText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { progressLine } from "../text/progress-line.js"
 
@@ -36,7 +36,7 @@ export const plan = defineCommand({
     const summary = summarise(rows)
     const estimatedSeconds = secondsAtQuota(fleet, keys)
     const work = summary.planned > 0
-    const time = work ? [`at the quotas of KMS this takes ${durationText(estimatedSeconds)}`] : []
+    const time = work ? [`at the quotas of KMS this takes ${timeText(estimatedSeconds)}`] : []
     const worst = worstExit([exitOf(rows), tokenExit])
     return {
       result: { keys: rows, summary, tokens, estimatedSeconds },

@@ -48,7 +48,7 @@ export function tokensText(tokens: readonly TokenSurvey[]): readonly string[] {
 }
 
 /** `2 h 5 min` of a number of seconds, in its two greatest units. */
-export function durationText(seconds: number): string {
+export function timeText(seconds: number): string {
   const units = [
     ["d", Math.floor(seconds / 86_400)],
     ["h", Math.floor(seconds / 3600) % 24],
