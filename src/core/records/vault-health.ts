@@ -93,7 +93,7 @@ export function judgeVault(view: VaultView): VaultHealth {
 
 /** KMS keys that hold key material by its source key's CKA_ID: also in other Regions, replaced ones, and those being made. */
 export function dependentsOf(entries: readonly InventoryEntry[], sourceKeyId: string): readonly Dependent[] {
-  return entries.flatMap(withNested).flatMap((entry) =>
+  return entries.flatMap(keptAlive).flatMap((entry) =>
     generationsOf(entry)
       .filter(({ id }) => id === sourceKeyId)
       .flatMap(({ generation }) =>
@@ -133,7 +133,7 @@ export function assessCustodyKey(attributes: KeyAttributes): readonly AttributeF
 }
 
 /** An entry with the ones inside it that are still kept alive. */
-export function withNested(entry: InventoryEntry): readonly InventoryEntry[] {
+function keptAlive(entry: InventoryEntry): readonly InventoryEntry[] {
   const former = entry.former.filter(({ retiredAt }) => retiredAt === null)
   return [entry, ...(entry.replacement === null ? [] : [entry.replacement]), ...former]
 }
@@ -153,7 +153,7 @@ function missingMaterial(view: VaultView, entries: readonly InventoryEntry[]): r
   // a host that only imports has entries of sealed keys whose vault is elsewhere
   const tokens = token === null ? records.map((record) => record.token) : [token.info]
   const sealedEntries = entries
-    .flatMap(withNested)
+    .flatMap(keptAlive)
     .filter((entry) => entry.custody === "sealed" && tokens.some((info) => isToken(info, entry.token)))
     .flatMap((entry) => generationsOf(entry).map((source) => ({ name: entry.name, source })))
     .filter(({ source }) => source.attributes !== null && !presentIds.has(source.id))
@@ -171,7 +171,7 @@ function sealedFinding(view: VaultView, sealed: SealedMaterial, entries: readonl
   const subject = ofKey(sealed.name, sealed)
   const findingOf = (fault: VaultFault, text: string): VaultFinding => finding(fault, sealed, text, entries, view.now)
   const recorded = entries
-    .flatMap(withNested)
+    .flatMap(keptAlive)
     .flatMap(generationsOf)
     .find(({ id }) => id === sealed.id)
   if (recorded !== undefined && differs(recorded.kcv, sealed.provenance.kcv)) {
