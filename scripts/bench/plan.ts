@@ -152,8 +152,10 @@ async function outsideKms(
   if (summary.nothing !== keyArns.length) throw new Error(`not all is well: ${JSON.stringify(summary)}`)
   const { requests } = await kms.counts()
   const calls: Calls = {
-    ...{ keyArns, endpoint: kms.endpoint },
-    ...{ describe: requests["DescribeKey"] ?? 0, tags: requests["ListResourceTags"] ?? 0 },
+    keyArns,
+    endpoint: kms.endpoint,
+    describe: requests["DescribeKey"] ?? 0,
+    tags: requests["ListResourceTags"] ?? 0,
     rotations: requests["ListKeyRotations"] ?? 0,
   }
   const inKms = await inChild<Usage>("plan-calls", calls, kms.env)

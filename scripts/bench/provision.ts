@@ -44,8 +44,15 @@ export const provisionKeys: Job<Batch, Cost> = async ({ keys, prefix, stateDir, 
     const worker = async (): Promise<void> => {
       for (let name = names.shift(); name !== undefined; name = names.shift()) {
         const { proof } = await provision(deps, {
-          ...{ owner, name, target: deps.kms.region, keyId: null, acceptNoReimport: false },
-          ...{ ...DEFAULT_SETTINGS, keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", custody },
+          owner,
+          name,
+          target: deps.kms.region,
+          keyId: null,
+          acceptNoReimport: false,
+          ...DEFAULT_SETTINGS,
+          keySpec: "SYMMETRIC_DEFAULT",
+          keyUsage: "ENCRYPT_DECRYPT",
+          custody,
         })
         if (proof.result !== "accepted") throw new Error(`${name}: ${proof.result}`)
       }

@@ -53,8 +53,10 @@ describe("bad input: what the key is to be", () => {
         [{ "key-spec": "RSA_2048", ...EC, "wrapping-algorithm": "RSAES_OAEP_SHA_256" }, NOT_ALLOWED],
         [
           {
-            ...{ "key-spec": "ECC_NIST_P521", ...EC },
-            ...{ "wrapping-algorithm": "RSAES_OAEP_SHA_1", "wrapping-key-spec": "RSA_2048" },
+            "key-spec": "ECC_NIST_P521",
+            ...EC,
+            "wrapping-algorithm": "RSAES_OAEP_SHA_1",
+            "wrapping-key-spec": "RSA_2048",
           },
           NOT_ALLOWED,
         ],
@@ -189,7 +191,8 @@ describe("bad input: what the key is to be", () => {
       const kind = ["--keygen", "--key-type", "AES:32", "--extractable"]
       pkcs11Tool(stage.token, ...kind, "--id", "02", "--label", labelOf("open"))
       await refused(stage, provisionArgs({ name: "open" }), {
-        ...{ code: "ERR_KEY_ATTRIBUTES", exit: 65 },
+        code: "ERR_KEY_ATTRIBUTES",
+        exit: 65,
         tells: /CKA_SENSITIVE|CKA_ENCRYPT/,
       })
     })

@@ -96,7 +96,8 @@ describe("sealed custody over its life", function () {
     // status sees the same, and without a token too
     for (const env of [{}, { KEYFERRY_TOKEN: "" }]) {
       const looked = await stage.run(["status", "--region", "us-east-1", "--endpoint-url", stage.kms.endpoint], {
-        ...{ state, env },
+        state,
+        env,
       })
       expect(looked.status, looked.stderr).to.equal(0)
       expect(looked.stdout)

@@ -95,7 +95,9 @@ describe("the ends of a KMS key's life", function () {
 
   it("deletes the last copy only when told twice", async () => {
     const { keyArn } = await provision("last", {
-      ...{ custody: "session", "expires-in": "never", "accept-no-reimport": true },
+      custody: "session",
+      "expires-in": "never",
+      "accept-no-reimport": true,
     })
     for (const ending of ["delete-material", "schedule-deletion"]) {
       const error = await refused([ending, "last", "--yes"])

@@ -92,7 +92,9 @@ describe("the three steps: params, wrap, import", () => {
       expect(imported.status, imported.stderr).to.equal(0)
       expect(imported.json()).to.include({ custody: "locked", validTo: null })
       expect(await json("key", "lock", "--name", "door")).to.nested.include({
-        ...{ outcome: "done", "key.custody": "locked", "key.attributes.extractable": false },
+        outcome: "done",
+        "key.custody": "locked",
+        "key.attributes.extractable": false,
       })
     })
 

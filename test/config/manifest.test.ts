@@ -37,16 +37,35 @@ describe("the configuration file", () => {
     const manifest = read(EXAMPLE)
     const [payments, signer] = bindingsOf(manifest)
     expect(payments).to.deep.include({
-      ...{ owner: "byok-prod", name: "payments", target: "prod-eu", token: "primary", managed: true },
-      ...{ keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", alias: "alias/payments", custody: "sealed" },
-      ...{ wrapWithTrusted: false, wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096", expiresIn: "90d" },
-      ...{ renewBefore: { kind: "duration", seconds: 30 * 86_400 }, rotateEvery: 365 * 86_400, description: null },
-      ...{ tags: {}, keyPolicy: null, prove: "accept", multiRegion: false, replicas: [], localUse: false },
+      owner: "byok-prod",
+      name: "payments",
+      target: "prod-eu",
+      token: "primary",
+      managed: true,
+      keySpec: "SYMMETRIC_DEFAULT",
+      keyUsage: "ENCRYPT_DECRYPT",
+      alias: "alias/payments",
+      custody: "sealed",
+      wrapWithTrusted: false,
+      wrappingAlgorithm: "auto",
+      wrappingKeySpec: "RSA_4096",
+      expiresIn: "90d",
+      renewBefore: { kind: "duration", seconds: 30 * 86_400 },
+      rotateEvery: 365 * 86_400,
+      description: null,
+      tags: {},
+      keyPolicy: null,
+      prove: "accept",
+      multiRegion: false,
+      replicas: [],
+      localUse: false,
     })
     expect(signer).to.include({ expiresIn: "never", rotateEvery: null, keyUsage: "SIGN_VERIFY" })
     expect(manifest.policy).to.deep.equal({
-      ...{ minimumHash: "SHA-1", allowCustody: ["sealed", "token"] },
-      ...{ allowUnenforcedCustody: false, requireFingerprint: false },
+      minimumHash: "SHA-1",
+      allowCustody: ["sealed", "token"],
+      allowUnenforcedCustody: false,
+      requireFingerprint: false,
     })
   })
 

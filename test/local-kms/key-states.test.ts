@@ -126,7 +126,9 @@ describe("local KMS: key states", () => {
       (KeyId) => client.scheduleKeyDeletion({ KeyId }),
       row("ok ok X ok  ok U R"),
       {
-        ...{ Enabled: "PendingDeletion", Disabled: "PendingDeletion", PendingImport: "PendingDeletion" },
+        Enabled: "PendingDeletion",
+        Disabled: "PendingDeletion",
+        PendingImport: "PendingDeletion",
         Creating: "PendingDeletion",
       },
     ],

@@ -83,8 +83,15 @@ describe("local KMS: multi-Region keys", () => {
         Tags: [{ TagKey: "b", TagValue: "Paris" }],
       })
       expect(answer.ReplicaKeyMetadata).to.deep.include({
-        ...{ KeyId, Arn: arn(PARIS), KeyState: "Creating", Enabled: false, Origin: "EXTERNAL", MultiRegion: true },
-        ...{ KeySpec: "SYMMETRIC_DEFAULT", KeyUsage: "ENCRYPT_DECRYPT", Description: "in Paris" },
+        KeyId,
+        Arn: arn(PARIS),
+        KeyState: "Creating",
+        Enabled: false,
+        Origin: "EXTERNAL",
+        MultiRegion: true,
+        KeySpec: "SYMMETRIC_DEFAULT",
+        KeyUsage: "ENCRYPT_DECRYPT",
+        Description: "in Paris",
         MultiRegionConfiguration: { MultiRegionKeyType: "REPLICA", PrimaryKey: at(HOME), ReplicaKeys: [at(PARIS)] },
       })
       expect(answer.ReplicaPolicy).to.equal("{}")
@@ -95,7 +102,9 @@ describe("local KMS: multi-Region keys", () => {
       const { CurrentKeyMaterialId, MultiRegionConfiguration, Description, KeyState } = await describeIn(home)
       expect([CurrentKeyMaterialId, Description, KeyState]).to.deep.equal([firstId, "", "Enabled"])
       expect(MultiRegionConfiguration).to.deep.equal({
-        ...{ MultiRegionKeyType: "PRIMARY", PrimaryKey: at(HOME), ReplicaKeys: [at(PARIS)] },
+        MultiRegionKeyType: "PRIMARY",
+        PrimaryKey: at(HOME),
+        ReplicaKeys: [at(PARIS)],
       })
     })
 
@@ -329,7 +338,8 @@ describe("local KMS: multi-Region keys", () => {
         const { MultiRegionConfiguration } = await describeIn(client)
         expect(MultiRegionConfiguration).to.deep.equal({
           MultiRegionKeyType: client === paris ? "PRIMARY" : "REPLICA",
-          ...{ PrimaryKey: at(PARIS), ReplicaKeys: [at(HOME), at(TOKYO)] },
+          PrimaryKey: at(PARIS),
+          ReplicaKeys: [at(HOME), at(TOKYO)],
         })
       }
       expect((await refusalOf(importMaterial(home, KeyId, randomBytes(32), NEW))).name).to.equal("ValidationException")

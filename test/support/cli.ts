@@ -56,7 +56,10 @@ export function keyferry(args: readonly string[], options: CliOptions = {}): Pro
     child.on("error", reject)
     child.on("close", (status, signal) => {
       resolve({
-        ...{ status, signal, stdout, stderr },
+        status,
+        signal,
+        stdout,
+        stderr,
         json: (): unknown => JSON.parse(stdout),
         error: () =>
           (JSON.parse(stderr.trim().split("\n").at(-1) ?? "") as { error: ReturnType<CliResult["error"]> }).error,

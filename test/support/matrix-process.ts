@@ -103,8 +103,13 @@ async function carried(carrier: Carrier, cell: Cell, localKeys: LocalKeys): Prom
   if (source === undefined) throw new Error(`the token lost ${result.sourceKey.label}`)
   const wrappingKey = parseWrappingKey(Buffer.from(localKeys[wrappingKeySpec], "base64"), wrappingKeySpec)
   const parameters = {
-    ...{ keyArn: result.keyArn, wrappingAlgorithm, wrappingKeySpec, wrappingKey },
-    ...{ importToken: new Secret(Uint8Array.of(1)), parametersValidTo: null, requestId: null },
+    keyArn: result.keyArn,
+    wrappingAlgorithm,
+    wrappingKeySpec,
+    wrappingKey,
+    importToken: new Secret(Uint8Array.of(1)),
+    parametersValidTo: null,
+    requestId: null,
   }
   const { wrapped } = await wrap(carrier, source, parameters, null)
   const { proof, mac } = KEY_SPECS[keySpec]

@@ -44,7 +44,11 @@ export async function setStage(): Promise<Stage> {
   let states = 0
 
   const stage: Stage = {
-    ...{ token, kms, sdk, folder, env },
+    token,
+    kms,
+    sdk,
+    folder,
+    env,
     state() {
       states += 1
       const state = join(folder, `state-${states}`)

@@ -70,7 +70,9 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
   const opened: Disposable[] = []
 
   return {
-    ...{ testToken, kms, sdk },
+    testToken,
+    kms,
+    sdk,
     async reset() {
       states += 1
       passedMs = 0
@@ -108,7 +110,12 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
         },
       }
       return {
-        ...{ deps, stateDir, inToken: token, steps, warnings, logged },
+        deps,
+        stateDir,
+        inToken: token,
+        steps,
+        warnings,
+        logged,
         with: (parts) => ({ ...deps, token: custodialToken({ ...files, ...parts, ...around, token }), ...parts }),
       }
     },
@@ -135,8 +142,13 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
 export function requestFor(name: string, more: Partial<ProvisionRequest> = {}): ProvisionRequest {
   return {
     ...settingsFor("provision", { ...DEFAULT_SETTINGS, keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT" }),
-    ...{ owner: "keyferry", name, target: "us-east-1", custody: "token", wrappingKeySpec: "RSA_2048" },
-    ...{ keyId: null, acceptNoReimport: false },
+    owner: "keyferry",
+    name,
+    target: "us-east-1",
+    custody: "token",
+    wrappingKeySpec: "RSA_2048",
+    keyId: null,
+    acceptNoReimport: false,
     ...more,
   }
 }

@@ -86,8 +86,10 @@ class TokenWithVault implements CustodialToken {
   async wrap(key: SourceKey, wrappingKey: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
     const wrapped = await this.#asObject(key, (object) => this.hsm.wrap(object, wrappingKey, capability))
     await this.#record("source.wrapped", key, {
-      ...{ wrappingAlgorithm: wrapped.wrappingAlgorithm, mechanisms: wrapped.mechanisms },
-      ...{ wrappingKeyFingerprint: wrapped.wrappingKeyFingerprint, digest: sha256(wrapped.bytes) },
+      wrappingAlgorithm: wrapped.wrappingAlgorithm,
+      mechanisms: wrapped.mechanisms,
+      wrappingKeyFingerprint: wrapped.wrappingKeyFingerprint,
+      digest: sha256(wrapped.bytes),
       bytes: wrapped.bytes.length,
     })
     return wrapped
@@ -233,7 +235,14 @@ class TokenWithVault implements CustodialToken {
     const { unenforced } = await enforcementOf(this.hsm, custody, keySpec)
     await this.#record("source.generated", key, {
       unenforced: unenforced ?? undefined,
-      ...{ keySpec, custody, kcv, publicKeyFingerprint, local, alwaysSensitive, neverExtractable, keyGenMechanism },
+      keySpec,
+      custody,
+      kcv,
+      publicKeyFingerprint,
+      local,
+      alwaysSensitive,
+      neverExtractable,
+      keyGenMechanism,
     })
   }
 
@@ -249,11 +258,13 @@ class TokenWithVault implements CustodialToken {
 }
 
 const leftObject = ({ id, label }: SourceKey): StrayObject => ({
-  ...{ id, label },
+  id,
+  label,
   reason: "an object of the token although the key is sealed: run `keyferry key reseal` again, which ends that",
 })
 
 const strayOf = ({ path, id, name, reason }: DamagedMaterial): StrayObject => ({
-  ...{ id: id ?? "", label: name ?? path },
+  id: id ?? "",
+  label: name ?? path,
   reason: `${path} is damaged: ${reason}`,
 })

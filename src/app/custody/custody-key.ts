@@ -74,7 +74,13 @@ async function recordCustodyKey(deps: CustodyDeps, owner: string, key: CustodyKe
   const { id, label, number, kcv } = key
   const now = deps.clock.now().toISOString()
   const keyRecord: CustodyKeyRecord = {
-    ...{ id, label, owner, number, kcv, token: deps.token.info, createdAt: now },
+    id,
+    label,
+    owner,
+    number,
+    kcv,
+    token: deps.token.info,
+    createdAt: now,
     canary: await sealCanary(deps, owner, key, now),
     backupConfirmedAt: null,
   }
@@ -95,8 +101,17 @@ async function sealCanary(deps: CustodyDeps, owner: string, key: CustodyKey, now
   try {
     const { ciphertext, mechanism } = await token.seal(canary, key)
     return {
-      ...{ owner, name: "canary", generation: key.number, id: canary.id, label: canary.label },
-      ...{ keySpec: canary.keySpec, ciphertext, mechanism, token: token.info, sealedAt: now, unenforced: null },
+      owner,
+      name: "canary",
+      generation: key.number,
+      id: canary.id,
+      label: canary.label,
+      keySpec: canary.keySpec,
+      ciphertext,
+      mechanism,
+      token: token.info,
+      sealedAt: now,
+      unenforced: null,
       custodyKey: { id: key.id, label: key.label, kcv: key.kcv },
       provenance: { origin: "generated", at: now, attributes: canary.attributes, kcv: canary.kcv, publicKey: null },
     }

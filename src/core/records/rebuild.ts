@@ -74,8 +74,15 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
   const [alias = null, ...otherAliases] = aliases
   if (otherAliases.length > 0) lost.push(`which of ${aliases.join(", ")} is its alias, taken to be ${alias ?? ""}`)
   const identity = {
-    ...{ owner, name, target: remains.target, region, keySpec: description.keySpec, keyUsage: description.keyUsage },
-    ...{ custody: custody.custody, alias, multiRegion: description.multiRegion },
+    owner,
+    name,
+    target: remains.target,
+    region,
+    keySpec: description.keySpec,
+    keyUsage: description.keyUsage,
+    custody: custody.custody,
+    alias,
+    multiRegion: description.multiRegion,
   }
   const begunEntry = beginEntry(identity, source, requestId ?? "unknown", description.creationDate ?? new Date(0))
   const entry: InventoryEntry = {
@@ -133,8 +140,12 @@ function recordOf(
   const { generation } = identity
   if (source === undefined) {
     return {
-      ...{ id: id ?? UNKNOWN_ID, label: labelOf(identity), generation },
-      ...{ attributes: null, kcv: null, publicKeyFingerprint: null },
+      id: id ?? UNKNOWN_ID,
+      label: labelOf(identity),
+      generation,
+      attributes: null,
+      kcv: null,
+      publicKeyFingerprint: null,
     }
   }
   const { label, attributes, kcv, publicKeyFingerprint } = source
@@ -158,17 +169,20 @@ function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
   const { region, description } = key
   const createdAt = description.creationDate ?? new Date(0)
   const record = (generation: number, id: string | null, validTo: Date | null, importedAt: Date): ImportRecord => ({
-    ...{ region, generation, keyMaterialId: id },
-    ...{
-      wrappingAlgorithm: anyAlgorithm(keySpec),
-      wrappingKeySpec: DEFAULT_WRAPPING_KEY_SPEC,
-      wrapPath: null,
-      mechanisms: [],
-    },
-    ...{ wrappingKeyFingerprint: UNKNOWN_DIGEST, encryptedKeyMaterialDigest: UNKNOWN_DIGEST },
+    region,
+    generation,
+    keyMaterialId: id,
+    wrappingAlgorithm: anyAlgorithm(keySpec),
+    wrappingKeySpec: DEFAULT_WRAPPING_KEY_SPEC,
+    wrapPath: null,
+    mechanisms: [],
+    wrappingKeyFingerprint: UNKNOWN_DIGEST,
+    encryptedKeyMaterialDigest: UNKNOWN_DIGEST,
     expirationModel: validTo === null ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES",
     validTo: validTo === null ? null : rfc3339(validTo),
-    ...{ importedAt: rfc3339(importedAt), requestId: null, proof: { kind: "none", result: "accepted" } },
+    importedAt: rfc3339(importedAt),
+    requestId: null,
+    proof: { kind: "none", result: "accepted" },
   })
   if (KEY_SPECS[keySpec].proof === "key-material-id") {
     return materialsOf(key).map(({ keyMaterialId, validTo, rotationDate }, generation) =>

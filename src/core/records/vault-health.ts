@@ -120,8 +120,17 @@ export function consequences(dependents: readonly Dependent[], now: Date): strin
 }
 
 const CUSTODY_KEY: Partial<Readonly<Record<keyof KeyAttributes, boolean>>> = {
-  ...{ token: true, private: true, sensitive: true, extractable: false, wrap: true, unwrap: true },
-  ...{ encrypt: false, decrypt: false, sign: false, verify: false, derive: false },
+  token: true,
+  private: true,
+  sensitive: true,
+  extractable: false,
+  wrap: true,
+  unwrap: true,
+  encrypt: false,
+  decrypt: false,
+  sign: false,
+  verify: false,
+  derive: false,
 }
 
 /** Compares a custody key's attributes with what sealed custody stands on (docs/custody.md, invariant I2). */

@@ -37,7 +37,10 @@ describe("key adopt", function () {
     deps.token.generateSourceKey({ keySpec, id: newSourceKeyId(), label, custody: "token", wrapWithTrusted: false })
   const adopt = (name: string, more: Partial<AdoptRequest>) =>
     adoptKey(deps, {
-      ...{ owner: "keyferry", name, custody: "token", wrappingKeySpec: "RSA_2048" },
+      owner: "keyferry",
+      name,
+      custody: "token",
+      wrappingKeySpec: "RSA_2048",
       by: {},
       kmsKey: null,
       ...more,

@@ -128,7 +128,10 @@ describe("sealed custody", () => {
   it("destroys the unsealed object where the wrap fails", async () => {
     const run = await world.run()
     const source = await run.deps.token.generateSourceKey({
-      ...{ keySpec: "SYMMETRIC_DEFAULT", id: "ab".repeat(16), label: "keyferry/keyferry/failing/0", custody: "sealed" },
+      keySpec: "SYMMETRIC_DEFAULT",
+      id: "ab".repeat(16),
+      label: "keyferry/keyferry/failing/0",
+      custody: "sealed",
       wrapWithTrusted: false,
     })
     await expectCode("ERR_BUG", () => run.deps.token.mac(source, Uint8Array.of(1)))

@@ -45,7 +45,10 @@ describe("sealed keys under another custody key", function () {
   }
   const make = (name: string, custody: Custody, keySpec: KeySpec = "SYMMETRIC_DEFAULT"): Promise<SourceKey> =>
     custodialToken({ ...deps, toBeLocked: toBeLockedFiles(state) }).generateSourceKey({
-      ...{ keySpec, custody, id: newSourceKeyId(), label: labelOf({ owner: OWNER, name, generation: 0 }) },
+      keySpec,
+      custody,
+      id: newSourceKeyId(),
+      label: labelOf({ owner: OWNER, name, generation: 0 }),
       wrapWithTrusted: false,
     })
   const run = (more: Partial<ResealRequest>, on: VaultDeps = deps) =>

@@ -22,10 +22,19 @@ describe("apply and status", () => {
 
   const binding = (name: string, more: Partial<Binding> = {}): Binding => ({
     ...DEFAULT_SETTINGS,
-    ...{ owner: "keyferry", name, target: "us-east-1", token: null, keySpec: "SYMMETRIC_DEFAULT" },
-    ...{ keyUsage: "ENCRYPT_DECRYPT", alias: `alias/${name}`, custody: "token", wrappingKeySpec: "RSA_2048" },
-    ...{ renewBefore: { kind: "duration", seconds: 30 * 86_400 }, description: `the key ${name}` },
-    ...{ tags: { cost: "7" }, managed: true },
+    owner: "keyferry",
+    name,
+    target: "us-east-1",
+    token: null,
+    keySpec: "SYMMETRIC_DEFAULT",
+    keyUsage: "ENCRYPT_DECRYPT",
+    alias: `alias/${name}`,
+    custody: "token",
+    wrappingKeySpec: "RSA_2048",
+    renewBefore: { kind: "duration", seconds: 30 * 86_400 },
+    description: `the key ${name}`,
+    tags: { cost: "7" },
+    managed: true,
     ...more,
   })
   const apply = async (bindings: readonly Binding[]) => runOver(await fleetOf(await world.run(), { bindings }), APPLY)

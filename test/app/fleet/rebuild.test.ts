@@ -51,9 +51,19 @@ describe("rebuild", function () {
     requestId,
     replicas,
   }: InventoryEntry) => ({
-    ...{ keyArn, alias, aliasGiven, source, earlier, custody, requestId, replicas },
+    keyArn,
+    alias,
+    aliasGiven,
+    source,
+    earlier,
+    custody,
+    requestId,
+    replicas,
     imports: imports.map(({ region, generation, keyMaterialId, validTo }) => ({
-      ...{ region, generation, keyMaterialId, validTo },
+      region,
+      generation,
+      keyMaterialId,
+      validTo,
     })),
   })
 

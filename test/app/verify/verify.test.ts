@@ -44,8 +44,14 @@ describe("verify", function () {
     const { deps } = await world.run({ endpoint: proxy.endpoint })
     const entries = await deps.inventory.list()
     const fleet: Fleet = {
-      ...{ ...deps, owner: "keyferry", bindings: [], entries, unmanaged: entries, width: 1 },
-      ...{ depsOf: () => Promise.resolve(deps), kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1") },
+      ...deps,
+      owner: "keyferry",
+      bindings: [],
+      entries,
+      unmanaged: entries,
+      width: 1,
+      depsOf: () => Promise.resolve(deps),
+      kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1"),
       quotasOf: () => undefined,
       tokenOf: () => Promise.resolve(token ? deps.token : null),
     }
@@ -145,7 +151,10 @@ describe("verify", function () {
     const entry = (await deps.inventory.get("full", "us-east-1"))!
     await world.kms.rotationSeconds(1)
     await rotateKey(deps, entry, {
-      ...{ expiresIn: "60d", wrappingAlgorithm: null, wrappingKeySpec: null, prove: "accept" },
+      expiresIn: "60d",
+      wrappingAlgorithm: null,
+      wrappingKeySpec: null,
+      prove: "accept",
     })
     const listed = async () =>
       (await deps.kms.listKeyRotations(first.keyArn)).map(({ keyMaterialId, validTo }) => ({ keyMaterialId, validTo }))
@@ -159,8 +168,13 @@ describe("verify", function () {
     expect(await world.requests("GetParametersForImport")).to.equal(2)
     expect((await only(["full"])).generations.map(({ proof }) => proof)).to.deep.equal([proven, proven])
     await world.kms.fault({
-      ...{ kind: "error", operation: "ImportKeyMaterial", count: 1, skip: 0 },
-      ...{ name: "IncorrectKeyMaterialException", message: "other", status: 400 },
+      kind: "error",
+      operation: "ImportKeyMaterial",
+      count: 1,
+      skip: 0,
+      name: "IncorrectKeyMaterialException",
+      message: "other",
+      status: 400,
     })
     const failed = await only(["full"], { full: true })
     expect(failed).to.include({ outcome: "failed", reason: "PROOF_FAILED", exit: "PROOF" })

@@ -149,7 +149,8 @@ describe("the settings of a key", () => {
       { requiredKeys: [] },
     )
     const key = fc.tuple(fc.constantFrom(...KEY_SPEC_NAMES), written).map(([keySpec, more]) => ({
-      ...{ keySpec, keyUsage: KEY_SPECS[keySpec].usages.at(-1) },
+      keySpec,
+      keyUsage: KEY_SPECS[keySpec].usages.at(-1),
       ...more,
       wrappingKeySpec: "RSA_4096",
     }))

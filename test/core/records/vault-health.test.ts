@@ -7,42 +7,93 @@ import { assessCustodyKey, judgeVault, type VaultView } from "#src/core/records/
 import { arn, days, entryOf, importRecord, NOW, REPLICA } from "../../support/plan-world.js"
 
 const TOKEN: TokenInfo = {
-  ...{ label: "byok", serial: "1", manufacturer: "m", model: "m", firmwareVersion: "1.0", library: "lib" },
+  label: "byok",
+  serial: "1",
+  manufacturer: "m",
+  model: "m",
+  firmwareVersion: "1.0",
+  library: "lib",
 }
 const ATTRIBUTES: KeyAttributes = {
-  ...{ class: "CKO_SECRET_KEY", keyType: "CKK_AES", token: true, private: true, sensitive: true, extractable: false },
-  ...{ alwaysSensitive: true, neverExtractable: true, local: true, modifiable: true, wrapWithTrusted: false },
-  ...{ encrypt: false, decrypt: false, sign: false, verify: false, wrap: true, unwrap: true, derive: false },
+  class: "CKO_SECRET_KEY",
+  keyType: "CKK_AES",
+  token: true,
+  private: true,
+  sensitive: true,
+  extractable: false,
+  alwaysSensitive: true,
+  neverExtractable: true,
+  local: true,
+  modifiable: true,
+  wrapWithTrusted: false,
+  encrypt: false,
+  decrypt: false,
+  sign: false,
+  verify: false,
+  wrap: true,
+  unwrap: true,
+  derive: false,
   keyGenMechanism: "CKM_AES_KEY_GEN",
 }
 const KEY: CustodyKey = {
-  ...{ id: "c1", label: "keyferry/custody/keyferry/1", number: 1, attributes: ATTRIBUTES, kcv: "aabbcc" },
-  ...{ allowedMechanisms: true, unwrapTemplate: false },
+  id: "c1",
+  label: "keyferry/custody/keyferry/1",
+  number: 1,
+  attributes: ATTRIBUTES,
+  kcv: "aabbcc",
+  allowedMechanisms: true,
+  unwrapTemplate: false,
 }
 const sealed = (more: Partial<SealedMaterial> = {}): SealedMaterial => ({
-  ...{ owner: "keyferry", name: "payments", generation: 0, id: "0a", label: "keyferry/keyferry/payments/0" },
-  ...{ keySpec: "SYMMETRIC_DEFAULT", ciphertext: new Uint8Array(40), mechanism: "CKM_AES_KEY_WRAP_PAD" },
+  owner: "keyferry",
+  name: "payments",
+  generation: 0,
+  id: "0a",
+  label: "keyferry/keyferry/payments/0",
+  keySpec: "SYMMETRIC_DEFAULT",
+  ciphertext: new Uint8Array(40),
+  mechanism: "CKM_AES_KEY_WRAP_PAD",
   custodyKey: { id: KEY.id, label: KEY.label, kcv: KEY.kcv },
-  ...{ token: TOKEN, sealedAt: NOW.toISOString(), unenforced: null },
+  token: TOKEN,
+  sealedAt: NOW.toISOString(),
+  unenforced: null,
   provenance: { origin: "generated", at: NOW.toISOString(), attributes: ATTRIBUTES, kcv: "010203", publicKey: null },
   ...more,
 })
 const RECORD: CustodyKeyRecord = {
-  ...{ id: KEY.id, label: KEY.label, owner: "keyferry", number: 1, kcv: KEY.kcv, token: TOKEN },
-  ...{ createdAt: NOW.toISOString(), canary: sealed({ name: "canary" }), backupConfirmedAt: null },
+  id: KEY.id,
+  label: KEY.label,
+  owner: "keyferry",
+  number: 1,
+  kcv: KEY.kcv,
+  token: TOKEN,
+  createdAt: NOW.toISOString(),
+  canary: sealed({ name: "canary" }),
+  backupConfirmedAt: null,
 }
 const source = (id: string, generation = 0) => ({
-  ...{ id, label: `keyferry/keyferry/payments/${generation}`, generation, attributes: ATTRIBUTES },
-  ...{ kcv: "010203", publicKeyFingerprint: null },
+  id,
+  label: `keyferry/keyferry/payments/${generation}`,
+  generation,
+  attributes: ATTRIBUTES,
+  kcv: "010203",
+  publicKeyFingerprint: null,
 })
 const alive = importRecord(0, { validTo: days(20) })
 const entry = (more: Partial<InventoryEntry> = {}): InventoryEntry =>
   entryOf([alive], {
-    ...{ owner: "keyferry", name: "payments", custody: "sealed", token: TOKEN, source: source("0a") },
+    owner: "keyferry",
+    name: "payments",
+    custody: "sealed",
+    token: TOKEN,
+    source: source("0a"),
     ...more,
   })
 const view = (more: Partial<VaultView> = {}): VaultView => ({
-  ...{ owner: "keyferry", entries: [entry()], vault: { sealed: [sealed()], damaged: [] }, records: [RECORD] },
+  owner: "keyferry",
+  entries: [entry()],
+  vault: { sealed: [sealed()], damaged: [] },
+  records: [RECORD],
   token: { info: TOKEN, custodyKeys: [KEY], objects: [] },
   now: NOW,
   ...more,
@@ -108,7 +159,11 @@ describe("judgeVault", () => {
   it("names every KMS key that dies of a fault, in each Region, and when", () => {
     const records = [alive, importRecord(0, { region: REPLICA, validTo: days(-1) })]
     const multi = entryOf(records, {
-      ...{ owner: "keyferry", name: "payments", custody: "sealed", token: TOKEN, source: source("0a") },
+      owner: "keyferry",
+      name: "payments",
+      custody: "sealed",
+      token: TOKEN,
+      source: source("0a"),
       replicas: [{ region: REPLICA, keyArn: arn(REPLICA), aliasGiven: true }],
     })
     const former = { ...entry(), keyArn: "arn:former", replacedAt: NOW.toISOString(), retiredAt: null }

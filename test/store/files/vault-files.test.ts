@@ -9,23 +9,52 @@ import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 
 const attributes: KeyAttributes = {
-  ...{ class: "CKO_SECRET_KEY", keyType: "CKK_AES", token: false, private: true, sensitive: true, extractable: true },
-  ...{ alwaysSensitive: true, neverExtractable: false, local: true, modifiable: true, wrapWithTrusted: false },
-  ...{ encrypt: false, decrypt: false, sign: false, verify: false, wrap: false, unwrap: false, derive: false },
+  class: "CKO_SECRET_KEY",
+  keyType: "CKK_AES",
+  token: false,
+  private: true,
+  sensitive: true,
+  extractable: true,
+  alwaysSensitive: true,
+  neverExtractable: false,
+  local: true,
+  modifiable: true,
+  wrapWithTrusted: false,
+  encrypt: false,
+  decrypt: false,
+  sign: false,
+  verify: false,
+  wrap: false,
+  unwrap: false,
+  derive: false,
   keyGenMechanism: "CKM_AES_KEY_GEN",
 }
 const token = {
-  ...{ label: "keyferry", serial: "00ff", manufacturer: "SoftHSM project", model: "SoftHSM v2" },
-  ...{ firmwareVersion: "2.6", library: "SoftHSM" },
+  label: "keyferry",
+  serial: "00ff",
+  manufacturer: "SoftHSM project",
+  model: "SoftHSM v2",
+  firmwareVersion: "2.6",
+  library: "SoftHSM",
 }
 const material = (name: string, id: string, generation = 0): SealedMaterial => ({
-  ...{ owner: "keyferry", name, generation, id, label: `keyferry/keyferry/${name}/${generation}` },
-  ...{ keySpec: "SYMMETRIC_DEFAULT", mechanism: "CKM_AES_KEY_WRAP_KWP", token, unenforced: null },
+  owner: "keyferry",
+  name,
+  generation,
+  id,
+  label: `keyferry/keyferry/${name}/${generation}`,
+  keySpec: "SYMMETRIC_DEFAULT",
+  mechanism: "CKM_AES_KEY_WRAP_KWP",
+  token,
+  unenforced: null,
   ciphertext: Uint8Array.from(Buffer.from("0011223344556677".repeat(5), "hex")),
   custodyKey: { id: "aa55", label: "keyferry/custody/keyferry/1", kcv: "010203" },
   sealedAt: "2026-03-01T12:00:00.000Z",
   provenance: {
-    ...{ origin: "generated", at: "2026-03-01T12:00:00.000Z", attributes, kcv: "abcdef" },
+    origin: "generated",
+    at: "2026-03-01T12:00:00.000Z",
+    attributes,
+    kcv: "abcdef",
     publicKey: Uint8Array.of(1, 2, 3),
   },
 })
@@ -121,8 +150,15 @@ describe("records of custody keys", () => {
   it("are kept, and damage is refused", async () => {
     const records = custodyKeyFiles(folder())
     const record: CustodyKeyRecord = {
-      ...{ id: "aa55", label: "keyferry/custody/keyferry/1", number: 1, owner: "keyferry", kcv: "010203", token },
-      ...{ createdAt: "2026-03-01T12:00:00.000Z", canary: material("canary", "09"), backupConfirmedAt: null },
+      id: "aa55",
+      label: "keyferry/custody/keyferry/1",
+      number: 1,
+      owner: "keyferry",
+      kcv: "010203",
+      token,
+      createdAt: "2026-03-01T12:00:00.000Z",
+      canary: material("canary", "09"),
+      backupConfirmedAt: null,
     }
     expect(await records.list()).to.deep.equal([])
     await records.put(record)
