@@ -92,7 +92,7 @@ export const KEY_SETTINGS = {
   wrapWithTrusted: {
     ...SWITCH,
     flag: null,
-    words: "CKA_WRAP_WITH_TRUSTED: only a trusted wrapping key takes it out",
+    words: "CKA_WRAP_WITH_TRUSTED: only a trusted wrapping key takes it out; this version refuses true",
     commands: ["provision"],
     file: "key and defaults",
     absent: false,
