@@ -10,7 +10,7 @@ trap 'rm -rf -- "$work"' EXIT
 
 unpack() {
   local package=$1 into=$2 file
-  file=$(npm pack --silent --pack-destination "$work" "$package")
+  file=$(npm pack --loglevel error --pack-destination "$work" "$package")
   mkdir -p "$into"
   tar -xzf "$work/$file" -C "$into" --strip-components 1 --no-same-owner
 }

@@ -101,10 +101,15 @@ node_fits() {
 }
 
 bring_node() {
+  local global
   node_fits && return
   say "bringing Node.js $NODE_MAJOR into .node: $(node --version 2>/dev/null || echo none) is here, and 22.13 or 24 are the oldest that will do"
   rm -rf .node .node.new
-  scripts/fetch-node.sh "$NODE_MAJOR" .node.new
+  scripts/fetch-node.sh "$NODE_MAJOR" .node.new || die "Node.js $NODE_MAJOR could not be fetched from the npm registry"
+  # what this machine's npm is set to for all users, such as a registry or a CA bundle, holds for the npm that is brought too
+  global=$(npm config get globalconfig)
+  mkdir .node.new/etc
+  [[ ! -e $global ]] || ln -s "$global" .node.new/etc/npmrc
   mv .node.new .node
   hash -r
   node_fits || die "Node.js $NODE_MAJOR of the npm registry does not run on this machine"
