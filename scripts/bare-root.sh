@@ -21,10 +21,12 @@ printf 'bare-root: debootstrap %s\n' "$suite"
 bare_debian "$suite" "$root"
 npm_settings "$root/root/.npmrc"
 apt_settings "$root/etc/apt/apt.conf.d/99host"
-# what this machine trusts beside the usual authorities
-for file in "$(sed -n 's/^cafile=//p' "$root/root/.npmrc")" "${NODE_EXTRA_CA_CERTS-}"; do
-  [[ -z $file ]] || install -D -m 0644 "$file" "$root$file"
-done
+# what this machine's npm trusts, where no package of the root writes
+cafile=$(sed -n 's/^cafile=//p' "$root/root/.npmrc")
+if [[ -n $cafile ]]; then
+  install -m 0644 "$cafile" "$root/etc/npm-cafile.pem"
+  sed -i 's|^cafile=.*|cafile=/etc/npm-cafile.pem|' "$root/root/.npmrc"
+fi
 git -c safe.directory='*' clone --quiet --no-local . "$root/root/keyferry"
 
 printf 'bare-root: the demo in %s\n' "$suite"
@@ -33,6 +35,6 @@ unshare --mount --pid --fork --kill-child bash -euc '
   mount --rbind /dev "$1/dev"
   mount -t proc proc "$1/proc"
   exec chroot "$1" /usr/bin/env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    ${NODE_EXTRA_CA_CERTS:+"NODE_EXTRA_CA_CERTS=$NODE_EXTRA_CA_CERTS"} /root/keyferry/scripts/demo.sh
+    /root/keyferry/scripts/demo.sh
 ' bare-root "$root"
 printf 'bare-root: %s is well\n' "$suite"
