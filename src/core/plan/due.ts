@@ -17,7 +17,7 @@ export function jitterOf({ name, target }: { readonly name: string; readonly tar
 }
 
 /**
- * When material is to be imported again. The bound is its expiry less `renewBefore`; of the time from import to that
+ * From when material is due; `check-import.ts` compares it with now. The bound is its expiry less `renewBefore`; of the time from import to that
  * bound the last tenth is the spread, so that keys imported together come due apart: earlier than the bound, never later.
  */
 export function renewalAt({ importedAt, validTo }: Life, renewBefore: RenewBefore, jitter: number): Date {
