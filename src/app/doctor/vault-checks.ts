@@ -57,7 +57,7 @@ export async function examineVault(deps: VaultDoctor, token: Token | null): Prom
       lines.push(
         ok(
           "vault",
-          `${health.sealed} sealed keys: every file is whole${token === null ? "" : ", under a custody key of this token"}`,
+          `sealed keys: ${health.sealed}; every file is whole${token === null ? "" : ", under a custody key of this token"}`,
         ),
       )
     }

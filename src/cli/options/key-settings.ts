@@ -42,7 +42,7 @@ const WAYS: Readonly<Record<Form["kind"], string>> = {
   switch: "",
   list: "; may be given again",
   tags: ", KEY=VALUE; may be given again",
-  json: ", a file or JSON",
+  json: "; give a file or JSON",
 }
 
 /** What yargs is told of a form. */

@@ -262,7 +262,7 @@ const CLEAR = "nothing is to be done"
 /** Whoever loses a custody key loses every key that is sealed under it, at its next expiry. */
 function unconfirmed({ label, id, backupConfirmedAt }: CustodyKeyRecord): readonly CustodyKeyFinding[] {
   if (backupConfirmedAt !== null) return []
-  const message = `no backup of the custody key ${label} is confirmed: with the token every sealed key is lost at its next expiry`
+  const message = `no backup of the custody key ${label} is confirmed: if the token is lost, every sealed key dies at its next expiry`
   const hint = `back the token up by the vendor's tool, then run \`keyferry key backup-confirmed --custody-key ${id}\``
   return [{ severity: "warn", message, hint }]
 }
