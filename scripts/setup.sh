@@ -129,7 +129,8 @@ install_packages() {
   # the headers beside this very Node.js, where there are some: node-gyp would fetch them from nodejs.org
   headers=$(node -p 'require("node:path").resolve(process.execPath, "../..")')
   [[ ! -e $headers/include/node/node_api.h ]] || export npm_config_nodedir=$headers
-  npm ci --no-audit --no-fund --loglevel error || die 'npm ci failed'
+  npm ci --no-audit --no-fund --loglevel error ||
+    die 'npm ci failed; where a proxy opens TLS, name its CA: NODE_EXTRA_CA_CERTS=/path/to/ca.pem'
   # a user's ignore-scripts would leave the binding uncompiled
   node -e 'require("pkcs11js")' 2>/dev/null || npm rebuild --ignore-scripts=false pkcs11js ||
     die 'pkcs11js could not be compiled: it needs python3, make, a C++ compiler and headers of Node.js'
