@@ -10,9 +10,10 @@ source scripts/node.sh
 
 # softhsm2, libnss3, opencryptoki, libtpm2-pkcs11-1: the tokens · libnss3-tools: certutil · opensc: pkcs11-tool and
 # pkcs11-spy · awscli, openssl, curl: clients that know nothing of keyferry · python3, make, g++: pkcs11js is compiled ·
-# util-linux, mount: openCryptoki in namespaces of its own · less: the AWS CLI's pager · unzip: the console's zip
+# util-linux, mount: openCryptoki in namespaces of its own · less: the AWS CLI's pager · unzip: the console's zip · jq: JSON
+# in the pages of docs/
 PACKAGES=(softhsm2 libnss3 libnss3-tools opencryptoki opensc libtpm2-pkcs11-1 openssl curl python3 make g++ util-linux
-  mount less unzip)
+  mount less unzip jq)
 # what `.node` is given where the machine's own Node.js is none of those that package.json takes
 NODE_MAJOR=24
 
@@ -61,7 +62,7 @@ install_debian() {
 # Elsewhere nothing is installed: it says what is missing and where it comes from.
 check_elsewhere() {
   local hint=$1 command module missing=()
-  for command in npm softhsm2-util certutil pkcs11-tool openssl curl python3 make c++ less unzip; do
+  for command in npm softhsm2-util certutil pkcs11-tool openssl curl python3 make c++ less unzip jq; do
     command -v "$command" >/dev/null || missing+=("$command")
   done
   aws_works || missing+=(aws)
@@ -81,13 +82,13 @@ install_system() {
   case " $(uname -s) $ID $ID_LIKE " in
     *' debian '* | *' ubuntu '*) install_debian ;;
     *' fedora '* | *' rhel '*)
-      check_elsewhere 'On Fedora: dnf install nodejs-npm softhsm nss nss-tools opencryptoki opensc tpm2-pkcs11 awscli2 openssl curl python3 make gcc-c++ util-linux less unzip'
+      check_elsewhere 'On Fedora: dnf install nodejs-npm softhsm nss nss-tools opencryptoki opensc tpm2-pkcs11 awscli2 openssl curl python3 make gcc-c++ util-linux less unzip jq'
       ;;
     *' Darwin '*)
-      check_elsewhere 'On macOS: brew install node softhsm nss opensc awscli openssl python make, and xcode-select --install (openCryptoki and tpm2-pkcs11 need Linux)'
+      check_elsewhere 'On macOS: brew install node softhsm nss opensc awscli openssl python make jq, and xcode-select --install (openCryptoki and tpm2-pkcs11 need Linux)'
       ;;
     *)
-      check_elsewhere 'Install npm, SoftHSM 2, NSS with its tools, openCryptoki, OpenSC, tpm2-pkcs11, the AWS CLI, OpenSSL, curl, python3, make, a C++ compiler, less and unzip'
+      check_elsewhere 'Install npm, SoftHSM 2, NSS with its tools, openCryptoki, OpenSC, tpm2-pkcs11, the AWS CLI, OpenSSL, curl, python3, make, a C++ compiler, less, unzip and jq'
       ;;
   esac
 }
