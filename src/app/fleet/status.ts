@@ -4,7 +4,7 @@ import { rfc3339 } from "../../core/base/expiry.js"
 import { materialsOf } from "../../core/plan/material.js"
 import type { DecisionRow } from "../../core/plan/decision-row.js"
 import { exitOf, type RowSummary, summarise } from "../../core/plan/row.js"
-import type { KeyView, Snapshot } from "../../core/plan/snapshot.js"
+import { isUnseen, type KeyView, type Snapshot } from "../../core/plan/snapshot.js"
 import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import { survey, type SurveyedKey, type SurveyOptions, type TokenSurvey } from "./survey.js"
@@ -69,8 +69,6 @@ export async function status(
   const exit = worstExit([tokenExit, exitOf(unseen.map(({ row }) => row))])
   return { status: { keys: rows, summary: summarise(rows), tokens, custodyKeys, vault }, exit }
 }
-
-const isUnseen = (view: KeyView): boolean => view.seen === "failed" && view.code !== "ERR_KMS_KEY_NOT_FOUND"
 
 function statusRow({ row, snapshot }: SurveyedKey): StatusRow {
   const { binding, entry } = snapshot

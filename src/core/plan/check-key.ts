@@ -4,6 +4,7 @@ import { IDENTITY_NAMES, settingOf } from "../manifest/key-settings.js"
 import type { KeyRotation } from "../key/rotation.js"
 import { type Check, type Context, day, keyWord, seenKey, stagedGeneration } from "./context.js"
 import type { ReasonCode } from "./reason.js"
+import { isGone, isUnseen } from "./snapshot.js"
 
 /** Checks of what keeps keyferry from looking at the KMS key, or from touching it. */
 
@@ -18,7 +19,7 @@ const FAILURES: Readonly<Partial<Record<ErrorCode, ReasonCode>>> = {
 
 export const couldNotLook: Check = (context) => {
   const { key } = context.snapshot
-  if (key.seen !== "failed" || key.code === "ERR_KMS_KEY_NOT_FOUND") return undefined
+  if (!isUnseen(key)) return undefined
   return { reason: FAILURES[key.code] ?? "KMS_FAILED", facts: { key: keyWord(context), error: key.error } }
 }
 
@@ -52,10 +53,7 @@ export const unfinished: Check = ({ snapshot: { entry, binding } }) => {
 }
 
 export const keyGone: Check = (context) => {
-  const { key } = context.snapshot
-  return key.seen === "failed" && key.code === "ERR_KMS_KEY_NOT_FOUND"
-    ? { reason: "KEY_GONE", facts: { key: keyWord(context) } }
-    : undefined
+  return isGone(context.snapshot.key) ? { reason: "KEY_GONE", facts: { key: keyWord(context) } } : undefined
 }
 
 export const keyClaimed: Check = (context) => {

@@ -2,7 +2,7 @@ import { ERRORS } from "../base/error.js"
 import { keyArnIn } from "../records/inventory.js"
 import type { Action } from "./reason.js"
 import { type KeyRow, type Outcome, rowOutcome, type RowOutcome } from "./row.js"
-import type { Decision, Snapshot } from "./snapshot.js"
+import { type Decision, isUnseen, type Snapshot } from "./snapshot.js"
 
 /** The row of a key of which the plan was asked: `plan`, `apply`, `rewrap` and `status`. */
 export interface DecisionRow extends KeyRow {
@@ -34,10 +34,10 @@ export function decisionRow(
   const { action, reason, message, hint, imports, next, forecast, warnings, drift, costs } = decision
   const { key } = snapshot
   // where KMS did not answer, its own failure says best what the caller can do
-  const isUnread = outcome === "blocked" && key.seen === "failed" && key.code !== "ERR_KMS_KEY_NOT_FOUND"
+  const exit = outcome === "blocked" && isUnseen(key) ? { exit: ERRORS[key.code].exit } : {}
   return {
     ...keyFacts(snapshot),
-    ...rowOutcome(outcome, reason, message, { hint, ...(isUnread ? { exit: ERRORS[key.code].exit } : {}) }),
+    ...rowOutcome(outcome, reason, message, { hint, ...exit }),
     action,
     did,
     imports,

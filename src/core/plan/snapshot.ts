@@ -10,15 +10,21 @@ import type { Action, ReasonCode, WarningCode } from "./reason.js"
 /** One KMS key as it was seen. */
 export type KeyView =
   /** No KMS key is recorded for that Region. */
-  | { readonly seen: "nothing"; readonly region: string }
-  | {
-      readonly seen: "failed"
-      readonly region: string
-      readonly keyArn: string
-      readonly code: ErrorCode
-      readonly error: string
-    }
-  | SeenKey
+  { readonly seen: "nothing"; readonly region: string } | FailedView | SeenKey
+
+interface FailedView {
+  readonly seen: "failed"
+  readonly region: string
+  readonly keyArn: string
+  readonly code: ErrorCode
+  readonly error: string
+}
+
+/** Whether KMS was asked, and knows no such key. */
+export const isGone = (view: KeyView): boolean => view.seen === "failed" && view.code === "ERR_KMS_KEY_NOT_FOUND"
+
+/** Whether it is not known what the KMS key is like, or whether there is one. */
+export const isUnseen = (view: KeyView): view is FailedView => view.seen === "failed" && !isGone(view)
 
 export interface SeenKey {
   readonly seen: "key"
