@@ -2,6 +2,7 @@ import type { Policy } from "../../core/manifest/binding.js"
 import { CUSTODY_NAMES, type Custody, shortcomings } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
 import type { KeySpec } from "../../core/key/key-spec.js"
+import { localUseFault } from "../../core/manifest/settings-check.js"
 import type { Token } from "../../core/ports/token.js"
 import type { Deps } from "../deps.js"
 
@@ -40,6 +41,18 @@ export function refuseCustodyByPolicy(custody: Custody, { allowCustody }: Policy
   throw new KeyferryError("ERR_POLICY_REFUSED", `the policy does not allow custody ${custody}`, {
     hint: `policy.allowCustody names ${allowCustody.join(", ") || "none"}`,
   })
+}
+
+/** Any custody but `locked` keeps its source key for wrapping alone. */
+export function refuseLocalUse({
+  custody,
+  localUse = false,
+}: {
+  readonly custody: Custody
+  readonly localUse?: boolean
+}): void {
+  const fault = localUseFault(custody, localUse)
+  if (fault !== undefined) throw new KeyferryError("ERR_USAGE", `--local-use ${fault}`)
 }
 
 /**

@@ -4,10 +4,9 @@ import { KeyferryError } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import { IDENTITY_NAMES, settingOf, type SettingsFor } from "../../core/manifest/key-settings.js"
-import { localUseFault } from "../../core/manifest/settings-check.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { WrapRequest } from "../../core/key/wrapping.js"
-import { refuseCustodyByPolicy } from "../custody/policy.js"
+import { refuseCustodyByPolicy, refuseLocalUse } from "../custody/policy.js"
 
 export interface ProvisionRequest extends SettingsFor<"provision"> {
   readonly owner: string
@@ -84,15 +83,6 @@ export function refuseEarly(
     )
   }
   return wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, policy)
-}
-
-/** Any other custody keeps its source key for wrapping alone. */
-export function refuseLocalUse({
-  custody,
-  localUse = false,
-}: Pick<ProvisionRequest, "custody"> & { readonly localUse?: boolean }): void {
-  const fault = localUseFault(custody, localUse)
-  if (fault !== undefined) throw new KeyferryError("ERR_USAGE", `--local-use ${fault}`)
 }
 
 /**

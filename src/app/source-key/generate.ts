@@ -6,8 +6,7 @@ import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { WrapCapability, WrapRequest } from "../../core/key/wrapping.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "../../core/key/source-key.js"
 import type { Deps } from "../deps.js"
-import { refuseCustody, refuseCustodyByPolicy } from "../custody/policy.js"
-import { refuseLocalUse } from "../provision/request.js"
+import { refuseCustody, refuseCustodyByPolicy, refuseLocalUse } from "../custody/policy.js"
 import { chooseTested } from "./choose.js"
 
 export interface GenerateRequest extends Omit<SettingsFor<"key generate">, "localUse"> {
