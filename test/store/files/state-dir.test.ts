@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect } from "chai"
@@ -126,3 +126,20 @@ function failingAfter(written: number, stateDir: string): Inventory {
     },
   }
 }
+
+describe("openStateDir", () => {
+  const base = temporaryFolder()
+
+  it("makes the folder private, and leaves one that is there as it is", async () => {
+    const path = await openStateDir(join(base(), "a", "b"))
+    expect(statSync(path).mode & 0o777).to.equal(0o700)
+    mkdirSync(join(base(), "open"), { mode: 0o755 })
+    await openStateDir(join(base(), "open"))
+    expect(statSync(join(base(), "open")).mode & 0o777).to.equal(0o755)
+  })
+
+  it("fails where a file is in the way", async () => {
+    writeFileSync(join(base(), "file"), "")
+    await expectCode("ERR_STATE_WRITE", () => openStateDir(join(base(), "file")))
+  })
+})

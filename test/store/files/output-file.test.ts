@@ -1,0 +1,49 @@
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect } from "chai"
+import { refuseExisting, writeOutput } from "#src/store/files/output-file.js"
+import { expectCode } from "#test/support/expect-code.js"
+import { temporaryFolder } from "#test/support/temp-dir.js"
+import { run } from "../../support/second-process.js"
+
+describe("writeOutput", () => {
+  const base = temporaryFolder()
+
+  it("writes bytes, mode 0600, with nothing beside them", async () => {
+    const path = join(base(), "EncryptedKeyMaterial.bin")
+    await refuseExisting(path)
+    await writeOutput(path, Uint8Array.of(0, 255, 10))
+    expect([...readFileSync(path)]).to.deep.equal([0, 255, 10])
+    expect(statSync(path).mode & 0o777).to.equal(0o600)
+    expect(readdirSync(base())).to.deep.equal(["EncryptedKeyMaterial.bin"])
+  })
+
+  it("overwrites nothing", async () => {
+    const path = join(base(), "out")
+    writeFileSync(path, "kept")
+    await expectCode("ERR_OUTPUT_EXISTS", () => refuseExisting(path))
+    await expectCode("ERR_OUTPUT_EXISTS", () => writeOutput(path, "new"))
+    expect(readFileSync(path, "utf8")).to.equal("kept")
+    expect(readdirSync(base())).to.deep.equal(["out"])
+  })
+
+  it("does not write through a dangling link", async () => {
+    symlinkSync(join(base(), "elsewhere"), join(base(), "out"))
+    await expectCode("ERR_OUTPUT_EXISTS", () => refuseExisting(join(base(), "out")))
+    await expectCode("ERR_OUTPUT_EXISTS", () => writeOutput(join(base(), "out"), "new"))
+    expect(existsSync(join(base(), "elsewhere"))).to.equal(false)
+  })
+
+  it("leaves no output when it is killed, and clears up at the next run", async () => {
+    const path = join(base(), "out")
+    expect(await run("die-before-rename", path)).to.equal("SIGKILL")
+    expect(existsSync(path)).to.equal(false)
+    await writeOutput(path, "whole")
+    expect(readdirSync(base())).to.deep.equal(["out"])
+  })
+
+  it("fails where there is no folder", async () => {
+    const error = await expectCode("ERR_OUTPUT_WRITE", () => writeOutput(join(base(), "no", "out"), "x"))
+    expect(error.causes[0]?.code).to.equal("ENOENT")
+  })
+})
