@@ -64,9 +64,19 @@ export default {
       { path: "^src/(pkcs11|kms|store|config|log)/" },
       { path: "^src/(pkcs11|kms|store|config|log|cli|app)/", pathNot: "^src/$1/" },
     ),
+    ...inOrder("core", ["base", "key", "token", "manifest", "records", "ports", "plan"]),
     ...inOrder("pkcs11", ["cryptoki", "session", "objects", "wrap", "probe", "token"]),
     ...inOrder("local-kms", ["protocol", "state", "crypto", "operations", "server"]),
     layer("no-cycles", "break the cycle: move what both need into a third file", {}, { circular: true }),
+    {
+      ...layer(
+        "no-cycles-of-use-cases",
+        "break the cycle of folders: move what both need to the folder that its word belongs to",
+        { path: "^src/app/" },
+        { circular: true },
+      ),
+      scope: "folder",
+    },
     layer("no-orphans", "delete the file or use it", { orphan: true, pathNot: "\\.d\\.ts$" }, {}),
   ],
   options: {

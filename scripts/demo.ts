@@ -13,7 +13,7 @@ import {
   type SigningAlgorithmSpec,
   VerifyMacCommand,
 } from "@aws-sdk/client-kms"
-import type { KeyResult } from "#src/core/key/key-result.js"
+import type { KeyResult } from "#src/core/records/key-result.js"
 import { isAsymmetric, KEY_SPEC_NAMES, KEY_SPECS, type KeySpec } from "#src/core/key/key-spec.js"
 import { table } from "#src/cli/text/table.js"
 import { type CliResult, keyferry } from "#test/support/cli.js"

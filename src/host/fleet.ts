@@ -1,6 +1,7 @@
 import type { Fleet } from "../app/fleet/fleet.js"
 import type { Binding } from "../core/manifest/binding.js"
-import { bindingOf, bindingsOf } from "../core/manifest/manifest.js"
+import { bindingsOf } from "../core/manifest/manifest.js"
+import { bindingOf } from "../core/records/recorded-binding.js"
 import type { Kms } from "../core/ports/kms.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import { type Flags, kmsSetting, type Settings } from "./settings.js"

@@ -1,4 +1,5 @@
-import { EVENTS, type Log } from "../core/ports/log.js"
+import type { Log } from "../core/ports/log.js"
+import { EVENTS } from "../core/records/log-event.js"
 import { logValue, type LogValue } from "./field.js"
 
 interface LogOptions {

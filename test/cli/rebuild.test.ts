@@ -2,7 +2,7 @@ import { renameSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { Rebuilding } from "#src/app/fleet/rebuild.js"
-import type { KeyResult } from "#src/core/key/key-result.js"
+import type { KeyResult } from "#src/core/records/key-result.js"
 import { setStage, type Stage } from "../support/stage.js"
 
 describe("status --rebuild", function () {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
-import type { KeyResult } from "#src/core/key/key-result.js"
+import type { KeyResult } from "#src/core/records/key-result.js"
 import { filesUnder, setStage, type Stage } from "../support/stage.js"
 import { provisionArgs } from "../support/refusal.js"
 

@@ -1,5 +1,5 @@
 import { expect } from "chai"
-import type { KeyResult } from "#src/core/key/key-result.js"
+import type { KeyResult } from "#src/core/records/key-result.js"
 import { provisionArgs } from "../support/refusal.js"
 import { setStage, type Stage } from "../support/stage.js"
 

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { expect } from "chai"
-import { EVENTS } from "#src/core/ports/log.js"
+import { EVENTS } from "#src/core/records/log-event.js"
 
 const PROGRAM = fileURLToPath(new URL("../support/log-process.js", import.meta.url))
 

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
@@ -107,7 +108,7 @@ describe("matrix: every algorithm, key spec and wrapping key", function () {
 
   it("refuses by the command what the parameters ask and the token does not have, and says how to go on", async () => {
     const token = tokens["SoftHSM"]!
-    tool.write("import-token.bin", Buffer.from("nobody's"))
+    tool.write("import-token.bin", randomBytes(300))
     const files = ["--public-key", "RSA_2048.der", "--import-token", "import-token.bin", "--out", "refused.wrapped"]
     const what = ["--name", "HMAC_224", "--wrapping-algorithm", "RSAES_OAEP_SHA_256", "--json"]
     const result = await keyferry(["wrap", ...what, "--key-id", KEY_ID, ...files], {
@@ -129,7 +130,7 @@ describe("matrix: every algorithm, key spec and wrapping key", function () {
     it(`wraps the same by the command, from the console's loose files: ${nameOf(cell)} on ${name}`, async () => {
       const { carried } = outcomes[name]!.find((outcome) => nameOf(outcome.cell) === nameOf(cell))!
       const token = tokens[name]!
-      tool.write("import-token.bin", Buffer.from("nobody's"))
+      tool.write("import-token.bin", randomBytes(300))
       const out = `${name}.wrapped`
       const files = ["--public-key", `${cell.wrappingKeySpec}.der`, "--import-token", "import-token.bin", "--out", out]
       const what = ["--name", cell.keySpec, "--wrapping-algorithm", cell.wrappingAlgorithm]

@@ -1,7 +1,7 @@
 import { type Fleet, fleetKeys } from "#src/app/fleet/fleet.js"
 import { reconcile, type ReconcileOptions } from "#src/app/fleet/reconcile.js"
 import type { Binding } from "#src/core/manifest/binding.js"
-import { bindingOf } from "#src/core/manifest/manifest.js"
+import { bindingOf } from "#src/core/records/recorded-binding.js"
 import type { DecisionRow } from "#src/core/plan/decision-row.js"
 import { exitOf } from "#src/core/plan/row.js"
 import type { Run, World } from "./world.js"

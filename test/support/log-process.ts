@@ -1,6 +1,6 @@
 import { createRequire } from "node:module"
 import { createLog } from "#src/log/log.js"
-import { EVENTS, type EventName } from "#src/core/ports/log.js"
+import { EVENTS, type EventName } from "#src/core/records/log-event.js"
 import { KeyferryError } from "#src/core/base/error.js"
 import { Secret } from "#src/core/base/secret.js"
 

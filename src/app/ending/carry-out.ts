@@ -1,4 +1,4 @@
-import { type Ending, ENDINGS } from "../../core/key/ending.js"
+import { type Ending, ENDINGS } from "../../core/records/ending.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import { errorOf, KeyferryError } from "../../core/base/error.js"

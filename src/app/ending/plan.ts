@@ -1,4 +1,4 @@
-import { consequencesOf, type EndedKey, type Ending, ENDINGS } from "../../core/key/ending.js"
+import { consequencesOf, type EndedKey, type Ending, ENDINGS } from "../../core/records/ending.js"
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { type KeyPhase, keyStateRow, phaseOf } from "../../core/key/key-state.js"
 import { rfc3339 } from "../../core/base/expiry.js"

@@ -1,6 +1,6 @@
 import type { Binding, Policy } from "../../core/manifest/binding.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { bindingOf } from "../../core/manifest/manifest.js"
+import { bindingOf } from "../../core/records/recorded-binding.js"
 import type { Snapshot } from "../../core/plan/snapshot.js"
 import type { FormerEntry, InventoryEntry } from "../../core/records/inventory.js"
 import type { Clock } from "../../core/ports/clock.js"

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import { errorAfter, KeyferryError } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
-import { type KeyResult, keyResult } from "../../core/key/key-result.js"
+import { type KeyResult, keyResult } from "../../core/records/key-result.js"
 import type { Choice } from "../../core/key/negotiation.js"
 import { labelOf, localUsages, newSourceKeyId } from "../../core/key/source-key.js"
 import {
@@ -14,7 +14,7 @@ import {
   type MadeEntry,
 } from "../../core/records/inventory.js"
 import type { ChangesFor } from "../../core/manifest/key-settings.js"
-import { lockSource, wantsLock } from "../custody/lock.js"
+import { lockSource, wantsLock } from "../source-key/lock.js"
 import { refuseCustodyByPolicy, refuseLocalUse } from "../custody/policy.js"
 import type { Deps } from "../deps.js"
 import { importKey, provable } from "../import/import.js"

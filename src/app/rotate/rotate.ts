@@ -8,7 +8,7 @@ import {
   type InventoryEntry,
   type MadeEntry,
 } from "../../core/records/inventory.js"
-import { type KeyResult, keyResult } from "../../core/key/key-result.js"
+import { type KeyResult, keyResult } from "../../core/records/key-result.js"
 import { MOST_ROTATIONS, pendingRotation, rotationsDone, rotationsWarning } from "../../core/key/rotation.js"
 import { labelOf, newSourceKeyId } from "../../core/key/source-key.js"
 import { refuseOtherToken } from "../../core/token/token-info.js"

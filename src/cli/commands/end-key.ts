@@ -1,5 +1,5 @@
 import type { EndRequest } from "../../app/ending/plan.js"
-import { ENDINGS } from "../../core/key/ending.js"
+import { ENDINGS } from "../../core/records/ending.js"
 import { exitOf, summarise } from "../../core/plan/row.js"
 import { nameOf } from "../options/arguments.js"
 import type { Output, Surroundings } from "../command.js"

@@ -18,7 +18,7 @@ export const keyLock = defineCommand({
     ...TOKEN,
   },
   async run(args, { world }) {
-    const { lockKey } = await import("../../app/custody/lock.js")
+    const { lockKey } = await import("../../app/source-key/lock.js")
     const name = checkedName("name", args.name)
     const { owner } = await world.settings()
     const deps = await world.withoutKms()

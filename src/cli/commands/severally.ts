@@ -1,4 +1,4 @@
-import type { KeyResult } from "../../core/key/key-result.js"
+import type { KeyResult } from "../../core/records/key-result.js"
 import { exitOf, failedOutcome, type KeyRow, rowOutcome, type RowReason, summarise } from "../../core/plan/row.js"
 import type { Output } from "../command.js"
 import { keyText } from "../text/key-text.js"

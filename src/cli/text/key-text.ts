@@ -1,4 +1,4 @@
-import type { KeyResult } from "../../core/key/key-result.js"
+import type { KeyResult } from "../../core/records/key-result.js"
 import { facts } from "./facts.js"
 
 /** A key's result for people: the same facts as the JSON, the attributes on one line. */

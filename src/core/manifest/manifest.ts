@@ -1,6 +1,5 @@
 import type { Binding, Policy } from "./binding.js"
-import { DEFAULT_SETTINGS, type KeySettings } from "./key-settings.js"
-import type { InventoryEntry } from "../records/inventory.js"
+import type { KeySettings } from "./key-settings.js"
 
 /** A token by the name that the manifest gives it. */
 export interface ManifestToken {
@@ -63,25 +62,4 @@ export function bindingsOf({ id, keys }: Manifest): readonly Binding[] {
   return Object.entries(keys).flatMap(([name, { targets, ...key }]) =>
     targets.map((target) => ({ owner: id, name, target, ...key, managed: true })),
   )
-}
-
-/** The binding of a key that was made by flags, from what the inventory remembers of them. */
-export function bindingOf(entry: InventoryEntry, managed = true): Binding {
-  const { owner, name, target, keySpec, keyUsage, alias, custody, multiRegion, terms } = entry
-  return {
-    ...DEFAULT_SETTINGS,
-    owner,
-    name,
-    target,
-    token: null,
-    managed,
-    keySpec,
-    keyUsage,
-    alias,
-    custody,
-    multiRegion,
-    replicas: entry.replicas.map(({ region }) => region),
-    wrapWithTrusted: entry.source.attributes?.wrapWithTrusted ?? false,
-    ...terms,
-  }
 }

@@ -1,4 +1,4 @@
-import type { EventName } from "../ports/log.js"
+import type { EventName } from "./log-event.js"
 import type { SourceKeyIdentity } from "../key/source-key.js"
 import type { TokenInfo } from "../token/token-info.js"
 

@@ -1,7 +1,7 @@
 import { expect } from "chai"
 import { generateKey } from "#src/app/source-key/generate.js"
 import { provision } from "#src/app/provision/provision.js"
-import type { KeyResult } from "#src/core/key/key-result.js"
+import type { KeyResult } from "#src/core/records/key-result.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { startLocalKms } from "#test/support/local-kms.js"
 import { createKey } from "../../support/local-kms-fixture.js"

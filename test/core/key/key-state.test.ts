@@ -1,5 +1,5 @@
 import { expect } from "chai"
-import { ENDINGS } from "#src/core/key/ending.js"
+import { ENDINGS } from "#src/core/records/ending.js"
 import { keyStateRow, phaseOf, takesMaterial } from "#src/core/key/key-state.js"
 import { STATE_TABLE } from "#src/local-kms/state/key-state.js"
 

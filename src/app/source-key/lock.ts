@@ -2,8 +2,8 @@ import { KeyferryError } from "../../core/base/error.js"
 import { type InventoryEntry, lastImport } from "../../core/records/inventory.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import type { Deps } from "../deps.js"
-import { heldSourceKey } from "../source-key/find.js"
-import { namedSource } from "../source-key/named.js"
+import { heldSourceKey } from "./find.js"
+import { namedSource } from "./named.js"
 
 type LockDeps = Pick<Deps, "token" | "inventory" | "progress">
 

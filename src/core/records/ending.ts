@@ -1,6 +1,6 @@
-import type { CustodyEventName } from "../records/custody-event.js"
-import type { KeyPhase } from "./key-state.js"
-import type { KeySpec, KeyUsage } from "./key-spec.js"
+import type { CustodyEventName } from "./custody-event.js"
+import type { KeyPhase } from "../key/key-state.js"
+import type { KeySpec, KeyUsage } from "../key/key-spec.js"
 
 /** The ends of a KMS key's life, and the one step back. */
 export const ENDINGS = {

@@ -1,7 +1,7 @@
-import { generationsOf, type ImportRecord, importOf, type Proof, type MadeEntry } from "../records/inventory.js"
-import { parseKeyArn } from "./key-arn.js"
+import { generationsOf, type ImportRecord, importOf, type Proof, type MadeEntry } from "./inventory.js"
+import { parseKeyArn } from "../key/key-arn.js"
 import type { TokenInfo } from "../token/token-info.js"
-import type { KeyAttributes } from "./key-attributes.js"
+import type { KeyAttributes } from "../key/key-attributes.js"
 
 /** The result of a command about one key, as `--json` prints it (docs/json.md). What does not apply is null. */
 export interface KeyResult {
