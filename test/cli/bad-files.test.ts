@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync } from "node:crypto"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
+import { sha256 } from "#src/core/key/wrapping-key.js"
 import type { InventoryEntry } from "#src/core/records/inventory.js"
 import { createKey, importedKey, makeMaterial, makePkcs8, spkiOf } from "../support/local-kms-fixture.js"
 import { inParallel, sharedLane } from "../support/in-parallel.js"
@@ -316,8 +317,14 @@ describe("bad input: files of the three steps", () => {
 
     it("a bundle whose public key is not the one that KMS has: the proof fails, and that is kept", async () => {
       const one = await wrapped("ECC_NIST_P384")
-      const proof = { publicKey: spkiOf(makePkcs8("ECC_NIST_P384")).toString("base64") }
-      const bundle = writeFile(stage, "b.json", JSON.stringify({ ...readJson(`${one.ciphertext}.json`), proof }))
+      const publicKey = spkiOf(makePkcs8("ECC_NIST_P384"))
+      const written = readJson(`${one.ciphertext}.json`) as { readonly sourceKey: object }
+      const foreign = {
+        ...written,
+        proof: { publicKey: publicKey.toString("base64") },
+        sourceKey: { ...written.sourceKey, publicKeyFingerprint: sha256(publicKey) },
+      }
+      const bundle = writeFile(stage, "b.json", JSON.stringify(foreign))
       const result = await stage.run([...words(one, "--bundle", bundle), "--json"], { state })
       expect(result.error().code).to.equal("ERR_PROOF_FAILED")
       expect(result.status).to.equal(76)

@@ -66,7 +66,7 @@ ${extra}`
     const all = await run(["provision"])
     expect(all.status, all.stderr).to.equal(0)
     expect(all.stdout)
-      .to.match(/^NAME +TARGET +OUTCOME +WHAT/)
+      .to.match(/^NAME +TARGET +OUTCOME +NEXT +WHAT/)
       .and.to.match(/2 keys: 1 done, 1 nothing$/m)
     const before = await stage.footprint(state)
     const again = await json(["apply"])

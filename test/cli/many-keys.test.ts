@@ -15,6 +15,7 @@ describe("the JSON of commands over many keys", function () {
   let state: string
   before(async () => {
     stage = await setStage()
+    await stage.kms.rotationSeconds(0)
     state = stage.state()
     for (const name of ["aes", "twin"]) {
       const settings = { name, "key-spec": "SYMMETRIC_DEFAULT", custody: "token", "wrapping-key-spec": "RSA_2048" }

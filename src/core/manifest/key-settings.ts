@@ -220,8 +220,10 @@ export const KEY_SETTINGS = {
     file: null,
     absent: [],
     parse: (regions: readonly string[]): readonly string[] => [...new Set(regions)],
-    fault: (regions: readonly string[]) =>
-      regions.every((region) => REGION.test(region)) ? undefined : "is not the name of an AWS Region",
+    fault: (regions: readonly string[]) => {
+      const unnamed = regions.find((region) => !REGION.test(region))
+      return unnamed === undefined ? undefined : `'${unnamed}' is not the name of an AWS Region`
+    },
   },
 } as const satisfies Readonly<Record<string, Setting<never, never>>>
 

@@ -28,7 +28,10 @@ export function usageFor(
   const [usage = "ENCRYPT_DECRYPT", alternative] = usages
   const goesWith = usages.join(" and with ")
   if (keyUsage === undefined) {
-    return { usage, fault: alternative === undefined ? null : `is missing: ${keySpec} goes with ${goesWith}` }
+    return {
+      usage,
+      fault: alternative === undefined ? null : `is missing: ${keySpec} goes with ${usages.join(" or ")}`,
+    }
   }
   const fits = usages.includes(keyUsage)
   return { usage: keyUsage, fault: fits ? null : `does not go with ${keySpec}, which goes with ${goesWith}` }
