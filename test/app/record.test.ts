@@ -78,7 +78,7 @@ describe("the custody log of a command: every event, with the names of its facts
       ...CREATED,
       "custody-key.generated: id label kcv allowedMechanisms",
       GENERATED,
-      `source.sealed: ${SEALED}`,
+      `source.sealed: ${SEALED} origin`,
       ...imported(),
       ...imported(" importType pinnedTo"),
     ])
