@@ -26,6 +26,8 @@ part() {
   printf 'release-check: %s: %s, %d s\n' "$name" "$( ((failed)) && echo failed || echo well)" "$((SECONDS - started))"
 }
 
+# test.sh takes every third of the places
+killed_everywhere() { files_of kill | run_files; }
 long_suites() { files_of "${LONG[@]}" | run_files; }
 
 # An old Node.js gets one sentence and status 69, whatever the command.
@@ -42,6 +44,7 @@ old_node() {
 
 part 'set-up' ./scripts/setup.sh
 part 'long simulations' long_suites
+part 'killed everywhere' killed_everywhere
 part 'older Node.js' old_node
 part 'images' ./scripts/docker-check.sh
 part 'bare Debian 12' ./scripts/bare-root.sh bookworm

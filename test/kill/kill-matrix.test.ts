@@ -5,6 +5,7 @@ import { inParallel, sharedLane } from "../support/in-parallel.js"
 import { setStage, type Stage } from "../support/stage.js"
 import { expectConverged, isOver } from "../support/converged.js"
 import { HOOKED, PRELOADED } from "../support/kill-hook.js"
+import { FIRST, STRIDE, strideText } from "../support/stride.js"
 import { next, OPERATIONS, type Operation, prepare, type Subject } from "../support/kill-operations.js"
 
 /** Nothing that keyferry does takes so many calls: a command that never ends fails the test. */
@@ -21,7 +22,7 @@ describe("killed before and after every outside call, and run again", () => {
     run: killEverywhere,
   })
   after(() => {
-    process.stdout.write(`    ${kills} kills over ${OPERATIONS.length} operations\n`)
+    process.stdout.write(`    ${kills} kills over ${OPERATIONS.length} operations, ${strideText}\n`)
   })
 })
 
@@ -31,7 +32,7 @@ async function killEverywhere(operation: Operation): Promise<void> {
   const state = stage.state()
   let subject: Subject | null = null
   const most = operation.grows === true ? await callsOf(operation, stage) : MOST_STEPS
-  for (let at = 0; at < most; at += 1) {
+  for (let at = FIRST; at < most; at += STRIDE) {
     subject ??= await prepare(stage, operation, state, `${operation.title.replaceAll(" ", "-")}-${at}`)
     const steps = join(stage.folder, `steps-${at}`)
     const hook = { ...HOOKED, KEYFERRY_TEST_STEPS: steps }
