@@ -32,7 +32,19 @@ export default {
       "pkcs11-packages-stay-inside",
       "add an operation to the Token port instead of calling PKCS #11 from here",
       { pathNot: "^src/pkcs11/" },
-      { path: "node_modules/(pkcs11js|graphene-pk11|koffi)/" },
+      { path: "node_modules/(pkcs11js|graphene-pk11)/" },
+    ),
+    layer(
+      "koffi-stays-below",
+      "add a system call to libc/libc.ts instead of calling through koffi from here",
+      { pathNot: "^src/(pkcs11|libc)/" },
+      { path: "node_modules/koffi/" },
+    ),
+    layer(
+      "libc-imports-nothing",
+      "libc/ has the system calls alone",
+      { path: "^src/libc/" },
+      { path: "^src/", pathNot: "^src/libc/" },
     ),
     layer(
       "aws-packages-stay-inside",

@@ -2,6 +2,9 @@
 // Any Node.js may be asked to run this file, so it has nothing that an old one cannot parse, and loads all others later.
 import { readFileSync } from "node:fs"
 
+// Node.js opens its inspector, and with it all memory, to whoever sends this signal: a listener takes its place
+process.on("SIGUSR1", () => undefined)
+
 /** Whether this Node.js is one of package.json's "engines". */
 function nodeFits(): boolean {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)

@@ -116,7 +116,7 @@ function coreDumpLine(): CheckedLine {
         id,
         status: "warn",
         message,
-        hint: "install prlimit (util-linux), or start keyferry under `ulimit -c 0`",
+        hint: "install keyferry with its optional dependencies (koffi has a binary for each platform), or start it under `ulimit -c 0`",
         exit: "OK",
       }
     }
