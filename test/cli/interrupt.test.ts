@@ -23,7 +23,7 @@ describe("provision that is not alone, not welcome, or out of space", () => {
 
   it("keeps a second one out of its state directory, which is told who holds it", async () => {
     const state = stage.state()
-    await stage.kms.fault({ kind: "delay", operation: "CreateKey", milliseconds: 2500 })
+    await stage.kms.fault({ kind: "delay", operation: "CreateKey", milliseconds: 25_000 })
     const first = stage.run(provisionArgs({ name: "first" }), { state })
     while ((await stage.kms.counts()).requests["CreateKey"] === undefined) await sleep(20)
     const second = await stage.run([...provisionArgs({ name: "second" }), "--json"], { state })
@@ -34,6 +34,7 @@ describe("provision that is not alone, not welcome, or out of space", () => {
     expect(second.stdout).to.equal("")
     expect(await keysNamed(stage.sdk, "second")).to.deep.equal([])
     expect(reading.status, "reading needs no lock").to.equal(0)
+    await stage.kms.clearFaults()
     expect((await first).status).to.equal(0)
     expect((await stage.run(provisionArgs({ name: "second" }), { state })).status).to.equal(0)
   })
@@ -46,9 +47,10 @@ describe("provision that is not alone, not welcome, or out of space", () => {
       const state = stage.state()
       const name = signal.toLowerCase()
       const objects = tokenObjects(stage.token)
-      await stage.kms.fault({ kind: "delay", operation: "GetParametersForImport", milliseconds: 1500 })
+      await stage.kms.fault({ kind: "delay", operation: "GetParametersForImport", milliseconds: 25_000 })
       const args = provisionArgs({ name })
       const result = await stage.run(args, { state, killAt: /source key/, signal })
+      await stage.kms.clearFaults()
       expect(result.status).to.equal(status)
       expect(result.signal).to.equal(null)
       expect(result.stdout).to.equal("")

@@ -32,7 +32,7 @@ function expectNoSpace({ status, stderr, stdout }: CliResult): void {
   expect(stderr + stdout).to.match(/check --state-dir .* the space left/)
 }
 
-/** Runs a command and does something once KMS has been asked for import parameters, whose answer then takes its time. */
+/** Runs a command and does something while KMS, asked for import parameters, has not answered yet. */
 async function whileAsking(
   stage: Stage,
   args: readonly string[],
@@ -41,7 +41,7 @@ async function whileAsking(
 ): Promise<CliResult> {
   const operation = "GetParametersForImport"
   await stage.kms.clearCounts()
-  await stage.kms.fault({ kind: "delay", operation, milliseconds: 800, count: 100 })
+  await stage.kms.fault({ kind: "delay", operation, milliseconds: 25_000, count: 100 })
   const running = stage.run(args, { state })
   while ((await stage.kms.counts()).requests[operation] === undefined) await sleep(20)
   await act()

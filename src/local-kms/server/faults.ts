@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises"
 import { KmsError } from "../protocol/error.js"
 import { documented, recorded } from "../protocol/refusal.js"
 
@@ -79,7 +80,10 @@ export interface Hit {
 export interface Faults {
   add: (options: FaultOptions) => Fault
   list: () => readonly Fault[]
+  /** Drops all faults; requests that a delay holds go on at once. */
   clear: () => void
+  /** Ends after so many milliseconds of the machine's clock, or when the faults are cleared. */
+  hold: (milliseconds: number) => Promise<void>
   /** Counts a request against every fault that matches it; of those that hit, delays add up and the first other one acts. */
   hit: (request: FaultedRequest) => Hit
 }
@@ -87,6 +91,7 @@ export interface Faults {
 export function createFaults(): Faults {
   let faults: readonly Fault[] = []
   let nextId = 1
+  let cleared = new AbortController()
 
   /** Spends one request of the fault: either lets it pass or is hit by it. */
   const spend = (fault: Fault): { readonly after: Fault; readonly hits: boolean } =>
@@ -103,6 +108,11 @@ export function createFaults(): Faults {
     list: () => faults,
     clear: () => {
       faults = []
+      cleared.abort()
+      cleared = new AbortController()
+    },
+    hold: async (milliseconds) => {
+      await sleep(milliseconds, undefined, { signal: cleared.signal }).catch(() => undefined)
     },
     hit(request) {
       let acting: Fault | undefined

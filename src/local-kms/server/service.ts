@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto"
-import { setTimeout as sleep } from "node:timers/promises"
 import type { Clock } from "../state/clock.js"
 import { KmsError } from "../protocol/error.js"
 import { createFaults, type Delivery, type Faults } from "./faults.js"
@@ -92,7 +91,7 @@ export function createService(options: ServiceOptions): Service {
         region: region.name,
         account: state.account,
       })
-      if (delay > 0) await sleep(delay)
+      if (delay > 0) await faults.hold(delay)
       const work = async (): Promise<object> => {
         const answer = effect ? await perform(region, name, body) : undefined
         if (error !== undefined) throw error

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises"
 import type { KMS } from "@aws-sdk/client-kms"
 import { expect } from "chai"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
@@ -117,6 +118,15 @@ describe("local KMS: faults, quotas, counts", () => {
       const waiting = client.listKeys({}, { abortSignal })
       expect(await nameOf(waiting)).to.equal("AbortError")
       expect(await keyCount()).to.equal(0)
+    })
+
+    it("lets a delayed request go on when they are cleared", async () => {
+      await kms.fault({ kind: "delay", operation: "ListKeys", milliseconds: 600_000 })
+      await kms.clearCounts()
+      const waiting = keyCount()
+      while ((await kms.counts()).requests["ListKeys"] === undefined) await sleep(5)
+      await kms.clearFaults()
+      expect(await waiting).to.equal(0)
     })
 
     it("are cleared", async () => {
