@@ -19,6 +19,8 @@ export interface Output {
   readonly text: string
   /** Other than OK where the work was done only in part. */
   readonly exit?: ExitName
+  /** Called once the result was printed, as the last thing that the command does. */
+  readonly told?: () => Promise<void>
 }
 
 /** What surrounds a command: the process, cut down to what commands may see. */

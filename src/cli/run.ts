@@ -52,6 +52,7 @@ export async function run(words: readonly string[], version: string): Promise<nu
     }
     const printed = json ? JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...output.result }, null, 2) : output.text
     if (printed !== "") process.stdout.write(`${printed}\n`)
+    await output.told?.()
     return EXIT_CODES[output.exit ?? "OK"].status
   } catch (error) {
     running?.log.event("run.failed", { command: running.command, error })

@@ -4,10 +4,11 @@ import type { ToBeLocked } from "../core/ports/to-be-locked.js"
 import { custodyKeyFiles } from "../store/files/custody-key-files.js"
 import { custodyLogFile } from "../store/files/custody-log.js"
 import { inventoryFiles } from "../store/files/inventory-files.js"
+import { operationFiles } from "../store/files/operation-files.js"
 import { toBeLockedFiles } from "../store/files/to-be-locked-files.js"
 import { vaultFiles } from "../store/files/vault-files.js"
 
-export interface StateFiles extends Pick<Deps, "inventory" | "vault" | "custodyKeys" | "custodyLog"> {
+export interface StateFiles extends Pick<Deps, "inventory" | "vault" | "custodyKeys" | "operations" | "custodyLog"> {
   readonly toBeLocked: ToBeLocked
 }
 
@@ -20,6 +21,7 @@ export function stateFiles(stateDir: string, clock: Clock): StateFiles {
     inventory: inventoryFiles(stateDir),
     vault: vaultFiles(stateDir),
     custodyKeys: custodyKeyFiles(stateDir),
+    operations: operationFiles(stateDir),
     custodyLog: custodyLogFile(stateDir, clock),
     toBeLocked: toBeLockedFiles(stateDir),
   }

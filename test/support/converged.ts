@@ -5,9 +5,10 @@ import { verifyChain } from "#src/core/records/custody-chain.js"
 import { generationsOf, type InventoryEntry, importOf } from "#src/core/records/inventory.js"
 import { isAsymmetric } from "#src/core/key/key-spec.js"
 import { inventoryFiles } from "#src/store/files/inventory-files.js"
+import { operationFiles } from "#src/store/files/operation-files.js"
 import { vaultFiles } from "#src/store/files/vault-files.js"
 import { keysNamed, type Stage, tokenObjects } from "./stage.js"
-import type { Operation, Subject } from "./kill-operations.js"
+import { keyNames, type Operation, type Subject } from "./kill-operations.js"
 
 const REGION = "us-east-1"
 
@@ -17,6 +18,15 @@ const REGION = "us-east-1"
  * and for no other, the custody log's chain intact.
  */
 export async function expectConverged(stage: Stage, operation: Operation, subject: Subject): Promise<void> {
+  const { state } = subject
+  for (const name of keyNames(subject.name, operation.keys)) await expectKey(stage, operation, { ...subject, name })
+  expect(await operationFiles(state).list(), "operations").to.deep.equal({ operations: [], damaged: [] })
+  await expectKept(stage, state, operation)
+  expect(verifyChain(readFileSync(join(state, "custody.log.jsonl"), "utf8").trim().split("\n"))).to.have.property("end")
+}
+
+/** The KMS keys of one name, their generations and rotations, counted, and what the inventory says of them. */
+async function expectKey(stage: Stage, operation: Operation, subject: Subject): Promise<void> {
   const { state, name } = subject
   const entry = await inventoryFiles(state).get(name, REGION)
   if (entry === undefined) throw new Error(`the inventory does not know ${name}`)
@@ -33,18 +43,6 @@ export async function expectConverged(stage: Stage, operation: Operation, subjec
   for (const one of entries) await expectImported(stage, one)
   const alias = await stage.sdk.describeKey({ KeyId: `alias/${name}` })
   expect(alias.KeyMetadata?.Arn).to.equal(entry.keyArn)
-
-  await expectKept(stage, state, operation)
-  expect(verifyChain(readFileSync(join(state, "custody.log.jsonl"), "utf8").trim().split("\n"))).to.have.property("end")
-}
-
-/** Whether a command that was killed had done all that it does, and only not said so. */
-export async function isOver({ adds }: Operation, { state, name, ...before }: Subject): Promise<boolean> {
-  const entry = await inventoryFiles(state).get(name, REGION)
-  const isDone = entry?.importing === null && entry.replacement === null && !entry.rotating
-  if (!isDone) return false
-  if (adds.keys > 0 && before.keysBefore > 0) return entry.former.length === before.keysBefore
-  return adds.generations > 0 && before.generationsBefore > 0 && entry.earlier.length === before.generationsBefore
 }
 
 /** Each generation is imported, and to the date that the inventory says. */
@@ -62,6 +60,8 @@ async function expectImported(stage: Stage, entry: InventoryEntry): Promise<void
   })
   const there = Rotations.map((one) => [one.KeyMaterialId, one.ImportState, one.ValidTo?.getTime()])
   expect(there.sort()).to.deep.equal(here.sort())
+  const rotated = Rotations.filter(({ RotationDate }) => RotationDate !== undefined)
+  expect(rotated.length, "rotations of the KMS key").to.equal(entry.source.generation)
   const current = importOf(entry, entry.source.generation, REGION)
   expect(KeyMetadata?.CurrentKeyMaterialId).to.equal(current?.keyMaterialId)
 }

@@ -32,13 +32,13 @@ export async function fleetOf(
 }
 
 export const REWRAP: ReconcileOptions = {
-  actions: new Set(["rewrap"]),
+  actions: new Set(["rewrap", "finish-rotation", "finish-replacement"]),
   depth: { tags: false, materials: "needed" },
   untilDone: false,
 }
 
 export const APPLY: ReconcileOptions = {
-  actions: new Set(["provision", "rewrap", "rotate", "finish-rotation", "replicate", "correct"]),
+  actions: new Set(["provision", "rewrap", "rotate", "finish-rotation", "finish-replacement", "replicate", "correct"]),
   depth: { tags: true, materials: "needed" },
   untilDone: true,
 }

@@ -18,6 +18,8 @@ export interface Operation {
   readonly args: (name: string) => readonly string[]
   /** Options of the key that is provisioned for it. */
   readonly key: Readonly<Record<string, string>>
+  /** How many keys it is about, where that is more than one; `keyNames` names them. */
+  readonly keys?: number
   /** Whether the command itself makes the key. */
   readonly fresh: boolean
   /** What it adds. */
@@ -48,6 +50,10 @@ const again = { fresh: false, adds: { keys: 0, generations: 0 }, custodyAfter: "
 const PAIR = { ...EC, custody: "token" }
 const TOKEN = { ...HMAC, custody: "token" }
 
+/** The name itself, and further ones of the same subject. */
+export const keyNames = (name: string, count = 1): readonly string[] =>
+  Array.from({ length: count }, (_, index) => (index === 0 ? name : `${name}-${index + 1}`))
+
 /** Every command that changes what must never be lost, on the key kinds that differ in it. */
 export const OPERATIONS: readonly Operation[] = [
   { title: "provision", args: (name) => provisionArgs(name, SYMMETRIC), key: SYMMETRIC, ...once },
@@ -63,6 +69,15 @@ export const OPERATIONS: readonly Operation[] = [
     title: "rotate",
     args: (name) => ["rotate", name],
     key: SYMMETRIC,
+    ...again,
+    adds: { keys: 0, generations: 1 },
+    times: 5,
+  },
+  {
+    title: "rotate of two keys",
+    args: (name) => ["rotate", ...keyNames(name, 2)],
+    key: SYMMETRIC,
+    keys: 2,
     ...again,
     adds: { keys: 0, generations: 1 },
     times: 5,
@@ -91,8 +106,10 @@ export async function prepare(stage: Stage, operation: Operation, state: string,
   // the real service takes minutes
   await stage.kms.rotationSeconds(0)
   if (operation.fresh) return { state, name, keysBefore: 0, generationsBefore: 0 }
-  const made = await stage.run(provisionArgs(name, operation.key), { state, env: PRELOADED })
-  if (made.status !== 0) throw new Error(`${name} was not provisioned: ${made.stderr}`)
+  for (const keyName of keyNames(name, operation.keys)) {
+    const made = await stage.run(provisionArgs(keyName, operation.key), { state, env: PRELOADED })
+    if (made.status !== 0) throw new Error(`${keyName} was not provisioned: ${made.stderr}`)
+  }
   return { state, name, keysBefore: 1, generationsBefore: 1 }
 }
 

@@ -4,6 +4,7 @@ import type { ErrorCode } from "#src/core/base/error.js"
 import { beginEntry, type ImportRecord, type InventoryEntry } from "#src/core/records/inventory.js"
 import type { KeyDescription } from "#src/core/key/key-description.js"
 import type { KeyRotation } from "#src/core/key/rotation.js"
+import { NOTHING_ASKED } from "#src/core/records/operation.js"
 import type { KeyView, SeenKey, Snapshot } from "#src/core/plan/snapshot.js"
 
 /** Snapshots for tests: a symmetric key of 90 days that was imported ten days ago, and what a row changes of it. */
@@ -137,6 +138,7 @@ export function snapshot(more: Partial<Snapshot> = {}): Snapshot {
     binding: BINDING,
     role: "current",
     entry: entryOf([importRecord()]),
+    unfinished: NOTHING_ASKED,
     region: REGION,
     key: seen(),
     replicas: [],

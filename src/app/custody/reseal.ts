@@ -14,8 +14,11 @@ export interface ResealRequest {
   readonly names: readonly string[] | null
   /** `sealed` takes token objects into the vault; null leaves every key in its custody. */
   readonly to: "sealed" | null
-  /** Under a custody key that is made now; one that an earlier run made, and did not come to the end with, is taken. */
-  readonly newCustodyKey: boolean
+  /**
+   * Under a custody key with a higher number than this: made now, unless an earlier run made it and did not come to the
+   * end; null for the newest that is there.
+   */
+  readonly newerThan: number | null
 }
 
 export interface Resealed {
@@ -69,14 +72,15 @@ export async function reseal(deps: VaultDeps, request: ResealRequest): Promise<R
 /** The newest custody key; a new one where that is asked for and no earlier run began to go over to the newest. */
 async function chooseCustodyKey(
   deps: VaultDeps,
-  { owner, newCustodyKey }: ResealRequest,
+  { owner, newerThan }: ResealRequest,
   sealed: readonly SealedMaterial[],
   needed: boolean,
 ): Promise<CustodyKey | null> {
   if (sealed.length === 0 && !needed) return null
   const newest = await ensureCustodyKey(deps, owner)
   const isBegun = sealed.some((material) => material.custodyKey.id !== newest.id)
-  return newCustodyKey && !isBegun ? await makeCustodyKey(deps, owner, newest.number + 1) : newest
+  const wantsNewer = newerThan !== null && newest.number <= newerThan
+  return wantsNewer && !isBegun ? await makeCustodyKey(deps, owner, newest.number + 1) : newest
 }
 
 async function moveRow(deps: VaultDeps, owner: string, object: SourceKey, custodyKey: CustodyKey): Promise<ResealRow> {

@@ -1,6 +1,7 @@
 import type { Binding } from "../../core/manifest/binding.js"
 import { settingsFor } from "../../core/manifest/key-settings.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
+import type { ImportAgainWishes } from "../../core/records/operation.js"
 import type { Action } from "../../core/plan/reason.js"
 import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
 import { phaseOf } from "../../core/key/key-state.js"
@@ -11,7 +12,8 @@ import { provision } from "../provision/provision.js"
 import type { ProvisionRequest } from "../provision/request.js"
 import { ensureReplicas } from "../replicas/replicas.js"
 import { rewrapKey } from "../rewrap/rewrap.js"
-import { finishRotation, rotateKey, type RotateWishes } from "../rotate/rotate.js"
+import { replaceKey } from "../replace/replace.js"
+import { finishRotation, rotateKey } from "../rotate/rotate.js"
 
 /** One decision that is to be carried out, and with what. */
 export interface Execution {
@@ -35,7 +37,14 @@ export const EXECUTORS: Readonly<Record<Action, ((execution: Execution) => Promi
       disableAgain: disabledKeys(snapshot),
     }),
   rotate: ({ deps, snapshot }) => rotateKey(deps, entryOf(snapshot), rotateWishes(snapshot)),
-  "finish-rotation": ({ deps, snapshot }) => finishRotation(deps, entryOf(snapshot), rotateWishes(snapshot)),
+  "finish-rotation": ({ deps, snapshot }) => {
+    const asked = snapshot.unfinished.rotation
+    return asked === null
+      ? finishRotation(deps, entryOf(snapshot), rotateWishes(snapshot))
+      : rotateKey(deps, entryOf(snapshot), asked.wishes)
+  },
+  "finish-replacement": ({ deps, snapshot }) =>
+    replaceKey(deps, entryOf(snapshot), snapshot.unfinished.replacement?.wishes ?? begunWishes(snapshot)),
   replicate: ({ deps, snapshot }) => {
     const { keyArn, ...entry } = entryOf(snapshot)
     if (keyArn === null) throw new Error(`no KMS key of ${entry.name}`)
@@ -55,7 +64,13 @@ function termsOf({ binding }: Snapshot, { expiresIn }: PlanOptions) {
   return { expiresIn: expiresIn ?? binding.expiresIn, wrappingAlgorithm, wrappingKeySpec }
 }
 
-function rotateWishes({ binding }: Snapshot): RotateWishes {
+/** A replacement of which only the entry tells: what it is to be was acknowledged when it was begun. */
+function begunWishes(snapshot: Snapshot) {
+  const { replacement } = entryOf(snapshot)
+  return { ...rotateWishes(snapshot), ...replacement?.terms, acceptNoReimport: true }
+}
+
+function rotateWishes({ binding }: Snapshot): ImportAgainWishes {
   const { expiresIn, wrappingAlgorithm, wrappingKeySpec, prove } = binding
   return { expiresIn, wrappingAlgorithm, wrappingKeySpec, prove }
 }

@@ -9,6 +9,7 @@ import type { CustodyLog } from "../../core/ports/custody-log.js"
 import type { Inventory } from "../../core/ports/inventory.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Log } from "../../core/ports/log.js"
+import type { Operations } from "../../core/ports/operations.js"
 import type { Progress } from "../../core/ports/progress.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { Vault } from "../../core/ports/vault.js"
@@ -34,6 +35,7 @@ export interface Fleet {
   readonly inventory: Inventory
   readonly vault: Vault
   readonly custodyKeys: CustodyKeyRecords
+  readonly operations: Operations
   readonly custodyLog: CustodyLog
   readonly clock: Clock
   readonly progress: Progress

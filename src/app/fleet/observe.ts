@@ -1,5 +1,6 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { keysOf, type InventoryEntry } from "../../core/records/inventory.js"
+import { NOTHING_ASKED, type Operation, unfinishedOf } from "../../core/records/operation.js"
 import { jitterOf } from "../../core/plan/due.js"
 import { isSymmetric } from "../../core/plan/material.js"
 import type { KeyView, Snapshot } from "../../core/plan/snapshot.js"
@@ -30,6 +31,9 @@ export interface Observer {
 
 export function observer(fleet: Fleet, sources: SourceIndex): Observer {
   const aliasesByTarget = new Map<string, Promise<ReadonlyMap<string, string | null>>>()
+
+  let operations: Promise<readonly Operation[]> | undefined
+  const listOperations = async (): Promise<readonly Operation[]> => (await fleet.operations.list()).operations
 
   const aliasesOf = (target: string, kms: Kms): Promise<ReadonlyMap<string, string | null>> => {
     const listing = aliasesByTarget.get(target) ?? listAliases(kms)
@@ -72,6 +76,10 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
         binding,
         role,
         entry,
+        unfinished:
+          entry === null || role === "former"
+            ? NOTHING_ASKED
+            : unfinishedOf(await (operations ??= listOperations()), entry),
         now: fleet.clock.now(),
         jitter: jitterOf(binding),
         wantedTags: entry === null ? {} : { ...binding.tags, ...identityTags(entry) },

@@ -7,6 +7,7 @@ import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.j
 import type { Deps } from "../deps.js"
 import { EXECUTORS } from "./execute.js"
 import type { Fleet, FleetKey } from "./fleet.js"
+import { removeFinished } from "../operation/end.js"
 import { formerInventory } from "../replace/nested-inventory.js"
 import { type ObserveDepth, observer, type Observer } from "./observe.js"
 import { type SourceIndex, sourceIndex } from "./source-index.js"
@@ -59,6 +60,7 @@ export async function reconcile(
   // the lanes take from one iterator: each name is worked on once
   const remaining = byName(keys).values()
   await Promise.all(Array.from({ length: fleet.width }, () => reconcileNames(run, remaining)))
+  await endOperations(run)
   return keys.flatMap((key) => run.rows.get(key) ?? [])
 }
 
@@ -91,6 +93,13 @@ interface Run {
 const EVERYTHING = "everything"
 const stopKey = ({ binding }: FleetKey): string => `token ${binding.token ?? ""}`
 
+/** Forgets what was asked for and is done by now, and names what is not known. */
+async function endOperations({ fleet, options }: Run): Promise<void> {
+  const { operations, damaged } = await fleet.operations.list()
+  for (const { path, reason } of damaged) fleet.progress.warn(`${path}: ${reason}: what it asks for is not finished here`)
+  if (options.actions.has("finish-rotation")) await removeFinished(fleet, operations)
+}
+
 /** Works on one name after the other, for as long as there are any. */
 async function reconcileNames(run: Run, remaining: Iterable<readonly FleetKey[]>): Promise<void> {
   for (const keys of remaining) {
@@ -106,15 +115,20 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
   const did: Action[] = []
   let current = key
   let latest: { readonly snapshot: Snapshot; readonly decision: Decision } | undefined
+  let { actions } = options
   try {
     for (;;) {
-      const messageBefore = latest?.decision.message
-      latest = await decide(run, current, { ...options.depth, fresh: did.length > 0 })
+      const before = latest
+      latest = await decide(run, current, { actions, again: did.length > 0 })
       const { snapshot, decision } = latest
+      if (before !== undefined && !options.untilDone && !actions.has(decision.action)) {
+        return decisionRow(before.snapshot, before.decision, "done", did)
+      }
+      const messageBefore = before?.decision.message
       const execute = EXECUTORS[decision.action]
       // KMS may not have caught up with what was done: the next run sees
       const isStuck = did.length >= MOST_STEPS || decision.message === messageBefore
-      if (execute === null || !options.actions.has(decision.action) || isStuck) {
+      if (execute === null || !actions.has(decision.action) || isStuck) {
         return decisionRow(snapshot, decision, outcomeOf(decision, did, options), did)
       }
       refuseStopped(run, key)
@@ -123,8 +137,10 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
       const deps = await depsOf(run, current)
       await execute({ deps, snapshot, decision, options, sources: content?.keys ?? new Map<never, never>() })
       did.push(decision.action)
-      if (!options.untilDone) return decisionRow(snapshot, decision, "done", did)
       current = await reread(run, key)
+      if (options.untilDone) continue
+      if (!isUnfinished(current, snapshot)) return decisionRow(snapshot, decision, "done", did)
+      actions = new Set([...options.actions].filter((action) => FINISHING.has(action)))
     }
   } catch (error) {
     const outcome = failedOutcome(error)
@@ -135,19 +151,35 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
   }
 }
 
+/** What goes on with a thing that was begun, or asked for once. */
+const FINISHING: ReadonlySet<Action> = new Set(["finish-rotation", "finish-replacement"])
+
+/** Whether a rotation or a replacement may be left to go on with. */
+function isUnfinished({ entry }: FleetKey, { unfinished }: Snapshot): boolean {
+  if (entry === null) return false
+  return entry.rotating || entry.replacement !== null || unfinished.rotation !== null || unfinished.replacement !== null
+}
+
 /** The decision; where something is to be done of it, after all that stands against it was asked for too. */
-async function decide({ observer: { observe, withClaim }, options, sources }: Run, key: FleetKey, depth: ObserveDepth) {
+async function decide(
+  { observer: { observe, withClaim }, options, sources }: Run,
+  key: FleetKey,
+  { actions, again }: { readonly actions: ReadonlySet<Action>; readonly again: boolean },
+) {
+  const depth = { ...options.depth, fresh: again }
+  // what was forced is done once
+  const planOptions = again && !options.untilDone ? { ...options, force: null } : options
   let snapshot = await observe(key, depth)
-  let decision = plan(snapshot, options)
-  if (options.actions.has(decision.action) && !depth.tags) {
+  let decision = plan(snapshot, planOptions)
+  if (actions.has(decision.action) && !depth.tags) {
     snapshot = await withClaim(snapshot)
-    decision = plan(snapshot, options)
+    decision = plan(snapshot, planOptions)
   }
-  const needsSource = options.actions.has(decision.action) && snapshot.sources.some(({ state }) => state === "unknown")
+  const needsSource = actions.has(decision.action) && snapshot.sources.some(({ state }) => state === "unknown")
   if (needsSource) {
     await sources.content(key.binding.token)
     snapshot = { ...snapshot, sources: await sources.views(key.binding, key.entry) }
-    decision = plan(snapshot, options)
+    decision = plan(snapshot, planOptions)
   }
   return { snapshot, decision }
 }

@@ -6,6 +6,7 @@ import type { DecisionRow } from "../../core/plan/decision-row.js"
 import { exitOf, type RowSummary, summarise } from "../../core/plan/row.js"
 import { isUnseen, type KeyView, type Snapshot } from "../../core/plan/snapshot.js"
 import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
+import { operationsStatus, type OperationStatus } from "../operation/status.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import { survey, type SurveyedKey, type SurveyOptions, type TokenSurvey } from "./survey.js"
 import { vaultStatus, type VaultStatus } from "./vault-status.js"
@@ -49,6 +50,8 @@ export interface Status {
   readonly tokens: readonly TokenSurvey[]
   readonly custodyKeys: readonly CustodyKeyStatus[]
   readonly vault: VaultStatus
+  /** What was asked for and has not come to its end. */
+  readonly operations: readonly OperationStatus[]
 }
 
 /** Every key as KMS, token, vault and inventory have it. It changes nothing, and works without a token. */
@@ -63,11 +66,12 @@ export async function status(
   })
   const custodyKeys = (await fleet.custodyKeys.list()).map(custodyKeyStatus)
   const vault = await vaultStatus(fleet, searched)
+  const operations = await operationsStatus(fleet)
   const rows = keys.map(statusRow)
   // a key in a bad state was looked at all the same: only what could not be seen fails
   const unseen = keys.filter(({ snapshot }) => [snapshot.key, ...snapshot.replicas].some(isUnseen))
   const exit = worstExit([tokenExit, exitOf(unseen.map(({ row }) => row))])
-  return { status: { keys: rows, summary: summarise(rows), tokens, custodyKeys, vault }, exit }
+  return { status: { keys: rows, summary: summarise(rows), tokens, custodyKeys, vault, operations }, exit }
 }
 
 function statusRow({ row, snapshot }: SurveyedKey): StatusRow {

@@ -1,16 +1,9 @@
 import { type ImportWishes, type InventoryEntry, termsOf } from "../../core/records/inventory.js"
+import type { ImportAgainWishes } from "../../core/records/operation.js"
 import { type Choice, wrapCandidates } from "../../core/key/negotiation.js"
 import type { Deps } from "../deps.js"
 import { refuseCustody } from "../custody/policy.js"
 import { chooseTested } from "../source-key/choose.js"
-
-/** How material is to be imported for a key that is known; what null leaves open is repeated from its last import. */
-export interface ImportAgainWishes {
-  readonly expiresIn: string | null
-  readonly wrappingAlgorithm: ImportWishes["wrappingAlgorithm"] | null
-  readonly wrappingKeySpec: ImportWishes["wrappingKeySpec"] | null
-  readonly prove: "full" | "accept"
-}
 
 /** Nothing asked for: as it was the last time. */
 export const AS_BEFORE: ImportAgainWishes = {

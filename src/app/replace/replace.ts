@@ -13,12 +13,12 @@ import {
   type InventoryEntry,
   type MadeEntry,
 } from "../../core/records/inventory.js"
-import type { ChangesFor } from "../../core/manifest/key-settings.js"
+import type { ReplaceWishes } from "../../core/records/operation.js"
 import { lockSource, wantsLock } from "../source-key/lock.js"
 import { refuseCustodyByPolicy, refuseLocalUse } from "../custody/policy.js"
 import type { Deps } from "../deps.js"
 import { importKey, provable } from "../import/import.js"
-import { chooseWay, type ImportAgainWishes, wished } from "../import/terms.js"
+import { chooseWay, wished } from "../import/terms.js"
 import { createKeyOnce } from "../kms-key/create.js"
 import { findKmsKey } from "../kms-key/find.js"
 import { dressOf } from "../kms-key/settings.js"
@@ -28,13 +28,6 @@ import { ensureSource } from "../source-key/ensure.js"
 import { replacementInventory } from "./nested-inventory.js"
 import { refuseForeignAlias, refuseImportOnce, refuseRotating, sayOtherToken } from "./refusals.js"
 import { isAlive, promote, takePlace, takeReplicasPlace } from "./take-place.js"
-
-/** What the new KMS key is to be; what null, or no word, leaves open is as the old one's. */
-export interface ReplaceWishes
-  extends ImportAgainWishes, Partial<Omit<ChangesFor<"replace">, keyof ImportAgainWishes>> {
-  /** `session` and `locked` custody can import only once; the operator has said that this is understood. */
-  readonly acceptNoReimport?: boolean
-}
 
 export interface ReplaceResult extends KeyResult {
   /** The KMS key whose place the new one took. */

@@ -10,15 +10,14 @@ import {
 } from "../../core/records/inventory.js"
 import { type KeyResult, keyResult } from "../../core/records/key-result.js"
 import { MOST_ROTATIONS, pendingRotation, rotationsDone, rotationsWarning } from "../../core/key/rotation.js"
+import type { ImportAgainWishes } from "../../core/records/operation.js"
 import { labelOf, newSourceKeyId } from "../../core/key/source-key.js"
 import { refuseOtherToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
 import { refuseCustodyByPolicy } from "../custody/policy.js"
-import { AS_BEFORE, chooseWay, type ImportAgainWishes, wished } from "../import/terms.js"
+import { AS_BEFORE, chooseWay, wished } from "../import/terms.js"
 import { completeRotation } from "./complete.js"
 import { assertEnabled, lookAtRotation, type RotationView } from "./view.js"
-
-export type RotateWishes = ImportAgainWishes
 
 /**
  * New key material for the same KMS key, and its rotation to it: the next source key, NEW_KEY_MATERIAL, every replica,
@@ -28,7 +27,7 @@ export type RotateWishes = ImportAgainWishes
  * @throws ERR_ROTATION_UNSUPPORTED, ERR_KMS_LIMIT, ERR_KMS_KEY_STATE, ERR_CUSTODY_REFUSED before anything is made;
  *   ERR_ROTATION_PENDING where KMS takes longer than keyferry waits
  */
-export async function rotateKey(deps: Deps, entry: InventoryEntry, wishes: RotateWishes): Promise<KeyResult> {
+export async function rotateKey(deps: Deps, entry: InventoryEntry, wishes: ImportAgainWishes): Promise<KeyResult> {
   const madeEntry = rotatable(entry)
   try {
     refuseOtherToken(madeEntry, deps.token.info)
@@ -43,14 +42,15 @@ export async function rotateKey(deps: Deps, entry: InventoryEntry, wishes: Rotat
 export async function finishRotation(
   deps: Deps,
   entry: InventoryEntry,
-  wishes: RotateWishes = AS_BEFORE,
+  wishes: ImportAgainWishes = AS_BEFORE,
 ): Promise<KeyResult | null> {
   const madeEntry = rotatable(entry)
   const view = await lookAtRotation(deps, madeEntry)
   return view.unfinished ? await finish(deps, madeEntry, view, wishes) : null
 }
 
-function rotatable(entry: InventoryEntry): MadeEntry {
+/** @throws ERR_ROTATION_UNSUPPORTED, ERR_KEY_NOT_FOUND where there is nothing to rotate yet */
+export function rotatable(entry: InventoryEntry): MadeEntry {
   const { name, keySpec, custody } = entry
   const refuse = (why: string): never => {
     throw new KeyferryError("ERR_ROTATION_UNSUPPORTED", `${name} cannot be rotated: ${why}`, { key: name })
@@ -60,7 +60,7 @@ function rotatable(entry: InventoryEntry): MadeEntry {
   return importedEntry(entry)
 }
 
-async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: RotateWishes): Promise<KeyResult> {
+async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: ImportAgainWishes): Promise<KeyResult> {
   refuseBusy(entry, view)
   for (const { key } of [view.home, ...view.replicas]) assertEnabled(key)
   const rotations = rotationsDone(view.home.rotations)
@@ -99,7 +99,7 @@ async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: R
   return keyResult(rotated, record, "done", choice.why)
 }
 
-async function finish(deps: Deps, entry: MadeEntry, view: RotationView, wishes: RotateWishes): Promise<KeyResult> {
+async function finish(deps: Deps, entry: MadeEntry, view: RotationView, wishes: ImportAgainWishes): Promise<KeyResult> {
   deps.progress.step(`the rotation to generation ${entry.source.generation} was begun before; finishing it`)
   const terms = wished(entry, wishes)
   const choice = await chooseWay(deps, entry, terms)

@@ -81,12 +81,13 @@ async function verifyKey(fleet: Fleet, key: RecordedKey, options: VerifyOptions)
 
 /** An import into a replaced KMS key, as `--full` makes one, is kept inside the entry of its name. */
 async function verifyDeps(fleet: Fleet, { binding, role, entry }: RecordedKey): Promise<VerifyDeps> {
-  const { vault, custodyKeys, custodyLog, clock, progress, log, policy, sleep } = fleet
+  const { vault, custodyKeys, operations, custodyLog, clock, progress, log, policy, sleep } = fleet
   const inventory = role === "former" ? formerInventory(fleet.inventory, entry, entry.requestId) : fleet.inventory
   return {
     inventory,
     vault,
     custodyKeys,
+    operations,
     custodyLog,
     clock,
     progress,

@@ -44,10 +44,15 @@ export const keyReseal = defineCommand({
     }
     const { owner } = await world.settings()
     const deps = await world.withoutKms()
-    const { keys, custodyKey } = await reseal(
-      { ...deps, token: deps.token.hsm },
-      { owner, names: args.all ? null : names, to: args.to ?? null, newCustodyKey: args.newCustodyKey },
-    )
+    const hsmDeps = { ...deps, token: deps.token.hsm }
+    const { askNewCustodyKey } = await import("../../app/custody/reseal-asked.js")
+    const asked = args.newCustodyKey ? await askNewCustodyKey(hsmDeps, owner) : null
+    const { keys, custodyKey } = await reseal(hsmDeps, {
+      owner,
+      names: args.all ? null : names,
+      to: args.to ?? null,
+      newerThan: asked?.newestBefore ?? null,
+    })
     const text = rowsText(keys, {
       columns: [
         { head: "GENERATION", cell: ({ generation }) => generation },
@@ -55,6 +60,9 @@ export const keyReseal = defineCommand({
       ],
       none: "nothing to reseal",
     })
-    return { result: { keys, summary: summarise(keys), custodyKey }, text, exit: exitOf(keys) }
+    const told = async (): Promise<void> => {
+      if (asked !== null) await deps.operations.remove(asked)
+    }
+    return { result: { keys, summary: summarise(keys), custodyKey }, text, exit: exitOf(keys), told }
   },
 })

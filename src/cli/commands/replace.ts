@@ -5,6 +5,7 @@ import { KEY_NAME } from "../options/ending-options.js"
 import { keyText } from "../text/key-text.js"
 import { changesFrom, settingOptions } from "../options/key-settings.js"
 import { IMPORT_ONCE, KMS, TOKEN } from "../options/options.js"
+import { untilTold } from "./until-told.js"
 
 export const replace = defineCommand({
   name: "replace",
@@ -14,15 +15,17 @@ export const replace = defineCommand({
   options: { ...settingOptions("replace"), ...IMPORT_ONCE, ...TOKEN, ...KMS },
   async run(args, { world }) {
     const name = nameOf(args)
-    const { replaceKey } = await import("../../app/replace/replace.js")
-    const { findKey } = await import("../../app/kms-key/entry.js")
+    const { askReplacements, replaceAsked } = await import("../../app/replace/asked.js")
     const changes = await changesFrom("replace", args)
     const prove = changes.prove ?? KEY_SETTINGS.prove.absent
     const wishes = { ...changes, prove, acceptNoReimport: args.acceptNoReimport }
     const { owner } = await world.settings()
     const deps = await world.deps()
-    const entry = await findKey(deps, { owner, name, target: await world.target() })
-    const result = await replaceKey(deps, entry, wishes)
-    return { result, text: `${keyText(result)}\nreplaced            ${result.replaced}` }
+    const request = { owner, target: await world.target(), names: [name], wishes }
+    const takenUp = await askReplacements(deps, request)
+    return await untilTold(deps, takenUp, async () => {
+      const result = await replaceAsked(deps, request, takenUp, name)
+      return { result, text: `${keyText(result)}\nreplaced            ${result.replaced}` }
+    })
   },
 })

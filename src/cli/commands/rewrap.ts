@@ -41,7 +41,8 @@ export const rewrap = defineCommand({
     const fleet = await world.fleet({ lock: true })
     using line = progressLine("rewrapping")
     const rows = await reconcile(fleet, fleetKeys(fleet, names), {
-      actions: new Set(["rewrap"]),
+      // what was asked for once and not finished goes on by itself
+      actions: new Set(["rewrap", "finish-rotation", "finish-replacement"]),
       depth: { tags: false, materials: "needed" },
       untilDone: false,
       force: names.length > 0 ? "named" : args.all ? "all" : null,

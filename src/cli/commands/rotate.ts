@@ -1,6 +1,9 @@
 import { defineCommand } from "../command.js"
+import { CONFIRMED } from "../options/ending-options.js"
 import { KMS, REWRAPPING, TOKEN } from "../options/options.js"
+import { abandonRotations } from "./rotate-abandon.js"
 import { severally } from "./severally.js"
+import { untilTold } from "./until-told.js"
 import { someNames } from "../options/arguments.js"
 
 export const rotate = defineCommand({
@@ -8,14 +11,26 @@ export const rotate = defineCommand({
   describe: "new key material from the token for the same KMS key, which then rotates to it (symmetric keys)",
   examples: [
     ["$0 rotate payments", "the next generation; older ciphertexts still decrypt"],
+    ["$0 rotate --abandon payments", "a rotation that was asked for and not finished is given up"],
     ["$0 rotate payments --expires-in 180d --prove full", "with another expiry, and proven"],
   ],
   names: { describe: "keys to rotate" },
-  options: { ...REWRAPPING, ...TOKEN, ...KMS },
-  async run(args, { world }) {
+  options: {
+    ...REWRAPPING,
+    abandon: {
+      type: "boolean",
+      default: false,
+      describe: "give up a rotation that was asked for, or begun and not made by KMS yet; says what that means",
+    },
+    yes: CONFIRMED.yes,
+    ...TOKEN,
+    ...KMS,
+  },
+  async run(args, surroundings) {
+    const { world } = surroundings
     const names = someNames(args)
-    const { rotateKey } = await import("../../app/rotate/rotate.js")
-    const { findKey } = await import("../../app/kms-key/entry.js")
+    if (args.abandon) return await abandonRotations(names, args, surroundings)
+    const { askRotations, rotateAsked } = await import("../../app/rotate/asked.js")
     const wishes = {
       expiresIn: args.expiresIn ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm ?? null,
@@ -25,14 +40,10 @@ export const rotate = defineCommand({
     const { owner } = await world.settings()
     const deps = await world.deps()
     const target = await world.target()
-    return await severally({
-      names,
-      target,
-      reason: "ROTATED",
-      run: async (name) => {
-        const entry = await findKey(deps, { owner, name, target })
-        return await rotateKey(deps, entry, wishes)
-      },
-    })
+    const request = { owner, target, names, wishes }
+    const takenUp = await askRotations(deps, request)
+    return await untilTold(deps, takenUp, () =>
+      severally({ names, target, reason: "ROTATED", run: (name) => rotateAsked(deps, request, takenUp, name) }),
+    )
   },
 })

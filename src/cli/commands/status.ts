@@ -37,8 +37,12 @@ export const status = defineCommand({
   },
 })
 
-function statusText({ keys, summary, tokens, custodyKeys, vault }: Status): string {
-  const notes = [...tokensText(tokens), ...custodyText({ custodyKeys, vault })]
+function statusText({ keys, summary, tokens, custodyKeys, vault, operations }: Status): string {
+  const notes = [
+    ...tokensText(tokens),
+    ...custodyText({ custodyKeys, vault }),
+    ...operations.map(({ message }) => `not finished: ${message}`),
+  ]
   if (keys.length === 0) return ["no keys are known here", ...notes].join("\n")
   const head = [
     "NAME",

@@ -7,7 +7,7 @@ import { checkedName } from "./arguments.js"
 const ONLY: Readonly<Record<string, readonly Action[]>> = {
   provision: ["provision", "replicate"],
   rewrap: ["rewrap"],
-  rotate: ["rotate", "finish-rotation"],
+  rotate: ["rotate", "finish-rotation", "finish-replacement"],
   correct: ["correct"],
 }
 

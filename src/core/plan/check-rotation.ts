@@ -18,6 +18,19 @@ export const rotationStaged: Check = (context) => {
   return generation === undefined ? undefined : { reason: "ROTATION_STAGED", facts: { generation } }
 }
 
+/** What a `rotate` that did not come to its end has not begun of this key yet. */
+export const rotationAsked: Check = ({ snapshot: { unfinished, role } }) =>
+  unfinished.rotation === null || role !== "current"
+    ? undefined
+    : { reason: "ROTATION_ASKED", facts: { date: unfinished.rotation.askedAt } }
+
+export const replacementUnfinished: Check = ({ snapshot: { entry, unfinished, role } }) => {
+  if (role !== "current") return undefined
+  if (entry?.replacement != null) return { reason: "REPLACEMENT_STAGED" }
+  if (unfinished.replacement === null) return undefined
+  return { reason: "REPLACEMENT_ASKED", facts: { date: unfinished.replacement.askedAt } }
+}
+
 /** When the material in use is to be followed by another; null for never. */
 export function rotationAt(context: Context): Date | null {
   const { binding, entry, role } = context.snapshot

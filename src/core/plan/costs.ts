@@ -52,6 +52,7 @@ const ACTIONS: Readonly<Record<Action, (planned: Costly) => Costs>> = {
   replicate: ({ binding }) => ({ ReplicateKey: 1, ...importing(binding, 1) }),
   rotate: ({ binding }) => ({ ...importing(binding, 1 + binding.replicas.length), RotateKeyOnDemand: 1 }),
   "finish-rotation": () => ({ RotateKeyOnDemand: 1 }),
+  "finish-replacement": ({ binding }) => ({ CreateKey: 1, ...importing(binding, 1 + binding.replicas.length) }),
   correct: ({ drift }) => {
     const calls = new Set(drift.map(({ field, region }) => `${CORRECTIONS.get(field) ?? ""} ${region}`))
     return counted([...calls].map((call) => call.split(" ")[0] ?? ""))

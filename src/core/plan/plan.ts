@@ -30,6 +30,8 @@ const CHAIN: readonly Check[] = [
   imports.disabled, // due, and an import would enable it
   rotation.replicaMissing, // a Region without its replica
   rotation.rotationStaged, // new material that waits for its rotation
+  rotation.rotationAsked, // a rotation that was asked for and not begun
+  rotation.replacementUnfinished, // a replacement that was begun, or asked for
   rotation.replicaUnseen, // a Region that did not answer
   rotation.rotationDue, // rotateEvery has passed
   drifted, // alias, tags, description, policy

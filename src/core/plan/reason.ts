@@ -2,7 +2,7 @@ import type { ExitName } from "../base/exit-code.js"
 
 /** What a decision asks for. `none` leaves the key as it is, `blocked` cannot be done by keyferry alone. */
 export type Action =
-  "none" | "provision" | "rewrap" | "rotate" | "finish-rotation" | "replicate" | "correct" | "blocked"
+  "none" | "provision" | "rewrap" | "rotate" | "finish-rotation" | "finish-replacement" | "replicate" | "correct" | "blocked"
 
 interface ReasonRow {
   readonly action: Action
@@ -126,6 +126,16 @@ const REASON_ROWS = {
   REPLICA_MISSING: { action: "replicate", sentence: "there is no replica in {region} yet" },
   REPLICA_NOT_IMPORTED: { action: "rewrap", sentence: "the replica in {region} has no key material yet" },
   ROTATION_STAGED: { action: "finish-rotation", sentence: "the rotation to generation {generation} is not finished" },
+  ROTATION_ASKED: {
+    action: "finish-rotation",
+    sentence: "a rotation was asked for on {date}, and is not begun",
+    hint: "`keyferry rotate NAME`, `rewrap` and `apply` finish it; `keyferry rotate --abandon NAME` gives it up",
+  },
+  REPLACEMENT_STAGED: { action: "finish-replacement", sentence: "a replacement was begun and is not finished" },
+  REPLACEMENT_ASKED: {
+    action: "finish-replacement",
+    sentence: "a replacement was asked for on {date}, and is not begun",
+  },
   REPLICA_UNSEEN: {
     action: "blocked",
     sentence: "the replica in {region} could not be looked at: {error}",
@@ -177,7 +187,7 @@ const WARNING_ROWS = {
   CUSTODY_DIFFERS: "its custody is {found}, and {wanted} is wanted: `keyferry key reseal`",
   REPLICA_UNWANTED: "the replica in {region} is not wanted any more: it is kept alive until it is deleted",
   REPLICA_STATE: "the replica in {region} is {state}",
-  REPLACEMENT_BEGUN: "a replacement was begun and not finished: run `keyferry replace NAME` again",
+  REPLACEMENT_BEGUN: "a replacement was begun and not finished: `keyferry replace NAME`, `rewrap` and `apply` go on with it",
   FORMER_KEPT: "{key} was replaced on {date} and is kept alive until `keyferry retire`",
 } as const satisfies Record<string, string>
 

@@ -15,6 +15,7 @@ type CommandReason =
   | "DELETION_SCHEDULED"
   | "ENABLED"
   // rotate
+  | "ABANDONED"
   | "ROTATED"
   // verify
   | "KEY_STATE"

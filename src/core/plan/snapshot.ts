@@ -5,6 +5,7 @@ import type { ImportTerms } from "../ports/kms.js"
 import type { KeyDescription } from "../key/key-description.js"
 import type { KeyRotation } from "../key/rotation.js"
 import type { InventoryEntry } from "../records/inventory.js"
+import type { Unfinished } from "../records/operation.js"
 import type { Action, ReasonCode, WarningCode } from "./reason.js"
 
 /** One KMS key as it was seen. */
@@ -54,6 +55,8 @@ export interface Snapshot {
   /** What the KMS key is to its name: the one in force, or one whose place another took. */
   readonly role: "current" | "former"
   readonly entry: InventoryEntry | null
+  /** What commands that did not come to their end want of it. */
+  readonly unfinished: Unfinished
   /** Of the binding's target. */
   readonly region: string
   readonly key: KeyView

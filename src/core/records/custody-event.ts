@@ -226,6 +226,13 @@ export const CUSTODY_EVENTS = {
     words: ({ generation, fact }) =>
       `KMS has rotated to key material ${fact("keyMaterialId")}, generation ${generation}`,
   },
+  "rotation.abandoned": {
+    meaning: "a rotation that KMS had not made was given up",
+    facts: ["step", "keyMaterialId"],
+    log: "rotation.abandoned",
+    words: ({ name, generation, fact }) =>
+      fact("step") === "done" ? `the rotation of ${name} to generation ${generation} is given up` : null,
+  },
   "key.replaced": {
     meaning: "a new KMS key took the place of another",
     facts: ["replaced"],

@@ -66,6 +66,7 @@ export const EVENTS = {
   "material.deleted": { level: "info", fields: ["name", "target", "keyArn", "keyMaterialIds"] },
   "alias.moved": { level: "info", fields: ["name", "target", "keyArn", "alias"] },
   "rotation.done": { level: "info", fields: ["name", "target", "keyArn", "keyMaterialId", "generation"] },
+  "rotation.abandoned": { level: "info", fields: ["name", "target", "keyArn", "keyMaterialId", "generation", "step"] },
   "key.replaced": { level: "info", fields: ["name", "target", "keyArn", "replaced"] },
   "key.retired": { level: "info", fields: ["name", "target", "keyArn"] },
   recovered: { level: "info", fields: ["name", "target", "keyArn", "step", "found"] },

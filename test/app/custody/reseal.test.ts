@@ -52,7 +52,7 @@ describe("sealed keys under another custody key", function () {
       wrapWithTrusted: false,
     })
   const run = (more: Partial<ResealRequest>, on: VaultDeps = deps) =>
-    reseal(on, { owner: OWNER, names: null, to: null, newCustodyKey: false, ...more })
+    reseal(on, { owner: OWNER, names: null, to: null, newerThan: null, ...more })
   const sealed = async (name: string): Promise<SealedMaterial> => {
     const [one] = (await deps.vault.list({ owner: OWNER, name })).sealed
     if (one === undefined) throw new Error(`nothing sealed of ${name}`)
@@ -78,7 +78,7 @@ describe("sealed keys under another custody key", function () {
     ] as const)
       await make(name, "sealed", keySpec)
     const before = await Promise.all(["a", "m", "e"].map(sealed))
-    const result = await run({ newCustodyKey: true })
+    const result = await run({ newerThan: Infinity })
     expect(outcomes(result)).to.deep.equal({ a: "done RESEALED", m: "done RESEALED", e: "done RESEALED" })
     expect(result.custodyKey?.label).to.equal("keyferry/custody/keyferry/2")
     for (const old of before) {
@@ -196,7 +196,7 @@ describe("sealed keys under another custody key", function () {
             macs.set(name, await macOf(name))
           }
         },
-        work: (on) => run({ newCustodyKey: true }, on),
+        work: (on) => run({ newerThan: Infinity }, on),
         async check() {
           for (const name of names) expect(await macOf(name)).to.equal(macs.get(name))
         },

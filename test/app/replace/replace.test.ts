@@ -1,6 +1,7 @@
 import { expect } from "chai"
 import { provision } from "#src/app/provision/provision.js"
-import { replaceKey, type ReplaceResult, type ReplaceWishes } from "#src/app/replace/replace.js"
+import { replaceKey, type ReplaceResult } from "#src/app/replace/replace.js"
+import type { ReplaceWishes } from "#src/core/records/operation.js"
 import { planRetirement, retireKeys } from "#src/app/ending/retire.js"
 import { rotateKey } from "#src/app/rotate/rotate.js"
 import { AS_BEFORE } from "#src/app/import/terms.js"

@@ -3,7 +3,8 @@ import { join } from "node:path"
 import { expect } from "chai"
 import { provision } from "#src/app/provision/provision.js"
 import { replaceKey } from "#src/app/replace/replace.js"
-import { rotateKey, type RotateWishes } from "#src/app/rotate/rotate.js"
+import { rotateKey } from "#src/app/rotate/rotate.js"
+import type { ImportAgainWishes } from "#src/core/records/operation.js"
 import type { CustodyEvent } from "#src/core/records/custody-event.js"
 import type { InventoryEntry } from "#src/core/records/inventory.js"
 import type { KeyResult } from "#src/core/records/key-result.js"
@@ -12,7 +13,7 @@ import { expectCode } from "#test/support/expect-code.js"
 import { importMaterial, makeMaterial } from "../../support/local-kms-fixture.js"
 import { EC, openWorld, requestFor, type World, worldEnvironment } from "../../support/world.js"
 
-const SAME: RotateWishes = { expiresIn: null, wrappingAlgorithm: null, wrappingKeySpec: null, prove: "accept" }
+const SAME: ImportAgainWishes = { expiresIn: null, wrappingAlgorithm: null, wrappingKeySpec: null, prove: "accept" }
 
 describe("rotate", () => {
   worldEnvironment()
@@ -29,7 +30,7 @@ describe("rotate", () => {
   }
   const make = async (...args: Parameters<typeof requestFor>): Promise<KeyResult> =>
     provision((await world.run()).deps, requestFor(...args))
-  const rotate = async (name: string, wishes: Partial<RotateWishes> = {}): Promise<KeyResult> =>
+  const rotate = async (name: string, wishes: Partial<ImportAgainWishes> = {}): Promise<KeyResult> =>
     rotateKey((await world.run()).deps, await entryOf(name), { ...SAME, ...wishes })
   const encrypt = async (KeyId: string): Promise<Uint8Array> =>
     (await world.sdk.encrypt({ KeyId, Plaintext: Buffer.from("kept") })).CiphertextBlob ?? expect.fail()

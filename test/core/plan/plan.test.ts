@@ -1,6 +1,7 @@
 import { expect } from "chai"
 import { plan } from "#src/core/plan/plan.js"
 import { type Action, REASONS, type ReasonCode } from "#src/core/plan/reason.js"
+import { type ImportAgainWishes, NOTHING_ASKED } from "#src/core/records/operation.js"
 import type { PlanOptions, Snapshot } from "#src/core/plan/snapshot.js"
 import {
   arn,
@@ -45,6 +46,8 @@ const never = {
 }
 const multiRegion = { multiRegion: true, replicas: [{ region: REPLICA, keyArn: arn(REPLICA), aliasGiven: true }] }
 const lost = { keyState: "PendingImport", validTo: null, expirationModel: null, currentKeyMaterialId: null }
+
+const AGAIN: ImportAgainWishes = { expiresIn: null, wrappingAlgorithm: null, wrappingKeySpec: null, prove: "accept" }
 
 const ROWS: readonly Row[] = [
   // what keeps keyferry from looking
@@ -427,6 +430,35 @@ const ROWS: readonly Row[] = [
     "its rotation is due, and KMS permits no more than 25 of one key",
   ],
 
+  // what was asked for, and not finished
+  [
+    "a rotation that was asked for and not begun",
+    { unfinished: { ...NOTHING_ASKED, rotation: { askedAt: "2026-05-31T00:00:00Z", wishes: AGAIN } } },
+    "ROTATION_ASKED",
+    "a rotation was asked for on 2026-05-31T00:00:00Z, and is not begun",
+  ],
+  [
+    "a replacement that was begun",
+    { entry: entryOf([importRecord()], { replacement: entryOf([], { keyArn: null }) }) },
+    "REPLACEMENT_STAGED",
+    "a replacement was begun and is not finished",
+  ],
+  [
+    "a replacement that was asked for and not begun",
+    { unfinished: { ...NOTHING_ASKED, replacement: { askedAt: "2026-05-31T00:00:00Z", wishes: AGAIN } } },
+    "REPLACEMENT_ASKED",
+    "a replacement was asked for on 2026-05-31T00:00:00Z, and is not begun",
+  ],
+  [
+    "a replaced key, whose name is to be rotated",
+    {
+      role: "former",
+      unfinished: { ...NOTHING_ASKED, rotation: { askedAt: "2026-05-31T00:00:00Z", wishes: AGAIN } },
+    },
+    "NOT_DUE",
+    "it is not due before 2026-07-21T00:00:00Z",
+  ],
+
   // drift
   [
     "tags and description drifted",
@@ -503,6 +535,9 @@ const ACTIONS: Readonly<Record<ReasonCode, Action>> = {
   REPLICA_MISSING: "replicate",
   REPLICA_NOT_IMPORTED: "rewrap",
   ROTATION_STAGED: "finish-rotation",
+  ROTATION_ASKED: "finish-rotation",
+  REPLACEMENT_STAGED: "finish-replacement",
+  REPLACEMENT_ASKED: "finish-replacement",
   REPLICA_UNSEEN: "blocked",
   ROTATIONS_EXHAUSTED: "blocked",
   ROTATION_DUE: "rotate",

@@ -102,7 +102,7 @@ const ROWS: readonly Row[] = [
   [
     { entry: entryOf([importRecord()], { replacement: entryOf([]) }) },
     "REPLACEMENT_BEGUN",
-    "a replacement was begun and not finished: run `keyferry replace payments` again",
+    "a replacement was begun and not finished: `keyferry replace payments`, `rewrap` and `apply` go on with it",
   ],
   [
     {
