@@ -19,8 +19,7 @@ export async function askNewCustodyKey(
   refuseDamaged(damaged, "reseal")
   const token = deps.token.info
   const earlier = operations.find(
-    (operation) =>
-      operation.command === "reseal" && operation.owner === owner && sameToken(operation.token, token),
+    (operation) => operation.command === "reseal" && operation.owner === owner && sameToken(operation.token, token),
   )
   if (earlier?.command === "reseal") {
     deps.progress.step(`the new custody key that was asked for on ${earlier.askedAt} is gone on with`)

@@ -96,7 +96,8 @@ const stopKey = ({ binding }: FleetKey): string => `token ${binding.token ?? ""}
 /** Forgets what was asked for and is done by now, and names what is not known. */
 async function endOperations({ fleet, options }: Run): Promise<void> {
   const { operations, damaged } = await fleet.operations.list()
-  for (const { path, reason } of damaged) fleet.progress.warn(`${path}: ${reason}: what it asks for is not finished here`)
+  for (const { path, reason } of damaged)
+    fleet.progress.warn(`${path}: ${reason}: what it asks for is not finished here`)
   if (options.actions.has("finish-rotation")) await removeFinished(fleet, operations)
 }
 

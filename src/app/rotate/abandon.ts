@@ -51,7 +51,8 @@ export async function planAbandonment(
     })
   }
   const waiting = pendingRotation(home.rotations)
-  const isOurs = waiting !== undefined && (ours !== undefined || begun.importing?.generation === begun.source.generation)
+  const isOurs =
+    waiting !== undefined && (ours !== undefined || begun.importing?.generation === begun.source.generation)
   const pending = isOurs ? { home, keyMaterialId: waiting.keyMaterialId } : null
   const { label, id } = begun.source
   const consequences = [
@@ -75,7 +76,11 @@ export async function abandonRotation(deps: AbandonDeps, abandonment: Abandonmen
   }
   for (const operation of operations) await withoutName(deps, operation, entry.name)
   const isNothing = begun === null && operations.length === 0
-  const outcome = rowOutcome(isNothing ? "nothing" : "done", isNothing ? "ALREADY" : "ABANDONED", consequences.join("; "))
+  const outcome = rowOutcome(
+    isNothing ? "nothing" : "done",
+    isNothing ? "ALREADY" : "ABANDONED",
+    consequences.join("; "),
+  )
   return { ...factsOf(entry), ...outcome }
 }
 
@@ -105,7 +110,8 @@ function withoutNewest(entry: MadeEntry): MadeEntry {
 async function openRotations(deps: AbandonDeps, entry: InventoryEntry): Promise<readonly RotateOperation[]> {
   const { operations } = await deps.operations.list()
   return operations.filter((operation): operation is RotateOperation => {
-    if (operation.command !== "rotate" || operation.owner !== entry.owner || operation.target !== entry.target) return false
+    if (operation.command !== "rotate" || operation.owner !== entry.owner || operation.target !== entry.target)
+      return false
     const key = operation.keys.find(({ name }) => name === entry.name)
     return key !== undefined && progressOf(operation, key, entry) !== "done"
   })

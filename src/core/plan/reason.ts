@@ -2,7 +2,15 @@ import type { ExitName } from "../base/exit-code.js"
 
 /** What a decision asks for. `none` leaves the key as it is, `blocked` cannot be done by keyferry alone. */
 export type Action =
-  "none" | "provision" | "rewrap" | "rotate" | "finish-rotation" | "finish-replacement" | "replicate" | "correct" | "blocked"
+  | "none"
+  | "provision"
+  | "rewrap"
+  | "rotate"
+  | "finish-rotation"
+  | "finish-replacement"
+  | "replicate"
+  | "correct"
+  | "blocked"
 
 interface ReasonRow {
   readonly action: Action
@@ -187,7 +195,8 @@ const WARNING_ROWS = {
   CUSTODY_DIFFERS: "its custody is {found}, and {wanted} is wanted: `keyferry key reseal`",
   REPLICA_UNWANTED: "the replica in {region} is not wanted any more: it is kept alive until it is deleted",
   REPLICA_STATE: "the replica in {region} is {state}",
-  REPLACEMENT_BEGUN: "a replacement was begun and not finished: `keyferry replace NAME`, `rewrap` and `apply` go on with it",
+  REPLACEMENT_BEGUN:
+    "a replacement was begun and not finished: `keyferry replace NAME`, `rewrap` and `apply` go on with it",
   FORMER_KEPT: "{key} was replaced on {date} and is kept alive until `keyferry retire`",
 } as const satisfies Record<string, string>
 
