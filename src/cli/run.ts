@@ -5,7 +5,7 @@ import { KeyferryError } from "../core/base/error.js"
 import type { Log } from "../core/ports/log.js"
 import { createLog } from "../log/log.js"
 import type { Output } from "./command.js"
-import { describeFailure } from "./text/failure.js"
+import { describeFailure, knownError } from "./text/failure.js"
 import { choose } from "./parse/parse.js"
 import { loggedProgress, terminalProgress } from "./text/progress.js"
 import { endOnSignals } from "./signals.js"
@@ -19,11 +19,15 @@ export async function run(words: readonly string[], version: string): Promise<nu
   // asked before parsing, since a command line that does not parse has to be answered in the right form too
   let json = asksForJson(words)
   let running: { readonly log: Log; readonly command: string } | undefined
-  const fail = (error: unknown): number => {
+  const fail = (thrown: unknown): number => {
+    const error = knownError(thrown)
+    running?.log.event("run.failed", { command: running.command, error })
     const failure = describeFailure(error, words.includes("--verbose"))
     process.stderr.write(json ? `${JSON.stringify(failure.json)}\n` : `${failure.text}\n`)
     return failure.exit
   }
+  // what nobody waits for fails as well: rejections come here too
+  process.on("uncaughtException", (error) => process.exit(fail(error)))
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     // a reader that went away, such as `| head`, has seen what it wanted
     process.exit(error.code === "EPIPE" ? EXIT_CODES.OK.status : fail(outputLost(error)))
@@ -55,7 +59,6 @@ export async function run(words: readonly string[], version: string): Promise<nu
     await output.told?.()
     return EXIT_CODES[output.exit ?? "OK"].status
   } catch (error) {
-    running?.log.event("run.failed", { command: running.command, error })
     return fail(error)
   }
 }

@@ -1,5 +1,5 @@
 import type { Manifest, ManifestToken, Target } from "../core/manifest/manifest.js"
-import { endpointFault } from "../core/key/aws-name.js"
+import { endpointFault, proxyFault } from "../core/key/aws-name.js"
 import { errorMessage, type Fault } from "./fault.js"
 import { resolveKeys } from "./resolve-keys.js"
 import type { ConfigFile } from "./schema.js"
@@ -112,14 +112,11 @@ function targetFaults(name: string, { endpoint, fips, proxy }: FileTarget): read
   }
   if (endpoint !== undefined) fault("endpoint", endpointFault(endpoint))
   if (endpoint !== undefined && fips === true) fault("fips", "and an endpoint exclude each other")
-  if (proxy !== undefined) fault("proxy", proxyFault(proxy))
+  if (proxy !== undefined) fault("proxy", targetProxyFault(proxy))
   return faults
 }
 
-function proxyFault(text: string): string | undefined {
-  if (!URL.canParse(text)) return "is not a URL"
-  const { protocol, username, password } = new URL(text)
-  if (protocol !== "http:" && protocol !== "https:") return "is neither http nor https"
-  if (username === "" && password === "") return undefined
+function targetProxyFault(text: string): string | undefined {
+  if (!text.includes("@")) return proxyFault(text)
   return "carries a user name or password: a proxy that wants one is named by HTTPS_PROXY in the environment"
 }

@@ -1,5 +1,6 @@
 import { endpointFault } from "../core/key/aws-name.js"
 import { KeyferryError } from "../core/base/error.js"
+import { type Candidate, firstOf, type Section } from "./setting-text.js"
 
 /** An endpoint that somebody named, and who: a flag, an environment variable, or a setting of the AWS profile. */
 export interface NamedEndpoint {
@@ -7,48 +8,42 @@ export interface NamedEndpoint {
   readonly origin: string
 }
 
-/** The settings of one AWS profile, as the shared configuration file spells them. */
-export type ProfileSettings = Readonly<Record<string, string | undefined>>
-
 interface EndpointSources {
   /** `--endpoint-url` */
   readonly flag: string | undefined
   /** How messages name who gave it: a flag, or a target of the configuration file. */
   readonly flagName: string
   readonly env: NodeJS.ProcessEnv
-  readonly profile: ProfileSettings
+  readonly profile: Section
+  /** How messages name the profile. */
+  readonly profileWords: string
   /** The profile's `services` section: `kms.endpoint_url` and the like. */
-  readonly services: ProfileSettings
+  readonly services: Section
+  /** AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: the flag alone counts. */
+  readonly isIgnored: boolean
 }
 
 /**
- * The endpoint that was named for a service (`KMS`, `STS`), or null for AWS' own: flag, AWS_ENDPOINT_URL_<SERVICE>,
+ * The endpoint that was named for a service (`KMS`, `STS`, …), or null for AWS' own: flag, AWS_ENDPOINT_URL_<SERVICE>,
  * AWS_ENDPOINT_URL, then the profile (AWS SDKs and Tools Reference Guide, "Service-specific endpoints"). The flag names
  * the endpoint of KMS; STS follows by {@link endpointOfSts}.
  *
  * @throws ERR_KMS_ENDPOINT_REFUSED (invariant I3)
  */
-export function namedEndpoint(service: "KMS" | "STS", sources: EndpointSources): NamedEndpoint | null {
-  const { flag, flagName, env, profile, services } = sources
-  const inherited =
-    (env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] ?? profile["ignore_configured_endpoint_urls"]) !== "true"
-  const candidates: readonly (readonly [origin: string, url: string | undefined])[] = [
-    [flagName, service === "KMS" ? flag : undefined],
-    ...(inherited
-      ? ([
-          [`AWS_ENDPOINT_URL_${service}`, env[`AWS_ENDPOINT_URL_${service}`]],
-          ["AWS_ENDPOINT_URL", env["AWS_ENDPOINT_URL"]],
-          [
-            `${service.toLowerCase()} endpoint_url of the AWS profile`,
-            services[`${service.toLowerCase()}.endpoint_url`],
-          ],
-          ["endpoint_url of the AWS profile", profile["endpoint_url"]],
-        ] as const)
-      : []),
+export function namedEndpoint(
+  service: "KMS" | "STS" | "SSO" | "SSO_OIDC",
+  sources: EndpointSources,
+): NamedEndpoint | null {
+  const { flag, flagName, env, profile, profileWords, services, isIgnored } = sources
+  const key = `${service.toLowerCase()}.endpoint_url`
+  const inherited: readonly Candidate[] = [
+    [`AWS_ENDPOINT_URL_${service}`, env[`AWS_ENDPOINT_URL_${service}`]],
+    ["AWS_ENDPOINT_URL", env["AWS_ENDPOINT_URL"]],
+    [`${key} of the services of ${profileWords}`, services[key]],
+    [`endpoint_url of ${profileWords}`, profile["endpoint_url"]],
   ]
-  const [origin, url] = candidates.find(([, value]) => value !== undefined && value !== "") ?? []
-  if (origin === undefined || url === undefined) return null
-  return { url: checkedUrl(url, origin), origin }
+  const url = firstOf([flagName, service === "KMS" ? flag : undefined], ...(isIgnored ? [] : inherited))
+  return url === null ? null : { url: checkedUrl(url.text, url.origin), origin: url.origin }
 }
 
 /** Nothing but TLS vouches for the wrapping key that the endpoint lends, so plain http goes to this machine only. */
@@ -80,8 +75,13 @@ function isAwsHost(hostname: string): boolean {
  * double is never mixed with AWS; else where all services were named.
  */
 export function endpointOfSts(kms: NamedEndpoint | null, sts: NamedEndpoint | null): NamedEndpoint | null {
-  if (sts !== null && /\bsts\b/i.test(sts.origin.replaceAll("_", " "))) return sts
+  if (sts !== null && /^(AWS_ENDPOINT_URL_STS$|sts\.)/.test(sts.origin)) return sts
   return kms !== null && !isAwsHost(new URL(kms.url).hostname) ? kms : sts
+}
+
+interface WayToKms {
+  readonly endpoint: NamedEndpoint | null
+  readonly fips: boolean
 }
 
 /**
@@ -89,7 +89,7 @@ export function endpointOfSts(kms: NamedEndpoint | null, sts: NamedEndpoint | nu
  *
  * @throws ERR_KMS_ENDPOINT_REFUSED
  */
-export function refuseUnsafe(endpoint: NamedEndpoint | null, fips: boolean, env: NodeJS.ProcessEnv): void {
+export function refuseUnsafe({ endpoint, fips }: WayToKms, env: NodeJS.ProcessEnv): void {
   if (env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0") {
     throw new KeyferryError(
       "ERR_KMS_ENDPOINT_REFUSED",

@@ -66,12 +66,17 @@ export function leavesOpen(operation: string, input: object, fault: Fault): bool
 }
 
 /** Milliseconds before attempt `attempt` + 1, or null to give up; half of it is random so that callers spread. */
-function waitBefore(next: { row: RetryRow; attempt: number; error: NativeError; maxAttempts: number }): number | null {
+function waitBefore(next: {
+  row: RetryRow
+  attempt: number
+  error: NativeError
+  maxAttempts: number | null
+}): number | null {
   const { row, attempt, error, maxAttempts } = next
   const fault = faultOf(error)
   if (!row.on.includes(fault)) return null
   const pace = PACES[fault === "throttled" ? "throttled" : "other"]
-  if (attempt >= Math.min(pace.attempts, maxAttempts)) return null
+  if (attempt >= (maxAttempts ?? pace.attempts)) return null
   const full = Math.min(pace.baseMs * 2 ** (attempt - 1), CAP_MS)
   return full / 2 + randomInt(full / 2 + 1)
 }
@@ -84,7 +89,7 @@ export type Pace = (operation: string) => Turn | Promise<Turn> | undefined
  * request again as the operation's row says, each attempt at its turn and signed anew.
  */
 export function retryMiddleware(
-  maxAttempts: number,
+  maxAttempts: number | null,
   pace: Pace,
 ): FinalizeRequestMiddleware<ServiceInputTypes, ServiceOutputTypes> {
   return (next, context) => async (args) => {

@@ -5,6 +5,7 @@ import type { HttpHandler } from "@smithy/core/protocols"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
 import { KeyferryError } from "../core/base/error.js"
 import { proxyFor } from "./proxy.js"
+import { settingError, type SettingText } from "./setting-text.js"
 
 /** In milliseconds: to connect (through the proxy, where there is one), and for the whole answer to begin. */
 export interface Timeouts {
@@ -26,18 +27,24 @@ export const SILENT = { trace: ignore, debug: ignore, info: ignore, warn: ignore
  * The certificate authorities to trust instead of Node's, by AWS_CA_BUNDLE or the profile's `ca_bundle`, as the AWS CLI
  * does; undefined for Node's own, which NODE_EXTRA_CA_CERTS extends.
  *
- * @throws ERR_INPUT_UNREADABLE
+ * @throws ERR_INPUT_UNREADABLE, ERR_KMS_SETTING where there is no certificate in it
  */
-export async function certificateAuthorities(path: string | undefined): Promise<string | undefined> {
-  if (path === undefined || path === "") return undefined
+export async function certificateAuthorities(bundle: SettingText | null): Promise<string | undefined> {
+  if (bundle === null) return undefined
+  let pem: string
   try {
-    return await readFile(path, "utf8")
+    pem = await readFile(bundle.text, "utf8")
   } catch (cause) {
-    throw new KeyferryError("ERR_INPUT_UNREADABLE", "the certificates of AWS_CA_BUNDLE cannot be read", {
+    const { code = "", message } = cause as NodeJS.ErrnoException
+    throw new KeyferryError("ERR_INPUT_UNREADABLE", `the certificates of ${bundle.origin} cannot be read`, {
       cause,
-      key: path,
+      key: bundle.text,
+      causes: [{ code, message }],
     })
   }
+  // Node would trust nobody then, and blame the endpoint
+  if (/-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/.test(pem)) return pem
+  throw settingError(bundle.origin, "names a file without a certificate in PEM form")
 }
 
 /**

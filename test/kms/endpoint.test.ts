@@ -120,10 +120,13 @@ describe("openKms with an AWS profile", () => {
   it("takes Region and endpoint from it, and says so", async () => {
     using plain = await openKms({ profile: "plain", env: {} })
     expect(plain.region).to.equal("eu-central-1")
-    expect(plain.endpoint).to.deep.equal({ url: LOCAL, origin: "endpoint_url of the AWS profile" })
+    expect(plain.endpoint).to.deep.equal({ url: LOCAL, origin: "endpoint_url of AWS profile 'plain'" })
     using sectioned = await openKms({ env: { AWS_PROFILE: "sectioned" } })
     expect(sectioned.region).to.equal("eu-central-2")
-    expect(sectioned.endpoint).to.deep.equal({ url: LOCAL, origin: "kms endpoint_url of the AWS profile" })
+    expect(sectioned.endpoint).to.deep.equal({
+      url: LOCAL,
+      origin: "kms.endpoint_url of the services of AWS profile 'sectioned'",
+    })
     await expectCode("ERR_KMS_ENDPOINT_REFUSED", () => openKms({ profile: "unsafe", env: {} }))
   })
 })

@@ -254,9 +254,9 @@ describe("KMS in a process of its own", () => {
     })
   })
 
-  for (const [name, env] of [
-    ["there are no credentials", {}],
-    ["the profile does not exist", { AWS_PROFILE: "none" }],
+  for (const [name, env, code] of [
+    ["there are no credentials", {}, "ERR_KMS_CREDENTIALS"],
+    ["the profile does not exist", { AWS_PROFILE: "none" }, "ERR_KMS_PROFILE_UNKNOWN"],
   ] as const) {
     it(`says that ${name}`, async () => {
       await using local = await startLocalKms()
@@ -266,7 +266,7 @@ describe("KMS in a process of its own", () => {
         encoding: "utf8",
         timeout: 20_000,
       })
-      expect({ stdout, stderr }).to.deep.equal({ stdout: "ERR_KMS_CREDENTIALS CredentialsProviderError\n", stderr: "" })
+      expect({ stdout, stderr }).to.deep.equal({ stdout: `${code} \n`, stderr: "" })
     })
   }
 })

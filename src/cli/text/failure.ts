@@ -17,9 +17,8 @@ interface FailureFacts {
   readonly causes: readonly { readonly code: string; readonly message: string }[]
 }
 
-/** Presents whatever was thrown; what is no KeyferryError is a bug of ours, shown with its stack. */
-export function describeFailure(thrown: unknown, verbose: boolean): Failure {
-  const error = thrown instanceof KeyferryError ? thrown : bug(thrown)
+/** Presents a failure; `verbose` adds the places in the code that it came from. */
+export function describeFailure(error: KeyferryError, verbose: boolean): Failure {
   const { code, message, hint, key, causes } = error
   const ofKey = key !== null && !message.includes(key) ? ` (${key})` : ""
   const lines = [
@@ -27,7 +26,7 @@ export function describeFailure(thrown: unknown, verbose: boolean): Failure {
     `keyferry: hint: ${hint}`,
     ...causes.map((cause) => `  ${causeLine(cause)}`),
   ].map(printable)
-  if (verbose || code === "ERR_BUG") lines.push(printableLines(stackOf(thrown)))
+  if (verbose) lines.push(printableLines(framesOf(error)))
   return {
     exit: EXIT_CODES[error.exit].status,
     json: { error: { code, message, hint, key, causes } },
@@ -42,13 +41,29 @@ function causeLine({ code, message }: { code: string; message: string }): string
   return message.startsWith(`${code}: `) ? message : `${code}: ${message}`
 }
 
-function bug(thrown: unknown): KeyferryError {
-  const message = thrown instanceof Error ? thrown.message : "something that is no error was thrown"
-  return new KeyferryError("ERR_BUG", message, { cause: thrown })
+/**
+ * Whatever was thrown as an error of ours. What is none is a bug, of which neither words nor stack are shown: they may
+ * quote what it choked on, a URL with a password or the contents of a file. Its kind and its place are what a report needs.
+ */
+export function knownError(thrown: unknown): KeyferryError {
+  if (thrown instanceof KeyferryError) return thrown
+  const { name, code } = (thrown instanceof Error ? thrown : {}) as { readonly name?: string; readonly code?: unknown }
+  const kind = [name, code].filter((word) => typeof word === "string" && /^\w{1,40}$/.test(word)).join(" ")
+  const place = placeOf(thrown)
+  return new KeyferryError("ERR_BUG", `unexpected failure: ${kind || "no error was thrown"}${place}`)
 }
 
-function stackOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return ""
-  const stack = thrown.stack ?? thrown.message
-  return thrown.cause instanceof Error ? `${stack}\ncaused by ${stackOf(thrown.cause)}` : stack
+/** The first of our own files on its stack, ` (kms/proxy.js, line 23)`. */
+function placeOf(thrown: unknown): string {
+  const stack = thrown instanceof Error ? (thrown.stack ?? "") : ""
+  const [, file, line] = /^ +at .*\/dist\/([\w./-]+\.js):(\d+):\d+\)?$/m.exec(stack) ?? []
+  return file === undefined || line === undefined ? "" : ` (${file}, line ${line})`
+}
+
+/** Without the words before them, which the message and the causes have in a form that may be shown. */
+function framesOf(error: unknown): string {
+  if (!(error instanceof Error)) return ""
+  const frames = (error.stack ?? "").split("\n").filter((line) => /^ +at /.test(line))
+  const cause = framesOf(error.cause)
+  return [...frames, ...(cause === "" ? [] : ["caused by", cause])].join("\n")
 }

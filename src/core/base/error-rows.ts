@@ -238,6 +238,11 @@ export const ERROR_ROWS = {
     retry: "never",
     hint: "name a profile of ~/.aws/config or ~/.aws/credentials (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE)",
   },
+  ERR_KMS_SETTING: {
+    exit: "CONFIG",
+    retry: "never",
+    hint: "correct the setting that is named above, or unset it",
+  },
   ERR_KMS_ENDPOINT_REFUSED: {
     exit: "CONFIG",
     retry: "never",

@@ -48,12 +48,34 @@ export function tagFault(key: string, value: string): string | undefined {
 
 /** What is wrong with the URL of an endpoint, to follow "the endpoint" (invariant I3); undefined for a good one. */
 export function endpointFault(text: string): string | undefined {
+  // what stands before an @ can be part of a password, wherever a URL parser finds it
+  if (text.includes("@")) return "carries a user name or password"
   if (!URL.canParse(text)) return "is not a URL"
   const url = new URL(text)
-  if (url.username !== "" || url.password !== "") return "carries a user name or password"
   if (url.protocol !== "https:" && url.protocol !== "http:") return "is neither https nor http"
   if (url.protocol === "http:" && !isLoopback(url.hostname)) return `is plain http to ${url.hostname}`
   if (url.search !== "" || url.hash !== "") return "carries a query or a fragment"
+  return undefined
+}
+
+/**
+ * What is wrong with the URL of a proxy, which may have a user name and a password and may lack `http://`; undefined for a
+ * good one. It is never quoted.
+ */
+export function proxyFault(text: string): string | undefined {
+  const proxy = text.includes("://") ? text : `http://${text}`
+  if (!/^https?:/i.test(proxy)) return "is neither http nor https"
+  // a password may hold what ends the name of the host for a URL parser
+  const withoutPath = proxy.replace(/\/$/, "").slice(proxy.indexOf("://") + 3)
+  if (/[/\\?#\s]/.test(withoutPath)) return "has one of / \\ ? # or a blank in its user name, password or host"
+  if (!URL.canParse(proxy)) return "is not a URL"
+  const { username, password } = new URL(proxy)
+  if (!/^(?:[^%]|%[\da-f]{2})*$/i.test(username + password)) return "has a % that no two hex digits follow"
+  try {
+    decodeURIComponent(username + password)
+  } catch {
+    return "has a user name or password that is not UTF-8"
+  }
   return undefined
 }
 
