@@ -76,6 +76,12 @@ export default {
       { path: "^src/(pkcs11|kms|store|config|log)/" },
       { path: "^src/(pkcs11|kms|store|config|log|cli|app)/", pathNot: "^src/$1/" },
     ),
+    layer(
+      "input-stands-alone",
+      "src/input reads bytes and says what they are; what they mean is for who asked",
+      { path: "^src/input/" },
+      { path: "^src/", pathNot: "^src/input/" },
+    ),
     ...inOrder("core", ["base", "key", "token", "manifest", "records", "ports", "plan"]),
     ...inOrder("pkcs11", ["cryptoki", "session", "objects", "wrap", "probe", "token"]),
     ...inOrder("local-kms", ["protocol", "state", "crypto", "operations", "server"]),

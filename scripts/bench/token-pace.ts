@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from "node:crypto"
 import type { Token } from "#src/core/ports/token.js"
 import type { WrapCapability, WrapRequest } from "#src/core/key/wrapping.js"
-import { Secret } from "#src/core/base/secret.js"
 import { labelOf, newSourceKeyId } from "#src/core/key/source-key.js"
 import { parseTokenUri } from "#src/core/token/token-uri.js"
 import { parseWrappingKey, type WrappingKey } from "#src/core/key/wrapping-key.js"
 import { openToken } from "#src/pkcs11/token.js"
+import { pinOf } from "#test/support/token-fixture.js"
 import type { TestToken } from "#test/support/tokens.js"
 import type { Pace } from "./wrap-loop.js"
 
@@ -25,11 +25,7 @@ export async function benchToken(
   return await openToken({
     uri: parseTokenUri(uri),
     sessions,
-    pin: {
-      read: () => Promise.resolve(new Secret(pin)),
-      refused: () => Promise.resolve(),
-      accepted: () => Promise.resolve(),
-    },
+    pin: pinOf(pin),
     cache: {
       get: (key) => Promise.resolve(verdicts.get(key)),
       put(key, value) {

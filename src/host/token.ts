@@ -1,5 +1,6 @@
 import type { PinProvider } from "../core/ports/pin-provider.js"
 import type { Token } from "../core/ports/token.js"
+import { systemClock } from "./clock.js"
 import { coreDumpsOff } from "./core-limits.js"
 import { logCalls } from "./logged.js"
 import type { Progress } from "../core/ports/progress.js"
@@ -53,6 +54,7 @@ async function pinProvider({ pinSource }: TokenSetting, login: Login): Promise<P
     markers: pinMarkerFiles(login.stateDir),
     retryPin: login.retryPin,
     env: login.env,
+    clock: systemClock,
     warn: (text) => login.progress.warn(text),
   })
 }

@@ -36,6 +36,8 @@ export interface TokenProfile {
   readonly unwrapUnstated: readonly "extractable"[]
   /** Whether an EC private key comes in only with CKA_NSS_DB, its public point. */
   readonly unwrapWantsPoint: boolean
+  /** Whether the PIN is `user:password`, of which the token's limits of length count the password alone. */
+  readonly pinHasUser: boolean
   /** Sessions lent at one time, besides the one that keeps the login. */
   readonly sessions: number
   /** Whether a search fails the creation of a token object that runs beside it. */
@@ -61,6 +63,7 @@ export const GENERIC: TokenProfile = {
   unknownUsages: [],
   unwrapUnstated: [],
   unwrapWantsPoint: false,
+  pinHasUser: false,
   sessions: 8,
   serialStore: false,
   evidence: "unverified",
@@ -136,6 +139,7 @@ const VENDORS: Readonly<Record<string, VendorRow>> = {
     modulePath: "/opt/cloudhsm/lib/libcloudhsm_pkcs11.so",
     kwp: ["CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD", "CKM_AES_KEY_WRAP_KWP"],
     unknownUsages: ["signRecover", "verifyRecover"],
+    pinHasUser: true,
     evidence: "vendor documents",
     source: "AWS CloudHSM User Guide, supported mechanisms and known issues of the PKCS #11 library",
     notes: [

@@ -56,7 +56,9 @@ export async function openToken(options: TokenOptions): Promise<Token> {
     if (warning !== null) options.warn?.(warning)
     anchor = openSession(chosen.slot)
     const libraryParameters = options.libraryParameters ?? options.uri.libraryParameters
-    await login(chosen, anchor, { provider: options.pin, libraryParameters })
+    const { pinHasUser } = options.profile ?? profileOf(chosen.info)
+    const { pin: provider, warn } = options
+    await login(chosen, anchor, { provider, libraryParameters, pinHasUser, modulePath: module.path, warn })
     return new Pkcs11Token(options, { module, chosen, anchor })
   } catch (error) {
     if (anchor) close(anchor)

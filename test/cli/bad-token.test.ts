@@ -149,9 +149,10 @@ describe("bad input: module, token and PIN", () => {
       await refused(stage, wrong("--retry-pin"), { code: "ERR_TOKEN_PIN_INCORRECT", exit: 77 }, { state })
     })
 
-    it("does not stand in the way of another source, whose success ends the matter", async () => {
+    it("does not stand in the way of another PIN, whose success does not make it any better", async () => {
       expect((await stage.run(["key", "list"], { state })).status).to.equal(0)
-      expect(filesUnder(join(state, "pin-refused"))).to.deep.equal([])
+      const again: Refusal = { code: "ERR_TOKEN_PIN_REFUSED_BEFORE", exit: 77 }
+      await refused(stage, ["key", "list", "--pin-source", pinSource], again, { state })
     })
   })
 

@@ -16,7 +16,7 @@ describe("readPin", () => {
   const warnings: string[] = []
   const read = async (source: string, env: NodeJS.ProcessEnv = {}): Promise<string> => {
     warnings.length = 0
-    const { pin } = await readPin(parsePinSource(source), "byok", { env, warn: (text) => warnings.push(text) })
+    const pin = await readPin(parsePinSource(source), "byok", { env, warn: (text) => warnings.push(text) })
     return pin.reveal()
   }
   const pinFile = (content: string, mode = 0o600): string => {
@@ -30,7 +30,6 @@ describe("readPin", () => {
     ["1234", "1234"],
     ["1234\n", "1234"],
     ["1234\r\n", "1234"],
-    ["1234\n\n", "1234\n"],
     [" 1234 \n", " 1234 "],
     ["pässwörd\n", "pässwörd"],
   ]
@@ -45,7 +44,51 @@ describe("readPin", () => {
   }
 
   it("takes an environment variable as it is", async () => {
-    expect(await read("env:PIN", { PIN: "1234\n" })).to.equal("1234\n")
+    expect(await read("env:PIN", { PIN: " 1234" })).to.equal(" 1234")
+  })
+
+  const oddities: readonly (readonly [name: string, bytes: string | Uint8Array, tells: RegExp])[] = [
+    ["a byte order mark", "\ufeff7351\n", /byte order mark/],
+    ["UTF-16", Buffer.from("\ufeff7351\n", "utf16le"), /UTF-16/],
+    ["UTF-16, big endian", Buffer.from([0xfe, 0xff, 0, 0x37]), /UTF-16/],
+    ["a NUL", "7351\0", /NUL/],
+    ["Latin-1", Buffer.from("p\u00e4ss7351\n", "latin1"), /not UTF-8/],
+    ["half a character", Buffer.from([0x37, 0xc3]), /not UTF-8/],
+    ["a carriage return without its line feed", "7351\r", /carriage return/],
+    ["the carriage return of a second line end", "7351\r\n\r\n", /carriage return/],
+    ["two line ends", "7351\n\n", /line end/],
+    ["two lines", "user\n7351\n", /line end/],
+    ["a tab", "7351\t\n", /tab/],
+    ["an escape sequence", "\u001b[31m7351", /U\+001B/],
+    ["a C1 control", "7351\u009b", /U\+009B/],
+    ["a zero width space", "7351\u200b\n", /U\+200B/],
+    ["a mark that turns the direction of writing", "\u202e7351", /U\+202E/],
+  ]
+  for (const [name, bytes, tells] of oddities) {
+    it(`refuses ${name} by its name, in a file, a descriptor, a command and a variable`, async () => {
+      const path = join(folder(), "pin")
+      writeFileSync(path, bytes)
+      const sources = [`file:${path}`, `fd:${openSync(path, "r")}`, `exec:cat '${path}'`]
+      for (const source of sources) {
+        const error = await expectCode("ERR_PIN_SOURCE", () => read(source))
+        expect(error.message, source).to.match(tells).and.not.include("7351")
+        expect(error.hint).to.include("no PIN was presented")
+      }
+      if (typeof bytes !== "string" || bytes.includes("\0")) return
+      await expectCode("ERR_PIN_SOURCE", () => read("env:PIN", { PIN: bytes }))
+    })
+  }
+
+  it("refuses a variable of bytes that node could not read", async () => {
+    const error = await expectCode("ERR_PIN_SOURCE", () => read("env:PIN", { PIN: "p\ufffdss" }))
+    expect(error.message).to.include("not UTF-8")
+  })
+
+  it("reads a source without an end no further than a PIN can be long", async () => {
+    for (const source of ["file:/dev/zero", "exec:yes 7351", `fd:${openSync("/dev/zero", "r")}`]) {
+      const error = await expectCode("ERR_PIN_SOURCE", () => read(source))
+      expect(error.message).to.include("more than 4096 bytes")
+    }
   })
 
   for (const mode of [0o640, 0o604, 0o644, 0o660]) {

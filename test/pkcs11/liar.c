@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A PKCS #11 module that passes every call on to the real one named by LIAR_MODULE, and lies as LIAR says: a token
- * that misbehaves in ways that no Debian package does. Built by liar.test.ts. */
+ * that misbehaves in ways that no Debian package does. Built by test/support/liar.ts.
+ *
+ * LIAR_LOGIN: what C_Login answers without asking the real token, a number; or "killed", where the process dies after
+ * the real answer. LIAR_PIN: the token has a keypad, at which somebody types this. LIAR_CALLS: a file that gets a line
+ * for each C_Login, with the PIN. LIAR_SERIAL: the token's serial number. */
 #include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #define CK_PTR *
@@ -165,6 +171,37 @@ static CK_RV close_session(CK_SESSION_HANDLE session) {
   return result;
 }
 
+static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info) {
+  CK_RV result = real->C_GetTokenInfo(slot, info);
+  const char *serial = getenv("LIAR_SERIAL");
+  if (result != CKR_OK) return result;
+  if (getenv("LIAR_PIN") != NULL) info->flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
+  if (serial != NULL) {
+    memset(info->serialNumber, ' ', sizeof info->serialNumber);
+    memcpy(info->serialNumber, serial, strlen(serial));
+  }
+  return result;
+}
+
+static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG length) {
+  const char *answer = getenv("LIAR_LOGIN"), *typed = getenv("LIAR_PIN"), *calls = getenv("LIAR_CALLS");
+  if (calls != NULL) {
+    FILE *file = fopen(calls, "a");
+    if (pin == NULL) fprintf(file, "no PIN\n");
+    else fprintf(file, "%.*s\n", (int)length, pin);
+    fclose(file);
+  }
+  if (answer != NULL && strcmp(answer, "killed") != 0) return strtoul(answer, NULL, 0);
+  if (typed != NULL) {
+    if (pin != NULL) return CKR_ARGUMENTS_BAD;
+    pin = (CK_UTF8CHAR_PTR)typed;
+    length = strlen(typed);
+  }
+  CK_RV result = real->C_Login(session, user, pin, length);
+  if (answer != NULL) raise(SIGKILL);
+  return result;
+}
+
 CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   void *module = dlopen(getenv("LIAR_MODULE"), RTLD_NOW | RTLD_LOCAL);
   if (module == NULL) return CKR_LIBRARY_LOAD_FAILED;
@@ -181,6 +218,8 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   lying.C_GetMechanismInfo = get_mechanism_info;
   lying.C_GetSlotInfo = get_slot_info;
   lying.C_GetInfo = get_info;
+  lying.C_GetTokenInfo = get_token_info;
+  lying.C_Login = login;
   *list = &lying;
   return CKR_OK;
 }

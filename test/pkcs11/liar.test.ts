@@ -1,9 +1,5 @@
 import { expect } from "chai"
-import { execFileSync } from "node:child_process"
 import { generateKeyPairSync } from "node:crypto"
-import { createRequire } from "node:module"
-import { dirname, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import pkcs11js from "pkcs11js"
 import type { KeySpec } from "#src/core/key/key-spec.js"
 import type { Token } from "#src/core/ports/token.js"
@@ -14,11 +10,9 @@ import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
 import { inspectToken, openModule } from "#src/pkcs11/session/inspect.js"
 import { chooseToken, describeSlots, loadModule } from "#src/pkcs11/session/module.js"
 import { expectCode } from "#test/support/expect-code.js"
+import { lyingToken } from "#test/support/liar.js"
 import type { TestToken } from "#test/support/tokens.js"
 import { newKey, open, softhsm, uriOf } from "../support/token-fixture.js"
-
-const SOURCE = fileURLToPath(new URL("../../../test/pkcs11/liar.c", import.meta.url))
-const HEADERS = join(dirname(createRequire(import.meta.url).resolve("pkcs11js")), "includes", "pkcs11")
 
 /** A module in front of SoftHSM that tells one lie at a time: the real token, made to misbehave. */
 describe("a token that lies", () => {
@@ -29,10 +23,8 @@ describe("a token that lies", () => {
   )
 
   before(() => {
-    const module = join(softhsm().dir, "liar.so")
-    execFileSync("cc", ["-shared", "-fPIC", "-w", "-I", HEADERS, "-o", module, SOURCE, "-ldl"])
-    process.env["LIAR_MODULE"] = softhsm().module
-    liar = { ...softhsm(), module, uri: softhsm().uri.replace(/module-path=[^&]*/, `module-path=${module}`) }
+    liar = lyingToken(softhsm())
+    Object.assign(process.env, liar.env)
   })
   afterEach(() => {
     delete process.env["LIAR"]

@@ -3,13 +3,12 @@ import { fileURLToPath } from "node:url"
 import { KEY_SPEC_NAMES } from "#src/core/key/key-spec.js"
 import type { Token } from "#src/core/ports/token.js"
 import { custodyLabelOf } from "#src/core/records/sealed-material.js"
-import { Secret } from "#src/core/base/secret.js"
 import { newSourceKeyId } from "#src/core/key/source-key.js"
 import { parseTokenUri } from "#src/core/token/token-uri.js"
 import { WRAPPING_ALGORITHM_NAMES } from "#src/core/key/wrapping-algorithm.js"
 import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
 import { openToken } from "#src/pkcs11/token.js"
-import { newKey, sealedMaterialOf } from "#test/support/token-fixture.js"
+import { newKey, pinOf, sealedMaterialOf } from "#test/support/token-fixture.js"
 
 /** Path of this file, to be run by node with the token's environment, its URI and its PIN. */
 export const PROBE_PROCESS = fileURLToPath(import.meta.url)
@@ -21,11 +20,7 @@ export const PROBE_PROCESS = fileURLToPath(import.meta.url)
 async function probe(uri: string, pin: string): Promise<void> {
   await using token = await openToken({
     uri: parseTokenUri(uri),
-    pin: {
-      read: () => Promise.resolve(new Secret(pin)),
-      refused: () => Promise.resolve(),
-      accepted: () => Promise.resolve(),
-    },
+    pin: pinOf(pin),
     cache: { get: () => Promise.resolve(undefined), put: () => Promise.resolve() },
     sessions: 1,
   })

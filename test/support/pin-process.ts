@@ -4,7 +4,7 @@ import { KeyferryError } from "#src/core/base/error.js"
 
 /** Reads a PIN in a process of its own and writes what came: `node pin-process.js SOURCE`. */
 try {
-  const { pin } = await readPin(parsePinSource(process.argv[2] ?? ""), "byok", {
+  const pin = await readPin(parsePinSource(process.argv[2] ?? ""), "byok", {
     env: process.env,
     warn: () => undefined,
   })

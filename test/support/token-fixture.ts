@@ -1,5 +1,4 @@
 import { KEY_SPEC_NAMES, WRAPPING_KEY_SPEC_NAMES } from "#src/core/key/key-spec.js"
-import type { PinToken } from "#src/core/token/pin-marker.js"
 import type { PinProvider } from "#src/core/ports/pin-provider.js"
 import type { Token } from "#src/core/ports/token.js"
 import type { VerdictCache } from "#src/core/ports/verdict-cache.js"
@@ -19,20 +18,21 @@ export interface CountingPin extends PinProvider {
 
 export function pinOf(pin: string): CountingPin {
   const events: string[] = []
-  const note =
-    (event: string) =>
-    ({ serial }: PinToken) => {
-      events.push(`${event} ${serial}`)
-      return Promise.resolve()
-    }
   return {
     events,
-    read: async (token) => {
-      await note("read")(token)
-      return new Secret(pin)
+    read({ serial }) {
+      const note = (event: string): Promise<void> => {
+        events.push(`${event} ${serial}`)
+        return Promise.resolve()
+      }
+      void note("read")
+      return Promise.resolve({
+        pin: new Secret(pin),
+        begin: () => Promise.resolve(),
+        taken: () => note("taken"),
+        refused: ({ answer }) => note(`refused ${answer}`),
+      })
     },
-    refused: note("refused"),
-    accepted: note("accepted"),
   }
 }
 

@@ -80,6 +80,11 @@ export const ERROR_ROWS = {
     retry: "never",
     hint: "correct the PIN source, or give --retry-pin if the PIN is right after all",
   },
+  ERR_TOKEN_LOGIN_FAILED: {
+    exit: "NOPERM",
+    retry: "never",
+    hint: "see that the token is well (`keyferry token list`), then give --retry-pin: without it the same PIN is not presented again",
+  },
   ERR_TOKEN_PIN_FINAL_TRY: {
     exit: "NOPERM",
     retry: "never",

@@ -32,11 +32,15 @@ const MEANINGS: Readonly<Partial<Record<CkrName, ErrorCode>>> = {
 /** The failure of one call as keyferry reports it: cause `{ code: "CKR_…", message: "C_…" }`. Others pass through. */
 export function tokenError(call: string, error: unknown): unknown {
   const value = returnValue(error)
-  if (value === undefined) return error
+  return value === undefined ? error : ckrError(call, value, error)
+}
+
+/** The failure of a call by the value that it returned. */
+export function ckrError(call: string, value: number, cause?: unknown): KeyferryError {
   const name = ckrName(value)
   const code = MEANINGS[name as CkrName] ?? "ERR_TOKEN_OTHER"
   return new KeyferryError(code, `the token answered ${name} to ${call}`, {
-    cause: error,
+    cause,
     causes: [{ code: name, message: call }],
   })
 }

@@ -1,22 +1,84 @@
-import { createHash } from "node:crypto"
-import type { PinMarker, PinMarkers, PinToken } from "../../core/token/pin-marker.js"
-import { jsonFolder } from "./json-folder.js"
+import { createHash, randomBytes } from "node:crypto"
+import { closeSync, openSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import {
+  newPinSalt,
+  type PinMarker,
+  type PinMarkers,
+  type PinToken,
+  pinTokenIdentity,
+  type RefusedPin,
+} from "../../core/token/pin-marker.js"
+import { stateWriteError } from "./atomic-file.js"
+import { jsonFolder, namesIn } from "./json-folder.js"
 import { plainJson } from "./json-format.js"
+import { makeFolder } from "./make-folder.js"
 
 const FORMAT = plainJson<PinMarker>(async (value) => (await import("./pin-marker-schema.js")).parsePinMarker(value))
 
-/** Markers of refused PINs as files `pin-refused/<digest of what tells the token>.json` of the state directory. */
+/** By keyferry 0.1.0, which noted the source instead of the PIN. */
+const FORMER_FORMAT = plainJson<RefusedPin>(async (value) =>
+  (await import("./pin-marker-schema.js")).parseFormerMarker(value),
+)
+
+/**
+ * Markers of refused PINs as files `pin-refused/<digest of what tells the token>.json` of the state directory; beside
+ * them, in `pin-presented/`, an empty file for each presentation under way, which says all it has to say by its name.
+ */
 export function pinMarkerFiles(stateDir: string): PinMarkers {
   const folder = jsonFolder(stateDir, ["pin-refused"], FORMAT)
+  const former = jsonFolder(stateDir, ["pin-refused"], FORMER_FORMAT)
+  const presented = join(stateDir, "pin-presented")
+  const unfinished = (token: PinToken): readonly string[] =>
+    namesIn(presented).filter((name) => name.startsWith(`${digestOf(token)}.`))
+
   return {
-    get: (token) => folder.get(fileOf(token)),
-    put: (marker) => folder.put(fileOf(marker.token), marker),
-    remove: (token) => folder.remove(fileOf(token)),
+    async get(token) {
+      const marker = await folder.get(`${digestOf(token)}.json`)
+      const formerPins: RefusedPin[] = []
+      for (const name of formerNames(token)) {
+        const pin = await former.get(name)
+        if (pin !== undefined) formerPins.push(pin)
+      }
+      if (formerPins.length === 0) return marker
+      const { salt, refused } = marker ?? { salt: newPinSalt(), refused: [] }
+      return { token, salt, refused: [...refused, ...formerPins] }
+    },
+
+    async put(marker) {
+      await folder.put(`${digestOf(marker.token)}.json`, marker)
+      for (const name of formerNames(marker.token)) await former.remove(name)
+    },
+
+    async remove(token) {
+      for (const name of [`${digestOf(token)}.json`, ...formerNames(token)]) await folder.remove(name)
+    },
+
+    async presenting(token, flags) {
+      await makeFolder(presented)
+      const path = join(presented, `${digestOf(token)}.${flags.toString(16)}.${randomBytes(8).toString("hex")}`)
+      try {
+        closeSync(openSync(path, "wx", 0o600))
+      } catch (error) {
+        throw stateWriteError(path, error)
+      }
+      return { end: () => rmSync(path, { force: true }) }
+    },
+
+    unfinished: (token) => unfinished(token).map((name) => Number.parseInt(name.split(".")[1] ?? "", 16)),
+
+    forgetUnfinished(token) {
+      for (const name of unfinished(token)) rmSync(join(presented, name), { force: true })
+    },
   }
 }
 
 /** By a digest, since a serial is whatever the vendor wrote, slashes included. */
-function fileOf({ serial, label, manufacturer, libraryParameters }: PinToken): string {
-  const identity = JSON.stringify([serial, label, manufacturer, libraryParameters])
-  return `${createHash("sha256").update(identity).digest("hex").slice(0, 32)}.json`
+const digestOf = (token: PinToken): string => hash(pinTokenIdentity(token))
+
+/** Names that the marker of a token had: by its serial, label and manufacturer, and first of all by its serial alone. */
+function formerNames({ serial, label, manufacturer, libraryParameters }: PinToken): readonly string[] {
+  return [JSON.stringify([serial, label, manufacturer, libraryParameters]), serial].map((name) => `${hash(name)}.json`)
 }
+
+const hash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 32)

@@ -28,7 +28,7 @@ describe("login", () => {
       const token = make()
       const pin = pinOf(token.pin)
       await using opened = await openWith(token, pin)
-      expect(pin.events).to.deep.equal([`read ${opened.info.serial}`, `accepted ${opened.info.serial}`])
+      expect(pin.events).to.deep.equal([`read ${opened.info.serial}`, `taken ${opened.info.serial}`])
       await Promise.all(Array.from({ length: 10 }, () => opened.findSourceKeys()))
       expect(pin.events).to.have.lengthOf(2)
     })
