@@ -164,7 +164,7 @@ function refusedBefore(source: PinSource, token: PinToken, refused: RefusedPin |
       { key: token.serial, hint: "make sure that the PIN source is right, then give --retry-pin once" },
     )
   }
-  const when = refused === undefined ? "" : ` (${refused.refusedAt}, ${refused.answer ?? "unknown answer"})`
+  const when = refused === undefined ? "" : ` (${refused.refusedAt})`
   return new KeyferryError(
     "ERR_TOKEN_PIN_REFUSED_BEFORE",
     `the PIN from ${describePinSource(source)} was not taken by ${name} before${when} and is not presented again`,
