@@ -1,5 +1,6 @@
 import { coreDumpsOff } from "../host/core-limits.js"
 import { openWorld } from "../host/open.js"
+import type { Place, Places } from "../host/places.js"
 import { EXIT_CODES } from "../core/base/exit-code.js"
 import { KeyferryError } from "../core/base/error.js"
 import type { Log } from "../core/ports/log.js"
@@ -19,11 +20,14 @@ export async function run(words: readonly string[], version: string): Promise<nu
   // asked before parsing, since a command line that does not parse has to be answered in the right form too
   let json = asksForJson(words)
   let running: { readonly log: Log; readonly command: string } | undefined
+  let places: Places | undefined
   const fail = (thrown: unknown): number => {
     const error = knownError(thrown)
     running?.log.event("run.failed", { command: running.command, error })
     const failure = describeFailure(error, words.includes("--verbose"))
-    process.stderr.write(json ? `${JSON.stringify(failure.json)}\n` : `${failure.text}\n`)
+    process.stderr.write(
+      json ? `${JSON.stringify(places?.inResult(failure.json) ?? failure.json)}\n` : `${failure.text}\n`,
+    )
     return failure.exit
   }
   // what nobody waits for fails as well: rejections come here too
@@ -52,15 +56,24 @@ export async function run(words: readonly string[], version: string): Promise<nu
     let output: Output
     {
       await using world = openWorld(args, surroundings)
+      ;({ places } = world)
       output = await command.run(args, { ...surroundings, world })
     }
-    const printed = json ? JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...output.result }, null, 2) : output.text
+    const result = { schemaVersion: SCHEMA_VERSION, ...places.inResult(output.result) }
+    const printed = json ? JSON.stringify(result, null, 2) : output.text
     if (printed !== "") process.stdout.write(`${printed}\n`)
+    for (const place of places.all()) progress.step(placeText(place))
     await output.told?.()
     return EXIT_CODES[output.exit ?? "OK"].status
   } catch (error) {
     return fail(error)
   }
+}
+
+/** `KMS of prod-eu: account 111122223333 in aws, eu-west-3`. */
+function placeText({ target, account, partition, region, endpoint, endpointOrigin }: Place): string {
+  const where = `KMS of ${target}: account ${account ?? "not known"} in ${partition}, ${region}`
+  return endpoint === null ? where : `${where}, at ${endpoint} (named by ${endpointOrigin ?? ""})`
 }
 
 function outputLost(error: NodeJS.ErrnoException): KeyferryError {

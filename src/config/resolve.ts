@@ -1,5 +1,5 @@
 import type { Manifest, ManifestToken, Target } from "../core/manifest/manifest.js"
-import { endpointFault, proxyFault } from "../core/key/aws-name.js"
+import { endpointFault, partitionOf, proxyFault } from "../core/key/aws-name.js"
 import { errorMessage, type Fault } from "./fault.js"
 import { resolveKeys } from "./resolve-keys.js"
 import type { ConfigFile } from "./schema.js"
@@ -93,9 +93,10 @@ function tokenFaults(tokens: ConfigFile["tokens"]): readonly Fault[] {
 
 type FileTarget = ConfigFile["targets"][string]
 
-function resolveTarget({ region, roleArn, profile, endpoint, fips, proxy, quotas }: FileTarget): Target {
+function resolveTarget({ region, account, roleArn, profile, endpoint, fips, proxy, quotas }: FileTarget): Target {
   return {
     region,
+    account: account ?? null,
     roleArn: roleArn ?? null,
     profile: profile ?? null,
     endpoint: endpoint ?? null,
@@ -105,10 +106,17 @@ function resolveTarget({ region, roleArn, profile, endpoint, fips, proxy, quotas
   }
 }
 
-function targetFaults(name: string, { endpoint, fips, proxy }: FileTarget): readonly Fault[] {
+function targetFaults(name: string, { region, account, roleArn, endpoint, fips, proxy }: FileTarget): readonly Fault[] {
   const faults: Fault[] = []
   const fault = (key: string, message: string | undefined): void => {
     if (message !== undefined) faults.push({ path: ["targets", name, key], message })
+  }
+  const [, rolePartition, , , roleAccount] = roleArn?.split(":") ?? []
+  if (account !== undefined && roleAccount !== undefined && roleAccount !== account) {
+    fault("roleArn", `is a role of account ${roleAccount}, and account is ${account}`)
+  }
+  if (rolePartition !== undefined && rolePartition !== partitionOf(region)) {
+    fault("roleArn", `is a role in ${rolePartition}, and ${region} is in ${partitionOf(region)}`)
   }
   if (endpoint !== undefined) fault("endpoint", endpointFault(endpoint))
   if (endpoint !== undefined && fips === true) fault("fips", "and an endpoint exclude each other")

@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { REGION, ROLE_ARN, tagFault } from "../core/key/aws-name.js"
+import { ACCOUNT, REGION, ROLE_ARN, tagFault } from "../core/key/aws-name.js"
 import { CUSTODY_NAMES } from "../core/key/custody.js"
 import type { KeySpec } from "../core/key/key-spec.js"
 import { NAME } from "../core/key/source-key.js"
@@ -78,6 +78,11 @@ const token = (profiles: readonly string[]) =>
 
 const target = z.strictObject({
   region,
+  account: form(
+    "AWS account, 12 digits in quotes: no other's credentials are used; default: that of the first import",
+    ACCOUNT,
+    "is not the number of an AWS account: 12 digits, in quotes",
+  ).optional(),
   roleArn: form("IAM role to assume", ROLE_ARN, "is not the ARN of an IAM role").optional(),
   profile: text("AWS profile", 256).optional(),
   endpoint: text("endpoint other than AWS' own of the Region; plain http to loopback only", 2048).optional(),

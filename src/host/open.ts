@@ -6,7 +6,9 @@ import type { Kms } from "../core/ports/kms.js"
 import type { Progress } from "../core/ports/progress.js"
 import type { Pacer } from "../kms/pacing.js"
 import type { Log } from "../core/ports/log.js"
+import type { KmsCall } from "../kms/call.js"
 import { sleep, systemClock } from "./clock.js"
+import { Places } from "./places.js"
 import { Resources } from "./resources.js"
 import {
   type Env,
@@ -49,6 +51,7 @@ export function openWorld(flags: Flags, surroundings: Surroundings): World {
  */
 export class World implements AsyncDisposable {
   readonly clock = systemClock
+  readonly places = new Places()
   readonly progress: Progress
   readonly log: Log
   readonly #flags: Flags
@@ -65,7 +68,7 @@ export class World implements AsyncDisposable {
     this.#flags = flags
     this.#surroundings = surroundings
     this.progress = surroundings.progress
-    this.log = surroundings.log
+    this.log = this.places.inLog(surroundings.log)
   }
 
   /** @throws ERR_CONFIG_INVALID */
@@ -119,7 +122,7 @@ export class World implements AsyncDisposable {
     const setting = kmsSetting(await this.settings(), target)
     const place = { ...setting, region: region ?? setting.region }
     const key = JSON.stringify([target, place.region])
-    const kms = this.#kms.get(key) ?? this.#openKms(place)
+    const kms = this.#kms.get(key) ?? this.#openKms(place, target)
     this.#kms.set(key, kms)
     return await kms
   }
@@ -200,7 +203,8 @@ export class World implements AsyncDisposable {
 
   async #openStateFiles(): Promise<StateFiles> {
     const { stateFiles } = await import("./state-files.js")
-    return stateFiles(await this.stateDirectory(), this.clock)
+    const files = stateFiles(await this.stateDirectory(), this.clock)
+    return { ...files, custodyLog: this.places.inLines(files.custodyLog) }
   }
 
   async #openToken(name: string | null, quiet: boolean): Promise<CustodialToken | null> {
@@ -217,12 +221,18 @@ export class World implements AsyncDisposable {
   }
 
   /** An endpoint that the environment named is said aloud (invariant I3). */
-  async #openKms(setting: KmsSetting): Promise<Kms> {
+  async #openKms(setting: KmsSetting, nameOfTarget: string | null): Promise<Kms> {
     const { openKms } = await import("../kms/kms.js")
     const { createPacer } = await import("../kms/pacing.js")
     const { env } = this.#surroundings
     pacer ??= createPacer()
-    const kms = this.own(await openKms({ ...setting, env, pacer, onCall: (call) => this.log.event("kms.call", call) }))
+    const { account } = setting
+    const pinned = account === null ? null : { account, origin: `account of target ${setting.name ?? ""}` }
+    let target = setting.name
+    const onCall = (call: KmsCall): void => this.log.event("kms.call", { ...call, target })
+    const kms = this.own(await openKms({ ...setting, pinned, env, pacer, onCall }))
+    target ??= nameOfTarget ?? kms.region
+    this.places.add(target, kms)
     if (kms.endpoint !== null) this.progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)
     return kms
   }

@@ -54,6 +54,8 @@ export interface KmsSetting {
   /** The manifest's name of the target; null where flags and environment alone say it, and its name is the Region. */
   readonly name: string | null
   readonly region: string | undefined
+  /** The account that the configuration pins; null where it does not. */
+  readonly account: string | null
   readonly profile: string | undefined
   readonly roleArn: string | undefined
   readonly endpointUrl: string | undefined
@@ -185,6 +187,7 @@ function manifestTarget(settings: Settings, name: string): KmsSetting {
   return {
     name,
     region: target.region,
+    account: target.account,
     profile: flags.profile ?? target.profile ?? undefined,
     roleArn: flags.roleArn ?? target.roleArn ?? undefined,
     endpointUrl: flags.endpointUrl ?? target.endpoint ?? undefined,
@@ -199,6 +202,7 @@ function kmsFlags({ flags }: Settings): KmsSetting {
   return {
     name: null,
     region: flags.region,
+    account: null,
     profile: flags.profile,
     roleArn: flags.roleArn,
     endpointUrl: flags.endpointUrl,

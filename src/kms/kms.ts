@@ -1,4 +1,5 @@
 import type { Kms } from "../core/ports/kms.js"
+import { type PinnedAccount, watchAccount } from "./account.js"
 import { required } from "./answer.js"
 import { caller, type KmsCall } from "./call.js"
 import { type KmsOptions, openClients } from "./client.js"
@@ -14,28 +15,39 @@ import { useOperations } from "./use.js"
  * @throws ERR_KMS_REGION_MISSING, ERR_KMS_ENDPOINT_REFUSED, ERR_INPUT_UNREADABLE
  */
 export async function openKms(
-  options: KmsOptions & { readonly onCall?: (call: KmsCall) => void },
+  options: KmsOptions & {
+    readonly onCall?: (call: KmsCall) => void
+    /** The one account to work in; whichever the credentials are of where it is null or left out. */
+    readonly pinned?: PinnedAccount | null
+  },
 ): Promise<Kms & Disposable> {
   const { region, endpoint, kms: client, sts } = await openClients(options)
-  const call = caller(options.onCall)
+  const callAnyone = caller(options.onCall)
+  const callerIdentity = async () => {
+    const operation = "sts:GetCallerIdentity"
+    const output = await callAnyone({ operation, input: {} }, async () => {
+      const { GetCallerIdentityCommand } = await import("@aws-sdk/client-sts")
+      return (await sts()).send(new GetCallerIdentityCommand({}))
+    })
+    return {
+      account: required(output.Account, operation, "Account"),
+      arn: required(output.Arn, operation, "Arn"),
+    }
+  }
+  const accountOfSts = async () => {
+    const { account, arn } = await callerIdentity()
+    return { account, partition: arn.split(":")[1] ?? "" }
+  }
+  const { call, callers, known } = watchAccount(callAnyone, accountOfSts, options.pinned ?? null)
   const session = { client, call }
 
   return {
     region,
     endpoint,
     serverTime: watchServerTime(client),
-
-    async callerIdentity() {
-      const operation = "sts:GetCallerIdentity"
-      const output = await call({ operation, input: {} }, async () => {
-        const { GetCallerIdentityCommand } = await import("@aws-sdk/client-sts")
-        return (await sts()).send(new GetCallerIdentityCommand({}))
-      })
-      return {
-        account: required(output.Account, operation, "Account"),
-        arn: required(output.Arn, operation, "Arn"),
-      }
-    },
+    callerIdentity,
+    callersAccount: callers,
+    knownAccount: known,
 
     ...keyOperations(session),
     ...nameOperations(session),

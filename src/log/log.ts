@@ -1,5 +1,5 @@
 import type { Log } from "../core/ports/log.js"
-import { EVENTS } from "../core/records/log-event.js"
+import { EVENTS, PLACE_FIELDS } from "../core/records/log-event.js"
 import { logValue, type LogValue } from "./field.js"
 
 interface LogOptions {
@@ -24,7 +24,8 @@ export async function createLog({ verbose, format }: LogOptions): Promise<Log> {
       const { level, fields: allowed } = EVENTS[name]
       const sent = fields as Readonly<Record<string, unknown>>
       const shown: Record<string, LogValue> = {}
-      for (const field of allowed) if (sent[field] !== undefined) shown[field] = logValue(sent[field])
+      for (const field of new Set([...allowed, ...PLACE_FIELDS]))
+        if (sent[field] !== undefined) shown[field] = logValue(sent[field])
       write(level, name, shown)
     },
   }

@@ -111,7 +111,7 @@ async function carried(carrier: Carrier, cell: Cell, localKeys: LocalKeys): Prom
     parametersValidTo: null,
     requestId: null,
   }
-  const { wrapped } = await wrap(carrier, source, parameters, null)
+  const { wrapped } = await wrap(carrier, source, { parameters, expectFingerprint: null, accounts: [] })
   const { proof, mac } = KEY_SPECS[keySpec]
   return {
     wrapPath: result.wrapPath,

@@ -1,4 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
+import { parseKeyArn } from "../../core/key/key-arn.js"
 import {
   type SearchResult,
   type StrayObject,
@@ -83,9 +84,16 @@ class TokenWithVault implements CustodialToken {
     await this.#record("source.destroyed", key, { ...facts, step: "done" })
   }
 
-  async wrap(key: SourceKey, wrappingKey: WrappingKey, capability: WrapCapability): Promise<WrappedKeyMaterial> {
+  async wrap(
+    key: SourceKey,
+    wrappingKey: WrappingKey,
+    capability: WrapCapability,
+    kmsKey: string | null,
+  ): Promise<WrappedKeyMaterial> {
     const wrapped = await this.#asObject(key, (object) => this.hsm.wrap(object, wrappingKey, capability))
     await this.#record("source.wrapped", key, {
+      kmsKey: kmsKey ?? NOT_KNOWN,
+      account: parseKeyArn(kmsKey ?? "")?.account ?? NOT_KNOWN,
       wrappingAlgorithm: wrapped.wrappingAlgorithm,
       mechanisms: wrapped.mechanisms,
       wrappingKeyFingerprint: wrapped.wrappingKeyFingerprint,
@@ -256,6 +264,9 @@ class TokenWithVault implements CustodialToken {
     await record(this.#deps, event, { key: { ...identity, source }, token: this.info, facts })
   }
 }
+
+/** What the custody log says of a fact that files did not tell: the step that is online judges it. */
+const NOT_KNOWN = "not known"
 
 const leftObject = ({ id, label }: SourceKey): StrayObject => ({
   id,

@@ -9,6 +9,7 @@ import { type FoundKey, type FoundSource, rebuiltEntry, type Rebuilt } from "../
 import { identityOf } from "../../core/key/source-key.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { Deps } from "../deps.js"
+import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import { taggedKeys } from "../kms-key/tagged-keys.js"
 import { TAGS } from "../kms-key/tags.js"
 import { record, type RecordDeps } from "../record.js"
@@ -62,6 +63,10 @@ interface Remains {
  */
 export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promise<Rebuilding> {
   const { keys, sources, unseen } = await readRemains(deps, request.owner)
+  const [first] = keys
+  if (first !== undefined) {
+    await refuseOtherAccount(deps, { ...request, name: null }, () => Promise.resolve(accountOf(first.key.keyArn)))
+  }
   const rows: RebuildRow[] = []
   for (const name of [...new Set(keys.map(nameOf))].sort()) {
     const sameName = keys.filter((tagged) => nameOf(tagged) === name)

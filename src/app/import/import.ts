@@ -122,7 +122,7 @@ async function parametersAndWrapped(deps: ImportDeps, step: ImportStep, keyArn: 
   const { wrappingAlgorithm, wrappingKeySpec } = step.capability
   const parameters = await deps.kms.getParametersForImport(keyArn, wrappingAlgorithm, wrappingKeySpec)
   deps.progress.step(`wrapping key ${parameters.wrappingKey.fingerprint} (${wrappingKeySpec})`)
-  const wrapped = await tokenIn(deps).wrap(step.source, parameters.wrappingKey, step.capability)
+  const wrapped = await tokenIn(deps).wrap(step.source, parameters.wrappingKey, step.capability, keyArn)
   return { parameters, wrapped }
 }
 

@@ -1,11 +1,8 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { parseKeyArn } from "../../core/key/key-arn.js"
+import type { Account } from "../../core/key/aws-name.js"
+import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { Deps } from "../deps.js"
-
-interface Account {
-  readonly account: string
-  readonly partition: string
-}
 
 /** The account that a KMS key belongs to; undefined where only its ID is known. */
 export function accountOf(keyArn: string): Account | undefined {
@@ -13,36 +10,59 @@ export function accountOf(keyArn: string): Account | undefined {
   return parsed === undefined ? undefined : { account: parsed.account, partition: parsed.partition }
 }
 
-/** The account whose credentials are at hand (STS GetCallerIdentity). */
-export async function callersAccount(deps: Pick<Deps, "kms">): Promise<Account> {
-  const { account, arn } = await deps.kms.callerIdentity()
-  return { account, partition: arn.split(":")[1] ?? "" }
+/** The name, and the target where one is known; `name` is null for a KMS key that is no name's yet. */
+interface Subject {
+  readonly owner: string
+  readonly name: string | null
+  readonly target: string | null
+}
+
+interface Fixed extends Account {
+  /** What is fixed to it, for messages. */
+  readonly words: string
 }
 
 /**
- * Account and partition of a source key are fixed at its first import (invariant I3).
+ * Account and partition of a source key, and of a target that the configuration says no account of, are fixed at the first
+ * import (invariants I3, I13).
  *
- * @param accountHere asked only where the name is known from another target
+ * @param accountHere asked only where something is fixed
  * @throws ERR_POLICY_REFUSED
  */
 export async function refuseOtherAccount(
   deps: Pick<Deps, "inventory">,
-  key: { readonly owner: string; readonly name: string; readonly target: string | null },
+  key: Subject,
   accountHere: () => Promise<Account | undefined>,
 ): Promise<void> {
-  const firstEntry = (await deps.inventory.list(key.name)).find(
-    ({ keyArn, owner, target }) => keyArn !== null && owner === key.owner && target !== key.target,
-  )
-  const fixed = firstEntry?.keyArn == null ? undefined : accountOf(firstEntry.keyArn)
-  if (fixed === undefined) return
-  const account = await accountHere()
-  if (account === undefined || (account.account === fixed.account && account.partition === fixed.partition)) return
+  const fixed = [await fixedBySource(deps, key), await fixedByTarget(deps, key)].filter((account) => account !== null)
+  if (fixed.length === 0) return
+  const here = await accountHere()
+  if (here === undefined) return
+  const other = fixed.find(({ account, partition }) => account !== here.account || partition !== here.partition)
+  if (other === undefined) return
   throw new KeyferryError(
     "ERR_POLICY_REFUSED",
-    `the source key of ${key.name} belongs to account ${fixed.account} in ${fixed.partition}, not to ${account.account} in ${account.partition}`,
+    `${other.words} belongs to account ${other.account} in ${other.partition}, not to ${here.account} in ${here.partition}`,
     {
-      key: key.name,
-      hint: "account and partition of a source key are fixed at its first import: use another --name, or the right credentials",
+      key: key.name ?? key.target ?? "",
+      hint: "the first import fixes the account: give credentials of that one, or another --name in a target or --state-dir of its own",
     },
   )
+}
+
+async function fixedBySource({ inventory }: Pick<Deps, "inventory">, key: Subject): Promise<Fixed | null> {
+  if (key.name === null) return null
+  const entry = (await inventory.list(key.name)).find(
+    ({ keyArn, owner, target }) => keyArn !== null && owner === key.owner && target !== key.target,
+  )
+  return fixedBy(entry, `the source key of ${key.name}`)
+}
+
+async function fixedByTarget({ inventory }: Pick<Deps, "inventory">, { target }: Subject): Promise<Fixed | null> {
+  return target === null ? null : fixedBy(await inventory.firstMade(target), `the target ${target}`)
+}
+
+function fixedBy(entry: InventoryEntry | undefined, words: string): Fixed | null {
+  const account = accountOf(entry?.keyArn ?? "")
+  return account === undefined ? null : { ...account, words }
 }

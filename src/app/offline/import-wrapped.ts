@@ -45,6 +45,9 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
   if (!sameKey(key.keyArn, request.parameters.keyArn)) {
     throw mismatch(`the parameters are for ${request.parameters.keyArn}, not for ${key.keyArn}`)
   }
+  if (request.bundle !== null && !sameKey(key.keyArn, request.bundle.keyId)) {
+    throw mismatch(`the material was wrapped for ${request.bundle.keyId}, not for ${key.keyArn}`)
+  }
   if (!isKeySpec(key.keySpec))
     throw new KeyferryError("ERR_KMS_KEY_MISMATCH", `key material of ${key.keySpec} cannot be imported`)
   assertTakesImport(key, { keySpec: request.bundle?.keySpec ?? key.keySpec, pendingOnly: false })

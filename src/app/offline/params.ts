@@ -8,7 +8,7 @@ import { wrapCandidates, type WantedAlgorithm } from "../../core/key/negotiation
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import { labelOf, newSourceKeyId } from "../../core/key/source-key.js"
 import type { WrappingAlgorithm } from "../../core/key/wrapping-algorithm.js"
-import { callersAccount, refuseOtherAccount } from "../kms-key/account.js"
+import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import { createKeyOnce } from "../kms-key/create.js"
 import type { Deps } from "../deps.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
@@ -16,6 +16,10 @@ import { settled } from "../kms-key/eventual.js"
 import { chooseTested } from "../source-key/choose.js"
 
 export interface ParamsRequest {
+  readonly owner: string
+  readonly target: string
+  /** Whose material is to be wrapped; null where nobody said. */
+  readonly name: string | null
   /** An existing key; null to have one made first, which then needs `create`. */
   readonly keyId: string | null
   readonly wrappingAlgorithm: WantedAlgorithm
@@ -54,9 +58,9 @@ export async function params(deps: ParamsDeps, request: ParamsRequest): Promise<
   if (described !== null) assertTakesImport(described, { keySpec, pendingOnly: false })
   const { algorithm, why } = await choose(deps, keySpec, request)
   deps.progress.step(`algorithm ${algorithm}: ${why}`)
-  if (described === null && request.create !== null) {
-    await refuseOtherAccount(deps, request.create, () => callersAccount(deps))
-  }
+  await refuseOtherAccount(deps, { ...request, name: request.create?.name ?? request.name }, async () =>
+    described === null ? await deps.kms.callersAccount() : accountOf(described.keyArn),
+  )
   const keyArn = described?.keyArn ?? (await ensureKey(deps, request))
   try {
     const parameters = await settled(deps, keyArn, () =>

@@ -1,5 +1,6 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
+import type { Account } from "../../core/key/aws-name.js"
 import type { Token } from "../../core/ports/token.js"
 import type { WrapCapability, WrappedKeyMaterial, WrapRequest } from "../../core/key/wrapping.js"
 import { identityOf, type SourceKey } from "../../core/key/source-key.js"
@@ -17,6 +18,13 @@ export interface WrapResult {
   readonly bundle: Bundle
 }
 
+interface WrapTerms {
+  readonly parameters: ImportParameters
+  readonly expectFingerprint: string | null
+  /** The accounts that the configuration pins the key's targets to; empty where it leaves one of them open. */
+  readonly accounts: readonly Account[]
+}
+
 /**
  * Second of the three steps, on the host with the token: wraps a source key under parameters that came in a file. Asks
  * nothing of KMS. The bundle holds what the online host needs to prove the import.
@@ -24,10 +32,9 @@ export interface WrapResult {
  * @throws ERR_POLICY_REFUSED, ERR_FINGERPRINT_MISMATCH before anything is wrapped; ERR_KEY_NOT_EXTRACTABLE, ERR_NO_USABLE_ALGORITHM
  */
 export async function wrap(
-  deps: Pick<Deps, "token" | "inventory" | "policy">,
+  deps: Pick<Deps, "token" | "inventory" | "policy" | "progress">,
   source: SourceKey,
-  parameters: ImportParameters,
-  expectFingerprint: string | null,
+  { parameters, expectFingerprint, accounts }: WrapTerms,
 ): Promise<WrapResult> {
   const { wrappingKey, wrappingAlgorithm, wrappingKeySpec } = parameters
   if (expectFingerprint === null && deps.policy.requireFingerprint) {
@@ -56,10 +63,11 @@ export async function wrap(
   if (identity !== undefined) {
     await refuseOtherAccount(deps, { ...identity, target: null }, () => Promise.resolve(accountOf(parameters.keyArn)))
   }
+  refuseUnpinned(deps, parameters.keyArn, accounts)
   const candidates = wrapCandidates(source.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
   const capability = await proven(deps.token, candidates, source)
   const { unenforced } = await enforcementOf(deps.token, source.custody, source.keySpec)
-  const wrapped = await deps.token.wrap(source, wrappingKey, capability)
+  const wrapped = await deps.token.wrap(source, wrappingKey, capability, parameters.keyArn)
   const { id, label, custody, kcv, publicKeyFingerprint, attributes } = source
   return {
     wrapped,
@@ -82,6 +90,23 @@ export async function wrap(
       proof: await bundleProof(deps, source),
     },
   }
+}
+
+/** An ARN shows the account; a bare key ID does not, and then the online step judges. */
+function refuseUnpinned({ progress }: Pick<Deps, "progress">, keyId: string, accounts: readonly Account[]): void {
+  const here = accountOf(keyId)
+  if (here === undefined) {
+    progress.warn(`the account of KMS key ${keyId} is not known here: the import will tell`)
+    return
+  }
+  const isPinned = accounts.some(({ account, partition }) => account === here.account && partition === here.partition)
+  if (accounts.length === 0 || isPinned) return
+  const named = accounts.map(({ account, partition }) => `${account} in ${partition}`)
+  throw new KeyferryError(
+    "ERR_POLICY_REFUSED",
+    `${keyId} is in account ${here.account}, and the key's targets are in ${[...new Set(named)].join(", ")}`,
+    { key: keyId, hint: "these parameters are for another account's KMS key: fetch them for the right one" },
+  )
 }
 
 /** The algorithm was chosen with the parameters, maybe by a host that cannot ask the token: it can be chosen again there. */

@@ -9,7 +9,7 @@ import { lockSource, wantsLock } from "../source-key/lock.js"
 import { refuseCustody, refuseWrapWithTrusted } from "../custody/policy.js"
 import type { Deps } from "../deps.js"
 import { importKey } from "../import/import.js"
-import { accountOf, callersAccount, refuseOtherAccount } from "../kms-key/account.js"
+import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import { pointAlias, refuseTakenAlias } from "../kms-key/alias.js"
 import { record } from "../record.js"
 import { ensureReplicas, refuseReplicas } from "../replicas/replicas.js"
@@ -88,7 +88,7 @@ async function prepare(deps: Deps, request: ProvisionRequest, recorded: Inventor
   if (alias !== null) await refuseTakenAlias(deps.kms, alias, keyArn)
   await refuseReplicas(deps, request, recorded)
   await refuseOtherAccount(deps, request, async () =>
-    keyArn === null ? await callersAccount(deps) : accountOf(keyArn),
+    keyArn === null ? await deps.kms.callersAccount() : accountOf(keyArn),
   )
   return { found: sourceKey, choice, keyArn, unenforced: shortcomings.join("; ") || null }
 }

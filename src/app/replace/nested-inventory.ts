@@ -47,6 +47,7 @@ function nested(inventory: Inventory, { name, target }: Parent, { find, keep }: 
       return outer !== undefined && isParent(outer) ? find(outer) : outer
     },
     list: (keyName) => inventory.list(keyName),
+    firstMade: (keyTarget) => inventory.firstMade(keyTarget),
     put: (entry) => (isParent(entry) ? change(entry) : inventory.put(entry)),
     remove: (...place) => (place[0] === name && place[1] === target ? change(null) : inventory.remove(...place)),
   }

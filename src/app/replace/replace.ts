@@ -19,6 +19,7 @@ import { refuseCustodyByPolicy, refuseLocalUse } from "../custody/policy.js"
 import type { Deps } from "../deps.js"
 import { importKey, provable } from "../import/import.js"
 import { chooseWay, wished } from "../import/terms.js"
+import { refuseOtherAccount } from "../kms-key/account.js"
 import { createKeyOnce } from "../kms-key/create.js"
 import { findKmsKey } from "../kms-key/find.js"
 import { dressOf } from "../kms-key/settings.js"
@@ -62,6 +63,7 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
   refuseLocalUse({ custody: old.custody, localUse: wishes.localUse ?? false })
   const earlier = await begunBefore(deps, old)
   if (earlier === null) refuseCustodyByPolicy(old.custody, deps.policy)
+  await refuseOtherAccount(deps, { ...old, target: null }, () => deps.kms.callersAccount())
   const choice = await chooseWay(deps, old, terms)
 
   const nested: Deps = { ...deps, inventory: replacementInventory(deps.inventory, old) }

@@ -39,6 +39,9 @@ export const params = defineCommand({
     const { owner } = await world.settings()
     const deps = { ...(await world.withoutToken()), token: await world.tokenIfGiven() }
     const { parameters, keySpec, why } = await fetchParameters(deps, {
+      owner,
+      target: await world.target(),
+      name: args.name ?? null,
       keyId: args.keyId ?? null,
       wrappingAlgorithm: args.wrappingAlgorithm,
       wrappingKeySpec: args.wrappingKeySpec,

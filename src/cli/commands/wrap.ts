@@ -9,6 +9,9 @@ import { PARAMETER_FILES } from "../options/parameter-files.js"
 import { facts } from "../text/facts.js"
 import { custodyText } from "../text/key-text.js"
 
+import { parseKeyArn } from "../../core/key/key-arn.js"
+import { pinnedAccounts } from "../../core/manifest/manifest.js"
+
 export const wrap = defineCommand({
   name: "wrap",
   describe: "step 2 of 3, at the token: wrap a source key under parameters from a file; needs no network",
@@ -69,10 +72,14 @@ export const wrap = defineCommand({
 
     const { wrap: wrapKey } = await import("../../app/offline/wrap.js")
     const { namedSource } = await import("../../app/source-key/named.js")
-    const { owner } = await world.settings()
+    const { owner, manifest } = await world.settings()
     const deps = await world.withoutKms()
     const source = await namedSource(deps, { owner, name, generation, id: args.id })
-    const { wrapped, bundle } = await wrapKey(deps, source, parameters, fingerprint)
+    const { wrapped, bundle } = await wrapKey(deps, source, {
+      parameters,
+      expectFingerprint: fingerprint,
+      accounts: pinnedAccounts(manifest, name),
+    })
     await writeOutput(sidecar, encodeBundle(bundle))
     await writeOutput(args.out, wrapped.bytes)
 
@@ -82,9 +89,19 @@ export const wrap = defineCommand({
       parameterFiles: args,
       validTo,
     })
-    const result = { ...bundle, out: args.out, bundle: sidecar, bytes: wrapped.bytes.length, awsCommand }
+    const { account = null, partition = null } = parseKeyArn(parameters.keyArn) ?? {}
+    const result = {
+      ...bundle,
+      account,
+      partition,
+      out: args.out,
+      bundle: sidecar,
+      bytes: wrapped.bytes.length,
+      awsCommand,
+    }
     const text = facts([
       ["name", name],
+      ["KMS key", account === null ? `${parameters.keyArn}, its account not known here` : parameters.keyArn],
       ["source key", `${source.label}, ID ${source.id}`],
       ["custody", custodyText(source.custody, bundle.sourceKey.unenforced ?? null)],
       ["wrapping", `${bundle.wrappingAlgorithm} under ${bundle.wrappingKeySpec}, path ${wrapped.wrapPath}`],

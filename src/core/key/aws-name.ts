@@ -1,9 +1,33 @@
 /** Forms of the names and URLs that AWS gives or takes: what can be refused before AWS is asked. */
 
 export const REGION = /^[a-z]{2,}(-[a-z]+)+-\d+$/
+/** An AWS account, 12 digits, and its partition: `aws`, `aws-cn`, … */
+export interface Account {
+  readonly account: string
+  readonly partition: string
+}
+
+/** An AWS account number. */
+export const ACCOUNT = /^\d{12}$/
 export const ROLE_ARN = /^arn:aws[a-z-]*:iam::\d{12}:role\/[\x21-\x7e]+$/
 /** CreateAlias `AliasName`; `alias/aws/` is reserved. */
 const ALIAS_NAME = /^alias\/(?!aws\/)[A-Za-z0-9/_-]{1,250}$/
+
+/** The partitions whose Regions have names of their own, by how these begin; all others are in `aws`. */
+const PARTITIONS: readonly (readonly [prefix: string, partition: string])[] = [
+  ["cn-", "aws-cn"],
+  ["us-gov-", "aws-us-gov"],
+  ["eusc-", "aws-eusc"],
+  ["us-isob-", "aws-iso-b"],
+  ["eu-isoe-", "aws-iso-e"],
+  ["us-isof-", "aws-iso-f"],
+  ["us-iso-", "aws-iso"],
+]
+
+/** The partition of a Region: `aws`, `aws-cn`, `aws-us-gov`, … */
+export function partitionOf(region: string): string {
+  return PARTITIONS.find(([prefix]) => region.startsWith(prefix))?.[1] ?? "aws"
+}
 
 /** An alias name with its prefix, which may be left out; undefined if it can be none. */
 export function aliasName(text: string): string | undefined {

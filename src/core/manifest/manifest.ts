@@ -1,3 +1,4 @@
+import { type Account, partitionOf } from "../key/aws-name.js"
 import type { Binding, Policy } from "./binding.js"
 import type { KeySettings } from "./key-settings.js"
 
@@ -17,6 +18,8 @@ export interface ManifestToken {
 /** KMS in one account and Region by the name that the manifest gives it. */
 export interface Target {
   readonly region: string
+  /** The account that it is in, 12 digits; null for that of the first import. */
+  readonly account: string | null
   readonly roleArn: string | null
   /** AWS profile. */
   readonly profile: string | null
@@ -62,4 +65,15 @@ export function bindingsOf({ id, keys }: Manifest): readonly Binding[] {
   return Object.entries(keys).flatMap(([name, { targets, ...key }]) =>
     targets.map((target) => ({ owner: id, name, target, ...key, managed: true })),
   )
+}
+
+/** The accounts of the targets that may hold a key's material; empty where the manifest leaves one of them open. */
+export function pinnedAccounts(manifest: Manifest | null, name: string): readonly Account[] {
+  const key = manifest !== null && Object.hasOwn(manifest.keys, name) ? manifest.keys[name] : undefined
+  const names = key?.targets ?? Object.keys(manifest?.targets ?? {})
+  const accounts = names.map((target) => {
+    const { account = null, region = "" } = manifest?.targets[target] ?? {}
+    return account === null ? null : { account, partition: partitionOf(region) }
+  })
+  return accounts.every((account) => account !== null) ? accounts : []
 }

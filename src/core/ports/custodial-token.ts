@@ -1,3 +1,6 @@
+import type { SourceKey } from "../key/source-key.js"
+import type { WrapCapability, WrappedKeyMaterial } from "../key/wrapping.js"
+import type { WrappingKey } from "../key/wrapping-key.js"
 import type { Token } from "./token.js"
 
 /**
@@ -14,7 +17,6 @@ export interface CustodialToken
       | "search"
       | "generateSourceKey"
       | "destroySourceKey"
-      | "wrap"
       | "publicKey"
       | "mac"
       | "lock"
@@ -22,6 +24,13 @@ export interface CustodialToken
       | "probeCustody"
       | "findCustodyKeys"
     > {
+  /** Wraps as the token does. @param kmsKey ID or ARN of the KMS key that it is for; null where that is not known */
+  wrap(
+    key: SourceKey,
+    wrappingKey: WrappingKey,
+    capability: WrapCapability,
+    kmsKey: string | null,
+  ): Promise<WrappedKeyMaterial>
   /** The token itself, without the vault: for what moves keys between the two, or watches over either. */
   readonly hsm: Token
 }

@@ -1,3 +1,4 @@
+import type { Account } from "../key/aws-name.js"
 import type { KeySpec, KeyUsage, WrappingKeySpec } from "../key/key-spec.js"
 import type { ValidTo } from "../base/expiry.js"
 import type { KeyDescription } from "../key/key-description.js"
@@ -45,6 +46,10 @@ export interface Kms {
   readonly endpoint: { readonly url: string; readonly origin: string } | null
   /** What KMS' clock said (the Date of its last answer) and when that was seen here; null before the first answer. */
   serverTime(): { readonly at: Date; readonly seen: Date } | null
+  /** The account that answers have shown; null before the first one. */
+  knownAccount(): Account | null
+  /** Whose credentials are at hand; STS is asked where no answer of KMS has shown it. */
+  callersAccount(): Promise<Account>
   /** STS GetCallerIdentity. */
   callerIdentity(): Promise<{ account: string; arn: string }>
   createKey(request: CreateKeyRequest): Promise<{ key: KeyDescription; requestId: string | null }>

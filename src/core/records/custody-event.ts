@@ -105,7 +105,7 @@ export const CUSTODY_EVENTS = {
   },
   "source.wrapped": {
     meaning: "source key material was wrapped for transport",
-    facts: ["wrappingAlgorithm", "mechanisms", "wrappingKeyFingerprint", "digest"],
+    facts: ["kmsKey", "account", "wrappingAlgorithm", "mechanisms", "wrappingKeyFingerprint", "digest"],
     told: ["bytes"],
     words: ({ fact }) => `wrapped in the token: ${fact("bytes")} bytes by ${fact("mechanisms")}`,
   },
@@ -282,5 +282,9 @@ export interface CustodyEvent {
   readonly keyArn?: string
   readonly source?: Pick<SourceKeyIdentity, "generation"> & { readonly id: string; readonly label: string }
   readonly token?: TokenInfo
+  /** Where KMS was asked; the endpoint is null for AWS' own. */
+  readonly kms?: Readonly<
+    Record<"partition" | "region", string> & Record<"account" | "endpoint" | "endpointOrigin", string | null>
+  >
   readonly facts?: Readonly<Record<string, Fact>>
 }

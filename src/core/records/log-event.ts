@@ -71,9 +71,12 @@ export const EVENTS = {
   "key.retired": { level: "info", fields: ["name", "target", "keyArn"] },
   recovered: { level: "info", fields: ["name", "target", "keyArn", "step", "found"] },
   "state.rebuilt": { level: "info", fields: ["name", "target", "keyArn", "lost"] },
-  "kms.call": { level: "debug", fields: ["operation", "durationMs", "requestId", "attempts", "error"] },
+  "kms.call": { level: "debug", fields: ["target", "operation", "durationMs", "requestId", "attempts", "error"] },
   warning: { level: "warn", fields: ["text"] },
 } as const satisfies Record<string, EventRow>
+
+/** Where KMS is asked: in every event that is about a target. */
+export const PLACE_FIELDS = ["account", "partition", "region", "endpoint", "endpointOrigin"] as const
 
 export type EventName = keyof typeof EVENTS
 

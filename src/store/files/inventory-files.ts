@@ -48,6 +48,19 @@ export function inventoryFiles(stateDir: string): Inventory {
       return entries
     },
 
+    async firstMade(target) {
+      for (const name of keysIn(folderOf(target))) {
+        try {
+          const entry = await get(name, target)
+          if (entry?.keyArn != null) return entry
+        } catch (error) {
+          // one that cannot be read is its own row's matter
+          if (!(error instanceof KeyferryError && error.code === "ERR_STATE_INVALID")) throw error
+        }
+      }
+      return undefined
+    },
+
     async put(entry) {
       await folderOf(entry.target).put(fileOf(entry.name), entry)
     },
