@@ -1,7 +1,8 @@
-import { readFile, stat } from "node:fs/promises"
 import { LineCounter } from "yaml"
 import { KeyferryError } from "../core/base/error.js"
 import type { Manifest } from "../core/manifest/manifest.js"
+import { readBounded } from "../input/bounded-file.js"
+import { utf8Text, withoutMark } from "../input/text.js"
 import { type Fault, pathText } from "./fault.js"
 import { resolve } from "./resolve.js"
 import { type ConfigFile, configSchema } from "./schema.js"
@@ -37,11 +38,8 @@ export function parseManifest(text: string, path: string, profiles: readonly str
 async function readText(path: string): Promise<string> {
   let bytes: Buffer
   try {
-    const { size } = await stat(path)
-    if (size > MOST_BYTES) throw invalid(path, [{ path: [], message: `is larger than ${MOST_BYTES} bytes` }])
-    bytes = await readFile(path)
+    bytes = await readBounded(path, MOST_BYTES)
   } catch (error) {
-    if (error instanceof KeyferryError) throw error
     const { code = "", message } = error as NodeJS.ErrnoException
     throw new KeyferryError("ERR_CONFIG_INVALID", "the configuration file cannot be read", {
       cause: error,
@@ -50,13 +48,11 @@ async function readText(path: string): Promise<string> {
       causes: [{ code, message }],
     })
   }
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
-  } catch {
-    const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
-    const message = utf16 ? "is UTF-16 text: save it as UTF-8" : "is not UTF-8 text"
-    throw invalid(path, [{ path: [], message }])
-  }
+  if (bytes.length > MOST_BYTES) throw invalid(path, [{ path: [], message: `is larger than ${MOST_BYTES} bytes` }])
+  // YAML allows the mark (1.2.2 section 5.2)
+  const decoded = utf8Text(withoutMark(bytes))
+  if ("text" in decoded) return decoded.text
+  throw invalid(path, [{ path: [], message: `${decoded.fault}: save it as UTF-8` }])
 }
 
 function placed(faults: readonly Fault[], yaml: YamlFile, lines: LineCounter): readonly Fault[] {

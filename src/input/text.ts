@@ -18,6 +18,12 @@ export function utf8Text(bytes: Uint8Array): { readonly text: string } | { reado
   }
 }
 
+/** The bytes after a UTF-8 byte order mark, for a format that allows one. */
+export function withoutMark(bytes: Uint8Array): Uint8Array {
+  const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+  return isMarked ? bytes.subarray(3) : bytes
+}
+
 /** How such a text is written. */
 export const UTF_8_HINT =
   "write it as UTF-8 without a byte order mark: in PowerShell 7 `Out-File -Encoding utf8NoBOM`, elsewhere iconv"

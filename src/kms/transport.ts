@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises"
 import { Agent as HttpAgent } from "node:http"
 import { Agent as HttpsAgent } from "node:https"
 import type { HttpHandler } from "@smithy/core/protocols"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
 import { KeyferryError } from "../core/base/error.js"
+import { readBounded } from "../input/bounded-file.js"
 import { proxyFor } from "./proxy.js"
 import { settingError, type SettingText } from "./setting-text.js"
 
@@ -17,6 +17,9 @@ export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, requestMs: 30_000 
 
 /** More than any run has requests in flight, so that none waits for a socket until its connect timeout is over. */
 const SOCKETS = { keepAlive: true, maxSockets: 256 }
+
+/** All public authorities together have 250 kB. */
+const MOST_BYTES = 4 * 1024 * 1024
 
 const ignore = (): void => undefined
 
@@ -33,7 +36,7 @@ export async function certificateAuthorities(bundle: SettingText | null): Promis
   if (bundle === null) return undefined
   let pem: string
   try {
-    pem = await readFile(bundle.text, "utf8")
+    pem = (await readBounded(bundle.text, MOST_BYTES)).toString("utf8")
   } catch (cause) {
     const { code = "", message } = cause as NodeJS.ErrnoException
     throw new KeyferryError("ERR_INPUT_UNREADABLE", `the certificates of ${bundle.origin} cannot be read`, {

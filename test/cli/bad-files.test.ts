@@ -1,5 +1,5 @@
 import { createPublicKey, generateKeyPairSync } from "node:crypto"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { sha256 } from "#src/core/key/wrapping-key.js"
@@ -70,6 +70,11 @@ describe("bad input: files of the three steps", () => {
         "another KMS key than the parameters are for",
         () => ["--parameters", parametersFile(), ...ALGORITHM, "--key-id", "11111111-2222-3333-4444-555555555555"],
         { ...TRANSFER, tells: /are for/ },
+      ],
+      [
+        "parameters of another key spec than the source key's",
+        () => ["--parameters", parametersFile({ KeySpec: "HMAC_256" }), ...ALGORITHM],
+        { code: "ERR_KMS_KEY_MISMATCH", exit: 65, tells: /HMAC_256.*SYMMETRIC_DEFAULT/ },
       ],
       [
         "parameters that have expired",
@@ -288,6 +293,18 @@ describe("bad input: files of the three steps", () => {
       expect(result.status, result.stderr).to.equal(0)
       expect((result.json() as { proof: object }).proof).to.deep.equal({ kind: "mac", result: "proven" })
     }
+
+    it("an import without a bundle or a token leaves a state that every command can read", async () => {
+      const one = await wrapped("SYMMETRIC_DEFAULT")
+      rmSync(`${one.ciphertext}.json`)
+      const own = stage.state()
+      const env = { KEYFERRY_TOKEN: undefined }
+      const imported = await stage.run([...words(one), "--json"], { state: own, env })
+      expect(imported.status, imported.stderr).to.equal(0)
+      const status = await stage.run(["status", "--json"], { state: own, env })
+      expect(status.status, status.stderr).to.equal(0)
+      expect((status.json() as { keys: { name: string }[] }).keys.map(({ name }) => name)).to.deep.equal([one.name])
+    })
 
     it("damaged ciphertext without its bundle", async () => {
       const one = await wrapped()

@@ -36,7 +36,7 @@ export const importCommand = defineCommand({
   },
   async run(args, { world }) {
     const name = checkedName("name", args.name)
-    const { completeParameters } = await import("../../core/records/transfer.js")
+    const { completeParameters, refuseOtherKeySpec } = await import("../../core/records/transfer.js")
     const { validToFrom } = await import("../../core/base/expiry.js")
     const now = world.clock.now()
     validToFrom(args.expiresIn, now)
@@ -46,6 +46,7 @@ export const importCommand = defineCommand({
     // an alias or a bare ID is resolved later, and then held against what the parameters say
     const keyId = args.keyId ?? needed("key-id", loose.keyId ?? undefined)
     const { encryptedKeyMaterial, bundle } = await readWrapped(args)
+    if (bundle !== null) refuseOtherKeySpec(loose, bundle.keySpec, "what the bundle describes")
     const parameters = completeParameters(
       loose,
       {

@@ -56,7 +56,7 @@ export const wrap = defineCommand({
     if (fingerprint !== null && !/^sha256:[0-9a-f]{64}$/i.test(fingerprint)) {
       throw new KeyferryError("ERR_USAGE", `--expect-fingerprint '${fingerprint}' is not sha256: and 64 hex digits`)
     }
-    const { completeParameters } = await import("../../core/records/transfer.js")
+    const { completeParameters, refuseOtherKeySpec } = await import("../../core/records/transfer.js")
     const { encodeBundle } = await import("../../store/transfer/bundle-file.js")
     const { readParameters } = await import("../../store/transfer/parameters.js")
     const { validToFrom } = await import("../../core/base/expiry.js")
@@ -75,6 +75,7 @@ export const wrap = defineCommand({
     const { owner, manifest } = await world.settings()
     const deps = await world.withoutKms()
     const source = await namedSource(deps, { owner, name, generation, id: args.id })
+    refuseOtherKeySpec(loose, source.keySpec, `the source key ${source.label}`)
     const { wrapped, bundle } = await wrapKey(deps, source, {
       parameters,
       expectFingerprint: fingerprint,

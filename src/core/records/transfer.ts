@@ -74,6 +74,23 @@ export function completeParameters(
   }
 }
 
+/**
+ * KMS keeps no other key spec in a key than the one it was made for: what was fetched for one is of no use to another.
+ *
+ * @throws ERR_KMS_KEY_MISMATCH
+ */
+export function refuseOtherKeySpec({ keySpec, keyId }: LooseParameters, other: KeySpec, key: string): void {
+  if (keySpec === null || keySpec === other) return
+  throw new KeyferryError(
+    "ERR_KMS_KEY_MISMATCH",
+    `the parameters are for a KMS key of ${keySpec}, and ${key} is ${other}`,
+    {
+      key: keyId ?? key,
+      hint: "name the source key that belongs to this KMS key, or fetch parameters for a KMS key of this key spec",
+    },
+  )
+}
+
 function agree<T extends string>(flag: string, flagged: T | undefined, inFile: T | null): T | null {
   if (flagged !== undefined && inFile !== null && flagged !== inFile) {
     throw new KeyferryError("ERR_USAGE", `${flag} ${flagged} contradicts the parameters, which are for ${inFile}`)

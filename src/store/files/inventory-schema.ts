@@ -49,7 +49,8 @@ export const token = z.strictObject({
 })
 
 const source = z.strictObject({
-  id: z.string().regex(/^([0-9a-f]{2})+$/, "is not hex"),
+  // empty where material was imported of which neither a token nor a bundle told the key
+  id: z.string().regex(/^([0-9a-f]{2})*$/, "is not hex"),
   label: z.string(),
   generation: z.int().nonnegative(),
   attributes: attributes.nullable(),

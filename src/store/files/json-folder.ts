@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { isDeepStrictEqual } from "node:util"
 import { KeyferryError } from "../../core/base/error.js"
 import { removeLeftovers, replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
 import { causesOf, isMissing } from "./file-error.js"
@@ -59,7 +60,7 @@ export function jsonFolder<T>(stateDir: string, parts: readonly string[], format
     async put(file, content) {
       prepared ??= prepareFolder(stateDir, path)
       await prepared
-      await replaceFile(join(path, file), format.text(content))
+      await replaceFile(join(path, file), await checkedText(format, content, join(path, file)))
     },
 
     async remove(file) {
@@ -71,6 +72,28 @@ export function jsonFolder<T>(stateDir: string, parts: readonly string[], format
       }
     },
   }
+}
+
+/**
+ * The text of a file, once it was seen that a later run reads the same out of it: what comes from elsewhere must not make
+ * a state that keyferry itself refuses.
+ *
+ * @throws ERR_STATE_INVALID with nothing written
+ */
+async function checkedText<T>(format: FileFormat<T>, content: T, path: string): Promise<string> {
+  const text = format.text(content)
+  const parsed = await format.parse(text)
+  const fault = "fault" in parsed ? parsed.fault : difference(text, format.text(parsed.content))
+  if (fault === null) return text
+  throw new KeyferryError("ERR_STATE_INVALID", `what was to be written could not be read again: ${path}: ${fault}`, {
+    hint: "nothing was written: please report this with the line above",
+  })
+}
+
+/** Null where both texts say the same, in whatever order: a digest of a file's own depends on that. */
+function difference(written: string, read: string): string | null {
+  const fields = (text: string): object => ({ ...(JSON.parse(text) as object), digest: undefined })
+  return isDeepStrictEqual(fields(written), fields(read)) ? null : "it would be read as something else"
 }
 
 /** Names in a folder of the state directory, sorted, without hidden and temporary ones; none where it is not there. */

@@ -3,8 +3,8 @@ import { KeyferryError } from "../../core/base/error.js"
 import { CUSTODY_NAMES } from "../../core/key/custody.js"
 import { isKeyId, parseKeyArn } from "../../core/key/key-arn.js"
 import { KEY_SPEC_NAMES, KEY_SPECS, WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
-import { isName } from "../../core/key/source-key.js"
-import { WRAPPING_ALGORITHM_NAMES, WRAPPING_ALGORITHMS } from "../../core/key/wrapping-algorithm.js"
+import { identityOf, isName } from "../../core/key/source-key.js"
+import { kmsAllows, WRAPPING_ALGORITHM_NAMES, WRAPPING_ALGORITHMS } from "../../core/key/wrapping-algorithm.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { Bundle } from "../../core/records/transfer.js"
 import { attributes, digest, token, wrapPath } from "../files/inventory-schema.js"
@@ -52,7 +52,14 @@ const bundleSchema = z
 
 /** Fields that do not go together. */
 function contradiction(bundle: Bundle): { readonly field: keyof Bundle; readonly reason: string } | null {
-  const { wrappingAlgorithm, wrapPath: path, keySpec, sourceKey } = bundle
+  const { wrappingAlgorithm, wrapPath: path, keySpec, sourceKey, name, generation } = bundle
+  const identity = identityOf(sourceKey.label)
+  if (identity !== undefined && (identity.name !== name || identity.generation !== generation)) {
+    return { field: "sourceKey", reason: "has a label of another name or generation" }
+  }
+  if (!kmsAllows(keySpec, wrappingAlgorithm, bundle.wrappingKeySpec)) {
+    return { field: "wrappingAlgorithm", reason: `is none that KMS takes for ${keySpec} under this wrapping key` }
+  }
   const isOaep = WRAPPING_ALGORITHMS[wrappingAlgorithm].scheme === "oaep"
   if (isOaep !== (path === "oaep")) return { field: "wrapPath", reason: `is no path of ${wrappingAlgorithm}` }
   const proven = bundle.proof === null ? "key-material-id" : "publicKey" in bundle.proof ? "public-key" : "mac"
@@ -64,8 +71,11 @@ function contradiction(bundle: Bundle): { readonly field: keyof Bundle; readonly
   return { field: "proof", reason: "is not the public key of sourceKey.publicKeyFingerprint" }
 }
 
+/** Writes a bundle. @throws ERR_TRANSFER_INVALID where {@link decodeBundle} would refuse it */
 export function encodeBundle(bundle: Bundle): string {
-  return `${JSON.stringify(bundle, null, 2)}\n`
+  const json = `${JSON.stringify(bundle, null, 2)}\n`
+  parsedJson(bundleSchema, json, "the bundle of this key")
+  return json
 }
 
 /**

@@ -43,7 +43,7 @@ const parametersSchema = z
     { path: ["WrappingKeyFingerprint"], message: "is not that of PublicKey" },
   )
 
-/** Writes a parameters file. */
+/** Writes a parameters file. @throws ERR_TRANSFER_INVALID where {@link decodeParameters} would refuse it */
 export function encodeParameters(parameters: ImportParameters, keySpec: KeySpec, name: string | null): string {
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64")
   const file: Record<keyof z.input<typeof parametersSchema>, string | null> = {
@@ -57,7 +57,9 @@ export function encodeParameters(parameters: ImportParameters, keySpec: KeySpec,
     KeySpec: keySpec,
     Name: name,
   }
-  return `${JSON.stringify(file, null, 2)}\n`
+  const json = `${JSON.stringify(file, null, 2)}\n`
+  parsedJson(parametersSchema, json, "the parameters of KMS")
+  return json
 }
 
 /**
