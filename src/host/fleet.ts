@@ -17,8 +17,11 @@ interface Opener {
   tokenIfGiven(name: string | null): Promise<CustodialToken | null>
 }
 
+/** The state, and its lock; null where it is only read. */
+type LockedState = State & Pick<Fleet, "lock">
+
 /** The manifest's keys or, without one, those of the inventory, less those of targets that flags leave out. */
-export async function fleetOf(settings: Settings, state: State, world: Opener): Promise<Fleet> {
+export async function fleetOf(settings: Settings, { lock, ...state }: LockedState, world: Opener): Promise<Fleet> {
   const { manifest, flags, owner } = settings
   const entries = await state.inventory.list()
   const bindings = manifest === null ? entries.map((entry) => bindingOf(entry)) : bindingsOf(manifest)
@@ -39,6 +42,7 @@ export async function fleetOf(settings: Settings, state: State, world: Opener): 
     entries,
     unmanaged: entries.filter((entry) => !places.has(placeOf(entry))),
     width: WIDTH,
+    lock,
     kmsOf,
     quotasOf: (target) => kmsSetting(settings, target).quotas,
     tokenOf: async (name) => await world.tokenIfGiven(name),

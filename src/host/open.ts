@@ -1,5 +1,6 @@
 import type { Deps } from "../app/deps.js"
 import type { Fleet } from "../app/fleet/fleet.js"
+import type { SharedLock } from "../app/fleet/lanes.js"
 import { KeyferryError } from "../core/base/error.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { Kms } from "../core/ports/kms.js"
@@ -21,6 +22,7 @@ import {
   settingsWithoutFile,
   tokenSetting,
 } from "./settings.js"
+import type { StateLock } from "../store/files/lock.js"
 import type { State, StateFiles } from "./state-files.js"
 
 /** What a run knows of the process. */
@@ -61,7 +63,7 @@ export class World implements AsyncDisposable {
   readonly #kms = new Map<string, Promise<Kms>>()
   #settings: Promise<Settings> | undefined
   #stateDir: Promise<string> | undefined
-  #lock: Promise<unknown> | undefined
+  #lock: Promise<StateLock> | undefined
   #files: Promise<StateFiles> | undefined
 
   constructor(flags: Flags, surroundings: Surroundings) {
@@ -168,7 +170,8 @@ export class World implements AsyncDisposable {
     const settings = settingsForMany(await this.settings())
     this.#settings = Promise.resolve(settings)
     const { fleetOf } = await import("./fleet.js")
-    return await fleetOf(settings, await this.state({ lock }), this)
+    const state = await this.state({ lock })
+    return await fleetOf(settings, { ...state, lock: lock ? this.#sharedLock() : null }, this)
   }
 
   /** Makes the resource one of this world's, to be closed with it. */
@@ -187,14 +190,28 @@ export class World implements AsyncDisposable {
   }
 
   /** The state of an earlier keyferry is brought to this version first. */
-  async #lockState(): Promise<void> {
-    const { lockState } = await import("../store/files/lock.js")
+  async #lockState(): Promise<StateLock> {
+    const { lockStateFor } = await import("./state-lock.js")
     const { migrateState } = await import("../store/files/state-dir.js")
     const stateDir = await this.stateDirectory()
-    this.own(await lockState(stateDir, this.#surroundings.command))
+    const lock = this.own(await lockStateFor(stateDir, { flags: this.#flags, ...this.#surroundings }))
     const copy = await migrateState(stateDir, (await this.#stateFiles()).inventory)
-    if (copy === null) return
-    this.progress.warn(`the state of keyferry 0.1.0 was brought to this version; a copy is in ${copy}`)
+    if (copy !== null) {
+      this.progress.warn(`the state of keyferry 0.1.0 was brought to this version; a copy is in ${copy}`)
+    }
+    return lock
+  }
+
+  #sharedLock(): SharedLock {
+    return {
+      isAwaited: async () => (await this.#lock)?.isAwaited() ?? false,
+      passOn: async () => {
+        this.progress.step("another process waits for the state directory, and has it first")
+        await (await this.#lock)?.passOn()
+        const { vault } = await this.#stateFiles()
+        vault.reread()
+      },
+    }
   }
 
   #stateFiles(): Promise<StateFiles> {

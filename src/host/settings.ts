@@ -18,6 +18,8 @@ export type Env = Readonly<Record<string, string | undefined>>
 export interface Flags {
   readonly config?: string | undefined
   readonly stateDir?: string | undefined
+  /** A duration: how long to wait for another process that has the state directory. */
+  readonly lockTimeout?: string | undefined
   /** RFC 7512 URI, or the name that the configuration file gives a token. */
   readonly token?: string | undefined
   readonly pinSource?: string | undefined

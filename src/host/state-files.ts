@@ -6,9 +6,10 @@ import { custodyLogFile } from "../store/files/custody-log.js"
 import { inventoryFiles } from "../store/files/inventory-files.js"
 import { operationFiles } from "../store/files/operation-files.js"
 import { toBeLockedFiles } from "../store/files/to-be-locked-files.js"
-import { vaultFiles } from "../store/files/vault-files.js"
+import { type VaultFiles, vaultFiles } from "../store/files/vault-files.js"
 
-export interface StateFiles extends Pick<Deps, "inventory" | "vault" | "custodyKeys" | "operations" | "custodyLog"> {
+export interface StateFiles extends Pick<Deps, "inventory" | "custodyKeys" | "operations" | "custodyLog"> {
+  readonly vault: VaultFiles
   readonly toBeLocked: ToBeLocked
 }
 

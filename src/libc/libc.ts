@@ -1,13 +1,18 @@
 /** The system calls that Node.js has no words for, made through koffi, which is loaded when the first one is made. */
 
-/** The C library of this process. */
+/** The C library of this process, and what it said went wrong. Each call gives 0, or -1. */
 interface Libc {
-  /** setrlimit(2): 0, or -1. */
   readonly setrlimit: (resource: number, limits: readonly bigint[]) => number
+  readonly flock: (file: number, operation: number) => number
+  /** Name of the last call's errno: `EWOULDBLOCK` is `EAGAIN`. */
+  readonly errorName: () => string
 }
 
-/** RLIMIT_CORE of Linux, macOS and the BSDs alike. */
+/** RLIMIT_CORE of Linux, macOS and the BSDs alike, as are the operations of flock(2). */
 const RLIMIT_CORE = 4
+const LOCK = { shared: 1, exclusive: 2 } as const
+const LOCK_NB = 4
+const LOCK_UN = 8
 
 let loaded: Promise<Libc> | undefined
 
@@ -22,6 +27,12 @@ async function load(): Promise<Libc> {
   const library = koffi.load(null)
   return {
     setrlimit: library.func("int setrlimit(int, const ulong *)") as Libc["setrlimit"],
+    flock: library.func("int flock(int, int)") as Libc["flock"],
+    errorName() {
+      const number = koffi.errno()
+      const [name] = Object.entries(koffi.os.errno).find(([, value]) => value === number) ?? []
+      return name ?? `errno ${number}`
+    },
   }
 }
 
@@ -34,4 +45,26 @@ async function load(): Promise<Libc> {
 export async function noCoreFiles(): Promise<boolean> {
   const { setrlimit } = await libc()
   return setrlimit(RLIMIT_CORE, [0n, 0n]) === 0
+}
+
+/**
+ * Takes the lock of an open file, flock(2), and does not wait for it. It belongs to this opening of the file: the kernel
+ * gives it back when that is closed, in whatever way its process ends. Node.js opens files close-on-exec, so no child
+ * has it.
+ *
+ * @returns false where another opening holds it, of this process or of any other
+ * @throws an error with the errno's name as its `code`; where koffi cannot be loaded, koffi's
+ */
+export async function lockFile(file: number, kind: keyof typeof LOCK): Promise<boolean> {
+  const { flock, errorName } = await libc()
+  if (flock(file, LOCK[kind] | LOCK_NB) === 0) return true
+  const code = errorName()
+  if (code === "EAGAIN" || code === "EWOULDBLOCK") return false
+  throw Object.assign(new Error(`${code}: flock`), { code, syscall: "flock" })
+}
+
+/** Gives the lock back. */
+export async function unlockFile(file: number): Promise<void> {
+  const { flock } = await libc()
+  flock(file, LOCK_UN)
 }

@@ -1,8 +1,9 @@
-import { writeFileSync } from "node:fs"
+import { rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { expect } from "chai"
 import { provisionArgs } from "../support/refusal.js"
+import { CAN_MOUNT } from "../support/state-disk.js"
 import { keysNamed, setStage, type Stage, tokenObjects } from "../support/stage.js"
 
 describe("provision that is not alone, not welcome, or out of space", () => {
@@ -90,12 +91,77 @@ describe("provision that is not alone, not welcome, or out of space", () => {
     })
   })
 
-  it("finds a lock file that is none", async () => {
+  it("believes no lock file, and follows none", async () => {
     const state = stage.state()
     expect((await stage.run(provisionArgs({ name: "locked" }), { state })).status).to.equal(0)
-    writeFileSync(join(state, "lock", "9.json"), "{}")
+    writeFileSync(join(state, "lock", "99999999999999999999.json"), "{}")
+    writeFileSync(join(state, "lock", "holder.json"), '{"pid":1,"released":false}')
+    expect((await stage.run(provisionArgs({ name: "locked" }), { state })).status).to.equal(0)
+    rmSync(join(state, "lock", "holder.json"))
+    symlinkSync("/etc/hostname", join(state, "lock", "holder.json"))
     const result = await stage.run([...provisionArgs({ name: "locked" }), "--json"], { state })
-    expect(result.error().code).to.equal("ERR_STATE_INVALID")
-    expect(result.status).to.equal(65)
+    expect(result.error()).to.include({ code: "ERR_STATE_UNSAFE" })
+    expect(result.error().message).to.match(/holder.json is a symbolic link, not a file/)
+    expect(result.status).to.equal(77)
+  })
+
+  it("refuses to wait for what is no duration, with nothing made", async () => {
+    const state = stage.state()
+    const args = [...provisionArgs({ name: "waiting" }), "--lock-timeout", "soon", "--json"]
+    const result = await stage.run(args, { state })
+    expect(result.status).to.equal(64)
+    expect(result.error().message).to.equal("--lock-timeout 'soon' is no duration")
+    expect(await keysNamed(stage.sdk, "waiting")).to.deep.equal([])
+  })
+
+  describe("in two containers on one volume", () => {
+    before(function () {
+      if (!CAN_MOUNT) this.skip()
+    })
+    const prefix = ["unshare", "--pid", "--uts", "--fork", "--mount-proc"]
+
+    it("makes one KMS key: the second is refused, or waits as long as it is told and finds the key made", async () => {
+      const state = stage.state()
+      const args = provisionArgs({ name: "race" })
+      await stage.kms.fault({ kind: "delay", operation: "CreateKey", milliseconds: 60_000 })
+      const first = stage.run(args, { state, prefix })
+      while ((await stage.kms.counts()).requests["CreateKey"] === undefined) await sleep(20)
+      const refused = await stage.run([...args, "--json"], { state, prefix })
+      expect(refused.status).to.equal(75)
+      expect(refused.error().code).to.equal("ERR_STATE_LOCKED")
+      expect(refused.error().message).to.match(/in use by `keyferry provision`, process \d+ on \S+, since /)
+      const waiting = stage.run([...args, "--lock-timeout", "5m"], { state, prefix })
+      await stage.kms.clearFaults()
+      expect((await first).status).to.equal(0)
+      expect((await waiting).status).to.equal(0)
+      expect(await keysNamed(stage.sdk, "race")).to.have.lengthOf(1)
+    })
+
+    it("goes on in another container, with another host name, once the first was killed", async () => {
+      const state = stage.state()
+      const inContainer = (name: string): readonly string[] => [
+        ...prefix,
+        "sh",
+        "-c",
+        `hostname ${name} && exec "$@"`,
+        "sh",
+      ]
+      await stage.kms.fault({ kind: "delay", operation: "CreateKey", milliseconds: 60_000 })
+      const seen = (async () => {
+        while ((await stage.kms.counts()).requests["CreateKey"] === undefined) await sleep(20)
+      })()
+      // PID 1 of the namespace goes with unshare, and with it all in there
+      const killed = await stage.run(provisionArgs({ name: "moved" }), {
+        state,
+        prefix: ["unshare", "--kill-child", ...inContainer("first").slice(1)],
+        killWhen: seen,
+      })
+      expect(killed.signal).to.equal("SIGKILL")
+      await stage.kms.clearFaults()
+      const args = [...provisionArgs({ name: "moved" }), "--lock-timeout", "1m"]
+      const next = await stage.run(args, { state, prefix: inContainer("second") })
+      expect(next.status, next.stderr).to.equal(0)
+      expect(await keysNamed(stage.sdk, "moved")).to.have.lengthOf(1)
+    })
   })
 })

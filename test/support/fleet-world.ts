@@ -23,6 +23,7 @@ export async function fleetOf(
     entries,
     unmanaged: entries.filter(({ name, target }) => !names.has(`${target} ${name}`)),
     width: 8,
+    lock: null,
     depsOf: () => Promise.resolve(deps),
     kmsOf: (_target, region) => (region === undefined ? Promise.resolve(deps.kms) : deps.kmsIn(region)),
     quotasOf: () => undefined,

@@ -4,9 +4,19 @@ import { fileURLToPath } from "node:url"
 
 const PROGRAM = fileURLToPath(new URL("./state-process.js", import.meta.url))
 
-/** Starts an action of `state-process.ts` in a process of its own. */
-export function start(action: string, path: string): ChildProcessWithoutNullStreams {
-  const child = spawn(process.execPath, [PROGRAM, action, path])
+interface Start {
+  readonly prefix?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Starts an action of `state-process.ts` in a process of its own; `prefix` is what it starts with, such as `unshare`. */
+export function start(
+  action: string,
+  path: string,
+  { prefix = [], env = {} }: Start = {},
+): ChildProcessWithoutNullStreams {
+  const words = [...prefix, process.execPath, PROGRAM, action, path]
+  const child = spawn(words[0] ?? "", words.slice(1), { env: { ...process.env, ...env } })
   child.stderr.pipe(process.stderr)
   return child
 }

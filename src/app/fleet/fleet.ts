@@ -15,6 +15,7 @@ import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { Vault } from "../../core/ports/vault.js"
 import type { Quotas } from "../../core/plan/schedule.js"
 import type { Deps } from "../deps.js"
+import type { SharedLock } from "./lanes.js"
 
 /**
  * Many keys over several tokens and targets: what the use cases of many keys work with. Tokens and targets are opened
@@ -54,6 +55,8 @@ export interface Fleet {
   quotasOf(target: string): Quotas | undefined
   /** The token of a manifest's name, or the one that flags name for null; null where none is given. */
   tokenOf(token: string | null): Promise<CustodialToken | null>
+  /** Of the state directory; null where the fleet is only looked at. */
+  readonly lock: SharedLock | null
   /** Rows that are worked on at the same time. */
   readonly width: number
 }

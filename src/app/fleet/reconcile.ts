@@ -8,6 +8,7 @@ import type { Deps } from "../deps.js"
 import { EXECUTORS } from "./execute.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import { removeFinished } from "../operation/end.js"
+import { Lanes } from "./lanes.js"
 import { formerInventory } from "../replace/nested-inventory.js"
 import { type ObserveDepth, observer, type Observer } from "./observe.js"
 import { type SourceIndex, sourceIndex } from "./source-index.js"
@@ -48,20 +49,21 @@ export async function reconcile(
   keys: readonly FleetKey[],
   options: ReconcileOptions,
 ): Promise<readonly DecisionRow[]> {
-  const sources = sourceIndex(fleet, { withSealed: true })
   const run: Run = {
     fleet,
     options,
-    sources,
-    observer: observer(fleet, sources),
+    ...lookingAt(fleet),
+    isRead: true,
     total: keys.length,
     rows: new Map(),
     stopped: new Map(),
   }
+  const lanes = fleet.lock === null ? null : new Lanes(fleet.width, fleet.lock, (failure) => lookAnew(run, failure))
   // the lanes take from one iterator: each name is worked on once
   const remaining = byName(keys).values()
-  await Promise.all(Array.from({ length: fleet.width }, () => reconcileNames(run, remaining)))
-  await endOperations(run)
+  await Promise.all(Array.from({ length: fleet.width }, () => reconcileNames(run, remaining, lanes)))
+  // who does not have the state any more, or cannot write it, leaves it alone
+  if (!run.stopped.has(EVERYTHING)) await endOperations(run)
   return keys.flatMap((key) => run.rows.get(key) ?? [])
 }
 
@@ -82,13 +84,26 @@ function byName(keys: readonly FleetKey[]): ReadonlyMap<string, readonly FleetKe
 interface Run {
   readonly fleet: Fleet
   readonly options: ReconcileOptions
-  readonly sources: SourceIndex
-  readonly observer: Observer
+  sources: SourceIndex
+  observer: Observer
+  /** Whether the entries that the fleet was opened with are those of the inventory still. */
+  isRead: boolean
   readonly total: number
   /** Of the keys that are finished with. */
   readonly rows: Map<FleetKey, DecisionRow>
   /** Why nothing more is begun, by the manifest's name of the token; `everything` for the state directory. */
   readonly stopped: Map<string, KeyferryError>
+}
+
+function lookingAt(fleet: Fleet): Pick<Run, "sources" | "observer"> {
+  const sources = sourceIndex(fleet, { withSealed: true })
+  return { sources, observer: observer(fleet, sources) }
+}
+
+/** Another process had the state directory: what was read of it, and of the token, may be otherwise now. */
+function lookAnew(run: Run, failure: KeyferryError | null): void {
+  Object.assign(run, lookingAt(run.fleet), { isRead: false })
+  if (failure !== null) run.stopped.set(EVERYTHING, failure)
 }
 
 const EVERYTHING = "everything"
@@ -103,13 +118,15 @@ async function endOperations({ fleet, options }: Run): Promise<void> {
 }
 
 /** Works on one name after the other, for as long as there are any. */
-async function reconcileNames(run: Run, remaining: Iterable<readonly FleetKey[]>): Promise<void> {
+async function reconcileNames(run: Run, remaining: Iterable<readonly FleetKey[]>, lanes: Lanes | null): Promise<void> {
   for (const keys of remaining) {
+    await lanes?.betweenKeys()
     for (const key of keys) {
-      run.rows.set(key, await reconcileKey(run, key === keys[0] ? key : await reread(run, key)))
+      run.rows.set(key, await reconcileKey(run, run.isRead && key === keys[0] ? key : await reread(run, key)))
       run.options.onRow?.(run.rows.size, run.total)
     }
   }
+  await lanes?.leave()
 }
 
 async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {

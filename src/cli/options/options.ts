@@ -24,6 +24,13 @@ export const GENERAL = {
     describe: "state directory [KEYFERRY_STATE_DIR, STATE_DIRECTORY, XDG state folder]",
     group: "General:",
   },
+  "lock-timeout": {
+    type: "string",
+    requiresArg: true,
+    describe:
+      "how long to wait while another process has the state directory: 5m, or 0 [30s for a scheduled run, 10m as one, else 0]",
+    group: "General:",
+  },
   verbose: {
     type: "boolean",
     default: false,

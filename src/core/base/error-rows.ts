@@ -220,6 +220,16 @@ export const ERROR_ROWS = {
     retry: "never",
     hint: "use the keyferry that wrote it, or a later one; or name another --state-dir",
   },
+  ERR_STATE_UNSAFE: {
+    exit: "NOPERM",
+    retry: "never",
+    hint: "let keyferry's user alone write the state directory: `keyferry doctor` lists what others can write",
+  },
+  ERR_STATE_LOCK_UNUSABLE: {
+    exit: "CONFIG",
+    retry: "never",
+    hint: "put the state directory on a file system whose locks the kernel keeps: ext4, xfs, btrfs, tmpfs, or NFS with locks",
+  },
   ERR_VAULT_DAMAGED: {
     exit: "DATAERR",
     retry: "never",

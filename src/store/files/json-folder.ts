@@ -1,11 +1,12 @@
-import { readdirSync, readFileSync } from "node:fs"
+import { readdirSync } from "node:fs"
 import { rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { isDeepStrictEqual } from "node:util"
 import { KeyferryError } from "../../core/base/error.js"
 import { removeLeftovers, replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
-import { causesOf, isMissing } from "./file-error.js"
+import { isMissing } from "./file-error.js"
 import { makeFolder } from "./make-folder.js"
+import { assertFolder, readText, unreadable } from "./state-file.js"
 
 /** What a file holds, or in words what is wrong with it. */
 export type Parsed<T> = { readonly content: T } | { readonly fault: string }
@@ -22,7 +23,7 @@ export interface JsonFolder<T> {
   readonly path: string
   /** Names of its files, sorted, without temporary ones; none where there is no folder. */
   names(): readonly string[]
-  /** Undefined where the file is not there. @throws ERR_INPUT_UNREADABLE */
+  /** Undefined where the file is not there. @throws ERR_INPUT_UNREADABLE, ERR_STATE_UNSAFE, ERR_STATE_INVALID */
   read(file: string): Promise<Parsed<T> | undefined>
   /** As `read`, for who cannot do without. @throws ERR_STATE_INVALID too, naming file and fault */
   get(file: string): Promise<T | undefined>
@@ -38,9 +39,19 @@ export interface JsonFolder<T> {
  */
 export function jsonFolder<T>(stateDir: string, parts: readonly string[], format: FileFormat<T>): JsonFolder<T> {
   const path = join(stateDir, ...parts)
+  /** The folder, and those between it and the state directory. */
+  const folders = parts.map((_, index) => join(stateDir, ...parts.slice(0, index + 1)))
+  let isChecked = false
   let prepared: Promise<void> | undefined
 
+  const check = (): void => {
+    if (isChecked) return
+    for (const folder of folders) assertFolder(folder)
+    isChecked = true
+  }
+
   const read = async (file: string): Promise<Parsed<T> | undefined> => {
+    check()
     const text = readText(join(path, file))
     return text === undefined ? undefined : await format.parse(text)
   }
@@ -48,7 +59,10 @@ export function jsonFolder<T>(stateDir: string, parts: readonly string[], format
   return {
     path,
     read,
-    names: () => namesIn(path),
+    names() {
+      check()
+      return namesIn(path)
+    },
 
     async get(file) {
       const parsed = await read(file)
@@ -58,12 +72,14 @@ export function jsonFolder<T>(stateDir: string, parts: readonly string[], format
     },
 
     async put(file, content) {
+      check()
       prepared ??= prepareFolder(stateDir, path)
       await prepared
       await replaceFile(join(path, file), await checkedText(format, content, join(path, file)))
     },
 
     async remove(file) {
+      check()
       try {
         await rm(join(path, file))
         await syncFolder(path)
@@ -96,9 +112,14 @@ function difference(written: string, read: string): string | null {
   return isDeepStrictEqual(fields(written), fields(read)) ? null : "it would be read as something else"
 }
 
-/** Names in a folder of the state directory, sorted, without hidden and temporary ones; none where it is not there. */
+/**
+ * Names in a folder of the state directory, sorted, without hidden and temporary ones; none where it is not there.
+ *
+ * @throws ERR_STATE_UNSAFE, ERR_INPUT_UNREADABLE
+ */
 export function namesIn(folder: string): readonly string[] {
   try {
+    assertFolder(folder)
     return readdirSync(folder)
       .filter((name) => !name.startsWith("."))
       .sort()
@@ -106,21 +127,6 @@ export function namesIn(folder: string): readonly string[] {
     if (isMissing(error)) return []
     throw unreadable(folder, error)
   }
-}
-
-/** The text of a file; undefined where it is not there. @throws ERR_INPUT_UNREADABLE */
-export function readText(path: string): string | undefined {
-  try {
-    // a hop to a thread and back for each step costs several times what reading so small a file does
-    return readFileSync(path, "utf8")
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw unreadable(path, error)
-  }
-}
-
-function unreadable(path: string, error: unknown): KeyferryError {
-  return new KeyferryError("ERR_INPUT_UNREADABLE", `could not read ${path}`, { cause: error, causes: causesOf(error) })
 }
 
 /** Makes the folder with its parents, each name durable in the folder above, and clears it of what killed writers left. */

@@ -1,127 +1,238 @@
-import { link, readdir, rm } from "node:fs/promises"
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { KeyferryError } from "../../core/base/error.js"
-import { removeLeftovers, replaceFile, stateWriteError, writeTemporary } from "./atomic-file.js"
-import type { FileError } from "./file-error.js"
-import { readText } from "./json-folder.js"
-import { jsonText } from "./json-format.js"
-import { mayRun, type ProcessIdentity, thisProcess } from "./process-identity.js"
+import { lockFile, unlockFile } from "../../libc/libc.js"
+import { stateWriteError } from "./atomic-file.js"
+import { causesOf } from "./file-error.js"
+import { clearTicket, describeHolder, type Holder, readTicket, type Ticket, writeTicket } from "./lock-ticket.js"
 import { makeFolder } from "./make-folder.js"
+import { refuseLocalLocks } from "./network-file-system.js"
+import { assertFolder, openStateFile } from "./state-file.js"
 
-/** Who holds the lock, as its file tells. */
-interface Holder extends ProcessIdentity {
+/** Who wants the lock, and how long it would wait for it. */
+export interface LockRequest {
+  /** Shown to who finds the lock held. */
   readonly command: string
-  readonly since: string
-  readonly released: boolean
+  /** Whether nobody looks on: others wait for such a run, and it for them. */
+  readonly scheduled: boolean
+  /** In ms; null for what the holder makes of it: half a minute for a scheduled run, else nothing. */
+  readonly timeout: number | null
+  /** Told once, before it waits. */
+  readonly onWait?: (holder: string) => void
 }
 
-const TICKET = /^([1-9]\d{0,14})\.json$/
+/** The lock of a state directory; disposing gives it back. */
+export interface StateLock extends AsyncDisposable {
+  /** Whether another process waits for it. */
+  isAwaited(): Promise<boolean>
+  /** Lets one that waits have it, and takes it again once that is done. @throws ERR_STATE_LOCKED */
+  passOn(): Promise<void>
+}
+
+/** How long a run waits for a scheduled one, and a scheduled one for any, in ms, where nothing else is asked for. */
+const FOR_SCHEDULED = 30_000
+const OF_SCHEDULED = 600_000
+
+/** In ms: how often it is asked again, and how long who passes the lock on stands back, which is several times that. */
+const POLL = 50
+const STAND_BACK = 250
+/** In ms, since a waiter may be stopped, or be slow: it is not passed on all the time. */
+const BETWEEN_PASSES = 2000
 
 /**
- * Takes the lock of a state directory; disposing gives it back.
+ * Takes the lock of a state directory.
  *
- * The lock is a row of numbered tickets in `lock/`, of which the highest counts. A ticket is taken by linking a file
- * to the next number, which only one process can do; it is free for the next once its holder says so or is gone. The
- * highest ticket is never removed, so whoever comes late to a number finds a higher one and stands back. (Removing a
- * stale lock file and making another leaves a moment in which two takers each remove what the other has just made.)
+ * It is the kernel's lock (flock, see docs/adr/0005-the-kernel-holds-the-lock.md) of the file `lock/holder.json`: it holds
+ * between processes, containers and host names of one kernel, and is free as soon as its process is gone, however that
+ * ended. The file is never removed, since a lock on a file that is gone keeps nobody out; should a person remove it, the
+ * lock of the state directory itself, which is taken with it where the file system has locks of folders, still holds.
+ * What stands in the file only says who has it: nothing is decided by that.
  *
- * @param command shown to who finds the lock held
- * @throws ERR_STATE_LOCKED naming its holder, ERR_STATE_WRITE
+ * Who waits holds a shared lock on `lock/waiting` meanwhile, by which the holder knows.
+ *
+ * @throws ERR_STATE_LOCKED naming its holder, ERR_STATE_LOCK_UNUSABLE, ERR_STATE_UNSAFE, ERR_STATE_WRITE
  */
-export async function lockState(stateDir: string, command: string): Promise<AsyncDisposable> {
+export async function lockState(stateDir: string, request: LockRequest): Promise<StateLock> {
   const folder = join(stateDir, "lock")
   await makeFolder(folder)
-  const holder: Holder = { ...thisProcess(), command, since: new Date().toISOString(), released: false }
-  for (;;) {
-    const highest = await highestTicket(folder)
-    refuseHeld(folder, highest, stateDir)
-    const ticket = highest + 1
-    if (!(await take(folder, ticket, holder))) continue
-    if ((await highestTicket(folder)) > ticket) {
-      await rm(ticketPath(folder, ticket), { force: true })
-      continue
-    }
-    await removeBelow(folder, ticket)
-    await removeLeftovers(folder)
-    return { [Symbol.asyncDispose]: () => release(folder, ticket, holder) }
-  }
-}
-
-function ticketPath(folder: string, number: number): string {
-  return join(folder, `${number}.json`)
-}
-
-async function tickets(folder: string): Promise<readonly number[]> {
-  return (await readdir(folder)).flatMap((name) => {
-    const [, number] = TICKET.exec(name) ?? []
-    return number === undefined ? [] : Number(number)
-  })
-}
-
-async function highestTicket(folder: string): Promise<number> {
-  return Math.max(0, ...(await tickets(folder)))
-}
-
-/** A ticket that vanished meanwhile has been followed by a higher one: the taking that comes next will find that out. */
-function refuseHeld(folder: string, ticket: number, stateDir: string): void {
-  if (ticket === 0) return
-  const path = ticketPath(folder, ticket)
-  const holder = readHolder(path)
-  if (holder === undefined || holder.released || !mayRun(holder)) return
-  const { pid, host, command, since } = holder
-  throw new KeyferryError(
-    "ERR_STATE_LOCKED",
-    `the state directory ${stateDir} is in use by \`keyferry ${command}\`, process ${pid} on ${host}, since ${since}`,
-    host === thisProcess().host
-      ? {}
-      : { hint: `wait for that process to end; if its host is gone for good, remove ${path}` },
-  )
-}
-
-function readHolder(path: string): Holder | undefined {
-  const value = readLockFile(path) as Partial<Holder> | null | undefined
-  if (value === undefined) return undefined
-  if (typeof value?.host === "string" && typeof value.pid === "number" && typeof value.released === "boolean") {
-    return { bootId: null, startTime: null, command: "?", since: "?", ...value } as Holder
-  }
-  throw new KeyferryError("ERR_STATE_INVALID", `${path} is not a lock`)
-}
-
-function readLockFile(path: string): unknown {
-  const text = readText(path)
-  if (text === undefined) return undefined
+  assertFolder(folder)
+  refuseLocalLocks(stateDir)
+  const held = new HeldLock(stateDir, folder, request)
   try {
-    return JSON.parse(text) as unknown
-  } catch {
-    throw new KeyferryError("ERR_STATE_INVALID", `${path} is not JSON`)
-  }
-}
-
-/** Whether the ticket was taken; false if another process has it. It appears with its whole content. */
-async function take(folder: string, ticket: number, holder: Holder): Promise<boolean> {
-  const path = ticketPath(folder, ticket)
-  try {
-    const temporary = await writeTemporary(path, jsonText(holder))
-    try {
-      await link(temporary, path)
-    } finally {
-      await rm(temporary, { force: true })
-    }
-    return true
+    await held.take(request.timeout)
+    return held
   } catch (error) {
-    if ((error as FileError).code === "EEXIST") return false
+    held.close()
+    throw error
+  }
+}
+
+class HeldLock implements StateLock {
+  readonly #stateDir: string
+  readonly #path: string
+  readonly #request: LockRequest
+  #file: number
+  readonly #waiting: number
+  readonly #directory: number
+  #isHeld = false
+  #passedOnAt = -Infinity
+
+  constructor(stateDir: string, folder: string, request: LockRequest) {
+    this.#stateDir = stateDir
+    this.#path = join(folder, "holder.json")
+    this.#request = request
+    this.#file = open(this.#path)
+    this.#waiting = open(join(folder, "waiting"))
+    this.#directory = openSync(stateDir, constants.O_RDONLY | constants.O_DIRECTORY)
+  }
+
+  /** @param timeout in ms; null for what the holder makes of it */
+  async take(timeout: number | null): Promise<void> {
+    const start = performance.now()
+    let isWaiting = false
+    try {
+      while (!(await this.#tryToTake())) {
+        const holder = await this.#holder()
+        if (performance.now() - start >= (timeout ?? this.#patience(holder))) throw this.#lockedError(holder, start)
+        if (!isWaiting) {
+          await lock(this.#waiting, "shared", this.#path)
+          this.#request.onWait?.(describeHolder(holder))
+          isWaiting = true
+        }
+        await sleep(POLL)
+      }
+    } finally {
+      if (isWaiting) await unlockFile(this.#waiting)
+    }
+    this.#isHeld = true
+    writeTicket(this.#file, this.#path, { ...this.#request, since: new Date().toISOString() })
+  }
+
+  async isAwaited(): Promise<boolean> {
+    if (performance.now() - this.#passedOnAt < BETWEEN_PASSES) return false
+    if (!(await lock(this.#waiting, "exclusive", this.#path))) return true
+    await unlockFile(this.#waiting)
+    return false
+  }
+
+  async passOn(): Promise<void> {
+    await this.#release()
+    await sleep(STAND_BACK)
+    await this.take(Math.max(this.#request.timeout ?? 0, OF_SCHEDULED))
+    this.#passedOnAt = performance.now()
+  }
+
+  close(): void {
+    for (const file of [this.#file, this.#waiting, this.#directory]) closeSync(file)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#release()
+    this.close()
+  }
+
+  async #release(): Promise<void> {
+    if (!this.#isHeld) return
+    this.#isHeld = false
+    clearTicket(this.#file)
+    await unlockFile(this.#file)
+    await unlockFile(this.#directory)
+  }
+
+  async #tryToTake(): Promise<boolean> {
+    if (!(await this.#lockDirectory())) return false
+    for (;;) {
+      if (!(await lock(this.#file, "exclusive", this.#path))) {
+        await unlockFile(this.#directory)
+        return false
+      }
+      if (isSameFile(this.#file, this.#path)) break
+      // somebody removed or replaced it: what all others will open is the one that is there now
+      closeSync(this.#file)
+      this.#file = open(this.#path)
+    }
+    await this.#assertItHolds()
+    return true
+  }
+
+  /** True too where folders have no locks, as on NFS. */
+  async #lockDirectory(): Promise<boolean> {
+    try {
+      return await lockFile(this.#directory, "exclusive")
+    } catch {
+      return true
+    }
+  }
+
+  /** A file system that gives a lock to everybody who asks is found out: a second opening must not get it. */
+  async #assertItHolds(): Promise<void> {
+    const second = open(this.#path)
+    try {
+      if (!(await lock(second, "exclusive", this.#path))) return
+    } finally {
+      closeSync(second)
+    }
+    throw unusable(`its file system gives the lock of ${this.#path} twice`)
+  }
+
+  /** As long as its ticket says nothing, the holder may be about to write it. */
+  async #holder(): Promise<Holder> {
+    for (let times = 0; ; times += 1) {
+      const holder = readTicket(this.#path)
+      if (holder.ticket !== null || times === 3) return holder
+      await sleep(POLL / 5)
+    }
+  }
+
+  #patience({ ticket }: Holder): number {
+    if (this.#request.scheduled) return OF_SCHEDULED
+    return isUnattended(ticket) ? FOR_SCHEDULED : 0
+  }
+
+  #lockedError(holder: Holder, start: number): KeyferryError {
+    const seconds = Math.round((performance.now() - start) / 1000)
+    const waited = seconds < 1 ? "" : `, for which it was waited ${seconds} s`
+    const words = `the state directory ${this.#stateDir} is in use by ${describeHolder(holder)}${waited}`
+    return new KeyferryError("ERR_STATE_LOCKED", words)
+  }
+}
+
+function isUnattended(ticket: Ticket | null): boolean {
+  return ticket?.scheduled === true || ticket?.command === "agent"
+}
+
+/** Opened to write, which NFS wants of who locks. */
+function open(path: string): number {
+  try {
+    return openStateFile(path, constants.O_RDWR | constants.O_CREAT)
+  } catch (error) {
     throw stateWriteError(path, error)
   }
 }
 
-async function removeBelow(folder: string, ownTicket: number): Promise<void> {
-  for (const ticket of await tickets(folder)) {
-    if (ticket < ownTicket) await rm(ticketPath(folder, ticket), { force: true })
+async function lock(file: number, kind: "shared" | "exclusive", path: string): Promise<boolean> {
+  try {
+    return await lockFile(file, kind)
+  } catch (error) {
+    if ((error as { syscall?: string }).syscall === "flock") throw unusable(`${path} cannot be locked`, error)
+    const hint =
+      "install keyferry with its optional dependencies: koffi has a binary for each platform that it supports"
+    throw unusable("the system call flock cannot be made, since koffi cannot be loaded", error, hint)
   }
 }
 
-/** A ticket that cannot be marked is as good as one of a process that is gone, which this one soon is. */
-async function release(folder: string, ticket: number, holder: Holder): Promise<void> {
-  const path = ticketPath(folder, ticket)
-  await replaceFile(path, jsonText({ ...holder, released: true })).catch(() => undefined)
+function isSameFile(file: number, path: string): boolean {
+  const opened = fstatSync(file)
+  const named = statSync(path, { throwIfNoEntry: false })
+  return named?.ino === opened.ino && named.dev === opened.dev
+}
+
+function unusable(message: string, cause?: unknown, hint?: string): KeyferryError {
+  const causes = cause === undefined ? [] : causesOf(cause)
+  return new KeyferryError("ERR_STATE_LOCK_UNUSABLE", message, {
+    cause,
+    causes,
+    ...(hint === undefined ? {} : { hint }),
+  })
 }

@@ -1,8 +1,12 @@
 import { mkdir, stat } from "node:fs/promises"
 import { dirname } from "node:path"
-import { stateWriteError } from "./atomic-file.js"
+import { stateWriteError, syncFolder } from "./atomic-file.js"
 
-/** Makes a folder of the state directory with its parents, mode 0700. Throws ERR_STATE_WRITE. */
+/**
+ * Makes a folder of the state directory with its parents, mode 0700, each name of a new one durable in the folder above.
+ *
+ * @throws ERR_STATE_WRITE
+ */
 export async function makeFolder(path: string): Promise<void> {
   try {
     await makeWithParents(path)
@@ -22,11 +26,12 @@ async function makeWithParents(path: string): Promise<void> {
 async function makeOne(path: string): Promise<boolean> {
   try {
     await mkdir(path, { mode: 0o700 })
-    return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === "ENOENT" && dirname(path) !== path) return false
     if (code === "EEXIST" && (await stat(path)).isDirectory()) return true
     throw error
   }
+  await syncFolder(dirname(path))
+  return true
 }

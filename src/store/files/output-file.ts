@@ -42,14 +42,14 @@ async function assertWritable(path: string): Promise<void> {
 export async function writeOutput(path: string, content: string | Uint8Array): Promise<void> {
   try {
     await removeLeftovers(dirname(path), basename(path))
-    const temporary = await writeTemporary(path, content)
+    using temporary = await writeTemporary(path, content)
     try {
-      await link(temporary, path)
+      await link(temporary.path, path)
     } catch (error) {
       if (!NO_LINKS.has((error as FileError).code ?? "")) throw error
       await writeInPlace(path, content)
     } finally {
-      await rm(temporary, { force: true })
+      await rm(temporary.path, { force: true })
     }
     await syncFolder(dirname(path))
   } catch (error) {

@@ -1,11 +1,13 @@
-import { readFileSync } from "node:fs"
+import { readFileSync, readlinkSync } from "node:fs"
 import { hostname } from "node:os"
 
-/** Which process, among all that ever ran: a process ID alone comes round again. */
+/** Which process, among all that ever ran: a process ID alone comes round again, and is another's in a container. */
 export interface ProcessIdentity {
   readonly host: string
   /** Random for each boot of the host; null where the system does not tell. */
   readonly bootId: string | null
+  /** As /proc/self/ns/pid names it: process IDs of another mean nothing here. Null where the system does not tell. */
+  readonly pidNamespace: string | null
   readonly pid: number
   /** In clock ticks since boot, as /proc/PID/stat writes it; null where the system does not tell. */
   readonly startTime: string | null
@@ -13,47 +15,38 @@ export interface ProcessIdentity {
 
 /** This process. */
 export function thisProcess(): ProcessIdentity {
-  return { host: hostname(), bootId: bootId(), pid: process.pid, startTime: statOf(process.pid)?.startTime ?? null }
+  const { pid } = process
+  return { host: hostname(), bootId: bootId(), pidNamespace: pidNamespace(), pid, startTime: startTimeOf(pid) }
 }
 
-/** Whether that process may still run: it is gone only if this host can tell. A process of another host never is. */
-export function mayRun({ host, bootId: boot, pid, startTime }: ProcessIdentity): boolean {
-  if (host !== hostname()) return true
-  const now = bootId()
-  if (boot !== null && now !== null && boot !== now) return false
-  if (startTime === null) return isRunning(pid)
-  const stat = statOf(pid)
-  // a zombie does nothing any more, though its parent has not looked after it yet
-  return stat?.startTime === startTime && stat.state !== "Z" && stat.state !== "X"
+/** Whether that process is known to be gone; false where this process cannot tell. */
+export function isGone({ bootId: boot, pidNamespace: namespace, pid, startTime }: ProcessIdentity): boolean {
+  if (boot === null || startTime === null) return false
+  if (boot !== bootId()) return true
+  if (namespace === null || namespace !== pidNamespace()) return false
+  return startTimeOf(pid) !== startTime
 }
 
 function bootId(): string | null {
+  return orNull(() => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim())
+}
+
+function pidNamespace(): string | null {
+  return orNull(() => readlinkSync("/proc/self/ns/pid"))
+}
+
+/** Field 22 of proc_pid_stat(5); field 2, the name, may hold spaces and parentheses. */
+function startTimeOf(pid: number): string | null {
+  return orNull(() => {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8")
+    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? null
+  })
+}
+
+function orNull<T>(read: () => T): T | null {
   try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+    return read()
   } catch {
     return null
-  }
-}
-
-/** State and start time, fields 3 and 22 of proc_pid_stat(5); field 2, the name, may hold spaces and parentheses. */
-function statOf(pid: number): { readonly state: string; readonly startTime: string } | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "utf8")
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ")
-    const [state, startTime] = [fields[0], fields[19]]
-    return state === undefined || startTime === undefined ? undefined : { state, startTime }
-  } catch {
-    return undefined
-  }
-}
-
-/** Whether a process with this ID runs on this host now. */
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: it runs, and is another user's
-    return (error as NodeJS.ErrnoException).code === "EPERM"
   }
 }

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import type { Inventory } from "../../core/ports/inventory.js"
 import { replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
-import { readText } from "./json-folder.js"
+import { assertStateDirectory, readText } from "./state-file.js"
 import { jsonText } from "./json-format.js"
 import { makeFolder } from "./make-folder.js"
 
@@ -20,14 +20,15 @@ const KEPT = ["inventory", "vault", "custody-keys", "to-be-locked", "pin-refused
 export const COPY_OF_VERSION_1 = "before-version-2"
 
 /**
- * Makes the state directory, mode 0700, where it is missing; one that is there keeps its mode.
+ * Makes the state directory, mode 0700, where it is missing; one that is there keeps its mode, if others cannot write it.
  *
  * @returns its absolute path
- * @throws ERR_STATE_WRITE, ERR_STATE_VERSION for that of a later keyferry
+ * @throws ERR_STATE_WRITE, ERR_STATE_UNSAFE, ERR_STATE_VERSION for that of a later keyferry
  */
 export async function openStateDir(path: string): Promise<string> {
   const absolute = resolve(path)
   await makeFolder(absolute)
+  assertStateDirectory(absolute)
   stateVersion(absolute)
   return absolute
 }

@@ -19,11 +19,16 @@ interface VaultFile {
   readonly file: string
 }
 
+export interface VaultFiles extends Vault {
+  /** For when another process may have written meanwhile. */
+  reread(): void
+}
+
 /**
  * The vault as files `vault/<owner>/<name>/<generation>-<id>.json` of the state directory, in folders of mode 0700. File
  * names are read once, when something is first looked up by its ID alone.
  */
-export function vaultFiles(stateDir: string): Vault {
+export function vaultFiles(stateDir: string): VaultFiles {
   const root = join(stateDir, "vault")
   const folders = new Map<string, JsonFolder<SealedMaterial>>()
   let index: Map<string, VaultFile> | undefined
@@ -54,6 +59,10 @@ export function vaultFiles(stateDir: string): Vault {
   }
 
   return {
+    reread() {
+      index = undefined
+    },
+
     async get(id, identity) {
       const named = identity === undefined ? undefined : await read(checkedFile({ ...identity, id }))
       const indexed = named === undefined ? byId().get(id) : undefined

@@ -50,6 +50,7 @@ describe("verify", function () {
       entries,
       unmanaged: entries,
       width: 1,
+      lock: null,
       depsOf: () => Promise.resolve(deps),
       kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1"),
       quotasOf: () => undefined,

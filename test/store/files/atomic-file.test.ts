@@ -1,9 +1,10 @@
 import { once } from "node:events"
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { expect } from "chai"
 import { removeLeftovers, replaceFile, writeTemporary } from "#src/store/files/atomic-file.js"
 import { expectCode } from "#test/support/expect-code.js"
+import { CAN_MOUNT } from "#test/support/state-disk.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 import { firstLine, run, start } from "../../support/second-process.js"
 
@@ -50,15 +51,28 @@ describe("replaceFile", () => {
     await removeLeftovers(folder(), "entry.json")
     expect(readdirSync(folder())).to.have.lengthOf(3)
     await removeLeftovers(folder())
-    expect(readdirSync(folder()).sort()).to.deep.equal([living.slice(folder().length + 1), ".hidden.tmp"].sort())
+    expect(readdirSync(folder()).sort()).to.deep.equal([basename(living.path), ".hidden.tmp"].sort())
+  })
+
+  it("leaves alone what a process of another PID namespace is writing, whose process ID is nobody's here", async function () {
+    if (!CAN_MOUNT) this.skip()
+    const path = join(folder(), "entry.json")
+    const child = start("hold-temporary", path, { prefix: ["unshare", "--pid", "--fork", "--mount-proc"] })
+    const temporary = await firstLine(child)
+    await removeLeftovers(folder())
+    expect(readdirSync(folder())).to.deep.equal([basename(temporary)])
+    child.stdin.end()
+    await once(child, "exit")
+    await removeLeftovers(folder())
+    expect(readdirSync(folder())).to.deep.equal([])
   })
 
   it("says why it could not", async () => {
     const missing = await expectCode("ERR_STATE_WRITE", () => replaceFile(join(folder(), "no", "entry.json"), "x"))
     expect(missing.causes[0]?.code).to.equal("ENOENT")
     mkdirSync(join(folder(), "entry.json"))
-    const blocked = await expectCode("ERR_STATE_WRITE", () => replaceFile(join(folder(), "entry.json"), "x"))
-    expect(blocked.causes[0]?.code).to.equal("EISDIR")
+    const blocked = await expectCode("ERR_STATE_UNSAFE", () => replaceFile(join(folder(), "entry.json"), "x"))
+    expect(blocked.message).to.match(/entry.json is a folder, not a file$/)
     expect(readdirSync(folder())).to.deep.equal(["entry.json"])
   })
 })

@@ -153,7 +153,7 @@ describe("inventoryFiles", () => {
   it("says that it could not write", async () => {
     mkdirSync(join(folder(), "inventory"))
     writeFileSync(join(folder(), "inventory", "default"), "a file in the way")
-    const error = await expectCode("ERR_STATE_WRITE", () => inventoryFiles(folder()).put(ENTRY))
-    expect(error.causes[0]?.code).to.be.oneOf(["EEXIST", "ENOTDIR"])
+    const error = await expectCode("ERR_STATE_UNSAFE", () => inventoryFiles(folder()).put(ENTRY))
+    expect(error.message).to.match(/default is a file, not a folder$/)
   })
 })

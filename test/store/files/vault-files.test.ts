@@ -140,7 +140,7 @@ describe("the vault as files", () => {
 
   it("reports a folder that cannot be written", async () => {
     writeFileSync(join(folder(), "vault"), "")
-    await expectCode("ERR_STATE_WRITE", () => vaultFiles(folder()).put(material("a", "01")))
+    await expectCode("ERR_STATE_UNSAFE", () => vaultFiles(folder()).put(material("a", "01")))
   })
 })
 

@@ -1,0 +1,41 @@
+import { isatty } from "node:tty"
+import { parseDuration } from "../core/base/expiry.js"
+import { KeyferryError } from "../core/base/error.js"
+import type { Progress } from "../core/ports/progress.js"
+import { lockState, type StateLock } from "../store/files/lock.js"
+import type { Env, Flags } from "./settings.js"
+
+interface LockedRun {
+  readonly flags: Flags
+  readonly env: Env
+  readonly command: string
+  readonly progress: Progress
+}
+
+/** Takes the lock of the state directory, and waits for it as long as `--lock-timeout` says. @throws ERR_USAGE, ERR_STATE_* */
+export function lockStateFor(stateDir: string, { flags, env, command, progress }: LockedRun): Promise<StateLock> {
+  return lockState(stateDir, {
+    command,
+    scheduled: isScheduled(env),
+    timeout: milliseconds(flags.lockTimeout),
+    onWait: (holder) => progress.step(`waiting for the state directory, which is in use by ${holder}`),
+  })
+}
+
+/** Null where nothing is asked for. */
+function milliseconds(lockTimeout: string | undefined): number | null {
+  if (lockTimeout === undefined) return null
+  const seconds = lockTimeout === "0" ? 0 : parseDuration(lockTimeout)
+  if (seconds !== undefined) return seconds * 1000
+  throw new KeyferryError("ERR_USAGE", `--lock-timeout '${lockTimeout}' is no duration`, {
+    hint: "give it like 30s, 5m or 1h; 0 for not waiting at all",
+  })
+}
+
+/**
+ * Whether nobody looks on: systemd started it (INVOCATION_ID, which terminals of a desktop inherit as well) and no
+ * terminal is there. cron and Kubernetes set nothing that a person's session has not: there `--lock-timeout` says it.
+ */
+function isScheduled(env: Env): boolean {
+  return (env["INVOCATION_ID"] ?? "") !== "" && ![0, 1, 2].some((stream) => isatty(stream))
+}
