@@ -15,6 +15,7 @@ const FAILURES: Readonly<Partial<Record<ErrorCode, ReasonCode>>> = {
   ERR_KMS_UNAVAILABLE: "KMS_LATER",
   ERR_KMS_ACCESS_DENIED: "KMS_DENIED",
   ERR_KMS_CREDENTIALS: "KMS_DENIED",
+  ERR_POLICY_REFUSED: "OTHER_ACCOUNT",
 }
 
 export const couldNotLook: Check = (context) => {

@@ -38,6 +38,12 @@ const REASON_ROWS = {
     hint: "allow it in the IAM policy and in the key policy",
     exit: "NOPERM",
   },
+  OTHER_ACCOUNT: {
+    action: "blocked",
+    sentence: "{key} was not looked at: {error}",
+    hint: "give credentials of the key's account (--profile, --role-arn, the target's profile or roleArn)",
+    exit: "CONFIG",
+  },
   KMS_FAILED: { action: "blocked", sentence: "KMS could not be asked about {key}: {error}", exit: "UNAVAILABLE" },
   NOTHING_YET: { action: "provision", sentence: "no KMS key holds its material yet" },
   ELSEWHERE: {

@@ -70,6 +70,12 @@ const ROWS: readonly Row[] = [
     `KMS does not let these credentials look at ${arn(REGION)}: no kms:DescribeKey`,
   ],
   [
+    "the credentials are another account's",
+    { key: failed("ERR_POLICY_REFUSED", "they are of account 4") },
+    "OTHER_ACCOUNT",
+    `${arn(REGION)} was not looked at: they are of account 4`,
+  ],
+  [
     "KMS fails otherwise",
     { key: failed("ERR_KMS_OTHER", "odd") },
     "KMS_FAILED",
@@ -507,6 +513,7 @@ const ACTIONS: Readonly<Record<ReasonCode, Action>> = {
   KMS_UNREACHABLE: "blocked",
   KMS_LATER: "blocked",
   KMS_DENIED: "blocked",
+  OTHER_ACCOUNT: "blocked",
   KMS_FAILED: "blocked",
   NOTHING_YET: "provision",
   ELSEWHERE: "blocked",
