@@ -50,12 +50,14 @@ export function readLine(
  * Holds every line against the one before: finds one that was edited, dropped, swapped or put between. What was cut off
  * at the end leaves no trace in the chain itself.
  *
+ * @param start where the lines before these end, which are not looked at
  * @returns where the chain ends; or the first faulty line, counted from 1
  */
 export function verifyChain(
   lines: Iterable<string>,
+  start: ChainEnd = NO_LINES,
 ): { readonly end: ChainEnd } | { readonly line: number; readonly fault: string } {
-  let end = NO_LINES
+  let end = start
   let line = 0
   for (const text of lines) {
     line += 1

@@ -253,6 +253,11 @@ export const CUSTODY_EVENTS = {
     log: "state.rebuilt",
     words: ({ name, target, keyArn }) => `${name} (${target}): entry rebuilt for ${keyArn || "no KMS key"}`,
   },
+  "log.rotated": {
+    meaning: "earlier lines of this log were moved to a file of their own",
+    facts: ["file", "lines", "head"],
+    words: ({ fact }) => `${fact("lines")} lines of the custody log are in ${fact("file")} now`,
+  },
   "log.truncated": { meaning: "a torn last line of this log was cut off", facts: ["bytes", "digest"] },
 } as const satisfies Record<string, EventRow>
 

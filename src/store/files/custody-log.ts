@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, fsync, ftruncateSync, openSync, readSync, writeSync } from "node:fs"
-import { join } from "node:path"
+import { closeSync, constants, fstatSync, fsync, ftruncateSync, readSync, statSync, writeSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { promisify } from "node:util"
 import { type ChainEnd, NO_LINES, readLine, sealLine } from "../../core/records/custody-chain.js"
 import type { CustodyEvent } from "../../core/records/custody-event.js"
@@ -7,10 +8,10 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { Clock } from "../../core/ports/clock.js"
 import type { CustodyLog } from "../../core/ports/custody-log.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
+import { lockFile } from "../../libc/libc.js"
 import { stateWriteError, syncFolder } from "./atomic-file.js"
-
-/** File name in the state directory. */
-export const CUSTODY_LOG = "custody.log.jsonl"
+import { closedEnd, CUSTODY_LOG } from "./custody-log-reader.js"
+import { openStateFile } from "./state-file.js"
 
 const sync = promisify(fsync)
 
@@ -29,7 +30,8 @@ interface Waiting {
  * The custody log as a file of JSON lines, mode 0600: appended and fsynced, each line chained to the one before. Its
  * end is read once; what waits at the same time is written together. Writers hold the state directory's lock.
  *
- * A last line that a killed writer left torn was never acknowledged: it is cut off, and that is recorded.
+ * A last line that a killed writer left torn was never acknowledged: it is cut off, and that is recorded. One that lacks
+ * its line end alone is completed.
  */
 export function custodyLogFile(stateDir: string, clock: Clock): CustodyLog {
   const path = join(stateDir, CUSTODY_LOG)
@@ -76,20 +78,20 @@ async function appendTo(
   clock: Clock,
 ): Promise<FileEnd> {
   try {
-    const { file, isNew } = openLog(path)
+    const { file, isNew } = await openLocked(path)
     try {
       const { size } = fstatSync(file)
-      let cut: CustodyEvent | null = null
-      let chain = lastEnd?.chain
-      if (lastEnd?.size !== size) ({ chain, cut } = recover(path, file, size))
-      let end = chain ?? NO_LINES
+      let tail: Tail = { chain: lastEnd?.chain ?? NO_LINES, cut: null, missing: "" }
+      if (lastEnd?.size !== size) tail = readEnd(path, file, size)
+      if (tail.cut !== null) ftruncateSync(file, size - tail.cut.bytes)
+      let end = tail.chain
       const time = clock.now().toISOString()
-      const lines = [...(cut === null ? [] : [{ event: cut }]), ...batch].map(({ event }) => {
+      const lines = [...truncations(tail.cut), ...batch].map(({ event }) => {
         const line = sealLine(end, time, event)
         end = line.end
         return `${line.text}\n`
       })
-      writeWhole(file, Buffer.from(lines.join(""), "utf8"))
+      writeWhole(file, Buffer.from(tail.missing + lines.join(""), "utf8"))
       const written = fstatSync(file).size
       await sync(file)
       if (isNew) await syncFolder(join(path, ".."))
@@ -98,17 +100,42 @@ async function appendTo(
       closeSync(file)
     }
   } catch (error) {
-    throw error instanceof KeyferryError ? error : stateWriteError(path, error)
+    throw stateWriteError(path, error)
   }
 }
 
-/** Opened to append, so that a write goes to the end whatever happened meanwhile. */
+function truncations(cut: Cut | null): readonly { readonly event: CustodyEvent }[] {
+  return cut === null ? [] : [{ event: { event: "log.truncated", facts: { bytes: cut.bytes, digest: cut.digest } } }]
+}
+
+const POLL_MS = 5
+
+/**
+ * The log, opened to append, so that a write goes to the end whatever happened meanwhile, and locked: who reads it as a
+ * whole, or closes a part of it, has it for a moment.
+ */
+export async function openLocked(path: string): Promise<{ readonly file: number; readonly isNew: boolean }> {
+  for (;;) {
+    const opened = openLog(path)
+    try {
+      while (!(await lockFile(opened.file, "exclusive"))) await sleep(POLL_MS)
+      // it may have been replaced while it was waited for
+      if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(opened.file).ino) return opened
+      closeSync(opened.file)
+    } catch (error) {
+      closeSync(opened.file)
+      throw error
+    }
+  }
+}
+
 function openLog(path: string): { readonly file: number; readonly isNew: boolean } {
+  const flags = constants.O_RDWR | constants.O_APPEND
   try {
-    return { file: openSync(path, "ax+", 0o600), isNew: true }
+    return { file: openStateFile(path, flags | constants.O_CREAT | constants.O_EXCL), isNew: true }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
-    return { file: openSync(path, "a+"), isNew: false }
+    return { file: openStateFile(path, flags), isNew: false }
   }
 }
 
@@ -117,22 +144,53 @@ function writeWhole(file: number, data: Buffer): void {
   while (written < data.length) written += writeSync(file, data, written)
 }
 
+/** What a killed writer left after the last line. */
+interface Cut {
+  readonly bytes: number
+  readonly digest: string
+}
+
+interface Tail {
+  readonly chain: ChainEnd
+  readonly cut: Cut | null
+  /** What a last line lacks that is whole but for its line end. */
+  readonly missing: string
+}
+
+/** How each line begins, and what a power cut can leave in place of one. */
+const BEGINNING = '{"seq":'
+const ZEROS = /^\0*$/
+
 /**
- * Reads where the chain ends, and cuts off a torn line after it.
+ * Reads where the chain ends, and what is to be done about what follows the last line: all of it is looked at before
+ * anything is cut.
  *
- * @throws ERR_STATE_INVALID where the last whole line is not what was written
+ * @throws ERR_STATE_INVALID where the last whole line is not what was written, or what follows it is not keyferry's
  */
-function recover(path: string, file: number, size: number): { chain: ChainEnd; cut: CustodyEvent | null } {
+function readEnd(path: string, file: number, size: number): Tail {
   const { last, torn } = readTail(file, size)
-  let cut: CustodyEvent | null = null
-  if (torn.length > 0) {
-    ftruncateSync(file, size - torn.length)
-    cut = { event: "log.truncated", facts: { bytes: torn.length, digest: sha256(torn) } }
+  const chain = last === null ? closedEnd(dirname(path)) : chainEndOf(path, last)
+  if (torn.length === 0) return { chain, cut: null, missing: "" }
+  const text = torn.toString("utf8")
+  const whole = readLine(text)
+  if ("end" in whole && whole.previous === chain.hash && whole.end.seq === chain.seq + 1) {
+    return { chain: whole.end, cut: null, missing: "\n" }
   }
-  if (last === null) return { chain: NO_LINES, cut }
+  const begun = text.replace(/\0+$/, "")
+  if (!BEGINNING.startsWith(begun.slice(0, BEGINNING.length)) && !ZEROS.test(text)) {
+    throw damaged(path, "what follows the last line was not written by keyferry")
+  }
+  return { chain, cut: { bytes: torn.length, digest: sha256(torn) }, missing: "" }
+}
+
+function chainEndOf(path: string, last: Buffer): ChainEnd {
   const read = readLine(last.toString("utf8"))
-  if ("end" in read) return { chain: read.end, cut }
-  throw new KeyferryError("ERR_STATE_INVALID", `${path}: the last line ${read.fault}; nothing is appended to it`, {
+  if ("end" in read) return read.end
+  throw damaged(path, `the last line ${read.fault}`)
+}
+
+function damaged(path: string, fault: string): KeyferryError {
+  return new KeyferryError("ERR_STATE_INVALID", `${path}: ${fault}; nothing is appended to it`, {
     hint: "the custody log was changed or damaged: keep the file as evidence, restore it from a backup or move it away, and run again",
   })
 }

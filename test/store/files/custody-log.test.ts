@@ -1,9 +1,21 @@
-import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { sealLine, NO_LINES, verifyChain } from "#src/core/records/custody-chain.js"
 import type { CustodyEvent } from "#src/core/records/custody-event.js"
-import { CUSTODY_LOG, custodyLogFile } from "#src/store/files/custody-log.js"
+import { custodyLogFile } from "#src/store/files/custody-log.js"
+import { CUSTODY_LOG } from "#src/store/files/custody-log-reader.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 
@@ -73,7 +85,8 @@ describe("the custody log file", () => {
   for (const [what, torn] of [
     ["torn", '{"seq":3,"ti'],
     ["filled with zeros", "\0".repeat(50)],
-    ["without its newline alone", sealLine(NO_LINES, "t", event("x")).text],
+    ["of another log, without its newline", sealLine(NO_LINES, "t", event("x")).text],
+    ["torn before zeros", `{"seq":3,"ti${"\0".repeat(4096)}`],
   ] as const) {
     it(`cuts off a last line ${what}, and records that`, async () => {
       const { path, lines, log } = fresh()
@@ -88,6 +101,77 @@ describe("the custody log file", () => {
       expect(JSON.parse(lines()[2] ?? "")).to.have.nested.property("facts.bytes", Buffer.byteLength(torn))
     })
   }
+
+  it("completes a last line that lacks its newline alone, and cuts nothing", async () => {
+    const { path, lines, log } = fresh()
+    await log().append(event("a"))
+    await log().append(event("b"))
+    truncateSync(path, statSync(path).size - 1)
+    await log().append(event("c"))
+    expect(lines().map((line) => (JSON.parse(line) as CustodyEvent).name)).to.deep.equal(["a", "b", "c"])
+    expect(verifyChain(lines())).to.have.property("end")
+  })
+
+  it("completes the only line as well", async () => {
+    const { path, lines, log } = fresh()
+    await log().append(event("a"))
+    truncateSync(path, statSync(path).size - 1)
+    await log().append(event("b"))
+    expect(lines().map((line) => (JSON.parse(line) as CustodyEvent).name)).to.deep.equal(["a", "b"])
+  })
+
+  for (const [what, end] of [
+    ["another program's text", "root:x:0:0:root:/root:/bin/bash"],
+    ["JSON of another kind", '{"time":"2026-01-01"}'],
+    ["what is no text", "\x7fELF\x02\x01"],
+  ] as const) {
+    it(`cuts nothing that it did not write: ${what}`, async () => {
+      const { path, log } = fresh()
+      for (const before of ["", "a"]) {
+        if (before !== "") await custodyLogFile(folderOfTest(), clock).append(event(before))
+        appendFileSync(path, end, { mode: 0o600 })
+        const content = readFileSync(path)
+        const error = await expectCode("ERR_STATE_INVALID", () => log().append(event("b")))
+        expect(error.message).to.include("what follows the last line was not written by keyferry")
+        expect(readFileSync(path).equals(content)).to.equal(true)
+        rmSync(path)
+      }
+    })
+  }
+
+  it("cuts nothing of a file whose last whole line was changed", async () => {
+    const { path, log } = fresh()
+    await log().append(event("a"))
+    writeFileSync(path, `${readFileSync(path, "utf8").replace('"name":"a"', '"name":"z"')}{"seq":2,"ti`)
+    const changed = readFileSync(path)
+    await expectCode("ERR_STATE_INVALID", () => log().append(event("b")))
+    expect(readFileSync(path).equals(changed)).to.equal(true)
+  })
+
+  const places: [what: string, place: (path: string, elsewhere: string) => void, message: RegExp][] = [
+    ["a link to another file", (path, elsewhere) => symlinkSync(elsewhere, path), /is a symbolic link, not a file/],
+    ["a pipe", (path) => void execFileSync("mkfifo", [path]), /is a pipe, not a file/],
+    ["a folder", (path) => mkdirSync(path), /is a folder, not a file/],
+  ]
+  for (const [what, place, message] of places) {
+    it(`refuses ${what} in its place, and follows nothing`, async () => {
+      const { path, folder, log } = fresh()
+      const elsewhere = join(folder, "elsewhere")
+      writeFileSync(elsewhere, "kept\nwithout an end")
+      place(path, elsewhere)
+      const error = await expectCode("ERR_STATE_UNSAFE", () => log().append(event("a")))
+      expect(error.message).to.match(message)
+      expect(readFileSync(elsewhere, "utf8")).to.equal("kept\nwithout an end")
+    })
+  }
+
+  it("refuses a log that others can write", async () => {
+    const { path, log } = fresh()
+    await log().append(event("a"))
+    chmodSync(path, 0o662)
+    const error = await expectCode("ERR_STATE_UNSAFE", () => log().append(event("b")))
+    expect(error.hint).to.equal(`chmod go-w ${path}`)
+  })
 
   it("begins again where nothing but a torn line is left", async () => {
     const { path, lines, log } = fresh()
