@@ -13,6 +13,9 @@ const sync = promisify(fsync)
 
 const TEMPORARY = /^\..+\.\d+-[0-9a-f]{16}\.tmp$/
 
+/** What a file is to hold; piece after piece where it is too much for memory. */
+export type Content = string | Uint8Array | Iterable<string>
+
 /** A whole file under a temporary name. Until it is disposed of, nobody takes it for a leftover. */
 export interface TemporaryFile extends Disposable {
   readonly path: string
@@ -22,7 +25,7 @@ export interface TemporaryFile extends Disposable {
  * Writes a new file, mode 0600 and fsynced, beside `path` under a temporary name. Its lock says that its writer lives: a
  * process ID would say it on one host and in one PID namespace only.
  */
-export async function writeTemporary(path: string, content: string | Uint8Array): Promise<TemporaryFile> {
+export async function writeTemporary(path: string, content: Content): Promise<TemporaryFile> {
   for (;;) {
     const name = `.${basename(path)}.${process.pid}-${randomBytes(8).toString("hex")}.tmp`
     const temporary = join(dirname(path), name)
@@ -33,7 +36,8 @@ export async function writeTemporary(path: string, content: string | Uint8Array)
         closeSync(file)
         continue
       }
-      writeFileSync(file, content)
+      if (typeof content === "string" || content instanceof Uint8Array) writeFileSync(file, content)
+      else for (const piece of content) writeFileSync(file, piece)
       await sync(file)
     } catch (error) {
       rmSync(temporary, { force: true })

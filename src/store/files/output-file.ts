@@ -1,7 +1,7 @@
-import { access, constants, link, lstat, open, rm } from "node:fs/promises"
+import { access, constants, copyFile, link, lstat, open, rm } from "node:fs/promises"
 import { basename, dirname } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
-import { removeLeftovers, syncFolder, writeTemporary } from "./atomic-file.js"
+import { type Content, removeLeftovers, syncFolder, writeTemporary } from "./atomic-file.js"
 import { causesOf, type FileError, isMissing } from "./file-error.js"
 
 /** Answers of file systems without hard links: a USB stick with FAT, some network shares. */
@@ -39,7 +39,7 @@ async function assertWritable(path: string): Promise<void> {
  *
  * @throws ERR_OUTPUT_EXISTS, ERR_OUTPUT_WRITE
  */
-export async function writeOutput(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeOutput(path: string, content: Content): Promise<void> {
   try {
     await removeLeftovers(dirname(path), basename(path))
     using temporary = await writeTemporary(path, content)
@@ -47,7 +47,7 @@ export async function writeOutput(path: string, content: string | Uint8Array): P
       await link(temporary.path, path)
     } catch (error) {
       if (!NO_LINKS.has((error as FileError).code ?? "")) throw error
-      await writeInPlace(path, content)
+      await copyInPlace(temporary.path, path)
     } finally {
       await rm(temporary.path, { force: true })
     }
@@ -57,16 +57,14 @@ export async function writeOutput(path: string, content: string | Uint8Array): P
   }
 }
 
-async function writeInPlace(path: string, content: string | Uint8Array): Promise<void> {
-  const file = await open(path, "wx", 0o600)
+async function copyInPlace(temporary: string, path: string): Promise<void> {
+  await copyFile(temporary, path, constants.COPYFILE_EXCL)
   try {
-    await file.writeFile(content)
-    await file.sync()
+    const file = await open(path, "r+")
+    await file.sync().finally(() => file.close())
   } catch (error) {
     await rm(path, { force: true })
     throw error
-  } finally {
-    await file.close()
   }
 }
 
