@@ -1,6 +1,7 @@
 import { coreDumpsOff } from "../host/core-limits.js"
-import { openWorld } from "../host/open.js"
-import type { Place, Places } from "../host/places.js"
+import type { ClockSkew } from "../host/clock.js"
+import { openWorld, type World } from "../host/open.js"
+import type { Place } from "../host/places.js"
 import { EXIT_CODES } from "../core/base/exit-code.js"
 import { KeyferryError } from "../core/base/error.js"
 import type { Log } from "../core/ports/log.js"
@@ -20,14 +21,13 @@ export async function run(words: readonly string[], version: string): Promise<nu
   // asked before parsing, since a command line that does not parse has to be answered in the right form too
   let json = asksForJson(words)
   let running: { readonly log: Log; readonly command: string } | undefined
-  let places: Places | undefined
+  let world: World | undefined
   const fail = (thrown: unknown): number => {
     const error = knownError(thrown)
     running?.log.event("run.failed", { command: running.command, error })
     const failure = describeFailure(error, words.includes("--verbose"))
-    process.stderr.write(
-      json ? `${JSON.stringify(places?.inResult(failure.json) ?? failure.json)}\n` : `${failure.text}\n`,
-    )
+    const facts = { ...(world?.places.inResult(failure.json) ?? failure.json), ...warningsOf(world) }
+    process.stderr.write(json ? `${JSON.stringify(facts)}\n` : `${failure.text}\n`)
     return failure.exit
   }
   // what nobody waits for fails as well: rejections come here too
@@ -55,14 +55,18 @@ export async function run(words: readonly string[], version: string): Promise<nu
     const surroundings = { env: process.env, progress, log, version, command: command.name, stopped }
     let output: Output
     {
-      await using world = openWorld(args, surroundings)
-      ;({ places } = world)
-      output = await command.run(args, { ...surroundings, world })
+      await using opened = openWorld(args, surroundings)
+      world = opened
+      try {
+        output = await command.run(args, { ...surroundings, world })
+      } finally {
+        for (const { message, code } of world.clock.skews()) progress.warn(`${message} [${code}]`)
+      }
     }
-    const result = { schemaVersion: SCHEMA_VERSION, ...places.inResult(output.result) }
+    const result = { schemaVersion: SCHEMA_VERSION, ...world.places.inResult(output.result), ...warningsOf(world) }
     const printed = json ? JSON.stringify(result, null, 2) : output.text
     if (printed !== "") process.stdout.write(`${printed}\n`)
-    for (const place of places.all()) progress.step(placeText(place))
+    for (const place of world.places.all()) progress.step(placeText(place))
     await output.told?.()
     return EXIT_CODES[output.exit ?? "OK"].status
   } catch (error) {
@@ -74,6 +78,12 @@ export async function run(words: readonly string[], version: string): Promise<nu
 function placeText({ target, account, partition, region, endpoint, endpointOrigin }: Place): string {
   const where = `KMS of ${target}: account ${account ?? "not known"} in ${partition}, ${region}`
   return endpoint === null ? where : `${where}, at ${endpoint} (named by ${endpointOrigin ?? ""})`
+}
+
+/** What every command says of the host, beside its result; nothing where all is well. */
+function warningsOf(world: World | undefined): { readonly warnings?: readonly ClockSkew[] } {
+  const warnings = world?.clock.skews() ?? []
+  return warnings.length === 0 ? {} : { warnings }
 }
 
 function outputLost(error: NodeJS.ErrnoException): KeyferryError {

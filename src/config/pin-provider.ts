@@ -25,7 +25,7 @@ interface PinProviderOptions {
   /** `--retry-pin`: present the PIN once more although it was refused. */
   readonly retryPin: boolean
   readonly env: NodeJS.ProcessEnv
-  readonly clock: Clock
+  readonly clock: Pick<Clock, "now">
   readonly warn: (text: string) => void
 }
 

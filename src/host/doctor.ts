@@ -37,7 +37,11 @@ export async function doctorDeps(world: World, { deep }: { readonly deep: boolea
     ...state,
     config,
     doors: tokensOf(settings).map(({ name, setting }) => ({ name, door: tokenDoor(world, name, setting) })),
-    targets: targetsOf(settings).map((name) => ({ name, openKms: () => world.kms(name) })),
+    targets: targetsOf(settings).map((name) => ({
+      name,
+      openKms: () => world.kms(name),
+      clock: world.clock.of(kmsSetting(settings, name).name),
+    })),
     owner: settings.owner,
     deep,
     surroundings: () => Promise.resolve([coreDumpLine(), stateLine(stateDir)]),

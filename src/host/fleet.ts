@@ -2,6 +2,7 @@ import type { Fleet } from "../app/fleet/fleet.js"
 import type { Binding } from "../core/manifest/binding.js"
 import { bindingsOf } from "../core/manifest/manifest.js"
 import { bindingOf } from "../core/records/recorded-binding.js"
+import type { Clock } from "../core/ports/clock.js"
 import type { Kms } from "../core/ports/kms.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import { type Flags, kmsSetting, type Settings } from "./settings.js"
@@ -15,6 +16,7 @@ interface Opener {
   kms(target: string, region: string | undefined): Promise<Kms>
   token(name: string | null): Promise<CustodialToken>
   tokenIfGiven(name: string | null): Promise<CustodialToken | null>
+  readonly clock: { of(target: string | null): Clock }
 }
 
 /** The state, and its lock; null where it is only read. */
@@ -35,6 +37,10 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
   const kmsOf = async (target: string, region?: string): Promise<Kms> =>
     await world.kms(target, region ?? regionOf(target))
 
+  /** By the manifest's name; without one all targets are reached alike. */
+  const clockOf = (target: string): Clock =>
+    world.clock.of(manifest !== null && Object.hasOwn(manifest.targets, target) ? target : null)
+
   return {
     ...state,
     owner,
@@ -44,13 +50,14 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
     width: WIDTH,
     lock,
     kmsOf,
+    clockOf,
     quotasOf: (target) => kmsSetting(settings, target).quotas,
     tokenOf: async (name) => await world.tokenIfGiven(name),
     async depsOf({ target, token }) {
       // KMS first: what is wrong with a target shows before a PIN is read
       const kms = await kmsOf(target)
       const kmsIn = (region: string): Promise<Kms> => kmsOf(target, region)
-      return { ...state, kms, kmsIn, token: await world.token(token) }
+      return { ...state, clock: clockOf(target), kms, kmsIn, token: await world.token(token) }
     },
   }
 }

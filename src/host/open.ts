@@ -8,7 +8,7 @@ import type { Progress } from "../core/ports/progress.js"
 import type { Pacer } from "../kms/pacing.js"
 import type { Log } from "../core/ports/log.js"
 import type { KmsCall } from "../kms/call.js"
-import { sleep, systemClock } from "./clock.js"
+import { RunClock, sleep } from "./clock.js"
 import { Places } from "./places.js"
 import { Resources } from "./resources.js"
 import {
@@ -52,7 +52,7 @@ export function openWorld(flags: Flags, surroundings: Surroundings): World {
  * asked for.
  */
 export class World implements AsyncDisposable {
-  readonly clock = systemClock
+  readonly clock = new RunClock()
   readonly places = new Places()
   readonly progress: Progress
   readonly log: Log
@@ -247,7 +247,8 @@ export class World implements AsyncDisposable {
     const pinned = account === null ? null : { account, origin: `account of target ${setting.name ?? ""}` }
     let target = setting.name
     const onCall = (call: KmsCall): void => this.log.event("kms.call", { ...call, target })
-    const kms = this.own(await openKms({ ...setting, pinned, env, pacer, onCall }))
+    const onTime = (date: Date): void => this.clock.learn(setting.name, date)
+    const kms = this.own(await openKms({ ...setting, pinned, env, pacer, onCall, onTime }))
     target ??= nameOfTarget ?? kms.region
     this.places.add(target, kms)
     if (kms.endpoint !== null) this.progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)

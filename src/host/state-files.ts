@@ -17,7 +17,7 @@ export interface StateFiles extends Pick<Deps, "inventory" | "custodyKeys" | "op
 export type State = StateFiles & Pick<Deps, "clock" | "progress" | "log" | "policy" | "sleep">
 
 /** What a state directory holds, as the use cases see it. */
-export function stateFiles(stateDir: string, clock: Clock): StateFiles {
+export function stateFiles(stateDir: string, clock: Pick<Clock, "now">): StateFiles {
   return {
     inventory: inventoryFiles(stateDir),
     vault: vaultFiles(stateDir),

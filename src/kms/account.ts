@@ -70,11 +70,11 @@ export function watchAccount(
     async call(request, run) {
       await refuseOther()
       try {
-        const output = await caller(request, run)
-        const account = accountIn(output)
+        const answered = await caller(request, run)
+        const account = accountIn(answered.answer)
         if (account !== null) ofKeys = account
         if (request.operation === "ListKeys" || request.operation === "CreateKey") ofCallers = account ?? ofCallers
-        return output
+        return answered
       } catch (error) {
         throw await strangerError(error, request.keyId)
       }
@@ -83,13 +83,13 @@ export function watchAccount(
 }
 
 /** The account in the ARN of an answer's key. */
-function accountIn(output: object): Account | null {
-  const { KeyMetadata, Keys, KeyId } = output as {
-    readonly KeyMetadata?: { readonly Arn?: unknown }
+function accountIn(answer: unknown): Account | null {
+  const { KeyMetadata, Keys, KeyId } = answer as {
+    readonly KeyMetadata?: { readonly keyArn?: unknown }
     readonly Keys?: readonly { readonly KeyArn?: unknown }[]
     readonly KeyId?: unknown
   }
-  const arn = KeyMetadata?.Arn ?? Keys?.[0]?.KeyArn ?? KeyId
+  const arn = KeyMetadata?.keyArn ?? Keys?.[0]?.KeyArn ?? KeyId
   const key = typeof arn === "string" ? parseKeyArn(arn) : undefined
   return key === undefined ? null : { account: key.account, partition: key.partition }
 }

@@ -1,6 +1,10 @@
-import { KeyferryError } from "../core/base/error.js"
+import type { z } from "zod"
+import { type ErrorCode, KeyferryError } from "../core/base/error.js"
+import { parseKeyArn } from "../core/key/key-arn.js"
+import { faultIn } from "./answer.js"
 import { translate } from "./error.js"
 import type { NativeError } from "./fault.js"
+import { leavesOpen } from "./retry.js"
 
 /** One API call that was answered or failed, for the log. */
 export interface KmsCall {
@@ -16,14 +20,31 @@ interface Output {
   readonly $metadata: { readonly requestId?: string; readonly attempts?: number }
 }
 
-/** Runs an SDK call: its error translated, its duration and request ID told to the log. */
-export type Caller = <T extends Output>(
-  request: { operation: string; input: object; keyId?: string },
-  run: () => Promise<T>,
-) => Promise<T>
+interface CallRequest<Answer> {
+  readonly operation: string
+  readonly input: object
+  /** Key ID, ARN or alias: what errors are about, and what the answer has to be about. */
+  readonly keyId?: string
+  /** What every answer of the operation passes. */
+  readonly answer: z.ZodType<Answer>
+  /** What else contradicts the request, in words; null where nothing does. */
+  readonly contradiction?: (answer: Answer) => string | null
+}
+
+/**
+ * Runs an SDK call: its error translated, its answer held against schema and request, its duration and request ID told to
+ * the log.
+ *
+ * @throws ERR_KMS_ANSWER for an answer that cannot be, exit status 69, or contradicts what was asked, 76;
+ *   ERR_KMS_OUTCOME_UNKNOWN where the operation cannot be sent again; what {@link translate} makes of an error
+ */
+export type Caller = <Answer>(
+  request: CallRequest<Answer>,
+  run: () => Promise<Output>,
+) => Promise<{ readonly answer: Answer; readonly requestId: string | null }>
 
 export function caller(onCall: ((call: KmsCall) => void) | undefined): Caller {
-  return async <T extends Output>(request: Parameters<Caller>[0], run: () => Promise<T>): Promise<T> => {
+  return async (request, run) => {
     const start = performance.now()
     const report = (metadata: Partial<Output["$metadata"]>, error: string | null): void =>
       onCall?.({
@@ -33,28 +54,49 @@ export function caller(onCall: ((call: KmsCall) => void) | undefined): Caller {
         attempts: metadata.attempts ?? null,
         error,
       })
+    let output: Output
     try {
-      const output = await run()
-      report(output.$metadata, null)
-      return output
+      output = await run()
     } catch (error) {
       report((error as NativeError).$metadata ?? {}, (error as NativeError).name ?? "Error")
       throw translate(error, request)
     }
+    const { requestId } = output.$metadata
+    try {
+      const answer = believable(request, output)
+      report(output.$metadata, null)
+      return { answer, requestId: requestId ?? null }
+    } catch (error) {
+      report(output.$metadata, "ERR_KMS_ANSWER")
+      throw error
+    }
   }
 }
 
-/** Pages of a List operation, fetched as they are asked for. A marker that comes back unchanged would never end. */
-export async function* paged<
-  T extends { readonly NextMarker?: string | undefined; readonly Truncated?: boolean | undefined },
->(operation: string, page: (marker: { Marker?: string }) => Promise<T>): AsyncGenerator<T> {
-  for (let marker: string | undefined; ;) {
-    const output = await page(marker === undefined ? {} : { Marker: marker })
-    yield output
-    if (output.Truncated !== true || output.NextMarker === undefined) return
-    if (output.NextMarker === marker) {
-      throw new KeyferryError("ERR_KMS_ANSWER", `${operation}: the same page comes again and again`)
-    }
-    marker = output.NextMarker
+function believable<Answer>(request: CallRequest<Answer>, output: Output): Answer {
+  const { operation, input, keyId, answer: schema, contradiction } = request
+  const about = keyId === undefined ? {} : { key: keyId }
+  const { success, data, error } = schema.safeParse(output)
+  if (!success) {
+    // nothing was read, so what was done is not known
+    const code: ErrorCode = leavesOpen(operation, input, "lost") ? "ERR_KMS_OUTCOME_UNKNOWN" : "ERR_KMS_ANSWER"
+    throw new KeyferryError(code, `${operation}: the answer is none of KMS: ${faultIn(error)}`, about)
   }
+  const contradicts = contradiction?.(data) ?? null
+  if (contradicts === null) return data
+  throw new KeyferryError("ERR_KMS_ANSWER", `${operation}: the answer ${contradicts}`, { ...about, exit: "PROOF" })
+}
+
+/** What an answer about another key than the one that was asked for contradicts; an alias can name any. */
+export function ofOtherKey(answered: string | undefined, requested: string): string | null {
+  if (answered === undefined || requested.includes("alias/")) return null
+  const idOf = (key: string): string => parseKeyArn(key)?.keyId ?? key
+  const bothArns = answered.startsWith("arn:") && requested.startsWith("arn:")
+  const isSame = bothArns ? answered === requested : idOf(answered) === idOf(requested)
+  return isSame ? null : `is about ${answered}`
+}
+
+/** What an answer that is to repeat a field of the request contradicts; one that leaves it out says nothing. */
+export function otherThan(field: string, answered: string | undefined, requested: string): string | null {
+  return answered === undefined || answered === requested ? null : `has the ${field} ${answered}, not ${requested}`
 }

@@ -5,6 +5,7 @@ import type { Quotas } from "../core/plan/schedule.js"
 import { readAwsSettings, type SettingSources } from "./aws-settings.js"
 import { credentialProvider } from "./credentials.js"
 import type { NamedEndpoint } from "./endpoint.js"
+import { ownAnswersOnly } from "./own-answer.js"
 import { createPacer, type Pacer } from "./pacing.js"
 import { retryMiddleware, RETRY_PLACE } from "./retry.js"
 import { DEFAULT_TIMEOUTS, requestHandler, SILENT, type Timeouts } from "./transport.js"
@@ -24,6 +25,8 @@ export interface KmsOptions extends SettingSources {
    * not paced at all.
    */
   readonly quotas?: Quotas | undefined
+  /** Called with the Date of each answer of KMS. */
+  readonly onTime?: ((date: Date) => void) | undefined
 }
 
 export interface AwsClients {
@@ -80,7 +83,8 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   // what listens on this machine is no AWS, and has quotas only if the target says so
   const free = quotas === undefined && endpoint !== null && isLoopback(new URL(endpoint.url).hostname)
   const pace = (operation: string) => (free ? undefined : pacer.turn(quotaKey, region, operation, quotas))
-  kms.middlewareStack.add(retryMiddleware(settings.attempts, pace), RETRY_PLACE)
+  kms.middlewareStack.add(retryMiddleware(settings.attempts, pace, timeouts.requestMs), RETRY_PLACE)
+  kms.middlewareStack.use(ownAnswersOnly((date) => options.onTime?.(date)))
 
   let sts: Promise<STSClient> | undefined
   return {
@@ -88,9 +92,11 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
     endpoint,
     kms,
     sts: () =>
-      (sts ??= import("@aws-sdk/client-sts").then(
-        ({ STSClient }) => new STSClient({ ...stsConfig, credentials: kms.config.credentials }),
-      )),
+      (sts ??= import("@aws-sdk/client-sts").then(({ STSClient }) => {
+        const client = new STSClient({ ...stsConfig, credentials: kms.config.credentials })
+        client.middlewareStack.use(ownAnswersOnly(() => undefined))
+        return client
+      })),
   }
 }
 

@@ -31,7 +31,7 @@ const WRONG_SIGNATURE = row(
   "check the secret access key and this machine's clock",
 )
 const UNKNOWN_OPERATION = row("ERR_KMS_ANSWER", "the endpoint does not know the operation")
-const NO_ANSWER = row("ERR_KMS_UNREACHABLE", "no answer came in time")
+const NO_ANSWER = row("ERR_KMS_UNREACHABLE", "no whole answer came in time")
 const NOT_RESOLVED = row("ERR_KMS_UNREACHABLE", "the name of the endpoint or proxy cannot be resolved")
 const CLOSED = row("ERR_KMS_UNREACHABLE", "the connection was closed before an answer came")
 const NO_ROUTE = row("ERR_KMS_UNREACHABLE", "there is no route to the endpoint or proxy")
@@ -147,6 +147,7 @@ export const ERRORS_BY_NAME: Readonly<Record<string, ErrorRow>> = {
   EPIPE: CLOSED,
   ETIMEDOUT: NO_ANSWER,
   TimeoutError: NO_ANSWER,
+  AnswerTooLarge: row("ERR_KMS_ANSWER", "the answer is larger than any of KMS"),
   EHOSTUNREACH: NO_ROUTE,
   ENETUNREACH: NO_ROUTE,
   EPROTO: NOT_TLS,

@@ -4,16 +4,21 @@ import { faultOf, type NativeError } from "./fault.js"
 import { leavesOpen } from "./retry.js"
 
 const UNREADABLE = row("ERR_KMS_ANSWER", "what came back is not an answer of AWS")
+const GATEWAY = row(
+  "ERR_KMS_UNAVAILABLE",
+  "what answered is not KMS, but something on the way to it that has a passing fault",
+)
+const BROKEN = row("ERR_KMS_UNREACHABLE", "the answer broke off, or was no HTTP")
 const UNKNOWN_OUTCOME = row(
   "ERR_KMS_OUTCOME_UNKNOWN",
   "the answer of KMS was lost, so whether it did that is not known",
 )
 const OTHER = row("ERR_KMS_OTHER", "KMS answered an error that keyferry does not know")
 
-/** Whether the SDK could not read the answer: no JSON, or an error although the status says that all went well. */
-function isUnreadable({ name, $metadata }: NativeError): boolean {
+/** Whether what came is no answer of AWS, or none that the SDK can read although the status says that all went well. */
+function isUnreadable({ foreign, $metadata }: NativeError): boolean {
   const status = $metadata?.httpStatusCode
-  return name === "SyntaxError" || (status !== undefined && status < 300)
+  return foreign === true || (status !== undefined && status < 300)
 }
 
 /** What was asked when the error came. */
@@ -60,8 +65,12 @@ function rowFor(native: NativeError, { operation, input }: Call): ErrorRow {
   )
   if (refined !== undefined) return refined.row
   // a gateway on the way answers its faults as a web page
-  if (isUnreadable(native)) return fault === "fault" ? PASSING : UNREADABLE
-  return ERRORS_BY_NAME[nameOf(native)] ?? ERRORS_BY_NAME[name] ?? (fault === "fault" ? PASSING : OTHER)
+  if (isUnreadable(native)) return fault === "fault" ? GATEWAY : UNREADABLE
+  return (
+    ERRORS_BY_NAME[nameOf(native)] ??
+    ERRORS_BY_NAME[name] ??
+    (fault === "fault" ? PASSING : fault === "lost" ? BROKEN : OTHER)
+  )
 }
 
 /** The AWS error name; for an error of the network Node's code, which says more than `Error` or `TimeoutError`. */

@@ -11,12 +11,18 @@ import {
   UpdateKeyDescriptionCommand,
 } from "@aws-sdk/client-kms"
 import type { Kms } from "../core/ports/kms.js"
-import { createdKey, keyDescription, required } from "./answer.js"
-import { paged } from "./call.js"
+import { KeyferryError } from "../core/base/error.js"
+import type { KeyDescription } from "../core/key/key-description.js"
+import { parseKeyArn } from "../core/key/key-arn.js"
+import { ANSWERS } from "./answer.js"
+import { ofOtherKey, otherThan } from "./call.js"
+import { Entries, paged } from "./listing.js"
 import { type Session, tagList } from "./session.js"
 
 /** Most entries a page of ListKeys. */
 const PAGE = { keys: 1000 }
+/** Ten times the keys that AWS allows an account and Region. */
+const MOST_PAGES = 1000
 /** The one policy that a KMS key has. */
 const POLICY_NAME = "default"
 
@@ -24,6 +30,7 @@ const POLICY_NAME = "default"
 export function keyOperations({
   client,
   call,
+  region: sessionRegion,
 }: Session): Pick<
   Kms,
   | "createKey"
@@ -48,26 +55,37 @@ export function keyOperations({
         ...(policy === null ? {} : { Policy: policy }),
         Tags: tagList(tags),
       } as const
-      const output = await call({ operation: "CreateKey", input }, () => client.send(new CreateKeyCommand(input)))
-      return { key: createdKey(output.KeyMetadata, "CreateKey"), requestId: output.$metadata.requestId ?? null }
+      const { answer, requestId } = await call({ operation: "CreateKey", input, answer: ANSWERS.CreateKey }, () =>
+        client.send(new CreateKeyCommand(input)),
+      )
+      const key = answer.KeyMetadata
+      refuseOtherMade("CreateKey", otherRegion(key, sessionRegion) ?? otherThan("key spec", key.keySpec, keySpec))
+      return { key, requestId }
     },
 
     async describeKey(keyId) {
       const input = { KeyId: keyId }
-      const output = await call({ operation: "DescribeKey", input, keyId }, () =>
-        client.send(new DescribeKeyCommand(input)),
+      const contradiction = ({ KeyMetadata: key }: { KeyMetadata: KeyDescription }): string | null =>
+        ofOtherKey(key.keyArn, keyId) ?? otherRegion(key, sessionRegion)
+      const { answer } = await call(
+        { operation: "DescribeKey", input, keyId, answer: ANSWERS.DescribeKey, contradiction },
+        () => client.send(new DescribeKeyCommand(input)),
       )
-      return keyDescription(output.KeyMetadata, "DescribeKey")
+      return answer.KeyMetadata
     },
 
     async *listKeys() {
-      const pages = paged("ListKeys", (marker) => {
+      const operation = "ListKeys"
+      const pages = paged({ operation, most: MOST_PAGES }, async (marker) => {
         const input = { Limit: PAGE.keys, ...marker }
-        return call({ operation: "ListKeys", input }, () => client.send(new ListKeysCommand(input)))
+        return (
+          await call({ operation, input, answer: ANSWERS.ListKeys }, () => client.send(new ListKeysCommand(input)))
+        ).answer
       })
-      for await (const { Keys = [] } of pages) {
-        for (const { KeyId, KeyArn } of Keys) {
-          yield { keyId: required(KeyId, "ListKeys", "KeyId"), keyArn: required(KeyArn, "ListKeys", "KeyArn") }
+      const entries = new Entries(operation)
+      for await (const { Keys } of pages) {
+        for (const { KeyId: keyId, KeyArn: keyArn } of Keys) {
+          if (entries.isNew(keyId, { keyArn })) yield { keyId, keyArn }
         }
       }
     },
@@ -81,13 +99,17 @@ export function keyOperations({
         ...(policy === null ? {} : { Policy: policy }),
         Tags: tagList(tags),
       }
-      const output = await call({ operation, input, keyId: keyArn }, () => client.send(new ReplicateKeyCommand(input)))
-      return createdKey(output.ReplicaKeyMetadata, operation)
+      const { answer } = await call({ operation, input, keyId: keyArn, answer: ANSWERS.ReplicateKey }, () =>
+        client.send(new ReplicateKeyCommand(input)),
+      )
+      const replica = answer.ReplicaKeyMetadata
+      refuseOtherMade(operation, otherRegion(replica, region) ?? ofOtherKey(replica.keyId, keyArn))
+      return replica
     },
 
     async updateKeyDescription(keyArn, description) {
       const input = { KeyId: keyArn, Description: description }
-      await call({ operation: "UpdateKeyDescription", input, keyId: keyArn }, () =>
+      await call({ operation: "UpdateKeyDescription", input, keyId: keyArn, answer: ANSWERS.nothing }, () =>
         client.send(new UpdateKeyDescriptionCommand(input)),
       )
     },
@@ -95,33 +117,53 @@ export function keyOperations({
     async getKeyPolicy(keyArn) {
       const operation = "GetKeyPolicy"
       const input = { KeyId: keyArn, PolicyName: POLICY_NAME }
-      const output = await call({ operation, input, keyId: keyArn }, () => client.send(new GetKeyPolicyCommand(input)))
-      return required(output.Policy, operation, "Policy")
+      const { answer } = await call({ operation, input, keyId: keyArn, answer: ANSWERS.GetKeyPolicy }, () =>
+        client.send(new GetKeyPolicyCommand(input)),
+      )
+      return answer.Policy
     },
 
     async putKeyPolicy(keyArn, policy) {
       const input = { KeyId: keyArn, PolicyName: POLICY_NAME, Policy: policy }
-      await call({ operation: "PutKeyPolicy", input, keyId: keyArn }, () => client.send(new PutKeyPolicyCommand(input)))
+      await call({ operation: "PutKeyPolicy", input, keyId: keyArn, answer: ANSWERS.nothing }, () =>
+        client.send(new PutKeyPolicyCommand(input)),
+      )
     },
 
     async enableKey(keyArn) {
       const input = { KeyId: keyArn }
-      await call({ operation: "EnableKey", input, keyId: keyArn }, () => client.send(new EnableKeyCommand(input)))
+      await call({ operation: "EnableKey", input, keyId: keyArn, answer: ANSWERS.nothing }, () =>
+        client.send(new EnableKeyCommand(input)),
+      )
     },
 
     async disableKey(keyArn) {
       const input = { KeyId: keyArn }
-      await call({ operation: "DisableKey", input, keyId: keyArn }, () => client.send(new DisableKeyCommand(input)))
+      await call({ operation: "DisableKey", input, keyId: keyArn, answer: ANSWERS.nothing }, () =>
+        client.send(new DisableKeyCommand(input)),
+      )
     },
 
     async scheduleKeyDeletion(keyArn, days) {
       const operation = "ScheduleKeyDeletion"
       const input = { KeyId: keyArn, PendingWindowInDays: days }
-      const output = await call({ operation, input, keyId: keyArn }, () =>
-        client.send(new ScheduleKeyDeletionCommand(input)),
+      const contradiction = ({ KeyId }: { KeyId?: string | undefined }): string | null => ofOtherKey(KeyId, keyArn)
+      const { answer } = await call(
+        { operation, input, keyId: keyArn, answer: ANSWERS.ScheduleKeyDeletion, contradiction },
+        () => client.send(new ScheduleKeyDeletionCommand(input)),
       )
-      // before 2021 KMS did not answer the state
-      return { deletionDate: output.DeletionDate ?? null }
+      return { deletionDate: answer.DeletionDate ?? null }
     },
   }
+}
+
+/** Whether a KMS key lies in another Region than the one that was asked. */
+function otherRegion({ keyArn }: KeyDescription, region: string): string | null {
+  return otherThan("Region", parseKeyArn(keyArn)?.region, region)
+}
+
+/** An answer about another key than was to be made is no word on whether that was: it is looked for. */
+function refuseOtherMade(operation: string, contradiction: string | null): void {
+  if (contradiction === null) return
+  throw new KeyferryError("ERR_KMS_OUTCOME_UNKNOWN", `${operation}: the answer ${contradiction}`)
 }

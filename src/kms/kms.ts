@@ -1,12 +1,11 @@
 import type { Kms } from "../core/ports/kms.js"
 import { type PinnedAccount, watchAccount } from "./account.js"
-import { required } from "./answer.js"
+import { ANSWERS } from "./answer.js"
 import { caller, type KmsCall } from "./call.js"
 import { type KmsOptions, openClients } from "./client.js"
 import { keyOperations } from "./keys.js"
 import { materialOperations } from "./material.js"
 import { nameOperations } from "./names.js"
-import { watchServerTime } from "./server-time.js"
 import { useOperations } from "./use.js"
 
 /**
@@ -21,30 +20,31 @@ export async function openKms(
     readonly pinned?: PinnedAccount | null
   },
 ): Promise<Kms & Disposable> {
-  const { region, endpoint, kms: client, sts } = await openClients(options)
+  let lastDate: Date | null = null
+  const onTime = (date: Date): void => {
+    lastDate = date
+    options.onTime?.(date)
+  }
+  const { region, endpoint, kms: client, sts } = await openClients({ ...options, onTime })
   const callAnyone = caller(options.onCall)
   const callerIdentity = async () => {
     const operation = "sts:GetCallerIdentity"
-    const output = await callAnyone({ operation, input: {} }, async () => {
+    const { answer } = await callAnyone({ operation, input: {}, answer: ANSWERS.GetCallerIdentity }, async () => {
       const { GetCallerIdentityCommand } = await import("@aws-sdk/client-sts")
       return (await sts()).send(new GetCallerIdentityCommand({}))
     })
-    return {
-      account: required(output.Account, operation, "Account"),
-      arn: required(output.Arn, operation, "Arn"),
-    }
+    return { account: answer.Account, arn: answer.Arn }
   }
   const accountOfSts = async () => {
     const { account, arn } = await callerIdentity()
     return { account, partition: arn.split(":")[1] ?? "" }
   }
   const { call, callers, known } = watchAccount(callAnyone, accountOfSts, options.pinned ?? null)
-  const session = { client, call }
+  const session = { client, call, region, serverTime: () => lastDate }
 
   return {
     region,
     endpoint,
-    serverTime: watchServerTime(client),
     callerIdentity,
     callersAccount: callers,
     knownAccount: known,

@@ -3,28 +3,40 @@ import {
   GetKeyRotationStatusCommand,
   GetParametersForImportCommand,
   ImportKeyMaterialCommand,
-  type ImportKeyMaterialCommandOutput,
   ListKeyRotationsCommand,
   RotateKeyOnDemandCommand,
 } from "@aws-sdk/client-kms"
 import { errorOf, KeyferryError } from "../core/base/error.js"
+import { rfc3339 } from "../core/base/expiry.js"
 import type { KeyRotation } from "../core/key/rotation.js"
 import type { Kms } from "../core/ports/kms.js"
 import { Secret } from "../core/base/secret.js"
 import { parseWrappingKey } from "../core/key/wrapping-key.js"
-import { required, requiredBytes, sameKey } from "./answer.js"
-import { paged } from "./call.js"
+import { ANSWERS } from "./answer.js"
+import { ofOtherKey, otherThan } from "./call.js"
+import { Entries, paged } from "./listing.js"
 import type { Session } from "./session.js"
 
 /** Most entries a page of ListKeyRotations. */
 const PAGE = { rotations: 1000 }
-/** GetParametersForImport: ImportToken and PublicKey. */
-const MOST_BYTES = { importToken: 6144, publicKey: 4096 }
+/** A key has at most 26 materials. */
+const MOST_PAGES = 50
+/** Import parameters are valid for 24 hours; an hour more is a clock of theirs. */
+const LONGEST_VALID_MS = 25 * 3_600_000
+
+interface OfKey {
+  readonly KeyId?: string | undefined
+}
+
+interface OfMaterial extends OfKey {
+  readonly KeyMaterialId?: string | undefined
+}
 
 /** Key material: imported, deleted, rotated. */
 export function materialOperations({
   client,
   call,
+  serverTime,
 }: Session): Pick<
   Kms,
   | "getParametersForImport"
@@ -38,20 +50,21 @@ export function materialOperations({
     async getParametersForImport(keyArn, wrappingAlgorithm, wrappingKeySpec) {
       const operation = "GetParametersForImport"
       const input = { KeyId: keyArn, WrappingAlgorithm: wrappingAlgorithm, WrappingKeySpec: wrappingKeySpec }
-      const output = await call({ operation, input, keyId: keyArn }, () =>
-        client.send(new GetParametersForImportCommand(input)),
-      )
-      const publicKey = { operation, name: "PublicKey", most: MOST_BYTES.publicKey }
-      const importToken = { operation, name: "ImportToken", most: MOST_BYTES.importToken }
+      const contradiction = ({ KeyId }: OfKey): string | null => ofOtherKey(KeyId, keyArn)
+      const request = { operation, input, keyId: keyArn, answer: ANSWERS.GetParametersForImport, contradiction }
+      const { answer, requestId } = await call(request, () => client.send(new GetParametersForImportCommand(input)))
+      const { ParametersValidTo: parametersValidTo = null } = answer
       try {
+        const wrappingKey = parseWrappingKey(answer.PublicKey, wrappingKeySpec)
+        refuseOtherThanADay(parametersValidTo, serverTime())
         return {
-          keyArn: sameKey(required(output.KeyId, operation, "KeyId"), keyArn, operation),
+          keyArn: answer.KeyId,
           wrappingAlgorithm,
           wrappingKeySpec,
-          wrappingKey: parseWrappingKey(requiredBytes(output.PublicKey, publicKey), wrappingKeySpec),
-          importToken: new Secret(requiredBytes(output.ImportToken, importToken)),
-          parametersValidTo: output.ParametersValidTo ?? null,
-          requestId: output.$metadata.requestId ?? null,
+          wrappingKey,
+          importToken: new Secret(answer.ImportToken),
+          parametersValidTo,
+          requestId,
         }
       } catch (error) {
         throw errorOf(error, keyArn)
@@ -70,49 +83,48 @@ export function materialOperations({
         ...(importType === undefined ? {} : { ImportType: importType }),
         ...(keyMaterialId === undefined ? {} : { KeyMaterialId: keyMaterialId }),
       }
-      let output: ImportKeyMaterialCommandOutput
+      const contradiction = ({ KeyId, KeyMaterialId }: OfMaterial): string | null =>
+        ofOtherKey(KeyId, keyArn) ?? notPinned(KeyMaterialId, keyMaterialId)
+      const request = { operation, input, keyId: keyArn, answer: ANSWERS.ImportKeyMaterial, contradiction }
       try {
-        output = await call({ operation, input, keyId: keyArn }, () => client.send(new ImportKeyMaterialCommand(input)))
+        const { answer, requestId } = await call(request, () => client.send(new ImportKeyMaterialCommand(input)))
+        return { keyMaterialId: answer.KeyMaterialId ?? null, requestId }
       } catch (error) {
         const associated = associatedId(error)
         if (associated === null) throw error
         return { keyMaterialId: associated, requestId: null, associated: true }
       }
-      // before June 2025 KMS answered nothing, and so do emulators of that time
-      if (output.KeyId !== undefined) sameKey(output.KeyId, keyArn, operation)
-      return { keyMaterialId: output.KeyMaterialId ?? null, requestId: output.$metadata.requestId ?? null }
     },
 
     async deleteImportedKeyMaterial(keyArn, keyMaterialId) {
+      const operation = "DeleteImportedKeyMaterial"
       const input = { KeyId: keyArn, ...(keyMaterialId === null ? {} : { KeyMaterialId: keyMaterialId }) }
-      await call({ operation: "DeleteImportedKeyMaterial", input, keyId: keyArn }, () =>
-        client.send(new DeleteImportedKeyMaterialCommand(input)),
-      )
+      const contradiction = ({ KeyId, KeyMaterialId }: OfMaterial): string | null =>
+        ofOtherKey(KeyId, keyArn) ??
+        (keyMaterialId === null ? null : otherThan("key material", KeyMaterialId, keyMaterialId))
+      const request = { operation, input, keyId: keyArn, answer: ANSWERS.DeleteImportedKeyMaterial, contradiction }
+      await call(request, () => client.send(new DeleteImportedKeyMaterialCommand(input)))
     },
 
     async listKeyRotations(keyArn) {
       const operation = "ListKeyRotations"
-      const pages = paged(operation, (marker) => {
+      const pages = paged({ operation, most: MOST_PAGES }, async (marker) => {
         const input = {
           KeyId: keyArn,
           IncludeKeyMaterial: "ALL_KEY_MATERIAL",
           Limit: PAGE.rotations,
           ...marker,
         } as const
-        return call({ operation, input, keyId: keyArn }, () => client.send(new ListKeyRotationsCommand(input)))
+        const contradiction = ({ Rotations }: { Rotations: readonly { keyName: string | undefined }[] }) =>
+          Rotations.map(({ keyName }) => ofOtherKey(keyName, keyArn)).find((words) => words !== null) ?? null
+        const request = { operation, input, keyId: keyArn, answer: ANSWERS.ListKeyRotations, contradiction }
+        return (await call(request, () => client.send(new ListKeyRotationsCommand(input)))).answer
       })
+      const entries = new Entries(operation)
       const rotations: KeyRotation[] = []
-      for await (const { Rotations = [] } of pages) {
-        for (const entry of Rotations) {
-          rotations.push({
-            keyMaterialId: required(entry.KeyMaterialId, operation, "KeyMaterialId"),
-            importState: entry.ImportState ?? null,
-            keyMaterialState: entry.KeyMaterialState ?? null,
-            expirationModel: entry.ExpirationModel ?? null,
-            validTo: entry.ValidTo ?? null,
-            rotationDate: entry.RotationDate ?? null,
-            rotationType: entry.RotationType ?? null,
-          })
+      for await (const { Rotations } of pages) {
+        for (const { rotation } of Rotations) {
+          if (entries.isNew(rotation.keyMaterialId, rotation)) rotations.push(rotation)
         }
       }
       return rotations
@@ -120,19 +132,44 @@ export function materialOperations({
 
     async rotateKeyOnDemand(keyArn) {
       const input = { KeyId: keyArn }
-      await call({ operation: "RotateKeyOnDemand", input, keyId: keyArn }, () =>
+      const contradiction = ({ KeyId }: OfKey): string | null => ofOtherKey(KeyId, keyArn)
+      const answer = ANSWERS.RotateKeyOnDemand
+      await call({ operation: "RotateKeyOnDemand", input, keyId: keyArn, answer, contradiction }, () =>
         client.send(new RotateKeyOnDemandCommand(input)),
       )
     },
 
     async keyRotationStatus(keyArn) {
       const input = { KeyId: keyArn }
-      const output = await call({ operation: "GetKeyRotationStatus", input, keyId: keyArn }, () =>
-        client.send(new GetKeyRotationStatusCommand(input)),
+      const contradiction = ({ KeyId }: OfKey): string | null => ofOtherKey(KeyId, keyArn)
+      const { answer } = await call(
+        {
+          operation: "GetKeyRotationStatus",
+          input,
+          keyId: keyArn,
+          answer: ANSWERS.GetKeyRotationStatus,
+          contradiction,
+        },
+        () => client.send(new GetKeyRotationStatusCommand(input)),
       )
-      return { onDemandRotationStartDate: output.OnDemandRotationStartDate ?? null }
+      return { onDemandRotationStartDate: answer.OnDemandRotationStartDate ?? null }
     },
   }
+}
+
+/** An import that is pinned is of that material or of none that is known: then it proves nothing (invariant I10). */
+function notPinned(answered: string | undefined, pinned: string | undefined): string | null {
+  if (pinned === undefined || answered === pinned) return null
+  return `names ${answered === undefined ? "no key material" : `key material ${answered}`}, where ${pinned} was imported`
+}
+
+/** Refuses parameters that KMS would not give: their end is past already, or further away than a day. */
+function refuseOtherThanADay(end: Date | null, serverTime: Date | null): void {
+  if (end === null || serverTime === null) return
+  const lifeMs = end.getTime() - serverTime.getTime()
+  if (lifeMs > 0 && lifeMs <= LONGEST_VALID_MS) return
+  const message = `GetParametersForImport: the answer is valid until ${rfc3339(end)}, and not for a day`
+  throw new KeyferryError("ERR_KMS_ANSWER", message)
 }
 
 /** KMS' words where material that is imported as new is the KMS key's already, as a lost answer leaves it. */

@@ -7,12 +7,14 @@ import {
   UpdateAliasCommand,
 } from "@aws-sdk/client-kms"
 import type { Kms } from "../core/ports/kms.js"
-import { required } from "./answer.js"
-import { paged } from "./call.js"
+import { ANSWERS } from "./answer.js"
+import { Entries, paged } from "./listing.js"
 import { type Session, tagList } from "./session.js"
 
 /** Most entries a page of ListResourceTags and ListAliases. */
 const PAGE = { tags: 50, aliases: 100 }
+/** A key has 50 tags; an account and Region have 50 aliases a key. */
+const MOST_PAGES = { tags: 50, aliases: 100_000 }
 
 /** What KMS keys are known by: tags and aliases. */
 export function nameOperations({
@@ -24,52 +26,63 @@ export function nameOperations({
 > {
   return {
     async listResourceTags(keyId) {
-      const pages = paged("ListResourceTags", (marker) => {
+      const operation = "ListResourceTags"
+      const pages = paged({ operation, most: MOST_PAGES.tags }, async (marker) => {
         const input = { KeyId: keyId, Limit: PAGE.tags, ...marker }
-        return call({ operation: "ListResourceTags", input, keyId }, () =>
-          client.send(new ListResourceTagsCommand(input)),
-        )
+        const request = { operation, input, keyId, answer: ANSWERS.ListResourceTags }
+        return (await call(request, () => client.send(new ListResourceTagsCommand(input)))).answer
       })
-      const tags: Record<string, string> = {}
-      for await (const { Tags = [] } of pages) {
-        for (const { TagKey, TagValue } of Tags) {
-          tags[required(TagKey, "ListResourceTags", "TagKey")] = TagValue ?? ""
+      const entries = new Entries(operation)
+      const tags = new Map<string, string>()
+      for await (const { Tags } of pages) {
+        for (const { TagKey: tagKey, TagValue: tagValue = "" } of Tags) {
+          if (entries.isNew(tagKey, tagValue)) tags.set(tagKey, tagValue)
         }
       }
-      return tags
+      return Object.fromEntries(tags)
     },
 
     async tagResource(keyId, tags) {
       const input = { KeyId: keyId, Tags: tagList(tags) }
-      await call({ operation: "TagResource", input, keyId }, () => client.send(new TagResourceCommand(input)))
+      await call({ operation: "TagResource", input, keyId, answer: ANSWERS.nothing }, () =>
+        client.send(new TagResourceCommand(input)),
+      )
     },
 
     async untagResource(keyId, tagKeys) {
       const input = { KeyId: keyId, TagKeys: [...tagKeys] }
-      await call({ operation: "UntagResource", input, keyId }, () => client.send(new UntagResourceCommand(input)))
+      await call({ operation: "UntagResource", input, keyId, answer: ANSWERS.nothing }, () =>
+        client.send(new UntagResourceCommand(input)),
+      )
     },
 
     async createAlias(alias, keyId) {
       const input = { AliasName: alias, TargetKeyId: keyId }
-      await call({ operation: "CreateAlias", input, keyId: alias }, () => client.send(new CreateAliasCommand(input)))
+      await call({ operation: "CreateAlias", input, keyId: alias, answer: ANSWERS.nothing }, () =>
+        client.send(new CreateAliasCommand(input)),
+      )
     },
 
     async updateAlias(alias, keyId) {
       const input = { AliasName: alias, TargetKeyId: keyId }
-      await call({ operation: "UpdateAlias", input, keyId: alias }, () => client.send(new UpdateAliasCommand(input)))
+      await call({ operation: "UpdateAlias", input, keyId: alias, answer: ANSWERS.nothing }, () =>
+        client.send(new UpdateAliasCommand(input)),
+      )
     },
 
     async *listAliases(keyId) {
       const operation = "ListAliases"
-      const pages = paged(operation, (marker) => {
+      const pages = paged({ operation, most: MOST_PAGES.aliases }, async (marker) => {
+        const asked = keyId === undefined ? {} : { keyId }
         const input = { Limit: PAGE.aliases, ...(keyId === undefined ? {} : { KeyId: keyId }), ...marker }
-        return call({ operation, input, ...(keyId === undefined ? {} : { keyId }) }, () =>
-          client.send(new ListAliasesCommand(input)),
-        )
+        const request = { operation, input, ...asked, answer: ANSWERS.ListAliases }
+        return (await call(request, () => client.send(new ListAliasesCommand(input)))).answer
       })
-      for await (const { Aliases = [] } of pages) {
-        for (const { AliasName, TargetKeyId } of Aliases) {
-          yield { alias: required(AliasName, operation, "AliasName"), keyId: TargetKeyId ?? null }
+      const entries = new Entries(operation)
+      for await (const { Aliases } of pages) {
+        for (const { AliasName: alias, TargetKeyId } of Aliases) {
+          const target = TargetKeyId ?? null
+          if (entries.isNew(alias, target)) yield { alias, keyId: target }
         }
       }
     },

@@ -13,7 +13,7 @@ interface RetryRow {
 
 const READ: RetryRow = { on: ["throttled", "unsent", "lost", "fault", "skewed"] }
 /** Not repeated where it may have taken effect, since a second one would do something else. */
-const ONCE: RetryRow = { on: ["throttled"] }
+const ONCE: RetryRow = { on: ["throttled", "skewed"] }
 
 /**
  * What each operation does about a request that failed: the only retry there is, in place of the SDK's, which also
@@ -52,6 +52,8 @@ const PACES: Readonly<Record<"throttled" | "other", { readonly attempts: number;
   other: { attempts: 3, baseMs: 100 },
 }
 const CAP_MS = 8_000
+/** All attempts of a call together, in milliseconds. */
+const PATIENCE_MS = 55_000
 
 function rowOf(operation: string, input: object): RetryRow {
   if (operation === "ImportKeyMaterial" && "ImportType" in input && input.ImportType === "NEW_KEY_MATERIAL") {
@@ -62,7 +64,8 @@ function rowOf(operation: string, input: object): RetryRow {
 
 /** Whether a failure of this operation leaves open if KMS did it, with nothing in this layer to settle it. */
 export function leavesOpen(operation: string, input: object, fault: Fault): boolean {
-  return (fault === "lost" || fault === "fault") && !rowOf(operation, input).on.includes(fault)
+  const mayHaveTakenEffect = fault === "lost" || fault === "fault" || fault === "foreign"
+  return mayHaveTakenEffect && !rowOf(operation, input).on.includes("lost")
 }
 
 /** Milliseconds before attempt `attempt` + 1, or null to give up; half of it is random so that callers spread. */
@@ -71,10 +74,11 @@ function waitBefore(next: {
   attempt: number
   error: NativeError
   maxAttempts: number | null
+  isLate: boolean
 }): number | null {
-  const { row, attempt, error, maxAttempts } = next
+  const { row, attempt, error, maxAttempts, isLate } = next
   const fault = faultOf(error)
-  if (!row.on.includes(fault)) return null
+  if (!row.on.includes(fault) || (isLate && fault !== "throttled")) return null
   const pace = PACES[fault === "throttled" ? "throttled" : "other"]
   if (attempt >= (maxAttempts ?? pace.attempts)) return null
   const full = Math.min(pace.baseMs * 2 ** (attempt - 1), CAP_MS)
@@ -86,16 +90,20 @@ export type Pace = (operation: string) => Turn | Promise<Turn> | undefined
 
 /**
  * Takes the place of the SDK's retry middleware (it keeps its name, since signing is ordered after it): sends the
- * request again as the operation's row says, each attempt at its turn and signed anew.
+ * request again as the operation's row says, each attempt at its turn and signed anew. What may take
+ * longer than {@link PATIENCE_MS} in all is not sent again, unless it was throttled: an endpoint that does not answer by
+ * the deadline `requestMs` is not waited for three times.
  */
 export function retryMiddleware(
   maxAttempts: number | null,
   pace: Pace,
+  requestMs: number,
 ): FinalizeRequestMiddleware<ServiceInputTypes, ServiceOutputTypes> {
   return (next, context) => async (args) => {
     const operation = String(context.commandName).replace(/Command$/, "")
     const row = rowOf(operation, args.input)
     if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-invocation-id"] = randomUUID()
+    const start = performance.now()
     for (let attempt = 1; ; attempt += 1) {
       if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-request"] = `attempt=${attempt}`
       const pending = pace(operation)
@@ -107,7 +115,13 @@ export function retryMiddleware(
         return result
       } catch (error) {
         turn?.[faultOf(error as NativeError) === "throttled" ? "throttled" : "answered"]()
-        const waitMs = waitBefore({ row, attempt, error: error as NativeError, maxAttempts })
+        const waitMs = waitBefore({
+          row,
+          attempt,
+          error: error as NativeError,
+          maxAttempts,
+          isLate: performance.now() - start + requestMs > PATIENCE_MS,
+        })
         if (waitMs === null) throw error
         await sleep(waitMs)
       }

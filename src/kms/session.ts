@@ -5,6 +5,9 @@ import type { Caller } from "./call.js"
 export interface Session {
   readonly client: KMSClient
   readonly call: Caller
+  readonly region: string
+  /** The Date of KMS' last answer; null before the first. */
+  readonly serverTime: () => Date | null
 }
 
 /** Tags as KMS takes them. */

@@ -1,19 +1,23 @@
 import { Agent as HttpAgent } from "node:http"
 import { Agent as HttpsAgent } from "node:https"
-import type { HttpHandler } from "@smithy/core/protocols"
+import type { Readable } from "node:stream"
+import type { HttpHandler, HttpResponse } from "@smithy/core/protocols"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
 import { KeyferryError } from "../core/base/error.js"
 import { readBounded } from "../input/bounded-file.js"
 import { proxyFor } from "./proxy.js"
 import { settingError, type SettingText } from "./setting-text.js"
 
-/** In milliseconds: to connect (through the proxy, where there is one), and for the whole answer to begin. */
+/** In milliseconds: to connect (through the proxy, where there is one), and for the whole answer, its last byte included. */
 export interface Timeouts {
   readonly connectMs: number
   readonly requestMs: number
 }
 
 export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, requestMs: 30_000 }
+
+/** Bytes of an answer: the largest of KMS, a page of ListKeys, has 150 kB. */
+const MOST_ANSWER_BYTES = 1_000_000
 
 /** More than any run has requests in flight, so that none waits for a socket until its connect timeout is over. */
 const SOCKETS = { keepAlive: true, maxSockets: 256 }
@@ -72,7 +76,9 @@ export function requestHandler(options: {
     async handle(request, handlerOptions) {
       const { protocol, hostname, port } = request
       const handler = await route(`${protocol}//${hostname}${port === undefined ? "" : `:${port}`}`)
-      return handler.handle(request, handlerOptions)
+      return await wholeAnswer(options.timeouts.requestMs, (abortSignal) =>
+        handler.handle(request, { ...handlerOptions, abortSignal }),
+      )
     },
     destroy() {
       for (const opening of routes.values()) void opening.then((handler) => handler.destroy())
@@ -97,11 +103,57 @@ async function makeRoute(
   return new NodeHttpHandler({
     ...agents,
     connectionTimeout: timeouts.connectMs,
-    requestTimeout: timeouts.requestMs,
-    socketTimeout: timeouts.requestMs,
-    throwOnRequestTimeout: true,
     logger: SILENT,
   })
+}
+
+/** A failure of the answer itself, by a name of {@link ERRORS_BY_NAME}. */
+class AnswerError extends Error {
+  constructor(name: "TimeoutError" | "AnswerTooLarge", message: string) {
+    super(message)
+    this.name = name
+  }
+}
+
+/**
+ * The answer with its body read: all of it within the deadline, and no more than {@link MOST_ANSWER_BYTES}. This is the
+ * one place where an answer that comes a byte at a time, or has no end, is given up.
+ */
+async function wholeAnswer(
+  requestMs: number,
+  send: (abortSignal: AbortSignal) => Promise<{ response: HttpResponse }>,
+): Promise<{ response: HttpResponse }> {
+  const deadline = new AbortController()
+  let body: Readable | undefined
+  const late = (): AnswerError =>
+    new AnswerError("TimeoutError", `the whole answer did not come within ${requestMs} ms`)
+  const timer = setTimeout(() => {
+    deadline.abort()
+    body?.destroy(late())
+  }, requestMs)
+  try {
+    const { response } = await send(deadline.signal)
+    body = response.body as Readable
+    response.body = await bytesOf(body)
+    return { response }
+  } catch (error) {
+    throw deadline.signal.aborted ? late() : error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function bytesOf(body: Readable): Promise<Uint8Array> {
+  const pieces: Buffer[] = []
+  let length = 0
+  for await (const piece of body as AsyncIterable<Buffer>) {
+    length += piece.length
+    // leaving the loop closes the connection
+    if (length > MOST_ANSWER_BYTES)
+      throw new AnswerError("AnswerTooLarge", `it has more than ${MOST_ANSWER_BYTES} bytes`)
+    pieces.push(piece)
+  }
+  return Uint8Array.from(Buffer.concat(pieces))
 }
 
 async function proxyAgents(

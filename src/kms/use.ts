@@ -7,11 +7,14 @@ import {
 } from "@aws-sdk/client-kms"
 import { KeyferryError } from "../core/base/error.js"
 import type { Kms } from "../core/ports/kms.js"
-import { required, requiredBytes, sameKey } from "./answer.js"
+import { ANSWERS } from "./answer.js"
+import { ofOtherKey, otherThan } from "./call.js"
 import type { Session } from "./session.js"
 
-const GET_PUBLIC_KEY_MOST_BYTES = 8192
-const SIGNATURE_MOST_BYTES = 6144
+interface SignAnswer {
+  readonly KeyId?: string | undefined
+  readonly SigningAlgorithm?: string | undefined
+}
 
 /** Uses of a KMS key by which its material is proven. */
 export function useOperations({ client, call }: Session): Pick<Kms, "getPublicKey" | "verifyMac" | "sign"> {
@@ -19,17 +22,24 @@ export function useOperations({ client, call }: Session): Pick<Kms, "getPublicKe
     async getPublicKey(keyArn) {
       const operation = "GetPublicKey"
       const input = { KeyId: keyArn }
-      const output = await call({ operation, input, keyId: keyArn }, () => client.send(new GetPublicKeyCommand(input)))
-      if (output.KeyId !== undefined) sameKey(output.KeyId, keyArn, operation)
-      return requiredBytes(output.PublicKey, { operation, name: "PublicKey", most: GET_PUBLIC_KEY_MOST_BYTES })
+      const contradiction = ({ KeyId }: { KeyId?: string | undefined }): string | null => ofOtherKey(KeyId, keyArn)
+      const request = { operation, input, keyId: keyArn, answer: ANSWERS.GetPublicKey, contradiction }
+      return (await call(request, () => client.send(new GetPublicKeyCommand(input)))).answer.PublicKey
     },
 
     async verifyMac(keyArn, message, mac, algorithm) {
       const operation = "VerifyMac"
       const input = { KeyId: keyArn, Message: message, Mac: mac, MacAlgorithm: algorithm as MacAlgorithmSpec }
+      const contradiction = ({
+        KeyId,
+        MacAlgorithm,
+      }: {
+        KeyId?: string | undefined
+        MacAlgorithm?: string | undefined
+      }) => ofOtherKey(KeyId, keyArn) ?? otherThan("algorithm", MacAlgorithm, algorithm)
+      const request = { operation, input, keyId: keyArn, answer: ANSWERS.VerifyMac, contradiction }
       try {
-        const output = await call({ operation, input, keyId: keyArn }, () => client.send(new VerifyMacCommand(input)))
-        return required(output.MacValid, operation, "MacValid")
+        return (await call(request, () => client.send(new VerifyMacCommand(input)))).answer.MacValid
       } catch (error) {
         if (error instanceof KeyferryError && error.causes[0]?.code === "KMSInvalidMacException") return false
         throw error
@@ -44,8 +54,10 @@ export function useOperations({ client, call }: Session): Pick<Kms, "getPublicKe
         MessageType: "RAW",
         SigningAlgorithm: algorithm as SigningAlgorithmSpec,
       } as const
-      const output = await call({ operation, input, keyId: keyArn }, () => client.send(new SignCommand(input)))
-      return requiredBytes(output.Signature, { operation, name: "Signature", most: SIGNATURE_MOST_BYTES })
+      const contradiction = ({ KeyId, SigningAlgorithm }: SignAnswer) =>
+        ofOtherKey(KeyId, keyArn) ?? otherThan("algorithm", SigningAlgorithm, algorithm)
+      const request = { operation, input, keyId: keyArn, answer: ANSWERS.Sign, contradiction }
+      return (await call(request, () => client.send(new SignCommand(input)))).answer.Signature
     },
   }
 }

@@ -45,12 +45,16 @@ describe("createPacer", () => {
   })
 
   /** Asks for many turns at once and notes when each came. */
-  const ask = (count: number, operation: string, options: { key?: string; quota?: number; answerMs?: number } = {}) => {
+  const ask = (
+    count: number,
+    operation: string,
+    options: { key?: string; quota?: number; requestMs?: number } = {},
+  ) => {
     const times: number[] = []
-    const { key = "1", quota, answerMs } = options
+    const { key = "1", quota, requestMs } = options
     const take = (turn: Turn): void => {
       times.push(timer.now())
-      if (answerMs !== undefined) timer.after(answerMs, () => turn.answered())
+      if (requestMs !== undefined) timer.after(requestMs, () => turn.answered())
     }
     for (let index = 0; index < count; index += 1) {
       const turn = pacer.turn(key, "r", operation, quota === undefined ? {} : { [operation]: quota })
@@ -76,7 +80,7 @@ describe("createPacer", () => {
   })
 
   it("spaces a quota of one a second by when requests arrive", async () => {
-    const times = ask(10, "GetParametersForImport", { answerMs: 50 })
+    const times = ask(10, "GetParametersForImport", { requestMs: 50 })
     await timer.pass(20_000)
     const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0))
     expect(Math.min(...gaps)).to.be.at.least(1000)

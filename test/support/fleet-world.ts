@@ -26,6 +26,7 @@ export async function fleetOf(
     lock: null,
     depsOf: () => Promise.resolve(deps),
     kmsOf: (_target, region) => (region === undefined ? Promise.resolve(deps.kms) : deps.kmsIn(region)),
+    clockOf: () => deps.clock,
     quotasOf: () => undefined,
     tokenOf: () => Promise.resolve(deps.token),
     ...more,

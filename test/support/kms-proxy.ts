@@ -14,12 +14,14 @@ export interface KmsProxy extends AsyncDisposable {
 export async function startKmsProxy(upstream: string): Promise<KmsProxy> {
   const changes = new Map<string, (answer: Answer, request: Answer) => Answer>()
   const server = createServer((request, response) => {
-    void forward(request).then(({ status, type, body }) => {
-      response.writeHead(status, { "content-type": type }).end(body)
+    void forward(request).then(({ status, headers, body }) => {
+      response.writeHead(status, headers).end(body)
     })
   })
 
-  async function forward(request: IncomingMessage): Promise<{ status: number; type: string; body: string }> {
+  async function forward(
+    request: IncomingMessage,
+  ): Promise<{ status: number; headers: Record<string, string>; body: string }> {
     const pieces: Buffer[] = []
     for await (const piece of request as AsyncIterable<Buffer>) pieces.push(piece)
     const sent = Buffer.concat(pieces)
@@ -33,7 +35,9 @@ export async function startKmsProxy(upstream: string): Promise<KmsProxy> {
       change === undefined || !answer.ok
         ? text
         : JSON.stringify(change(JSON.parse(text) as Answer, JSON.parse(sent.toString()) as Answer))
-    return { status: answer.status, type: answer.headers.get("content-type") ?? "", body }
+    // what tells an answer of AWS from others stays
+    const own = ["content-type", "x-amzn-requestid", "date"].map((name) => [name, answer.headers.get(name) ?? ""])
+    return { status: answer.status, headers: Object.fromEntries(own) as Record<string, string>, body }
   }
 
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))

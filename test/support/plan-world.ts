@@ -1,6 +1,6 @@
 import type { Binding } from "#src/core/manifest/binding.js"
 import { DEFAULT_SETTINGS } from "#src/core/manifest/key-settings.js"
-import type { ErrorCode } from "#src/core/base/error.js"
+import { type ErrorCode, ERRORS } from "#src/core/base/error.js"
 import { beginEntry, type ImportRecord, type InventoryEntry } from "#src/core/records/inventory.js"
 import type { KeyDescription } from "#src/core/key/key-description.js"
 import type { KeyRotation } from "#src/core/key/rotation.js"
@@ -130,7 +130,7 @@ export function seen(more: Partial<KeyDescription> = {}, view: Partial<SeenKey> 
 }
 
 export function failed(code: ErrorCode, error: string, region = REGION): KeyView {
-  return { seen: "failed", region, keyArn: arn(region), code, error }
+  return { seen: "failed", region, keyArn: arn(region), code, exit: ERRORS[code].exit, error }
 }
 
 export function snapshot(more: Partial<Snapshot> = {}): Snapshot {

@@ -13,6 +13,7 @@ import { openKms } from "#src/kms/kms.js"
 import { openToken } from "#src/pkcs11/token.js"
 import { openStateDir } from "#src/store/files/state-dir.js"
 import { custodialToken } from "#src/app/custody/custodial-token.js"
+import { RunClock } from "#src/host/clock.js"
 import { stateFiles } from "#src/host/state-files.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { sharedSofthsmToken, type TestToken } from "#test/support/tokens.js"
@@ -83,9 +84,10 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
     async run({ endpoint = kms.endpoint, region = regions[0] ?? "" } = {}) {
       const steps: string[] = []
       const warnings: string[] = []
-      const client = await openKms({ region, endpointUrl: endpoint, env: {} })
+      const clock = new RunClock(() => Date.now() + passedMs)
+      const onTime = (date: Date): void => clock.learn(null, date)
+      const client = await openKms({ region, endpointUrl: endpoint, env: {}, onTime })
       opened.push(client)
-      const clock = { now: () => new Date(Date.now() + passedMs) }
       const stateDir = join(folder, String(states))
       await openStateDir(stateDir)
       const files = stateFiles(stateDir, clock)
@@ -97,7 +99,7 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
         token: custodialToken({ ...files, ...around, token }),
         kms: client,
         kmsIn: async (other) => {
-          const one = await openKms({ region: other, endpointUrl: endpoint, env: {} })
+          const one = await openKms({ region: other, endpointUrl: endpoint, env: {}, onTime })
           opened.push(one)
           return one
         },

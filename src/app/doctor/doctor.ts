@@ -1,3 +1,4 @@
+import type { Clock } from "../../core/ports/clock.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import { kmsSide, type Leftover, listKeys } from "../source-key/list.js"
@@ -12,9 +13,15 @@ export interface DoctorDeps extends VaultDoctor {
   /** The tokens that are named; names are those of the configuration file. */
   readonly doors: readonly { readonly name: string | null; readonly door: TokenDoor }[]
   /** Opens KMS of each target; throws ERR_KMS_REGION_MISSING where no Region was named. */
-  readonly targets: readonly { readonly name: string | null; readonly openKms: () => Promise<Kms> }[]
+  readonly targets: readonly DoctorTarget[]
   /** What the process and its folders show: settled at the edge, reported here. */
   readonly surroundings: () => Promise<readonly CheckedLine[]>
+}
+
+interface DoctorTarget {
+  readonly name: string | null
+  readonly openKms: () => Promise<Kms>
+  readonly clock: Clock
 }
 
 /** Runs every check that can be made, and says of the others why not. */
@@ -27,10 +34,12 @@ export async function examine(deps: DoctorDeps): Promise<readonly CheckedLine[]>
     lines.push(...examined.lines.map((line) => lineOf(name, line)))
     if (examined.token !== null) tokens.push({ name, token: examined.token })
   }
-  lines.push(...(await examineVaults(deps, tokens)))
-  for (const { name, openKms } of deps.targets) {
-    lines.push(...(await examineKms(openKms)).map((line) => lineOf(name, line)))
+  // KMS first, which tells the time
+  const kmsLines: CheckedLine[] = []
+  for (const { name, openKms, clock } of deps.targets) {
+    kmsLines.push(...(await examineKms(openKms, clock)).map((line) => lineOf(name, line)))
   }
+  lines.push(...(await examineVaults(deps, tokens)), ...kmsLines)
   lines.push(...(await deps.surroundings()))
   if (tokens.length === 0) lines.push(...(await examineLeftovers(deps, null)))
   for (const { name, token } of tokens) {

@@ -1,4 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
+import type { Clock } from "../../core/ports/clock.js"
 import type { Kms } from "../../core/ports/kms.js"
 import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
 
@@ -7,7 +8,7 @@ const SKEW_WARN_SECONDS = 60
 const SKEW_FAIL_SECONDS = 300
 
 /** Checks credentials, endpoint and clock; nothing is changed in KMS. */
-export async function examineKms(openKms: () => Promise<Kms>): Promise<readonly CheckedLine[]> {
+export async function examineKms(openKms: () => Promise<Kms>, clock: Clock): Promise<readonly CheckedLine[]> {
   const lines: CheckedLine[] = []
   let kms: Kms
   try {
@@ -42,13 +43,14 @@ export async function examineKms(openKms: () => Promise<Kms>): Promise<readonly 
         : failed("kms", error),
     )
   }
-  const theirs = kms.serverTime()
-  if (theirs !== null) lines.push(clockLine(theirs.at, theirs.seen))
+  const offset = clock.kmsOffsetMs()
+  if (offset !== null) lines.push(clockLine(-offset))
   return lines
 }
 
-function clockLine(theirs: Date, ours: Date): CheckedLine {
-  const skew = Math.round((ours.getTime() - theirs.getTime()) / 1000)
+/** @param aheadMs by how much this host's clock is ahead of KMS' */
+function clockLine(aheadMs: number): CheckedLine {
+  const skew = Math.round(aheadMs / 1000)
   const apart = Math.abs(skew)
   const message =
     apart <= 1

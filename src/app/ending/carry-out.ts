@@ -4,7 +4,7 @@ import { phaseOf } from "../../core/key/key-state.js"
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import { failedOutcome, rowOutcome, type RowReason } from "../../core/plan/row.js"
-import type { InventoryEntry } from "../../core/records/inventory.js"
+import { type ImportRecord, type InventoryEntry, withDeleted } from "../../core/records/inventory.js"
 import type { Kms } from "../../core/ports/kms.js"
 import { record, recordFailure } from "../record.js"
 import type { EndDeps, EndPlan, EndRequest, EndRow, EndStep } from "./plan.js"
@@ -28,7 +28,11 @@ export async function carryOutEnding(
   }
   if (request.ending === "delete-material" && steps.some(({ todo }) => todo)) {
     // first, so that no other run imports it again
-    await deps.inventory.put({ ...entry, withheldAt: rfc3339(deps.clock.now()) })
+    const deletedAt = rfc3339(deps.clock.now())
+    await deps.inventory.put({
+      ...withDeleted(entry, deletedAt, (imported) => steps.some((step) => deletes(step, imported))),
+      withheldAt: deletedAt,
+    })
   }
   const rows: EndRow[] = []
   const failures: unknown[] = []
@@ -44,6 +48,11 @@ export async function carryOutEnding(
   if (failures.length === steps.length && failures.length > 0) throw failures[0]
   for (const { error, ...key } of refused) rows.push({ ...unendedKey(entry, key), ...failedOutcome(error, "blocked") })
   return rows
+}
+
+/** A key without IDs has one material. */
+function deletes({ todo, region, materials }: EndStep, imported: ImportRecord): boolean {
+  return todo && region === imported.region && (materials.includes(imported.keyMaterialId) || materials.includes(null))
 }
 
 /** The row of a KMS key of which it is not known how it is; its outcome is added. */

@@ -51,6 +51,8 @@ export interface Fleet {
    * @throws ERR_CONFIG_INVALID where no target has that name
    */
   kmsOf(target: string, region?: string): Promise<Kms>
+  /** The time of a target's KMS. */
+  clockOf(target: string): Clock
   /** What a target's account may ask for a second, where that is not what AWS grants everybody. */
   quotasOf(target: string): Quotas | undefined
   /** The token of a manifest's name, or the one that flags name for null; null where none is given. */

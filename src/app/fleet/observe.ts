@@ -80,7 +80,6 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
           entry === null || role === "former"
             ? NOTHING_ASKED
             : unfinishedOf(await (operations ??= listOperations()), entry),
-        now: fleet.clock.now(),
         jitter: jitterOf(binding),
         wantedTags: entry === null ? {} : { ...binding.tags, ...identityTags(entry) },
         sources: await sources.views(binding, entry),
@@ -90,7 +89,15 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
         kms = await fleet.kmsOf(binding.target)
       } catch (error) {
         const key = failedView(entry?.region ?? "", entry?.keyArn ?? "", error)
-        return { ...local, region: key.region, key, replicas: [], claimedBy: null, aliasHolder: undefined }
+        return {
+          ...local,
+          now: fleet.clock.now(),
+          region: key.region,
+          key,
+          replicas: [],
+          claimedBy: null,
+          aliasHolder: undefined,
+        }
       }
       const [primary, ...replicaKeys] = entry === null ? [] : keysOf(entry)
       const isMade = primary !== undefined && primary.keyArn === entry?.keyArn
@@ -101,6 +108,8 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
       ])
       return {
         ...local,
+        // by now KMS has answered, and told the time
+        now: fleet.clockOf(binding.target).now(),
         region: kms.region,
         key,
         replicas,
@@ -163,7 +172,7 @@ function failedView(region: string, keyArn: string, error: unknown): KeyView & {
   if (!(error instanceof KeyferryError)) throw error
   const [cause] = error.causes
   const message = cause === undefined ? error.message : `${error.message} (${cause.code})`
-  return { seen: "failed", region, keyArn, code: error.code, error: message }
+  return { seen: "failed", region, keyArn, code: error.code, exit: error.exit, error: message }
 }
 
 /** Who the record or the tags say the key belongs to, where it is not the binding's owner. */

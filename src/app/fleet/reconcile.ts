@@ -5,11 +5,11 @@ import type { Action } from "../../core/plan/reason.js"
 import { failedOutcome, type Outcome } from "../../core/plan/row.js"
 import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
 import type { Deps } from "../deps.js"
+import { deletionsSeen, inventoryOf } from "./deleted.js"
 import { EXECUTORS } from "./execute.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import { removeFinished } from "../operation/end.js"
 import { Lanes } from "./lanes.js"
-import { formerInventory } from "../replace/nested-inventory.js"
 import { type ObserveDepth, observer, type Observer } from "./observe.js"
 import { type SourceIndex, sourceIndex } from "./source-index.js"
 
@@ -139,6 +139,12 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
     for (;;) {
       const before = latest
       latest = await decide(run, current, { actions, again: did.length > 0 })
+      const withDeletions = deletionsSeen(latest.snapshot)
+      if (withDeletions !== null) {
+        // it must not pass for expired later
+        await inventoryOf(run.fleet.inventory, current, withDeletions).put(withDeletions)
+        latest = { ...latest, snapshot: { ...latest.snapshot, entry: withDeletions } }
+      }
       const { snapshot, decision } = latest
       if (before !== undefined && !options.untilDone && !actions.has(decision.action)) {
         return decisionRow(before.snapshot, before.decision, "done", did)
@@ -238,8 +244,7 @@ async function depsOf({ fleet, total }: Run, { binding, role, entry }: FleetKey)
   const { progress } = deps
   return {
     ...deps,
-    inventory:
-      role === "former" && entry !== null ? formerInventory(deps.inventory, binding, entry.requestId) : deps.inventory,
+    inventory: entry === null ? deps.inventory : inventoryOf(deps.inventory, { binding, role }, entry),
     progress: {
       step: (text) => (total > 1 ? undefined : progress.step(text)),
       warn: (text) => progress.warn(`${binding.name} (${binding.target}): ${text}`),

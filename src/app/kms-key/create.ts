@@ -4,6 +4,7 @@ import type { KeyDescription } from "../../core/key/key-description.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import type { Deps } from "../deps.js"
 import { record, type RecordDeps } from "../record.js"
+import { learnKmsTime } from "./kms-time.js"
 import { taggedKeys } from "./tagged-keys.js"
 import { identityTags, TAGS } from "./tags.js"
 
@@ -31,6 +32,8 @@ export async function createKeyOnce(deps: CreateDeps, entry: InventoryEntry, ter
     if (createdBefore !== undefined) return await recordCreated(deps, entry, createdBefore, "recovered")
     await record(deps, "recovered", { key: entry, facts: { step: "CreateKey", found: "nothing" } })
   }
+  // how long a listing may lag is counted from here, by KMS' time also in later runs
+  await learnKmsTime(deps)
   const intended: InventoryEntry = { ...entry, creating: true, intendedAt: deps.clock.now().toISOString() }
   await Promise.all([
     deps.inventory.put(intended),

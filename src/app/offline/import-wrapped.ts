@@ -8,7 +8,7 @@ import { isKeySpec, type KeySpec, type KeyUsage } from "../../core/key/key-spec.
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import { identityOf, labelOf, type SourceKey } from "../../core/key/source-key.js"
-import { type Bundle, sameKey } from "../../core/records/transfer.js"
+import { type Bundle, refuseExpired, sameKey } from "../../core/records/transfer.js"
 import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "../../core/key/wrapping-algorithm.js"
 import { type ImportParameters, sha256 } from "../../core/key/wrapping-key.js"
 import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
@@ -52,6 +52,8 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
     throw new KeyferryError("ERR_KMS_KEY_MISMATCH", `key material of ${key.keySpec} cannot be imported`)
   assertTakesImport(key, { keySpec: request.bundle?.keySpec ?? key.keySpec, pendingOnly: false })
   await refuseOtherAccount(deps, request, () => Promise.resolve(accountOf(key.keyArn)))
+  // KMS has answered, and told the time
+  refuseExpired(request.parameters, deps.clock.now())
   const validTo = validToFrom(request.expiresIn, deps.clock.now())
   const { entry, evidence } = await gather(deps, request, { key, keySpec: key.keySpec, validTo })
   try {

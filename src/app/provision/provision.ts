@@ -1,15 +1,17 @@
 import { randomUUID } from "node:crypto"
 import { errorAfter, errorOf } from "../../core/base/error.js"
+import { validToFrom } from "../../core/base/expiry.js"
 import { type KeyResult, keyResult } from "../../core/records/key-result.js"
 import type { Choice } from "../../core/key/negotiation.js"
 import { labelOf, localUsages, newSourceKeyId } from "../../core/key/source-key.js"
-import { beginEntry, type InventoryEntry, type MadeEntry } from "../../core/records/inventory.js"
+import { beginEntry, type InventoryEntry, type MadeEntry, newestImport } from "../../core/records/inventory.js"
 import { refuseOtherToken } from "../../core/token/token-info.js"
 import { lockSource, wantsLock } from "../source-key/lock.js"
 import { refuseCustody, refuseWrapWithTrusted } from "../custody/policy.js"
 import type { Deps } from "../deps.js"
 import { importKey } from "../import/import.js"
 import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
+import { learnKmsTime } from "../kms-key/kms-time.js"
 import { pointAlias, refuseTakenAlias } from "../kms-key/alias.js"
 import { record } from "../record.js"
 import { ensureReplicas, refuseReplicas } from "../replicas/replicas.js"
@@ -18,7 +20,14 @@ import { ensureSource } from "../source-key/ensure.js"
 import { findSourceKey, type FoundSource } from "../source-key/find.js"
 import { finishedImport, proofFor, sayUnchanged } from "./finished.js"
 import { ensureKmsKey, findKmsKey, refuseOtherKey, tagTaken } from "./kms-key.js"
-import { type ProvisionRequest, refuseConflict, refuseEarly, refuseGenerations, refuseSecondTarget } from "./request.js"
+import {
+  type ProvisionRequest,
+  refuseConflict,
+  refuseEarly,
+  refuseDeleted,
+  refuseGenerations,
+  refuseSecondTarget,
+} from "./request.js"
 
 /**
  * The main job, for one key: KMS key, source key, import, proof, record. Run again after a stop at any point it goes on
@@ -38,6 +47,8 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     refuseConflict(recorded, request)
     refuseOtherToken(recorded, deps.token.info)
     if (request.keyId !== null) await refuseOtherKey(deps, recorded, request.keyId)
+    // whether KMS still holds it is reckoned by its time
+    if (newestImport(recorded)?.validTo != null) await learnKmsTime(deps, recorded.keyArn)
     const finished = finishedImport(recorded, request, deps.clock.now())
     if (finished !== undefined) {
       sayUnchanged(deps, finished.record, request)
@@ -46,6 +57,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
       return keyResult(entry, finished.record, changed ? "done" : "nothing", null)
     }
     refuseGenerations(recorded)
+    refuseDeleted(recorded)
   }
   const prepared = await prepare(deps, request, recorded)
   const begunEntry = { ...(recorded ?? newEntry(deps, request, prepared.found)), unenforced: prepared.unenforced }
@@ -69,7 +81,7 @@ interface Prepared {
 /** Refuses everything that can be refused, with nothing made (invariant I4). */
 async function prepare(deps: Deps, request: ProvisionRequest, recorded: InventoryEntry | undefined): Promise<Prepared> {
   const { owner, name, keySpec, keyUsage, custody, alias } = request
-  const candidates = refuseEarly(request, deps.clock.now(), deps.policy)
+  const candidates = refuseEarly(request, deps.policy)
   refuseSecondTarget(request, await deps.inventory.list(name))
   const sourceKey = await findSourceKey(deps.token, {
     label: labelOf({ owner, name, generation: 0 }),
@@ -87,6 +99,8 @@ async function prepare(deps: Deps, request: ProvisionRequest, recorded: Inventor
   const keyArn = await findKmsKey(deps, request, recorded)
   if (alias !== null) await refuseTakenAlias(deps.kms, alias, keyArn)
   await refuseReplicas(deps, request, recorded)
+  await learnKmsTime(deps)
+  validToFrom(request.expiresIn, deps.clock.now())
   await refuseOtherAccount(deps, request, async () =>
     keyArn === null ? await deps.kms.callersAccount() : accountOf(keyArn),
   )

@@ -1,8 +1,8 @@
 import type { Policy } from "../../core/manifest/binding.js"
 import { CUSTODIES } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { validToFrom } from "../../core/base/expiry.js"
-import type { InventoryEntry } from "../../core/records/inventory.js"
+import { checkExpiresIn } from "../../core/base/expiry.js"
+import { type InventoryEntry, newestImport } from "../../core/records/inventory.js"
 import { IDENTITY_NAMES, settingOf, type SettingsFor } from "../../core/manifest/key-settings.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { WrapRequest } from "../../core/key/wrapping.js"
@@ -46,6 +46,16 @@ export function refuseGenerations({ name, source }: InventoryEntry): void {
   })
 }
 
+/** Material that was deleted on purpose comes back only by the command that says so. */
+export function refuseDeleted(entry: InventoryEntry): void {
+  const imported = newestImport(entry)
+  if (entry.withheldAt === null && imported?.deletedAt === undefined) return
+  throw new KeyferryError("ERR_KMS_KEY_STATE", `the key material of ${entry.name} was deleted from its KMS key`, {
+    key: entry.keyArn ?? entry.name,
+    hint: `import it again, if that is what you want: keyferry rewrap ${entry.name}`,
+  })
+}
+
 /**
  * Refuses what flags alone show to be wrong, without token or KMS; gives what is left to ask the token's self-test.
  *
@@ -53,11 +63,10 @@ export function refuseGenerations({ name, source }: InventoryEntry): void {
  */
 export function refuseEarly(
   request: Omit<ProvisionRequest, "owner" | "target">,
-  now: Date,
   policy: Policy,
 ): readonly WrapRequest[] {
   const { custody, expiresIn, keySpec, wrappingKeySpec, wrappingAlgorithm } = request
-  validToFrom(expiresIn, now)
+  checkExpiresIn(expiresIn)
   refuseCustodyByPolicy(custody, policy)
   refuseLocalUse(request)
   if (request.keyId !== null && (request.description !== null || request.multiRegion)) {

@@ -91,7 +91,9 @@ function missing(entry: InventoryEntry, region: string, now: Date): readonly Sou
   return generationsOf(entry).filter(({ generation }) => {
     const imported = importOf(entry, generation, region)
     const expired = imported?.validTo != null && new Date(imported.validTo) <= now
-    const held = imported !== undefined && imported.proof.result !== "failed" && !expired
+    // what was deleted stays away until somebody names the key
+    const deleted = imported?.deletedAt !== undefined
+    const held = imported !== undefined && imported.proof.result !== "failed" && (!expired || deleted)
     return importOf(entry, generation, entry.region) !== undefined && !held
   })
 }

@@ -4,7 +4,16 @@ import { decisionsText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { progressLine } from "../text/progress-line.js"
 
-const OPTIONS = { ...FLEET, ...TOKEN, ...KMS } as const satisfies OptionTable
+const OPTIONS = {
+  ...FLEET,
+  yes: {
+    type: "boolean",
+    default: false,
+    describe: "also let material end earlier than it would, where that is asked for",
+  },
+  ...TOKEN,
+  ...KMS,
+} as const satisfies OptionTable
 
 export const apply = defineCommand({
   name: "apply",
@@ -21,6 +30,7 @@ interface FleetArgs {
   readonly only?: string | undefined
   readonly key?: readonly string[] | undefined
   readonly includeDisabled?: boolean
+  readonly yes?: boolean
 }
 
 /** What `apply` does; `provision` without a name does the same for what is missing. */
@@ -37,6 +47,7 @@ export async function applyFleet(args: FleetArgs, { world }: Surroundings): Prom
     depth: { tags: true, materials: "needed" },
     untilDone: true,
     includeDisabled: args.includeDisabled ?? false,
+    shorten: args.yes ?? false,
     onRow: line.onRow,
   })
   return { result: { keys: rows, summary: summarise(rows) }, text: decisionsText(rows, "apply"), exit: exitOf(rows) }

@@ -37,9 +37,8 @@ export const importCommand = defineCommand({
   async run(args, { world }) {
     const name = checkedName("name", args.name)
     const { completeParameters, refuseOtherKeySpec } = await import("../../core/records/transfer.js")
-    const { validToFrom } = await import("../../core/base/expiry.js")
-    const now = world.clock.now()
-    validToFrom(args.expiresIn, now)
+    const { checkExpiresIn } = await import("../../core/base/expiry.js")
+    checkExpiresIn(args.expiresIn)
     const { readParameters } = await import("../../store/transfer/parameters.js")
     const loose = await readParameters(args)
     const { wrappingAlgorithm, wrappingKeySpec } = args
@@ -47,15 +46,11 @@ export const importCommand = defineCommand({
     const keyId = args.keyId ?? needed("key-id", loose.keyId ?? undefined)
     const { encryptedKeyMaterial, bundle } = await readWrapped(args)
     if (bundle !== null) refuseOtherKeySpec(loose, bundle.keySpec, "what the bundle describes")
-    const parameters = completeParameters(
-      loose,
-      {
-        keyId: loose.keyId ?? keyId,
-        wrappingAlgorithm: wrappingAlgorithm ?? bundle?.wrappingAlgorithm,
-        wrappingKeySpec,
-      },
-      now,
-    )
+    const parameters = completeParameters(loose, {
+      keyId: loose.keyId ?? keyId,
+      wrappingAlgorithm: wrappingAlgorithm ?? bundle?.wrappingAlgorithm,
+      wrappingKeySpec,
+    })
 
     const { importWrapped } = await import("../../app/offline/import-wrapped.js")
     const { owner } = await world.settings()

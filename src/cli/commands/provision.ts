@@ -51,7 +51,7 @@ export const provision = defineCommand({
     }
     const { provision: provisionKey } = await import("../../app/provision/provision.js")
     const { refuseEarly } = await import("../../app/provision/request.js")
-    refuseEarly(request, world.clock.now(), policy)
+    refuseEarly(request, policy)
     const deps = await world.deps()
     const result = await provisionKey(deps, { ...request, owner, target: await world.target() })
     return { result, text: keyText(result) }

@@ -23,6 +23,11 @@ export const rewrap = defineCommand({
       requiresArg: true,
       describe: "another expiry than the key's own: a duration under 365d, a time (RFC 3339), or never",
     },
+    yes: {
+      type: "boolean",
+      default: false,
+      describe: "also let material end earlier than it would, with --all or --due",
+    },
     "include-disabled": FLEET["include-disabled"],
     ...TOKEN,
     ...KMS,
@@ -33,8 +38,8 @@ export const rewrap = defineCommand({
       (choice) => choice !== false,
     )
     if (chosen.length > 1) throw new KeyferryError("ERR_USAGE", `${chosen.join(" and ")} exclude each other`)
-    const { validToFrom } = await import("../../core/base/expiry.js")
-    if (args.expiresIn !== undefined) validToFrom(args.expiresIn, world.clock.now())
+    const { checkExpiresIn } = await import("../../core/base/expiry.js")
+    if (args.expiresIn !== undefined) checkExpiresIn(args.expiresIn)
     const { reconcile } = await import("../../app/fleet/reconcile.js")
     const { fleetKeys } = await import("../../app/fleet/fleet.js")
     const { exitOf, summarise } = await import("../../core/plan/row.js")
@@ -48,6 +53,7 @@ export const rewrap = defineCommand({
       force: names.length > 0 ? "named" : args.all ? "all" : null,
       includeDisabled: args.includeDisabled,
       expiresIn: args.expiresIn ?? null,
+      shorten: args.yes,
       onRow: line.onRow,
     })
     return {

@@ -56,16 +56,20 @@ export const wrap = defineCommand({
     if (fingerprint !== null && !/^sha256:[0-9a-f]{64}$/i.test(fingerprint)) {
       throw new KeyferryError("ERR_USAGE", `--expect-fingerprint '${fingerprint}' is not sha256: and 64 hex digits`)
     }
-    const { completeParameters, refuseOtherKeySpec } = await import("../../core/records/transfer.js")
+    const { areExpired, completeParameters, endedText, refuseOtherKeySpec } =
+      await import("../../core/records/transfer.js")
     const { encodeBundle } = await import("../../store/transfer/bundle-file.js")
     const { readParameters } = await import("../../store/transfer/parameters.js")
-    const { validToFrom } = await import("../../core/base/expiry.js")
+    const { validToOffline } = await import("../../core/base/expiry.js")
     const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
     const now = world.clock.now()
     const loose = await readParameters(args)
     const { keyId, wrappingAlgorithm, wrappingKeySpec } = args
-    const parameters = completeParameters(loose, { keyId, wrappingAlgorithm, wrappingKeySpec }, now)
-    const validTo = args.expiresIn === undefined ? undefined : validToFrom(args.expiresIn, now)
+    const parameters = completeParameters(loose, { keyId, wrappingAlgorithm, wrappingKeySpec })
+    if (areExpired(parameters, now)) {
+      world.progress.warn(`by this host's clock ${endedText(parameters)}; if that is so, KMS will refuse the import`)
+    }
+    const validTo = args.expiresIn === undefined ? undefined : validToOffline(args.expiresIn, now)
     const sidecar = `${args.out}.json`
     await refuseExisting(args.out)
     await refuseExisting(sidecar)

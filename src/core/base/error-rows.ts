@@ -364,7 +364,7 @@ export const ERROR_ROWS = {
   ERR_KMS_ANSWER: {
     exit: "UNAVAILABLE",
     retry: "never",
-    hint: "the endpoint does not answer as AWS KMS does: check --endpoint-url",
+    hint: "what answers is not AWS KMS, or not what was asked: check --endpoint-url, and proxies on the way",
   },
   ERR_KMS_OTHER: {
     exit: "UNAVAILABLE",

@@ -17,6 +17,8 @@ interface ErrorOptions {
   readonly key?: string
   readonly hint?: string
   readonly causes?: readonly ErrorCause[]
+  /** In place of the code's own exit status. */
+  readonly exit?: ExitName
 }
 
 /** A failure that keyferry can name. `code` is part of the command-line contract; `message` is not. */
@@ -27,6 +29,7 @@ export class KeyferryError extends Error {
   readonly key: string | null
   /** Facts from the token or from KMS, outermost first. Never bytes, never secrets. */
   readonly causes: readonly ErrorCause[]
+  readonly exit: ExitName
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, { cause: options.cause })
@@ -34,10 +37,7 @@ export class KeyferryError extends Error {
     this.hint = options.hint ?? ERRORS[code].hint
     this.key = options.key ?? null
     this.causes = options.causes ?? []
-  }
-
-  get exit(): ExitName {
-    return ERRORS[this.code].exit
+    this.exit = options.exit ?? ERRORS[code].exit
   }
 
   get retry(): Retry {
@@ -53,7 +53,7 @@ export function errorOf(error: unknown, key: string): unknown {
 /** The same failure, said of what was made before it, whatever key it named itself: that must not be forgotten. */
 export function errorAfter(error: unknown, keyArn: string): unknown {
   if (!(error instanceof KeyferryError)) return error
-  const { code, message, cause, hint, causes, key } = error
+  const { code, message, cause, hint, causes, key, exit } = error
   const withKey = key === null || keyArn.includes(key) || message.includes(key) ? message : `${message} (${key})`
-  return new KeyferryError(code, withKey, { cause, key: keyArn, hint, causes })
+  return new KeyferryError(code, withKey, { cause, key: keyArn, hint, causes, exit })
 }

@@ -33,12 +33,9 @@ export function isTooLong(duration: string): boolean {
  * @throws ERR_EXPIRY_INVALID if it is neither, not in the future, or 365 days ahead or more
  */
 export function validToFrom(expiresIn: string, now: Date): ValidTo {
-  if (expiresIn === "never") return null
   const nowSeconds = Math.floor(now.getTime() / 1000)
-  const duration = parseDuration(expiresIn)
-  const instant = instantSeconds(expiresIn)
-  const seconds = duration === undefined ? instant : nowSeconds + duration
-  if (Number.isNaN(seconds)) throw new KeyferryError("ERR_EXPIRY_INVALID", `'${expiresIn}' is no expiry`)
+  const seconds = endSeconds(expiresIn, nowSeconds)
+  if (seconds === null) return null
   if (seconds <= nowSeconds)
     throw new KeyferryError("ERR_EXPIRY_INVALID", `the expiry '${expiresIn}' is not in the future`)
   if (seconds - nowSeconds >= LONGEST_SECONDS) {
@@ -48,6 +45,38 @@ export function validToFrom(expiresIn: string, now: Date): ValidTo {
     )
   }
   return new Date(seconds * 1000)
+}
+
+/**
+ * Refuses what no clock makes an expiry: another form, and a duration of nothing or of 365 days and more. Whether a time
+ * lies ahead only KMS can say ({@link validToFrom} with its time).
+ *
+ * @throws ERR_EXPIRY_INVALID
+ */
+export function checkExpiresIn(expiresIn: string): void {
+  const isInstant = !Number.isNaN(instantSeconds(expiresIn))
+  if (!isInstant) validToFrom(expiresIn, new Date(0))
+}
+
+/**
+ * The same as {@link validToFrom} on a host without KMS, which judges it in the end: a time that is past by this host's
+ * clock is taken.
+ *
+ * @throws ERR_EXPIRY_INVALID if it is neither duration, time nor `never`
+ */
+export function validToOffline(expiresIn: string, now: Date): ValidTo {
+  checkExpiresIn(expiresIn)
+  const seconds = endSeconds(expiresIn, Math.floor(now.getTime() / 1000))
+  return seconds === null ? null : new Date(seconds * 1000)
+}
+
+/** Seconds since 1970; null for never. @throws ERR_EXPIRY_INVALID */
+function endSeconds(expiresIn: string, nowSeconds: number): number | null {
+  if (expiresIn === "never") return null
+  const duration = parseDuration(expiresIn)
+  const seconds = duration === undefined ? instantSeconds(expiresIn) : nowSeconds + duration
+  if (Number.isNaN(seconds)) throw new KeyferryError("ERR_EXPIRY_INVALID", `'${expiresIn}' is no expiry`)
+  return seconds
 }
 
 /** Seconds since 1970 of an RFC 3339 time; NaN for anything else, and for a day that its month does not have. */

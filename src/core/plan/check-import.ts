@@ -20,8 +20,8 @@ import type { ReasonCode } from "./reason.js"
 
 /** Checks of what must be imported again, and of what stands against it. */
 
-/** A clock that is so far behind KMS' own still takes an expiry for one, not for a deletion. */
-const SKEW_MS = 5 * 60_000
+/** Parts of KMS may tell times that are so far apart: what is gone this short before its expiry has expired. */
+const SKEW_MS = 60_000
 /** What comes due within this part of its life is imported along with what is due now. */
 const COMPANY = 0.05
 /** How much later than wanted an expiry may be before it counts as another one. */
@@ -112,9 +112,12 @@ function lostOf(context: Context, materials: readonly Material[]): readonly Mate
   })
 }
 
-/** Gone from KMS before its time: an expiry would have waited for it. */
-function wasDeleted({ validTo }: Material, now: Date): boolean {
-  return validTo === null || validTo.getTime() > now.getTime() + SKEW_MS
+/**
+ * Gone from KMS before its time, where an expiry would have waited for it: as it is seen now, or as an earlier run wrote
+ * down. What was deleted stays so when the expiry that it had has passed as well.
+ */
+export function wasDeleted({ validTo, deletedAt }: Material, now: Date): boolean {
+  return deletedAt !== null || validTo === null || validTo.getTime() > now.getTime() + SKEW_MS
 }
 
 /** Generations that were imported together come due seconds apart: they go together again. */
@@ -131,7 +134,28 @@ export function expiryDiffers(validTo: Date | null, expiresIn: string, now: Date
   if (expiresIn === "never") return validTo !== null
   const seconds = parseDuration(expiresIn)
   if (seconds === undefined) return false
-  return validTo === null || validTo.getTime() > now.getTime() + seconds * 1000 + SLACK_MS
+  return isLater(validTo, new Date(now.getTime() + seconds * 1000))
+}
+
+function isLater(validTo: Date | null, end: Date): boolean {
+  return validTo === null || validTo.getTime() > end.getTime() + SLACK_MS
+}
+
+/** Whether a person has said so: of the whole run, or by naming the key. */
+function mayShorten({ options: { shorten, force } }: Context): boolean {
+  return shorten === true || force === "named"
+}
+
+/** Whether an import now would end material earlier than KMS ends it at present. */
+function wouldShorten(context: Context, { region, state, validTo }: Material): boolean {
+  const { binding, now } = context.snapshot
+  const { options } = context
+  const view = viewsOf(context).find((keyView) => keyView.region === region)
+  const isEmpty = view?.seen === "key" && phaseOf(view.description) === "empty"
+  const expiresIn = options.expiresIn ?? binding.expiresIn
+  if (state !== "imported" || expiresIn === "never" || isEmpty) return false
+  const seconds = parseDuration(expiresIn)
+  return isLater(validTo, seconds === undefined ? new Date(expiresIn) : new Date(now.getTime() + seconds * 1000))
 }
 
 /** Whether an import can be made: its source key is there, and its KMS key would not be enabled by it unasked. */
@@ -156,9 +180,21 @@ export const rewrap: Check = (context) => {
     (material) => sets.some((set) => set.materials.includes(material)) && doable(context, material),
   )
   if (materials.length === 0) return undefined
-  const reason = sets.find((set) => set.materials.some((material) => materials.includes(material))) ?? mostUrgent
-  const imports = materials.map((material) => importOfMaterial(context, material))
+  const kept = mayShorten(context) ? materials : materials.filter((material) => !wouldShorten(context, material))
+  if (kept.length === 0) return shortening(context, materials)
+  const reason = sets.find((set) => set.materials.some((material) => kept.includes(material))) ?? mostUrgent
+  const imports = kept.map((material) => importOfMaterial(context, material))
   return { reason: reason.reason, imports, ...(reason.facts === undefined ? {} : { facts: reason.facts }) }
+}
+
+/** No run ends material earlier than it would end by itself, unless a person says so (invariant I11). */
+function shortening({ snapshot: { binding }, options }: Context, materials: readonly Material[]): Verdict {
+  const ends = materials.map(({ validTo }) => validTo)
+  const end = ends.includes(null) ? null : earliest(ends)
+  const found = end === null ? "never" : `on ${day(end)}`
+  const asked = options.expiresIn ?? binding.expiresIn
+  const wanted = parseDuration(asked) === undefined ? `on ${asked}` : `after ${asked}`
+  return { reason: "EXPIRY_SHORTER", facts: { found, wanted } }
 }
 
 /** Imported once for ever, and now it would have to be imported again. */

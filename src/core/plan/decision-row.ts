@@ -1,4 +1,3 @@
-import { ERRORS } from "../base/error.js"
 import { keyArnIn } from "../records/inventory.js"
 import type { Action } from "./reason.js"
 import { type KeyRow, type Outcome, rowOutcome, type RowOutcome } from "./row.js"
@@ -34,7 +33,7 @@ export function decisionRow(
   const { action, reason, message, hint, imports, next, forecast, warnings, drift, costs } = decision
   const { key } = snapshot
   // where KMS did not answer, its own failure says best what the caller can do
-  const exit = outcome === "blocked" && isUnseen(key) ? { exit: ERRORS[key.code].exit } : {}
+  const exit = outcome === "blocked" && isUnseen(key) ? { exit: key.exit } : {}
   return {
     ...keyFacts(snapshot),
     ...rowOutcome(outcome, reason, message, { hint, ...exit }),

@@ -17,6 +17,8 @@ export interface Material {
   /** As KMS has it, or had it; null for never. */
   readonly validTo: Date | null
   readonly importedAt: Date
+  /** When an earlier run saw it missing before its expiry, or deleted it; null where none did. RFC 3339 UTC. */
+  readonly deletedAt: string | null
   /** Null where it does not expire or is not imported. */
   readonly renewAt: Date | null
 }
@@ -52,7 +54,8 @@ function materialOf(snapshot: Snapshot, entry: InventoryEntry, view: SeenKey, ge
     validTo === null || state !== "imported"
       ? null
       : renewalAt({ importedAt, validTo }, snapshot.binding.renewBefore, snapshot.jitter)
-  return { region, keyArn, generation, keyMaterialId, state, validTo, importedAt, renewAt }
+  const deletedAt = record?.deletedAt ?? null
+  return { region, keyArn, generation, keyMaterialId, state, validTo, importedAt, deletedAt, renewAt }
 }
 
 function seenState(

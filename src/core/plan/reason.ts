@@ -120,6 +120,12 @@ const REASON_ROWS = {
     hint: "`keyferry rewrap NAME` imports it again, if that is what you want",
     exit: "DATAERR",
   },
+  EXPIRY_SHORTER: {
+    action: "blocked",
+    sentence: "it expires {found}, and {wanted} is wanted, which is earlier: no run does that by itself",
+    hint: "`keyferry apply --yes` does it, or `keyferry rewrap NAME`; otherwise set expiresIn as it was",
+    exit: "CONFIG",
+  },
   DISABLED: {
     action: "blocked",
     sentence: "it is due ({why}), and {key} is disabled: an import would enable it",

@@ -1,6 +1,7 @@
 import type { Binding } from "../manifest/binding.js"
 import type { DriftRule } from "../manifest/setting.js"
 import type { ErrorCode } from "../base/error.js"
+import type { ExitName } from "../base/exit-code.js"
 import type { ImportTerms } from "../ports/kms.js"
 import type { KeyDescription } from "../key/key-description.js"
 import type { KeyRotation } from "../key/rotation.js"
@@ -18,6 +19,7 @@ interface FailedView {
   readonly region: string
   readonly keyArn: string
   readonly code: ErrorCode
+  readonly exit: ExitName
   readonly error: string
 }
 
@@ -78,6 +80,8 @@ export interface PlanOptions {
   readonly force?: "all" | "named" | null
   /** Imports into a disabled key, which enables it; the executor disables it again. */
   readonly includeDisabled?: boolean
+  /** A person has said that material may end earlier than it would by itself; who names the key has said so too. */
+  readonly shorten?: boolean
   /** Instead of the binding's. */
   readonly expiresIn?: string | null
   /** Imports once more where that makes a proof. */

@@ -44,8 +44,6 @@ export interface Kms {
   readonly region: string
   /** The endpoint, where one was named; null for AWS' own of the Region. `origin` says who named it. */
   readonly endpoint: { readonly url: string; readonly origin: string } | null
-  /** What KMS' clock said (the Date of its last answer) and when that was seen here; null before the first answer. */
-  serverTime(): { readonly at: Date; readonly seen: Date } | null
   /** The account that answers have shown; null before the first one. */
   knownAccount(): Account | null
   /** Whose credentials are at hand; STS is asked where no answer of KMS has shown it. */

@@ -29,6 +29,11 @@ export interface ImportRecord {
   readonly importedAt: string
   readonly requestId: string | null
   readonly proof: Proof
+  /**
+   * When the material was seen to be gone from KMS before its expiry, or was deleted by `delete-material`: it is brought
+   * back only for who names the key, however long ago that is. The next import is a record without it.
+   */
+  readonly deletedAt?: string
 }
 
 /**
@@ -208,6 +213,18 @@ export function withImport(entry: InventoryEntry, record: ImportRecord): Invento
     ({ generation, region }) => generation !== record.generation || region !== record.region,
   )
   return { ...entry, imports: [...others, record] }
+}
+
+/** The entry with the imports marked as deleted, of those that a test picks and that were not before. */
+export function withDeleted<E extends InventoryEntry>(
+  entry: E,
+  deletedAt: string,
+  isDeleted: (record: ImportRecord) => boolean,
+): E {
+  const imports = entry.imports.map((record) =>
+    record.deletedAt === undefined && isDeleted(record) ? { ...record, deletedAt } : record,
+  )
+  return { ...entry, imports }
 }
 
 /** Every KMS key of the entry with its Region, the entry's own first. */

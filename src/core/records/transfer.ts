@@ -25,7 +25,7 @@ export interface LooseParameters {
 /**
  * Completes loose parameters with what the command line said, and checks the wrapping key (invariant I3).
  *
- * @throws ERR_USAGE for what is missing or contradicts, ERR_WRAPPING_KEY_INVALID, ERR_IMPORT_TOKEN_EXPIRED
+ * @throws ERR_USAGE for what is missing or contradicts, ERR_WRAPPING_KEY_INVALID
  */
 export function completeParameters(
   loose: LooseParameters,
@@ -34,7 +34,6 @@ export function completeParameters(
     readonly wrappingAlgorithm?: WrappingAlgorithm | undefined
     readonly wrappingKeySpec?: WrappingKeySpec | undefined
   },
-  now: Date,
 ): ImportParameters {
   const wrappingAlgorithm = agree("--wrapping-algorithm", flags.wrappingAlgorithm, loose.wrappingAlgorithm)
   if (wrappingAlgorithm === null) {
@@ -56,13 +55,6 @@ export function completeParameters(
   const spec =
     agree("--wrapping-key-spec", flags.wrappingKeySpec, loose.wrappingKeySpec) ?? wrappingKeySpecOf(loose.publicKey)
   const wrappingKey = parseWrappingKey(loose.publicKey, spec ?? DEFAULT_WRAPPING_KEY_SPEC)
-  if (loose.parametersValidTo !== null && loose.parametersValidTo <= now) {
-    throw new KeyferryError(
-      "ERR_IMPORT_TOKEN_EXPIRED",
-      `the parameters were valid until ${rfc3339(loose.parametersValidTo)}`,
-      { key: keyId },
-    )
-  }
   return {
     keyArn: loose.keyId ?? keyId,
     wrappingAlgorithm,
@@ -89,6 +81,21 @@ export function refuseOtherKeySpec({ keySpec, keyId }: LooseParameters, other: K
       hint: "name the source key that belongs to this KMS key, or fetch parameters for a KMS key of this key spec",
     },
   )
+}
+
+/** Whether the 24 hours of import parameters are over. On a host without KMS that is a guess: KMS judges (invariant I11). */
+export function areExpired({ parametersValidTo }: Pick<ImportParameters, "parametersValidTo">, now: Date): boolean {
+  return parametersValidTo !== null && parametersValidTo <= now
+}
+
+/** @throws ERR_IMPORT_TOKEN_EXPIRED where KMS' time is past the end of the parameters */
+export function refuseExpired(parameters: ImportParameters, now: Date): void {
+  if (!areExpired(parameters, now)) return
+  throw new KeyferryError("ERR_IMPORT_TOKEN_EXPIRED", endedText(parameters), { key: parameters.keyArn })
+}
+
+export function endedText({ parametersValidTo }: Pick<ImportParameters, "parametersValidTo">): string {
+  return `the parameters were valid until ${parametersValidTo === null ? "" : rfc3339(parametersValidTo)}`
 }
 
 function agree<T extends string>(flag: string, flagged: T | undefined, inFile: T | null): T | null {

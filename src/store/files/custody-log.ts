@@ -33,7 +33,7 @@ interface Waiting {
  * A last line that a killed writer left torn was never acknowledged: it is cut off, and that is recorded. One that lacks
  * its line end alone is completed.
  */
-export function custodyLogFile(stateDir: string, clock: Clock): CustodyLog {
+export function custodyLogFile(stateDir: string, clock: Pick<Clock, "now">): CustodyLog {
   const path = join(stateDir, CUSTODY_LOG)
   let waiting: Waiting[] = []
   let writing = false
@@ -75,7 +75,7 @@ async function appendTo(
   path: string,
   lastEnd: FileEnd | null,
   batch: readonly { readonly event: CustodyEvent }[],
-  clock: Clock,
+  clock: Pick<Clock, "now">,
 ): Promise<FileEnd> {
   try {
     const { file, isNew } = await openLocked(path)

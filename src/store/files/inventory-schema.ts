@@ -76,6 +76,7 @@ const importRecord = importing.extend({
   importedAt: time,
   requestId: z.string().nullable(),
   proof: z.strictObject({ kind: z.enum(PROOF_KINDS), result: z.enum(["proven", "accepted", "failed"]) }),
+  deletedAt: time.exactOptional(),
 }) satisfies z.ZodType<ImportRecord>
 
 const wishes = z.strictObject({

@@ -53,6 +53,7 @@ describe("verify", function () {
       lock: null,
       depsOf: () => Promise.resolve(deps),
       kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1"),
+      clockOf: () => deps.clock,
       quotasOf: () => undefined,
       tokenOf: () => Promise.resolve(token ? deps.token : null),
     }

@@ -61,7 +61,7 @@ const ROWS: readonly Row[] = [
     {},
     "SHORTER",
     "its new expiry, 2026-06-02T00:00:00Z, is earlier than its present one, 2026-08-20T00:00:00Z",
-    { force: "all", expiresIn: "1d" },
+    { force: "all", expiresIn: "1d", shorten: true },
   ],
   [
     bound({ renewBefore: { kind: "duration", seconds: 100 * 86_400 } }),

@@ -1,0 +1,66 @@
+import type { HttpResponse } from "@smithy/core/protocols"
+import type { Pluggable } from "@smithy/types"
+import type { NativeError } from "./fault.js"
+
+/** What answered is not AWS: a proxy, a gateway or a portal on the way. Whether AWS got the request is not known. */
+class ForeignAnswer extends Error implements NativeError {
+  override readonly name = "ForeignAnswer"
+  readonly foreign = true
+  readonly $metadata: { readonly httpStatusCode: number }
+
+  constructor(status: number) {
+    super(`HTTP status ${status}, and what came is no answer of AWS`)
+    this.$metadata = { httpStatusCode: status }
+  }
+}
+
+/**
+ * Holds each answer against what every answer of AWS has: a request ID; and, where it is a refusal, the name of an error.
+ * Anything else says nothing of whether AWS did what was asked. `onTime` gets the Date of AWS' own answers alone
+ * (RFC 9110 section 6.6.1): others have one too.
+ */
+export function ownAnswersOnly(onTime: (date: Date) => void): Pluggable<object, { $metadata: object }> {
+  return {
+    applyToStack(stack) {
+      stack.add(
+        (next) => async (args) => {
+          let result
+          try {
+            result = await next(args)
+          } catch (error) {
+            // it broke on the way there or back: what is thrown before, such as for want of credentials, was never sent
+            if (typeof error === "object" && error !== null) (error as { sent?: boolean }).sent = true
+            throw error
+          }
+          const response = result.response as HttpResponse
+          if (!isOwn(response)) throw new ForeignAnswer(response.statusCode)
+          const date = new Date(response.headers["date"] ?? NaN)
+          if (!Number.isNaN(date.getTime())) onTime(date)
+          return result
+        },
+        // the innermost of its step, so that it sees answers before they are read
+        { step: "deserialize", priority: "low", name: "ownAnswersOnly" },
+      )
+    },
+  }
+}
+
+function isOwn({ statusCode, headers, body }: HttpResponse): boolean {
+  if (headers["x-amzn-requestid"] === undefined) return false
+  if (statusCode < 300) return true
+  // AWS redirects nobody
+  if (statusCode < 400) return false
+  return headers["x-amzn-errortype"] !== undefined || namesError(Buffer.from(body as Uint8Array).toString("utf8"))
+}
+
+/** JSON with the name of an error, as KMS answers, or XML with one, as STS does. */
+function namesError(text: string): boolean {
+  if (/<Code>[A-Za-z.]+<\/Code>/.test(text)) return true
+  try {
+    const parsed: unknown = JSON.parse(text)
+    if (typeof parsed !== "object" || parsed === null) return false
+    return ["__type", "code", "Code"].some((field) => typeof (parsed as Record<string, unknown>)[field] === "string")
+  } catch {
+    return false
+  }
+}
