@@ -25,7 +25,7 @@ export interface ClosedLog {
  * @returns null where there are no lines of earlier years
  * @throws ERR_STATE_INVALID where the chain does not hold, with nothing changed; ERR_STATE_WRITE
  */
-export async function rotateLog(stateDir: string, clock: Clock): Promise<ClosedLog | null> {
+export async function rotateLog(stateDir: string, clock: Pick<Clock, "now">): Promise<ClosedLog | null> {
   const path = join(stateDir, CUSTODY_LOG)
   if (!existsSync(path)) return null
   const { file } = await openLocked(path)
