@@ -149,5 +149,4 @@ bring_node
 install_packages
 link_commands
 npm run --silent build
-chmod 0755 dist/main.js
 say "ready, on Node.js $(node --version)"

@@ -31,6 +31,6 @@ read_count "$work/log" || {
   printf 'test: error: mocha ended without its count\n' >&2
   exit 70
 }
-c8 report --temp-directory "$work/v8" --include 'dist/**' --reporter text-summary || status=1
+c8 report --temp-directory "$work/v8" --include 'build/src/**' --reporter text-summary || status=1
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 exit "$status"

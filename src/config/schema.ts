@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 import { ACCOUNT, REGION, ROLE_ARN, tagFault } from "../core/key/aws-name.js"
 import { CUSTODY_NAMES } from "../core/key/custody.js"
 import type { KeySpec } from "../core/key/key-spec.js"

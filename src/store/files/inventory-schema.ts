@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 import { CUSTODY_NAMES } from "../../core/key/custody.js"
 import { KEY_SPEC_NAMES, KEY_USAGES, type ProofKind, WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
 import { type WrapPath, WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"

@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 import { WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
 import { isName } from "../../core/key/source-key.js"
 import { WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"

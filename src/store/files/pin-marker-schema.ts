@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 import type { PinMarker, RefusedPin } from "../../core/token/pin-marker.js"
 import type { Parsed } from "./json-folder.js"
 import { schemaFault } from "./schema-fault.js"

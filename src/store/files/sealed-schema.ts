@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 import { KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
 import type { CustodyKeyRecord, SealedMaterial } from "../../core/records/sealed-material.js"
 import { attributes, time, token } from "./inventory-schema.js"

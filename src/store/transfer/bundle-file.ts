@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 import { KeyferryError } from "../../core/base/error.js"
 import { CUSTODY_NAMES } from "../../core/key/custody.js"
 import { isKeyId, parseKeyArn } from "../../core/key/key-arn.js"

@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 import { KeyferryError } from "../../core/base/error.js"
 import { schemaFault } from "../files/schema-fault.js"
 

@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 import { rfc3339 } from "../../core/base/expiry.js"
 import { KEY_SPEC_NAMES, type KeySpec, WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
 import { isKeyId, parseKeyArn } from "../../core/key/key-arn.js"

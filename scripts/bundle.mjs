@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// usage: node scripts/bundle.mjs
+// Joins build/src and the packages that it imports into few files, dist/main.js and its chunks: what stood between a
+// command and its first line was the reading of some 400 files (docs/adr/0005). Native addons stay packages.
+import { build } from "esbuild"
+import { readdirSync, readFileSync, rmSync, writeFileSync, chmodSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)))
+const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"))
+
+rmSync("dist", { recursive: true, force: true })
+const { metafile } = await build({
+  entryPoints: ["build/src/main.js"],
+  outdir: "dist",
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node22",
+  external: Object.keys(dependencies),
+  // CommonJS packages ask for Node.js' own modules by require
+  banner: { js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);' },
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+})
+chmodSync("dist/main.js", 0o755)
+
+// Each licence asks for its text beside the code.
+const packages = Object.keys(metafile.inputs)
+  .map((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0])
+  .filter((folder) => folder !== undefined)
+const notices = [...new Set(packages)].sort().map((folder) => {
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
+  const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`
+  return `${name} ${version} (${license})\n${text}`
+})
+writeFileSync("dist/THIRD-PARTY-NOTICES.txt", notices.join(`\n${"-".repeat(80)}\n\n`))
