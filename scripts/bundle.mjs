@@ -5,7 +5,7 @@
 import { build } from "esbuild"
 import { readdirSync, readFileSync, rmSync, writeFileSync, chmodSync } from "node:fs"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { fileURLToPath, URL } from "node:url"
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)))
 const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"))
@@ -21,7 +21,9 @@ const { metafile } = await build({
   target: "node22",
   external: Object.keys(dependencies),
   // CommonJS packages ask for Node.js' own modules by require
-  banner: { js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);' },
+  banner: {
+    js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
+  },
   legalComments: "none",
   metafile: true,
   logLevel: "warning",

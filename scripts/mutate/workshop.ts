@@ -1,0 +1,88 @@
+import { spawn, spawnSync } from "node:child_process"
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+/** What the tests said of a change: `caught` by a failing test, `hung` past the time, or `survived`. */
+export type Outcome = "caught" | "hung" | "survived"
+
+/** A copy of the repository's compiled files, to be changed and tested in. */
+export interface Workshop extends Disposable {
+  /** A compiled file of the program, by its path under `build/src`. */
+  read(file: string): string
+  /** Runs test files, by their paths under `build/test`, on a changed file; the file is as before afterwards. */
+  test(
+    change: { readonly file: string; readonly text: string },
+    tests: readonly string[],
+    only?: string,
+  ): Promise<Outcome>
+}
+
+/** How long one test file may take before the change counts as noticed, in seconds. */
+const PATIENCE_S = 240
+
+export function openWorkshop(root: string): Workshop {
+  /** Test files that pass without a change: one that fails anyway catches nothing. */
+  const green = new Set<string>()
+  const copy = mkdtempSync(join(tmpdir(), "keyferry-mutate-"))
+  for (const entry of readdirSync(root)) {
+    if (entry !== "build") symlinkSync(join(root, entry), join(copy, entry))
+  }
+  spawnSync("cp", ["-al", join(root, "build"), join(copy, "build")], { stdio: "inherit" })
+  const pathOf = (file: string): string => join(copy, "build/src", file)
+
+  return {
+    read: (file) => readFileSync(pathOf(file), "utf8"),
+    async test({ file, text }, tests, only) {
+      const original = readFileSync(pathOf(file), "utf8")
+      replace(pathOf(file), text)
+      try {
+        for (const test of tests) {
+          if (!existsSync(join(copy, "build/test", test))) continue
+          const outcome = await mocha(copy, test, only)
+          if (outcome === "survived") continue
+          replace(pathOf(file), original)
+          if (!green.has(test) && (await mocha(copy, test)) !== "survived") throw new Error(`${test} fails as it is`)
+          green.add(test)
+          return outcome
+        }
+        return "survived"
+      } finally {
+        replace(pathOf(file), original)
+      }
+    },
+    [Symbol.dispose]: () => rmSync(copy, { recursive: true, force: true }),
+  }
+}
+
+/** The compiled files are hard links: written in place, the repository's own would change. */
+function replace(path: string, text: string): void {
+  unlinkSync(path)
+  writeFileSync(path, text)
+}
+
+function mocha(cwd: string, test: string, only?: string): Promise<Outcome> {
+  const words = ["--bail", join("build/test", test), ...(only === undefined ? [] : ["--fgrep", only])]
+  const child = spawn(join(cwd, "node_modules/.bin/mocha"), words, { cwd, stdio: "ignore", detached: true })
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => {
+      // with what the test has started
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL")
+      resolve("hung")
+    }, PATIENCE_S * 1000)
+    child.on("error", reject)
+    child.on("close", (status) => {
+      clearTimeout(late)
+      resolve(status === 0 ? "survived" : "caught")
+    })
+  })
+}
