@@ -24,6 +24,7 @@ part() {
   ((status == 0 || failed > 0)) || failed=1
   all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed))
   printf 'release-check: %s: %s, %d s\n' "$name" "$( ((failed)) && echo failed || echo well)" "$((SECONDS - started))"
+  ((failed == 0)) || printf 'release-check: %s: %d failed\n' "$name" "$failed" >>"${FAILURES:-/dev/null}"
 }
 
 # test.sh takes every third of the places

@@ -26,21 +26,30 @@ files_of() {
     sort -s -k 1,1n | cut -d ' ' -f 2
 }
 
-# Runs test files, so many at a time, each in a process of its own: a token's module is loaded once for each process, and what
-# it leaves there would be another file's. What failed is shown again at the end; the last line is the count of all.
+# Joins files that load no PKCS #11 module into one line for each folder: they can share a process.
+shared() {
+  awk -F / '
+    $3 ~ /^(config|core|kms|local-kms|log|store)$/ { files[$3] = files[$3] " " $0; next }
+    { print }
+    END { for (folder in files) print substr(files[folder], 2) }'
+}
+
+# Runs test files, so many at a time, those of a token each in a process of its own: its module is loaded once for each
+# process, and what one file leaves there would be the next one's. What failed is shown again at the end, and appended to the
+# file $FAILURES where there is one; the last line is the count of all.
 run_files() {
   local logs log passed failed all_passed=0 all_failed=0
   logs=$(mktemp -d)
-  xargs -P "$JOBS" -n 1 bash -c '
+  shared | xargs -P "$JOBS" -L 1 bash -c '
     log=$0/${1//\//_}
-    mocha --no-color "$1" >"$log" 2>&1 </dev/null || printf "%d\n" "$?" >"$log.status"
+    mocha --no-color "$@" >"$log" 2>&1 </dev/null || printf "%d\n" "$?" >"$log.status"
     flock "$0" grep -vE "^[0-9]+ passed, [0-9]+ failed$" "$log"
   ' "$logs" || :
   for log in "$logs"/*.js; do
     # one that dies before it has counted, or fails without a test that did, is one failure
     read_count "$log" || { passed=0 failed=1; }
     [[ ! -e $log.status ]] || ((failed > 0)) || failed=1
-    ((failed == 0)) || awk '/^  [0-9]+ failing/ { held = 1 } held' "$log"
+    ((failed == 0)) || awk '/^  [0-9]+ failing/ { held = 1 } held' "$log" | tee -a "${FAILURES:-/dev/null}"
     all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed))
   done
   rm -rf -- "$logs"
