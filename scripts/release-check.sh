@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/release-check.sh
-# What is slow and seldom breaks: long simulations, an older Node.js, the container images, and bare Debian 12 and 13 from a
-# fresh clone to the end of the demo. Wants root or sudo, on Debian or Ubuntu. Each part is told when it begins and counts;
-# the last line is the count alone: `N passed, N failed`.
+# What is slow and seldom breaks: long simulations, an older Node.js, the packed package, the container images, and bare
+# Debian 12 and 13 from a fresh clone to the end of the demo. Wants root or sudo, on Debian or Ubuntu. Each part is told when
+# it begins and counts; the last line is the count alone: `N passed, N failed`.
 set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
 source scripts/node.sh
@@ -47,6 +47,7 @@ part 'set-up' ./scripts/setup.sh
 part 'long simulations' long_suites
 part 'killed everywhere' killed_everywhere
 part 'older Node.js' old_node
+part 'package' ./scripts/package-check.sh
 part 'images' ./scripts/docker-check.sh
 part 'bare Debian 12' ./scripts/bare-root.sh bookworm
 part 'bare Debian 13' ./scripts/bare-root.sh trixie
