@@ -3,17 +3,19 @@
 // Joins build/src and the packages that it imports into few files, dist/main.js and its chunks: what stood between a
 // command and its first line was the reading of some 400 files (docs/adr/0005). Native addons stay packages.
 import { build } from "esbuild"
-import { readdirSync, readFileSync, rmSync, writeFileSync, chmodSync } from "node:fs"
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync, chmodSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath, URL } from "node:url"
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)))
 const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"))
 
-rmSync("dist", { recursive: true, force: true })
+// a command that is running finds its files until the last moment
+const fresh = "build/dist"
+rmSync(fresh, { recursive: true, force: true })
 const { metafile } = await build({
   entryPoints: ["build/src/main.js"],
-  outdir: "dist",
+  outdir: fresh,
   bundle: true,
   splitting: true,
   format: "esm",
@@ -28,7 +30,7 @@ const { metafile } = await build({
   metafile: true,
   logLevel: "warning",
 })
-chmodSync("dist/main.js", 0o755)
+chmodSync(join(fresh, "main.js"), 0o755)
 
 // Each licence asks for its text beside the code.
 const packages = Object.keys(metafile.inputs)
@@ -40,4 +42,7 @@ const notices = [...new Set(packages)].sort().map((folder) => {
   const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`
   return `${name} ${version} (${license})\n${text}`
 })
-writeFileSync("dist/THIRD-PARTY-NOTICES.txt", notices.join(`\n${"-".repeat(80)}\n\n`))
+writeFileSync(join(fresh, "THIRD-PARTY-NOTICES.txt"), notices.join(`\n${"-".repeat(80)}\n\n`))
+
+rmSync("dist", { recursive: true, force: true })
+renameSync(fresh, "dist")
