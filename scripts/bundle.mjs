@@ -20,6 +20,10 @@ const { metafile } = await build({
   splitting: true,
   format: "esm",
   platform: "node",
+  // an import of a CommonJS package at run time gives its default alone
+  mainFields: ["module", "main"],
+  // as Node.js takes it where nothing is joined: its other form imports pkcs11js in a way that pkcs11js has not
+  alias: { "graphene-pk11": "./node_modules/graphene-pk11/build/cjs/index.js" },
   target: "node22",
   external: Object.keys(dependencies),
   // CommonJS packages ask for Node.js' own modules by require
@@ -31,6 +35,12 @@ const { metafile } = await build({
   logLevel: "warning",
 })
 chmodSync(join(fresh, "main.js"), 0o755)
+
+for (const { entryPoint = "", exports } of Object.values(metafile.outputs)) {
+  if (entryPoint.includes("node_modules/") && exports.join() === "default") {
+    throw new Error(`import() of ${entryPoint}, a CommonJS package, would give its default alone: import it statically`)
+  }
+}
 
 // Each licence asks for its text beside the code.
 const packages = Object.keys(metafile.inputs)
