@@ -4,6 +4,7 @@ import { openWorld, type World } from "../host/open.js"
 import type { Place } from "../host/places.js"
 import { EXIT_CODES } from "../core/base/exit-code.js"
 import { KeyferryError } from "../core/base/error.js"
+import { printableJson, printableLines } from "../core/base/printable.js"
 import type { Log } from "../core/ports/log.js"
 import { createLog } from "../log/log.js"
 import type { Output } from "./command.js"
@@ -27,7 +28,7 @@ export async function run(words: readonly string[], version: string): Promise<nu
     running?.log.event("run.failed", { command: running.command, error })
     const failure = describeFailure(error, words.includes("--verbose"))
     const facts = { ...(world?.places.inResult(failure.json) ?? failure.json), ...warningsOf(world) }
-    process.stderr.write(json ? `${JSON.stringify(facts)}\n` : `${failure.text}\n`)
+    process.stderr.write(json ? `${printableJson(JSON.stringify(facts))}\n` : `${failure.text}\n`)
     return failure.exit
   }
   // what nobody waits for fails as well: rejections come here too
@@ -64,7 +65,7 @@ export async function run(words: readonly string[], version: string): Promise<nu
       }
     }
     const result = { schemaVersion: SCHEMA_VERSION, ...world.places.inResult(output.result), ...warningsOf(world) }
-    const printed = json ? JSON.stringify(result, null, 2) : output.text
+    const printed = json ? printableJson(JSON.stringify(result, null, 2)) : printableLines(output.text)
     if (printed !== "") process.stdout.write(`${printed}\n`)
     for (const place of world.places.all()) progress.step(placeText(place))
     await output.told?.()

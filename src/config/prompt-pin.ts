@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline"
 import { Writable } from "node:stream"
 import { KeyferryError } from "../core/base/error.js"
+import { printable } from "../core/base/printable.js"
 
 /**
  * Asks for the PIN on the terminal, without echo: the question goes to standard error, so that standard output holds
@@ -18,7 +19,7 @@ export async function promptPin(label: string): Promise<string> {
   const lines = createInterface({ input: stdin, output: nowhere, terminal: true, historySize: 0 })
   try {
     // not before: what is typed at once would be echoed
-    stderr.write(`PIN of token ${label}: `)
+    stderr.write(`PIN of token ${printable(label)}: `)
     return await new Promise<string>((resolve, reject) => {
       lines.once("line", resolve)
       lines.once("SIGINT", () => {

@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises"
 import { promisify } from "node:util"
 import { type ErrorCause, KeyferryError } from "../core/base/error.js"
 import { Secret } from "../core/base/secret.js"
+import { shellPath } from "../core/base/shell-word.js"
 import { readBounded } from "../input/bounded-file.js"
 import { utf8Text } from "../input/text.js"
 import { describePinSource, type PinSource } from "./pin-source.js"
@@ -53,7 +54,9 @@ async function warnOfMode(source: PinSource & { kind: "file" }, warn: (text: str
   const file = await stat(source.path)
   const mode = file.mode & 0o777
   if (!file.isFile() || (mode & 0o077) === 0) return
-  warn(`${describePinSource(source)} can be read by others than its owner (mode 0${mode.toString(8)}): chmod 600`)
+  warn(
+    `${describePinSource(source)} can be read by others than its owner (mode 0${mode.toString(8)}): chmod 600 ${shellPath(source.path)}`,
+  )
 }
 
 /** The bytes of a descriptor from where it stands to its end, or one more than {@link MOST_BYTES}. */

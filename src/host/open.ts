@@ -263,6 +263,6 @@ export class World implements AsyncDisposable {
 
 function noToken(): KeyferryError {
   return new KeyferryError("ERR_USAGE", "no token is given", {
-    hint: "give --token pkcs11:token=LABEL?module-path=PATH, or set KEYFERRY_TOKEN; `keyferry token list --module PATH` shows what is there",
+    hint: "give --token 'pkcs11:token=LABEL?module-path=PATH', or set KEYFERRY_TOKEN; `keyferry token list --module PATH` shows what is there",
   })
 }

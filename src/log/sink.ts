@@ -1,4 +1,5 @@
 import winston from "winston"
+import { printableJson } from "../core/base/printable.js"
 import type { LogValue } from "./field.js"
 
 type Write = (level: string, event: string, fields: Readonly<Record<string, LogValue>>) => void
@@ -9,7 +10,7 @@ export function createSink({ level, format }: { level: "info" | "debug"; format:
     const time = new Date().toISOString()
     const shown = fields as Readonly<Record<string, LogValue>>
     return format === "json"
-      ? JSON.stringify({ time, level: eventLevel, event: message, ...shown })
+      ? printableJson(JSON.stringify({ time, level: eventLevel, event: message, ...shown }))
       : [
           `keyferry: ${eventLevel}:`,
           message,
@@ -30,6 +31,6 @@ export function createSink({ level, format }: { level: "info" | "debug"; format:
 /** A value as one word; quoted where it has blanks or control characters, so that a line stays a line. */
 function word(value: LogValue): string {
   if (typeof value === "string")
-    return /^[\x21-\x7e]+$/.test(value) && !value.includes('"') ? value : JSON.stringify(value)
-  return JSON.stringify(value)
+    return /^[\x21-\x7e]+$/.test(value) && !value.includes('"') ? value : printableJson(JSON.stringify(value))
+  return printableJson(JSON.stringify(value))
 }

@@ -77,6 +77,11 @@ describe("bad input: files of the three steps", () => {
         { code: "ERR_KMS_KEY_MISMATCH", exit: 65, tells: /HMAC_256.*SYMMETRIC_DEFAULT/ },
       ],
       [
+        "a key ID that a shell would take for commands",
+        () => [...loosePaths(stage, lent), ...ALGORITHM, "--key-id", `arn:aws:kms:;touch\${IFS}x;:111122223333:key/1`],
+        { ...USAGE, tells: /neither the ID nor the ARN/ },
+      ],
+      [
         "another fingerprint than the one expected",
         () => ["--parameters", parametersFile(), ...ALGORITHM, "--expect-fingerprint", `sha256:${"0".repeat(64)}`],
         { code: "ERR_FINGERPRINT_MISMATCH", exit: 65 },

@@ -4,8 +4,11 @@ import { defineCommand } from "../command.js"
 const SCRIPTS = {
   bash: `# keyferry completion for bash
 _keyferry() {
-  local IFS=$'\\n'
-  COMPREPLY=($(compgen -W "$(SHELL=bash ZSH_NAME= keyferry --get-yargs-completions "\${COMP_WORDS[@]:0:COMP_CWORD+1}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  local word begun="\${COMP_WORDS[COMP_CWORD]}"
+  COMPREPLY=()
+  while IFS= read -r word; do
+    [[ "$word" == "$begun"* ]] && COMPREPLY+=("$(printf %q "$word")")
+  done < <(SHELL=bash ZSH_NAME= keyferry --get-yargs-completions "\${COMP_WORDS[@]:0:COMP_CWORD+1}" 2>/dev/null)
 }
 complete -o bashdefault -o default -F _keyferry keyferry`,
   zsh: `#compdef keyferry

@@ -1,3 +1,4 @@
+import { printable } from "../../core/base/printable.js"
 import { worstExit } from "../../core/base/exit-code.js"
 import { defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
@@ -24,6 +25,6 @@ export const doctor = defineCommand({
       `${status.padEnd(4)}  ${id.padEnd(width)}  ${message}`,
       ...(hint === null ? [] : [`${" ".repeat(width + 8)}fix: ${hint}`]),
     ])
-    return { result: { checks }, text: text.join("\n"), exit: worstExit(lines.map(({ exit }) => exit)) }
+    return { result: { checks }, text: text.map(printable).join("\n"), exit: worstExit(lines.map(({ exit }) => exit)) }
   },
 })

@@ -1,3 +1,4 @@
+import { shellPath } from "../../core/base/shell-word.js"
 import { REGION } from "../../core/key/aws-name.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { profileFamilies, profileNamed } from "../../pkcs11/profiles.js"
@@ -44,7 +45,7 @@ export const init = defineCommand({
     await writeOutput(args.out, content)
     return {
       result: { profile: args.profile, file: args.out },
-      text: `${args.out} written: correct what is yours, then keyferry config check --config ${args.out}`,
+      text: `${args.out} written: correct what is yours, then keyferry config check --config ${shellPath(args.out)}`,
     }
   },
 })

@@ -1,3 +1,4 @@
+import { printable } from "../../core/base/printable.js"
 import type { ListedKey } from "../../app/source-key/list.js"
 import { defineCommand } from "../command.js"
 import { custodyText } from "../text/key-text.js"
@@ -12,7 +13,7 @@ export const keyList = defineCommand({
   async run(_args, { world }) {
     const { listKeys } = await import("../../app/source-key/list.js")
     const list = await listKeys(await world.withoutKms({ lock: false }))
-    const parts = [
+    const keysTable =
       list.keys.length === 0
         ? "the token has no source keys of keyferry"
         : table(
@@ -27,8 +28,8 @@ export const keyList = defineCommand({
                 side.validTo ?? (side.status === "imported" ? "never" : null),
               ])
             }),
-          ),
-    ]
+          )
+    const parts: string[] = []
     for (const key of list.keys) {
       if (key.unenforced != null) parts.push(`${key.label}: custody ${custodyText(key.custody, key.unenforced)}`)
       for (const { note, target } of key.kms) if (note !== null) parts.push(`${key.name} (${target}): ${note}`)
@@ -42,7 +43,7 @@ export const keyList = defineCommand({
       parts.push(`${name} (${target}): in token "${token?.label ?? ""}"; ${keyArn ?? "no KMS key"}; ${note ?? status}`)
     }
     for (const stray of list.strays) parts.push(`stray object ${stray.label} (${stray.id}): ${stray.reason}`)
-    return { result: list, text: parts.join("\n") }
+    return { result: list, text: [keysTable, ...parts.map(printable)].join("\n") }
   },
 })
 

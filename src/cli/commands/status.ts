@@ -1,3 +1,4 @@
+import { printable } from "../../core/base/printable.js"
 import type { Status, StatusRow } from "../../app/fleet/status.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
@@ -43,7 +44,7 @@ function statusText({ keys, summary, tokens, custodyKeys, vault, operations }: S
     ...custodyText({ custodyKeys, vault }),
     ...operations.map(({ message }) => `not finished: ${message}`),
   ]
-  if (keys.length === 0) return ["no keys are known here", ...notes].join("\n")
+  if (keys.length === 0) return ["no keys are known here", ...notes.map(printable)].join("\n")
   const head = [
     "NAME",
     "TARGET",
@@ -55,7 +56,11 @@ function statusText({ keys, summary, tokens, custodyKeys, vault, operations }: S
     "IF THE TOKEN IS LOST",
     "WHAT",
   ]
-  return [table(head, keys.map(cells)), ...keys.flatMap(notesOf), ...notes, summaryText(summary)].join("\n")
+  return [
+    table(head, keys.map(cells)),
+    ...[...keys.flatMap(notesOf), ...notes].map(printable),
+    summaryText(summary),
+  ].join("\n")
 }
 
 /** What is wrong in the vault, and of custody keys; then which of them have a backup, and since when. */

@@ -1,3 +1,4 @@
+import { printable } from "../../core/base/printable.js"
 import { defineCommand } from "../command.js"
 import { TOKEN } from "../options/options.js"
 import { table } from "../text/table.js"
@@ -23,7 +24,7 @@ export const tokenList = defineCommand({
       token === null ? reason : flags.join(", "),
     ])
     const lines = [
-      `${modulePath}: ${library}`,
+      printable(`${modulePath}: ${library}`),
       table(["SLOT", "TOKEN", "SERIAL", "MANUFACTURER", "MODEL", "FIRMWARE", "FLAGS"], rows),
     ]
     return { result: { modulePath, library, slots }, text: lines.join("\n") }

@@ -9,7 +9,7 @@ import { PARAMETER_FILES } from "../options/parameter-files.js"
 import { facts } from "../text/facts.js"
 import { custodyText } from "../text/key-text.js"
 
-import { parseKeyArn } from "../../core/key/key-arn.js"
+import { isKeyId, parseKeyArn } from "../../core/key/key-arn.js"
 import { pinnedAccounts } from "../../core/manifest/manifest.js"
 
 export const wrap = defineCommand({
@@ -56,6 +56,10 @@ export const wrap = defineCommand({
     if (fingerprint !== null && !/^sha256:[0-9a-f]{64}$/i.test(fingerprint)) {
       throw new KeyferryError("ERR_USAGE", `--expect-fingerprint '${fingerprint}' is not sha256: and 64 hex digits`)
     }
+    const { keyId } = args
+    if (keyId !== undefined && parseKeyArn(keyId) === undefined && !isKeyId(keyId)) {
+      throw new KeyferryError("ERR_USAGE", `--key-id ${keyId} is neither the ID nor the ARN of a KMS key`)
+    }
     const { areExpired, completeParameters, endedText, refuseOtherKeySpec } =
       await import("../../core/records/transfer.js")
     const { encodeBundle } = await import("../../store/transfer/bundle-file.js")
@@ -64,7 +68,7 @@ export const wrap = defineCommand({
     const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
     const now = world.clock.now()
     const loose = await readParameters(args)
-    const { keyId, wrappingAlgorithm, wrappingKeySpec } = args
+    const { wrappingAlgorithm, wrappingKeySpec } = args
     const parameters = completeParameters(loose, { keyId, wrappingAlgorithm, wrappingKeySpec })
     if (areExpired(parameters, now)) {
       world.progress.warn(`by this host's clock ${endedText(parameters)}; if that is so, KMS will refuse the import`)

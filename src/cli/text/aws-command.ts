@@ -1,4 +1,6 @@
 import { rfc3339, type ValidTo } from "../../core/base/expiry.js"
+import { shellPath, shellWord } from "../../core/base/shell-word.js"
+import { parseKeyArn } from "../../core/key/key-arn.js"
 import type { ParameterPaths } from "../../store/transfer/parameters.js"
 
 interface ImportFacts {
@@ -15,14 +17,15 @@ const TOKEN_OF_JSON = String.raw`s/.*"ImportToken": *"\([^"]*\)".*/\1/p`
 
 /** The `aws kms import-key-material` command that does the last step, quoted for a shell. */
 export function awsImportCommand({ keyId, ciphertext, parameterFiles, validTo }: ImportFacts): string {
-  const region = keyId.startsWith("arn:") ? ` --region ${keyId.split(":")[3] ?? ""}` : ""
+  const { region } = parseKeyArn(keyId) ?? {}
+  const where = region === undefined ? "" : ` --region ${shellWord(region)}`
   const expiry =
     validTo === null
       ? "--expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE"
       : `--expiration-model KEY_MATERIAL_EXPIRES --valid-to ${validTo === undefined ? "TIME" : rfc3339(validTo)}`
   return [
-    `aws kms import-key-material${region} --key-id ${quoted(keyId)}`,
-    `--encrypted-key-material ${quoted(`fileb://${ciphertext}`)}`,
+    `aws kms import-key-material${where} --key-id ${shellWord(keyId)}`,
+    `--encrypted-key-material ${shellWord(`fileb://${ciphertext}`)}`,
     `--import-token ${importTokenWord(parameterFiles)}`,
     expiry,
   ].join(" \\\n    ")
@@ -30,12 +33,8 @@ export function awsImportCommand({ keyId, ciphertext, parameterFiles, validTo }:
 
 /** The import token never stands on a command line: it is read from its file, by bash where it lies inside another. */
 function importTokenWord({ importToken, parameters, consoleZip }: ParameterPaths): string {
-  if (importToken !== undefined) return quoted(`fileb://${importToken}`)
+  if (importToken !== undefined) return shellWord(`fileb://${importToken}`)
   // what every host with bash has; jq is not there by default
-  if (parameters !== undefined) return `fileb://<(sed -n '${TOKEN_OF_JSON}' ${quoted(parameters)} | base64 -d)`
-  return `fileb://<(unzip -p ${quoted(consoleZip ?? "")} '*mportToken*')`
-}
-
-function quoted(text: string): string {
-  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+  if (parameters !== undefined) return `fileb://<(sed -n '${TOKEN_OF_JSON}' ${shellPath(parameters)} | base64 -d)`
+  return `fileb://<(unzip -p ${shellPath(consoleZip ?? "")} '*mportToken*')`
 }

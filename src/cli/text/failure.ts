@@ -1,6 +1,6 @@
 import { EXIT_CODES } from "../../core/base/exit-code.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { printable, printableLines } from "./printable.js"
+import { printable, printableLines } from "../../core/base/printable.js"
 
 /** A failure as it is shown: the JSON form of docs/json.md, and the same for people. */
 export interface Failure {

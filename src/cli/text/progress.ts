@@ -1,7 +1,7 @@
 import { styleText } from "node:util"
 import type { Progress } from "../../core/ports/progress.js"
 import type { Log } from "../../core/ports/log.js"
-import { printable } from "./printable.js"
+import { printable } from "../../core/base/printable.js"
 
 /** Warnings as events, for a log that machines read; the steps are events already. */
 export function loggedProgress(log: Log): Progress {

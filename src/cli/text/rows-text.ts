@@ -1,3 +1,4 @@
+import { printable } from "../../core/base/printable.js"
 import { type KeyRow, type RowSummary, summarise } from "../../core/plan/row.js"
 import { table } from "./table.js"
 
@@ -23,7 +24,9 @@ interface Words<R> {
 export function rowsText<R extends KeyRow>(rows: readonly R[], words: Words<R>): string {
   if (rows.length === 0) return words.none
   const { columns, what = whatOf, notes = problemsOf } = words
-  return [rowsTable(rows, columns, what), ...rows.flatMap(notes), summaryText(summarise(rows))].join("\n")
+  return [rowsTable(rows, columns, what), ...rows.flatMap(notes).map(printable), summaryText(summarise(rows))].join(
+    "\n",
+  )
 }
 
 /** Target and KMS key are left out where no row has one. */

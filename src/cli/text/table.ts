@@ -1,4 +1,5 @@
 import stringWidth from "string-width"
+import { printable } from "../../core/base/printable.js"
 
 const GAP = "  "
 const ASCII = /^[\u0020-\u007e]*$/
@@ -31,18 +32,13 @@ function record(head: readonly string[], row: Cells): string {
 }
 
 function columns(head: readonly string[], rows: readonly Cells[]): readonly string[] {
-  const lines = (head.length === 0 ? rows : [head, ...rows]).flatMap(linesOf)
+  const lines = (head.length === 0 ? rows : [head, ...rows]).map((row) =>
+    row.map((cell) => printable(String(cell ?? "-"))),
+  )
   const widths = (lines[0] ?? []).map((_, column) =>
     lines.reduce((widest, line) => Math.max(widest, widthOf(line[column] ?? "")), 0),
   )
   return lines.map((line) => laidOut(line, widths))
-}
-
-/** The lines of a row: as many as the cell with most of them has. */
-function linesOf(row: Cells): readonly (readonly string[])[] {
-  const cells = row.map((cell) => String(cell ?? "-").split("\n"))
-  const height = cells.reduce((tallest, cell) => Math.max(tallest, cell.length), 1)
-  return Array.from({ length: height }, (_, line) => cells.map((cell) => cell[line] ?? ""))
 }
 
 function laidOut(line: readonly string[], widths: readonly number[]): string {
