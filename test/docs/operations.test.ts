@@ -5,7 +5,6 @@ import { expect } from "chai"
 import { MAIN } from "#test/support/cli.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { opencryptokiToken, softhsmToken, type TestToken } from "#test/support/tokens.js"
-import { HOOK } from "../support/kill-hook.js"
 import { block, expectPromised } from "../support/docs-blocks.js"
 import { PAGED, strangerShell } from "../support/stranger-shell.js"
 
@@ -27,7 +26,6 @@ describe("docs/operations.md", function () {
   let kms: LocalKmsProcess
   let folder: string
   let token: TestToken
-  let aheadDays = 0
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), "keyferry-day-two-"))
@@ -45,7 +43,6 @@ describe("docs/operations.md", function () {
   })
 
   const passDays = async (days: number): Promise<void> => {
-    aheadDays += days
     await kms.clock.advance(days * DAY_S)
   }
   /** `before.bin`: "hello" under the KMS key that the alias names now. */
@@ -59,9 +56,8 @@ describe("docs/operations.md", function () {
     return (await sdk.describeKey({ KeyId: "alias/payments" })).KeyMetadata?.KeyId ?? expect.fail("no such key")
   }
   const enter = async (script: string, env: Readonly<Record<string, string>>, prefix: readonly string[]) => {
-    const clock = `NODE_OPTIONS='--import file://${HOOK}' KEYFERRY_TEST_AHEAD=${aheadDays * DAY_S}`
     const aliases = [
-      `alias keyferry="${clock} ${process.execPath} ${MAIN}"`,
+      `alias keyferry="${process.execPath} ${MAIN}"`,
       // older AWS CLIs, such as Debian 12's, do not read AWS_ENDPOINT_URL
       `alias aws='aws --endpoint-url "$AWS_ENDPOINT_URL"'`,
     ]

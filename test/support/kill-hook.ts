@@ -11,14 +11,10 @@ import { fileURLToPath } from "node:url"
  * answer then nobody remembers; so killing before each call in turn kills on both sides of every one.
  */
 
-/** Path of this file, for `--import`. */
-export const HOOK = fileURLToPath(import.meta.url)
+const HOOK = fileURLToPath(import.meta.url)
 
-/** Environment that preloads it. */
-export const PRELOADED = { NODE_OPTIONS: `--import file://${HOOK}` }
-
-/** The same, with every outside call counted. */
-export const HOOKED = { ...PRELOADED, KEYFERRY_TEST_HOOK: "1" }
+/** Environment that preloads it, so that every outside call is counted. */
+export const HOOKED = { NODE_OPTIONS: `--import file://${HOOK}`, KEYFERRY_TEST_HOOK: "1" }
 
 const killAt = Number(process.env["KEYFERRY_TEST_KILL_AT"] ?? Infinity)
 const stepsFile = process.env["KEYFERRY_TEST_STEPS"]
@@ -85,15 +81,3 @@ function install(): void {
 
 // in the suite's own process it is only a path
 if (process.env["KEYFERRY_TEST_HOOK"] === "1") install()
-
-/** So many seconds that the clock of the process runs ahead: what waits for a listing that lags need not wait. */
-const ahead = Number(process.env["KEYFERRY_TEST_AHEAD"] ?? 0) * 1000
-if (ahead !== 0) {
-  const Real = Date
-  const now = (): number => Real.now() + ahead
-  globalThis.Date = new Proxy(Real, {
-    construct: (target, args: unknown[], newTarget) =>
-      Reflect.construct(target, args.length === 0 ? [now()] : args, newTarget) as Date,
-    get: (target, name): unknown => (name === "now" ? now : Reflect.get(target, name)),
-  })
-}

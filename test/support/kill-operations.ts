@@ -1,5 +1,4 @@
 import type { Stage } from "./stage.js"
-import { PRELOADED } from "./kill-hook.js"
 
 /** What one lane works on: a state directory, and the name of the key that is used up there. */
 export interface Subject {
@@ -107,7 +106,7 @@ export async function prepare(stage: Stage, operation: Operation, state: string,
   await stage.kms.rotationSeconds(0)
   if (operation.fresh) return { state, name, keysBefore: 0, generationsBefore: 0 }
   for (const keyName of keyNames(name, operation.keys)) {
-    const made = await stage.run(provisionArgs(keyName, operation.key), { state, env: PRELOADED })
+    const made = await stage.run(provisionArgs(keyName, operation.key), { state })
     if (made.status !== 0) throw new Error(`${keyName} was not provisioned: ${made.stderr}`)
   }
   return { state, name, keysBefore: 1, generationsBefore: 1 }
