@@ -67,7 +67,7 @@ describe("the account that a target is in", () => {
     const result = await inOther(["rewrap", "payments"])
     expect(result.status).to.equal(78)
     expect(result.stdout + result.stderr)
-      .to.include("ERR_POLICY_REFUSED")
+      .to.include("OTHER_ACCOUNT")
       .and.include(OTHER_ACCOUNT)
   })
 
