@@ -1,3 +1,4 @@
+import { keySpecFault, partitionOf, takenIn } from "../core/key/partition.js"
 import { wrapCandidates } from "../core/key/negotiation.js"
 import type { Policy } from "../core/manifest/binding.js"
 import { type KeySettings, SETTING_NAMES, type SettingName } from "../core/manifest/key-settings.js"
@@ -73,7 +74,7 @@ class KeyCheck {
     const targets = this.#targets()
     const settings = this.#settings()
     for (const { setting, message } of fileSettingFaults(settings)) this.#fault(message, setting)
-    this.#permitted(settings)
+    this.#permitted(settings, targets)
     this.#aliasAlone(settings, targets)
     this.#replicasApart(settings, targets)
     return { token: this.#token(), targets, ...settings }
@@ -118,13 +119,22 @@ class KeyCheck {
   }
 
   /** What KMS takes for the key spec and the policy permits is known before any token is asked. */
-  #permitted({ custody, keySpec, wrappingKeySpec, wrappingAlgorithm }: KeySettings): void {
+  #permitted({ custody, keySpec, wrappingKeySpec, wrappingAlgorithm }: KeySettings, targets: readonly string[]): void {
     const { policy } = this.#context
     if (policy.allowCustody !== null && !policy.allowCustody.includes(custody)) {
       this.#fault(`is ${custody}, and policy.allowCustody permits ${policy.allowCustody.join(", ")}`, "custody")
     }
+    const partitions = new Set(targets.map((target) => partitionOf(this.#context.file.targets[target]?.region ?? "")))
+    const unfit = [...partitions]
+      .map((partition) => keySpecFault(partition, keySpec))
+      .find((fault) => fault !== undefined)
+    if (unfit !== undefined) {
+      this.#fault(`is ${keySpec}, which ${unfit}`, "keySpec")
+      return
+    }
     try {
-      wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, policy)
+      const candidates = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, policy)
+      for (const partition of partitions) takenIn(partition, candidates)
     } catch (error) {
       this.#fault(`cannot be ${wrappingAlgorithm}: ${errorMessage(error)}`, "wrappingAlgorithm")
     }
@@ -140,13 +150,20 @@ class KeyCheck {
     }
   }
 
+  #isElsewhere(target: string, region: string): boolean {
+    const home = this.#context.file.targets[target]?.region
+    return home !== undefined && partitionOf(home) !== partitionOf(region)
+  }
+
   #replicasApart({ multiRegion }: KeySettings, targets: readonly string[]): void {
     const replicas = multiRegion ? (this.#fileKey.multiRegion?.replicas ?? []) : []
     for (const [index, region] of replicas.entries()) {
       const home = targets.find((name) => this.#context.file.targets[name]?.region === region)
       const path = ["multiRegion", "replicas", index] as const
       if (home !== undefined) this.#fault(`is the Region of target ${home} itself: ${region}`, ...path)
-      else if (replicas.indexOf(region) !== index) this.#fault(`names ${region} again`, ...path)
+      else if (targets.some((name) => this.#isElsewhere(name, region))) {
+        this.#fault(`is in another partition than a target: ${region}`, ...path)
+      } else if (replicas.indexOf(region) !== index) this.#fault(`names ${region} again`, ...path)
     }
   }
 }

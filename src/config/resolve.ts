@@ -1,5 +1,6 @@
 import type { Manifest, ManifestToken, Target } from "../core/manifest/manifest.js"
-import { endpointFault, partitionOf, proxyFault } from "../core/key/aws-name.js"
+import { endpointFault, proxyFault } from "../core/key/aws-name.js"
+import { partitionOf } from "../core/key/partition.js"
 import { errorMessage, type Fault } from "./fault.js"
 import { resolveKeys } from "./resolve-keys.js"
 import type { ConfigFile } from "./schema.js"

@@ -193,8 +193,12 @@ export class World implements AsyncDisposable {
   async #lockState(): Promise<StateLock> {
     const { lockStateFor } = await import("./state-lock.js")
     const { migrateState } = await import("../store/files/state-dir.js")
+    const { refuseUnwritable } = await import("../store/files/writable.js")
     const stateDir = await this.stateDirectory()
     const lock = this.own(await lockStateFor(stateDir, { flags: this.#flags, ...this.#surroundings }))
+    // what cannot be written down is found before anything is made (invariant I4)
+    refuseUnwritable(stateDir)
+    ;(await this.#stateFiles()).custodyLog.check()
     const copy = await migrateState(stateDir, (await this.#stateFiles()).inventory)
     if (copy !== null) {
       this.progress.warn(`the state of keyferry 0.1.0 was brought to this version; a copy is in ${copy}`)

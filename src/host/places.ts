@@ -1,4 +1,4 @@
-import { partitionOf } from "../core/key/aws-name.js"
+import { partitionOf } from "../core/key/partition.js"
 import { parseKeyArn } from "../core/key/key-arn.js"
 import type { CustodyLog } from "../core/ports/custody-log.js"
 import type { Kms } from "../core/ports/kms.js"

@@ -32,6 +32,9 @@ const keys = (text: string, more = ""): string => `${BASE}${more}keys: { k: { ke
 const token = (text: string): string => `version: 1\ntokens: { t: { ${text} } }\n`
 const target = (text: string): string => `version: 1\ntargets: { t: { region: eu-west-3, ${text} } }\n`
 
+const inChina = (settings: string): string =>
+  `version: 1\ntargets: { t: { region: cn-north-1 } }\nkeys: { k: { ${settings} } }\n`
+
 describe("the configuration file", () => {
   it("gives a binding for each key and target, with its defaults", () => {
     const manifest = read(EXAMPLE)
@@ -239,6 +242,57 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
       /^targets\.t\.region: is not the name/,
     ],
     ["a role that is none", target("roleArn: byok"), /^targets\.t\.roleArn: is not the ARN/],
+    [
+      "an account that is none",
+      target('account: "12345"'),
+      /^targets\.t\.account: is not the number of an AWS account/,
+    ],
+    [
+      "an account without quotes, which YAML takes for a number",
+      target("account: 111122223333"),
+      /^targets\.t\.account: must be text/,
+    ],
+    [
+      "a role of another account",
+      target('account: "111122223333", roleArn: "arn:aws:iam::444455556666:role/byok"'),
+      /^targets\.t\.roleArn: is a role of account 444455556666, and account is 111122223333/,
+    ],
+    [
+      "a role of another partition",
+      target('roleArn: "arn:aws-cn:iam::111122223333:role/byok"'),
+      /^targets\.t\.roleArn: is a role in aws-cn, and .* is in aws /,
+    ],
+    [
+      "a proxy whose password ends the host's name",
+      target("proxy: 'http://u:1#x@proxy'"),
+      /^targets\.t\.proxy: carries a user name/,
+    ],
+    [
+      "SYMMETRIC_DEFAULT in China",
+      inChina("keySpec: SYMMETRIC_DEFAULT"),
+      /^keys\.k\.keySpec: is SYMMETRIC_DEFAULT, which is SM4/,
+    ],
+    [
+      "RSA keys in China",
+      inChina("keySpec: RSA_2048, keyUsage: SIGN_VERIFY"),
+      /^keys\.k\.wrappingAlgorithm: cannot be auto: KMS in China/,
+    ],
+    [
+      "a replica in another partition",
+      inChina("keySpec: HMAC_256, multiRegion: { replicas: [eu-west-3] }"),
+      /^keys\.k\.multiRegion\.replicas\[0\]: is in another partition/,
+    ],
+    [
+      "a tag with a sign that AWS does not take",
+      keys("tags: { 'cost*': a }"),
+      /^keys\.k\.tags\["cost\*"\]: has a character/,
+    ],
+    ["a tag's value with one", keys("tags: { cost: 'a;b' }"), /^keys\.k\.tags\.cost: has a character/],
+    [
+      "a policy beyond Latin-1",
+      keys(`keyPolicy: '{"Statement":[],"Id":"€"}'`),
+      /^keys\.k\.keyPolicy: has characters beyond/,
+    ],
     ["plain http", target("endpoint: 'http://kms.example'"), /^targets\.t\.endpoint: is plain http to kms\.example/],
     ["FIPS with an endpoint", target("endpoint: 'https://kms.example', fips: true"), /^targets\.t\.fips: /],
     [

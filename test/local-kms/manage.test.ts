@@ -219,7 +219,7 @@ describe("local KMS: keys, aliases, tags, policies", () => {
     await client.untagResource({ KeyId, TagKeys: ["a", "c"] })
     expect(await tags()).to.deep.equal(["b="])
     const many = Array.from({ length: 50 }, (_, i) => ({ TagKey: `t${i}`, TagValue: "" }))
-    expect(await nameOf(client.tagResource({ KeyId, Tags: many }))).to.equal("LimitExceededException")
+    expect(await nameOf(client.tagResource({ KeyId, Tags: many }))).to.equal("TagException")
   })
 
   it("keeps a policy and a description", async () => {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { KeyferryError } from "../../core/base/error.js"
+import type { Custody } from "../../core/key/custody.js"
 import type { Token } from "../../core/ports/token.js"
 import {
   type CustodyKey,
@@ -23,20 +24,46 @@ export interface CustodyDeps extends Pick<Deps, "vault" | "custodyKeys" | "clock
  * @throws ERR_CUSTODY_KEY_MISSING where one is on record that the token no longer has; ERR_CUSTODY_REFUSED
  */
 export async function ensureCustodyKey(deps: CustodyDeps, owner: string): Promise<CustodyKey> {
-  const recorded = await recordsOf(deps, owner)
-  const present = await deps.token.findCustodyKeys(owner)
-  const lost = recorded.find(({ id }) => !present.some((key) => key.id === id))
-  if (lost !== undefined) {
-    throw new KeyferryError(
-      "ERR_CUSTODY_KEY_MISSING",
-      `the token has the custody key ${lost.label} (ID ${lost.id}) no longer, under which keys of ${owner} are sealed`,
-      { key: lost.label },
-    )
-  }
+  const { recorded, present } = await custodyKeysOf(deps, owner)
   const key = present.at(-1) ?? (await makeCustodyKey(deps, owner, 1))
   const keyRecord = recorded.find(({ id }) => id === key.id) ?? (await recordCustodyKey(deps, owner, key))
   if (keyRecord.backupConfirmedAt === null) deps.progress.warn(backupReminder(keyRecord))
   return key
+}
+
+/**
+ * Refuses to go on without a custody key that is on record: what seals a key asks this before a KMS key is made for it
+ * (invariant I4).
+ *
+ * @throws ERR_CUSTODY_KEY_MISSING
+ */
+export async function refuseLostCustodyKey(
+  { token, custodyKeys }: Pick<Deps, "token" | "custodyKeys">,
+  { owner, custody }: { readonly owner: string; readonly custody: Custody },
+): Promise<void> {
+  if (custody === "sealed") await custodyKeysOf({ token: token.hsm, custodyKeys }, owner)
+}
+
+/** An owner's custody keys: on record, and in the token, which must have all of those. */
+async function custodyKeysOf(deps: Pick<CustodyDeps, "token" | "custodyKeys">, owner: string) {
+  const recorded = await recordsOf(deps, owner)
+  const present = await deps.token.findCustodyKeys(owner)
+  for (const { id, label, kcv } of recorded) {
+    const key = present.find((candidate) => candidate.id === id)
+    const isOther = key !== undefined && kcv !== null && key.kcv !== null && key.kcv !== kcv
+    if (key !== undefined && !isOther) continue
+    const fate = isOther
+      ? `in the place of the custody key ${label} (ID ${id}) another`
+      : `the custody key ${label} (ID ${id}) no longer`
+    throw new KeyferryError(
+      "ERR_CUSTODY_KEY_MISSING",
+      `the token has ${fate}, under which keys of ${owner} are sealed`,
+      {
+        key: label,
+      },
+    )
+  }
+  return { recorded, present }
 }
 
 /** Makes a custody key with its canary: the next of an owner, which is in force from then on. */

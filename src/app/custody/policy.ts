@@ -1,5 +1,5 @@
 import type { Policy } from "../../core/manifest/binding.js"
-import { CUSTODY_NAMES, type Custody, shortcomings } from "../../core/key/custody.js"
+import { CUSTODIES, CUSTODY_NAMES, type Custody, shortcomings } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
 import type { KeySpec } from "../../core/key/key-spec.js"
 import { localUseFault } from "../../core/manifest/settings-check.js"
@@ -41,6 +41,35 @@ export function refuseCustodyByPolicy(custody: Custody, { allowCustody }: Policy
   throw new KeyferryError("ERR_POLICY_REFUSED", `the policy does not allow custody ${custody}`, {
     hint: `policy.allowCustody names ${allowCustody.join(", ") || "none"}`,
   })
+}
+
+interface OneImport {
+  readonly name: string
+  readonly custody: Custody
+  /** A duration, a time or `never`; null where a later step says it. */
+  readonly expiresIn: string | null
+  /** Whether the operator said that this is understood; null where an earlier step asked. */
+  readonly isAccepted: boolean | null
+}
+
+/**
+ * Material that can be imported only once must not expire, and the operator must have said that he knows.
+ *
+ * @throws ERR_NOT_ACKNOWLEDGED
+ */
+export function refuseImportOnce({ name, custody, expiresIn, isAccepted }: OneImport): void {
+  if (CUSTODIES[custody].reimport) return
+  const mayExpire = expiresIn !== null && expiresIn !== "never"
+  if (!mayExpire && isAccepted !== false) return
+  const flags = [
+    ...(expiresIn === null ? [] : ["--expires-in never"]),
+    ...(isAccepted === null ? [] : ["--accept-no-reimport"]),
+  ]
+  throw new KeyferryError(
+    "ERR_NOT_ACKNOWLEDGED",
+    `with custody ${custody} the material of ${name} can never be imported again`,
+    { key: name, hint: `give ${flags.join(" and ")} if that is understood` },
+  )
 }
 
 /** Any custody but `locked` keeps its source key for wrapping alone. */

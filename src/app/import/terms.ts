@@ -1,7 +1,9 @@
+import { partitionOf, takenIn } from "../../core/key/partition.js"
 import { type ImportWishes, type InventoryEntry, termsOf } from "../../core/records/inventory.js"
 import type { ImportAgainWishes } from "../../core/records/operation.js"
 import { type Choice, wrapCandidates } from "../../core/key/negotiation.js"
 import type { Deps } from "../deps.js"
+import { refuseLostCustodyKey } from "../custody/custody-key.js"
 import { refuseCustody } from "../custody/policy.js"
 import { chooseTested } from "../source-key/choose.js"
 
@@ -32,11 +34,13 @@ interface Way extends Choice {
 
 /** The best way by which the token can carry such a key, proven; refuses what policy or token refuse. */
 export async function chooseWay(
-  deps: Pick<Deps, "token" | "policy" | "progress">,
-  { keySpec, custody }: Pick<InventoryEntry, "keySpec" | "custody">,
+  deps: Pick<Deps, "kms" | "token" | "policy" | "progress" | "custodyKeys">,
+  { owner, keySpec, custody }: Pick<InventoryEntry, "owner" | "keySpec" | "custody">,
   { wrappingAlgorithm, wrappingKeySpec }: ImportWishes,
 ): Promise<Way> {
-  const candidates = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const possible = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const candidates = takenIn(partitionOf(deps.kms.region), possible)
+  await refuseLostCustodyKey(deps, { owner, custody })
   const unenforced = await refuseCustody(deps, { keySpec, custody })
   return { ...(await chooseTested(deps.token, candidates)), unenforced }
 }

@@ -1,5 +1,6 @@
+import { partitionOf, takenIn } from "../../core/key/partition.js"
 import { randomUUID } from "node:crypto"
-import { CUSTODIES, type Custody } from "../../core/key/custody.js"
+import type { Custody } from "../../core/key/custody.js"
 import { errorAfter, KeyferryError } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
 import { beginEntry, type ImportRecord, type InventoryEntry, type MadeEntry } from "../../core/records/inventory.js"
@@ -13,6 +14,7 @@ import { plausibleWrappedLength, WRAPPING_ALGORITHMS } from "../../core/key/wrap
 import { type ImportParameters, sha256 } from "../../core/key/wrapping-key.js"
 import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import type { Deps } from "../deps.js"
+import { refuseImportOnce } from "../custody/policy.js"
 import { importKey } from "../import/import.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
 import { namedSource } from "../source-key/named.js"
@@ -50,12 +52,13 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
   }
   if (!isKeySpec(key.keySpec))
     throw new KeyferryError("ERR_KMS_KEY_MISMATCH", `key material of ${key.keySpec} cannot be imported`)
+  takenIn(partitionOf(deps.kms.region), [{ ...request.parameters, keySpec: key.keySpec }])
   assertTakesImport(key, { keySpec: request.bundle?.keySpec ?? key.keySpec, pendingOnly: false })
   await refuseOtherAccount(deps, request, () => Promise.resolve(accountOf(key.keyArn)))
   // KMS has answered, and told the time
   refuseExpired(request.parameters, deps.clock.now())
-  const validTo = validToFrom(request.expiresIn, deps.clock.now())
-  const { entry, evidence } = await gather(deps, request, { key, keySpec: key.keySpec, validTo })
+  validToFrom(request.expiresIn, deps.clock.now())
+  const { entry, evidence } = await gather(deps, request, { key, keySpec: key.keySpec })
   try {
     const imported = await importKey(deps, {
       entry,
@@ -68,16 +71,6 @@ export async function importWrapped(deps: ImportWrappedDeps, request: ImportRequ
   } catch (error) {
     throw errorAfter(error, `${request.name}, ${key.keyArn}`)
   }
-}
-
-/** What can be imported only once must not expire. */
-function refuseExpiry({ custody, name }: InventoryEntry, validTo: Date | null): void {
-  if (CUSTODIES[custody].reimport || validTo === null) return
-  throw new KeyferryError(
-    "ERR_NOT_ACKNOWLEDGED",
-    `with custody ${custody} the material of ${name} can never be imported again`,
-    { key: name, hint: "give --expires-in never" },
-  )
 }
 
 const mismatch = (text: string): KeyferryError => new KeyferryError("ERR_TRANSFER_INVALID", text)
@@ -130,7 +123,7 @@ function refuseOlder(recorded: InventoryEntry | undefined, { bundle, name }: Imp
 async function gather(
   deps: ImportWrappedDeps,
   request: ImportRequest,
-  { key, keySpec, validTo }: { readonly key: KeyDescription; readonly keySpec: KeySpec; readonly validTo: Date | null },
+  { key, keySpec }: { readonly key: KeyDescription; readonly keySpec: KeySpec },
 ): Promise<Gathered> {
   const recorded = await deps.inventory.get(request.name, request.target)
   if (recorded !== undefined && recorded.keyArn !== null && recorded.keyArn !== key.keyArn) {
@@ -178,7 +171,7 @@ async function gather(
       publicKeyFingerprint: facts?.publicKeyFingerprint ?? null,
     },
   }
-  refuseExpiry(entry, validTo)
+  refuseImportOnce({ ...entry, expiresIn: request.expiresIn, isAccepted: null })
   if (recorded?.keyArn !== key.keyArn || recorded.source.id !== entry.source.id)
     await deps.kms.tagResource(entry.keyArn, identityTags(entry))
   if (bundle !== null) return { entry, evidence: bundleEvidence(bundle) }

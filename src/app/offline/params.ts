@@ -1,3 +1,4 @@
+import { partitionOf, takenIn } from "../../core/key/partition.js"
 import { randomUUID } from "node:crypto"
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import type { ImportParameters } from "../../core/key/wrapping-key.js"
@@ -77,7 +78,8 @@ async function choose(
   keySpec: KeySpec,
   { wrappingAlgorithm, wrappingKeySpec }: ParamsRequest,
 ): Promise<{ algorithm: WrappingAlgorithm; why: string }> {
-  const candidates = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const possible = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const candidates = takenIn(partitionOf(deps.kms.region), possible)
   const { token } = deps
   if (token !== null) {
     const { capability, why } = await chooseTested(token, candidates)

@@ -1,4 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
+import { takenIn } from "../../core/key/partition.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { Account } from "../../core/key/aws-name.js"
 import type { Token } from "../../core/ports/token.js"
@@ -64,7 +65,8 @@ export async function wrap(
     await refuseOtherAccount(deps, { ...identity, target: null }, () => Promise.resolve(accountOf(parameters.keyArn)))
   }
   refuseUnpinned(deps, parameters.keyArn, accounts)
-  const candidates = wrapCandidates(source.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const possible = wrapCandidates(source.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const candidates = takenIn(accountOf(parameters.keyArn)?.partition ?? "aws", possible)
   const capability = await proven(deps.token, candidates, source)
   const { unenforced } = await enforcementOf(deps.token, source.custody, source.keySpec)
   const wrapped = await deps.token.wrap(source, wrappingKey, capability, parameters.keyArn)

@@ -1,3 +1,4 @@
+import { partitionOf, takenIn } from "../../core/key/partition.js"
 import { randomUUID } from "node:crypto"
 import { errorAfter, errorOf } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
@@ -14,6 +15,7 @@ import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import { learnKmsTime } from "../kms-key/kms-time.js"
 import { pointAlias, refuseTakenAlias } from "../kms-key/alias.js"
 import { record } from "../record.js"
+import { refuseLostCustodyKey } from "../custody/custody-key.js"
 import { ensureReplicas, refuseReplicas } from "../replicas/replicas.js"
 import { chooseTested } from "../source-key/choose.js"
 import { ensureSource } from "../source-key/ensure.js"
@@ -81,7 +83,7 @@ interface Prepared {
 /** Refuses everything that can be refused, with nothing made (invariant I4). */
 async function prepare(deps: Deps, request: ProvisionRequest, recorded: InventoryEntry | undefined): Promise<Prepared> {
   const { owner, name, keySpec, keyUsage, custody, alias } = request
-  const candidates = refuseEarly(request, deps.policy)
+  const candidates = takenIn(partitionOf(deps.kms.region), refuseEarly(request, deps.policy))
   refuseSecondTarget(request, await deps.inventory.list(name))
   const sourceKey = await findSourceKey(deps.token, {
     label: labelOf({ owner, name, generation: 0 }),
@@ -91,6 +93,7 @@ async function prepare(deps: Deps, request: ProvisionRequest, recorded: Inventor
     localUse: request.localUse ? localUsages(keySpec, keyUsage) : [],
     sharesLabel: false,
   })
+  await refuseLostCustodyKey(deps, request)
   const untrusted = request.wrapWithTrusted ? await refuseWrapWithTrusted(deps, custody) : null
   const shortcomings = [await refuseCustody(deps, request), untrusted].filter((words) => words !== null)
   const choice = await chooseTested(deps.token, candidates)

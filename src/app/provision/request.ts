@@ -4,9 +4,10 @@ import { KeyferryError } from "../../core/base/error.js"
 import { checkExpiresIn } from "../../core/base/expiry.js"
 import { type InventoryEntry, newestImport } from "../../core/records/inventory.js"
 import { IDENTITY_NAMES, settingOf, type SettingsFor } from "../../core/manifest/key-settings.js"
+import { settingFaults } from "../../core/manifest/settings-check.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { WrapRequest } from "../../core/key/wrapping.js"
-import { refuseCustodyByPolicy, refuseLocalUse } from "../custody/policy.js"
+import { refuseCustodyByPolicy, refuseImportOnce } from "../custody/policy.js"
 
 export interface ProvisionRequest extends SettingsFor<"provision"> {
   readonly owner: string
@@ -68,29 +69,16 @@ export function refuseEarly(
   const { custody, expiresIn, keySpec, wrappingKeySpec, wrappingAlgorithm } = request
   checkExpiresIn(expiresIn)
   refuseCustodyByPolicy(custody, policy)
-  refuseLocalUse(request)
+  for (const { setting, message } of settingFaults(request)) {
+    throw new KeyferryError("ERR_USAGE", `--${settingOf(setting).flag ?? setting} ${message}`)
+  }
   if (request.keyId !== null && (request.description !== null || request.multiRegion)) {
     throw new KeyferryError(
       "ERR_USAGE",
       "--description and --multi-region are for a KMS key that is made, not for --key-id",
     )
   }
-  const { replicas } = request
-  if (replicas.length > 0 && !request.multiRegion) {
-    throw new KeyferryError("ERR_USAGE", "--replica is for a multi-Region key: give --multi-region as well")
-  }
-  if (replicas.length > 0 && !CUSTODIES[custody].reimport) {
-    throw new KeyferryError(
-      "ERR_REPLICA_REFUSED",
-      `custody ${custody} imports once, and each replica is an import more`,
-    )
-  }
-  if (!CUSTODIES[custody].reimport && !(request.acceptNoReimport && expiresIn === "never")) {
-    throw new KeyferryError(
-      "ERR_NOT_ACKNOWLEDGED",
-      `with custody ${custody} the material of ${request.name} can never be imported again`,
-    )
-  }
+  refuseImportOnce({ ...request, isAccepted: request.acceptNoReimport })
   return wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, policy)
 }
 

@@ -1,6 +1,5 @@
-import { CUSTODIES } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { type ImportWishes, keyArnIn, type MadeEntry } from "../../core/records/inventory.js"
+import { keyArnIn, type MadeEntry } from "../../core/records/inventory.js"
 import { sameToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
 import { refuseTakenAlias } from "../kms-key/alias.js"
@@ -12,20 +11,6 @@ export function refuseRotating({ name, rotating }: MadeEntry): void {
     key: name,
     hint: `finish it first: keyferry rotate ${name}`,
   })
-}
-
-/** The new material is as little to be imported again as the old one's was. */
-export function refuseImportOnce(
-  { name, custody }: MadeEntry,
-  { expiresIn }: ImportWishes,
-  acceptNoReimport: boolean,
-): void {
-  if (CUSTODIES[custody].reimport || (acceptNoReimport && expiresIn === "never")) return
-  throw new KeyferryError(
-    "ERR_NOT_ACKNOWLEDGED",
-    `with custody ${custody} the new material of ${name} can never be imported again`,
-    { key: name },
-  )
 }
 
 /** The alias is the old key's, or the new one's where an earlier run came so far; one that was never given is free. */

@@ -15,7 +15,7 @@ import {
 } from "../../core/records/inventory.js"
 import type { ReplaceWishes } from "../../core/records/operation.js"
 import { lockSource, wantsLock } from "../source-key/lock.js"
-import { refuseCustodyByPolicy, refuseLocalUse } from "../custody/policy.js"
+import { refuseCustodyByPolicy, refuseImportOnce, refuseLocalUse } from "../custody/policy.js"
 import type { Deps } from "../deps.js"
 import { importKey, provable } from "../import/import.js"
 import { chooseWay, wished } from "../import/terms.js"
@@ -27,7 +27,7 @@ import { proofFor } from "../provision/finished.js"
 import { fillReplica } from "../replicas/replicas.js"
 import { ensureSource } from "../source-key/ensure.js"
 import { replacementInventory } from "./nested-inventory.js"
-import { refuseForeignAlias, refuseImportOnce, refuseRotating, sayOtherToken } from "./refusals.js"
+import { refuseForeignAlias, refuseRotating, sayOtherToken } from "./refusals.js"
 import { isAlive, promote, takePlace, takeReplicasPlace } from "./take-place.js"
 
 export interface ReplaceResult extends KeyResult {
@@ -59,7 +59,7 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
   await refuseForeignAlias(deps, old)
   const terms = wished(old, wishes)
   validToFrom(terms.expiresIn, deps.clock.now())
-  refuseImportOnce(old, terms, wishes.acceptNoReimport ?? false)
+  refuseImportOnce({ ...old, ...terms, isAccepted: wishes.acceptNoReimport ?? false })
   refuseLocalUse({ custody: old.custody, localUse: wishes.localUse ?? false })
   const earlier = await begunBefore(deps, old)
   if (earlier === null) refuseCustodyByPolicy(old.custody, deps.policy)

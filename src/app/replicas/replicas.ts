@@ -1,3 +1,4 @@
+import { partitionOf } from "../../core/key/partition.js"
 import { CUSTODIES } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
 import {
@@ -73,6 +74,10 @@ export async function refuseReplicas(
   for (const region of replicas) {
     if (region === deps.kms.region) {
       throw new KeyferryError("ERR_REPLICA_REFUSED", `${region} is where the primary of ${name} is`, { key: name })
+    }
+    if (partitionOf(region) !== partitionOf(deps.kms.region)) {
+      const message = `${region} is in another partition than ${deps.kms.region}, where the primary of ${name} is`
+      throw new KeyferryError("ERR_REPLICA_REFUSED", message, { key: name })
     }
     if (alias === null) continue
     await refuseTakenAlias(await deps.kmsIn(region), alias, recorded === undefined ? null : keyArnIn(recorded, region))

@@ -1,3 +1,4 @@
+import { partitionOf, takenIn } from "../../core/key/partition.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { generationsOf, type ImportWishes, type InventoryEntry, type MadeEntry } from "../../core/records/inventory.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
@@ -32,7 +33,8 @@ export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapS
   if (keyArn === null) throw new KeyferryError("ERR_BUG", `${entry.name} has no KMS key`)
   await refuseWithoutKeys(deps, entry, step.imports)
   const { wrappingKeySpec, wrappingAlgorithm, expiresIn } = step.terms
-  const candidates = wrapCandidates(entry.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const possible = wrapCandidates(entry.keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
+  const candidates = takenIn(partitionOf(entry.region), possible)
   const { capability } = await chooseTested(deps.token, candidates)
   const preparedImports = await Promise.all(step.imports.map((planned) => prepared(deps, entry, step, planned)))
 

@@ -6,7 +6,7 @@ import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { WrapCapability, WrapRequest } from "../../core/key/wrapping.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "../../core/key/source-key.js"
 import type { Deps } from "../deps.js"
-import { refuseCustody, refuseCustodyByPolicy, refuseLocalUse } from "../custody/policy.js"
+import { refuseCustody, refuseCustodyByPolicy, refuseImportOnce, refuseLocalUse } from "../custody/policy.js"
 import { chooseTested } from "./choose.js"
 
 export interface GenerateRequest extends Omit<SettingsFor<"key generate">, "localUse"> {
@@ -29,13 +29,7 @@ export function refuseGeneration(request: GenerateRequest, policy: Policy): read
       hint: "use provision, which imports it at once, or --custody sealed",
     })
   }
-  if (request.custody === "locked" && !request.acceptNoReimport) {
-    throw new KeyferryError(
-      "ERR_NOT_ACKNOWLEDGED",
-      `with custody locked the material of ${request.name} can never be imported again`,
-      { hint: "give --accept-no-reimport if that is understood; it is to be imported with --expires-in never" },
-    )
-  }
+  refuseImportOnce({ ...request, expiresIn: null, isAccepted: request.acceptNoReimport ?? false })
   return wrapCandidates(request.keySpec, request.wrappingKeySpec, request.wrappingAlgorithm, policy)
 }
 

@@ -13,22 +13,6 @@ export const ROLE_ARN = /^arn:aws[a-z-]*:iam::\d{12}:role\/[\x21-\x7e]+$/
 /** CreateAlias `AliasName`; `alias/aws/` is reserved. */
 const ALIAS_NAME = /^alias\/(?!aws\/)[A-Za-z0-9/_-]{1,250}$/
 
-/** The partitions whose Regions have names of their own, by how these begin; all others are in `aws`. */
-const PARTITIONS: readonly (readonly [prefix: string, partition: string])[] = [
-  ["cn-", "aws-cn"],
-  ["us-gov-", "aws-us-gov"],
-  ["eusc-", "aws-eusc"],
-  ["us-isob-", "aws-iso-b"],
-  ["eu-isoe-", "aws-iso-e"],
-  ["us-isof-", "aws-iso-f"],
-  ["us-iso-", "aws-iso"],
-]
-
-/** The partition of a Region: `aws`, `aws-cn`, `aws-us-gov`, … */
-export function partitionOf(region: string): string {
-  return PARTITIONS.find(([prefix]) => region.startsWith(prefix))?.[1] ?? "aws"
-}
-
 /** An alias name with its prefix, which may be left out; undefined if it can be none. */
 export function aliasName(text: string): string | undefined {
   const alias = text.startsWith("alias/") ? text : `alias/${text}`
@@ -41,9 +25,20 @@ export const LONGEST_DESCRIPTION = 8192
 /** PutKeyPolicy: 32 kilobytes. */
 const LONGEST_POLICY = 32_768
 
+/** A key policy as it is sent: a mapping as JSON, what is beyond Latin-1 escaped; text as it stands. */
+export function policyText(mappingOrText: string | object): string {
+  if (typeof mappingOrText === "string") return mappingOrText
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`
+  // eslint-disable-next-line no-control-regex -- DEL and C1 controls are part of Latin-1 as KMS counts it
+  return JSON.stringify(mappingOrText).replaceAll(/[^\x00-\xff]/g, escaped)
+}
+
+/** PutKeyPolicy `Policy`. */
+const POLICY_CHARACTERS = /^[\t\n\r\x20-\xff]*$/
+
 /** What is wrong with a key policy, a mapping or JSON text, to follow its name; undefined for one that KMS may take. */
 export function policyFault(mappingOrText: string | object): string | undefined {
-  const text = typeof mappingOrText === "string" ? mappingOrText : JSON.stringify(mappingOrText)
+  const text = policyText(mappingOrText)
   let policy: unknown
   try {
     policy = JSON.parse(text)
@@ -53,6 +48,7 @@ export function policyFault(mappingOrText: string | object): string | undefined 
   if (typeof policy !== "object" || policy === null || !("Statement" in policy)) {
     return "is no key policy: a mapping, or JSON text, with a Statement"
   }
+  if (!POLICY_CHARACTERS.test(text)) return "has characters beyond Latin-1, which KMS does not take"
   return Buffer.byteLength(text) > LONGEST_POLICY ? `is longer than ${LONGEST_POLICY} bytes` : undefined
 }
 
@@ -62,11 +58,19 @@ export const MOST_TAGS = 42
 /** KMS Tag: lengths of `TagKey` and `TagValue`. */
 const LONGEST_TAG = { key: 128, value: 256 }
 
+/** Letters, digits, blanks and these signs: what AWS takes in the keys and values of tags. */
+const TAG_CHARACTERS = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u
+
 /** What is wrong with a tag of the user's, to follow "the tag"; undefined for a good one. */
 export function tagFault(key: string, value: string): string | undefined {
   if (key === "") return "has no key"
   if (/^(keyferry|aws):/i.test(key)) return "uses a reserved prefix"
-  if (key.length > LONGEST_TAG.key || value.length > LONGEST_TAG.value) return "is too long"
+  if (key.length > LONGEST_TAG.key || value.length > LONGEST_TAG.value) {
+    return `is too long: a key has at most ${LONGEST_TAG.key} characters, a value ${LONGEST_TAG.value}`
+  }
+  if (!TAG_CHARACTERS.test(key) || !TAG_CHARACTERS.test(value)) {
+    return "has a character that AWS does not take: letters, digits, blanks and _ . : / = + - @"
+  }
   return undefined
 }
 

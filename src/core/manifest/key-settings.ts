@@ -1,6 +1,6 @@
 import { durationText, isTooLong, parseDuration } from "../base/expiry.js"
 import { canonicalJson } from "../base/json.js"
-import { aliasName, LONGEST_DESCRIPTION, policyFault, REGION } from "../key/aws-name.js"
+import { aliasName, LONGEST_DESCRIPTION, policyFault, policyText, REGION } from "../key/aws-name.js"
 import { CUSTODY_NAMES } from "../key/custody.js"
 import { KEY_SPEC_NAMES, KEY_USAGES, WRAPPING_KEY_SPEC_NAMES, type WrappingKeySpec } from "../key/key-spec.js"
 import type { WantedAlgorithm } from "../key/negotiation.js"
@@ -189,7 +189,7 @@ export const KEY_SETTINGS = {
     commands: ["provision", "replace", "params"],
     file: "key and defaults",
     absent: null,
-    parse: (policy: string | object): string => (typeof policy === "string" ? policy : JSON.stringify(policy)),
+    parse: (policy: string | object): string => policyText(policy),
     write: (text: string): string | object => JSON.parse(text) as object,
     fault: policyFault,
     drift: { field: "policy", correctedBy: "PutKeyPolicy", read: ({ policy }) => policy, canonical: canonicalJson },

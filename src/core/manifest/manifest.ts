@@ -1,4 +1,5 @@
-import { type Account, partitionOf } from "../key/aws-name.js"
+import { type Account } from "../key/aws-name.js"
+import { partitionOf } from "../key/partition.js"
 import type { Binding, Policy } from "./binding.js"
 import type { KeySettings } from "./key-settings.js"
 

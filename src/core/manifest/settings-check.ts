@@ -42,10 +42,13 @@ export function localUseFault(custody: Custody, localUse: boolean): string | und
   return localUse && custody !== "locked" ? `is for custody locked, not ${custody}` : undefined
 }
 
-type Rule = (settings: KeySettings) => string | undefined
+/** The settings that the rules for flags and file look at. */
+type Related = Pick<KeySettings, "custody" | "localUse" | "tags" | "multiRegion" | "replicas">
+
+type Rule<Settings> = (settings: Settings) => string | undefined
 
 /** What settings have to do with each other, whoever gives them: a rule a line, under the setting that is then at fault. */
-const RULES: readonly (readonly [setting: SettingName, rule: Rule])[] = [
+const RULES: readonly (readonly [setting: SettingName, rule: Rule<Related>])[] = [
   ["localUse", ({ custody, localUse }) => localUseFault(custody, localUse)],
   ["tags", ({ tags }) => (Object.keys(tags).length > MOST_TAGS ? `has more than ${MOST_TAGS} tags` : undefined)],
   [
@@ -53,10 +56,17 @@ const RULES: readonly (readonly [setting: SettingName, rule: Rule])[] = [
     ({ multiRegion, replicas }) =>
       replicas.length > 0 && !multiRegion ? "is for a multi-Region key: give --multi-region as well" : undefined,
   ],
+  [
+    "custody",
+    ({ custody, replicas }) =>
+      CUSTODIES[custody].reimport || replicas.length === 0
+        ? undefined
+        : `is ${custody}, which can import only once, and every Region takes an import of its own`,
+  ],
 ]
 
 /** Faults that settings have with each other, whether flags or a file gave them. */
-export function settingFaults(settings: KeySettings): readonly SettingFault[] {
+export function settingFaults(settings: Related): readonly SettingFault[] {
   return faultsBy(RULES, settings)
 }
 
@@ -64,20 +74,13 @@ export function settingFaults(settings: KeySettings): readonly SettingFault[] {
  * Rules for what a file says once and keeps: a custody that imports once needs no acknowledgement there, but must be
  * without expiry.
  */
-const FILE_RULES: readonly (readonly [setting: SettingName, rule: Rule])[] = [
+const FILE_RULES: readonly (readonly [setting: SettingName, rule: Rule<KeySettings>])[] = [
   [
     "custody",
     ({ custody, expiresIn }) =>
       CUSTODIES[custody].reimport || expiresIn === "never"
         ? undefined
         : `is ${custody}, which can import only once: expiresIn must be never`,
-  ],
-  [
-    "custody",
-    ({ custody, multiRegion }) =>
-      CUSTODIES[custody].reimport || !multiRegion
-        ? undefined
-        : `is ${custody}, which can import only once, and every Region takes an import of its own`,
   ],
   [
     "renewBefore",
@@ -93,9 +96,9 @@ export function fileSettingFaults(settings: KeySettings): readonly SettingFault[
   return [...settingFaults(settings), ...faultsBy(FILE_RULES, settings)]
 }
 
-function faultsBy(
-  rules: readonly (readonly [setting: SettingName, rule: Rule])[],
-  settings: KeySettings,
+function faultsBy<Settings>(
+  rules: readonly (readonly [setting: SettingName, rule: Rule<Settings>])[],
+  settings: Settings,
 ): readonly SettingFault[] {
   return rules.flatMap(([setting, rule]) => {
     const message = rule(settings)

@@ -29,8 +29,11 @@ function* sources(context: Context): Iterable<Said> {
   if (!canReimport(context)) return
   for (const { generation, state: is, note } of context.snapshot.sources) {
     const facts = { generation, id: idOf(context, generation), note: note ?? "" }
-    if (is === "missing") yield ["SOURCE_GONE", facts]
-    if (is === "damaged") yield ["SOURCE_UNUSABLE", facts]
+    // of what was never imported KMS has nothing, and the next run makes it
+    const { entry } = context.snapshot
+    const maybeHeld = entry?.importing !== null || entry.imports.some((one) => one.generation === generation)
+    if (is === "missing" && maybeHeld) yield ["SOURCE_GONE", facts]
+    if (is === "damaged" && maybeHeld) yield ["SOURCE_UNUSABLE", facts]
     if (is === "unknown" && note !== null) yield ["SOURCE_ELSEWHERE", facts]
   }
 }

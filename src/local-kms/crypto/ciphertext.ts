@@ -32,12 +32,18 @@ function secretOf({ key, material }: KeyAndMaterial): Buffer {
   return Buffer.from(secret, "base64")
 }
 
+/** AES-256, or for the 128 bits of a China Region, where KMS has SM4, AES-128: nobody can tell by the ciphertext. */
+function cipherOf(keyAndMaterial: KeyAndMaterial): ["aes-256-gcm" | "aes-128-gcm", Buffer] {
+  const secret = secretOf(keyAndMaterial)
+  return [secret.length === 16 ? "aes-128-gcm" : "aes-256-gcm", secret]
+}
+
 /** Encrypts under a material: `header || key material ID || key ID || iv || AES-256-GCM(plaintext) || tag`. */
 export function seal(keyAndMaterial: KeyAndMaterial, plaintext: Uint8Array, context: EncryptionContext): Buffer {
   const { key, material } = keyAndMaterial
   const head = Buffer.concat([HEADER, Buffer.from(material.id, "hex"), Buffer.from(key.id)])
   const iv = randomBytes(IV_BYTES)
-  const cipher = createCipheriv("aes-256-gcm", secretOf(keyAndMaterial), iv)
+  const cipher = createCipheriv(...cipherOf(keyAndMaterial), iv)
   cipher.setAAD(Buffer.concat([head, contextBytes(context)]))
   return Buffer.concat([head, iv, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
 }
@@ -56,7 +62,7 @@ export function materialOf(region: Region, ciphertext: Buffer): KeyAndMaterial {
 /** Opens a ciphertext; InvalidCiphertextException if it was changed or the encryption context is another. */
 export function unseal(keyAndMaterial: KeyAndMaterial, ciphertext: Buffer, context: EncryptionContext): Buffer {
   const iv = ciphertext.subarray(BODY, BODY + IV_BYTES)
-  const decipher = createDecipheriv("aes-256-gcm", secretOf(keyAndMaterial), iv)
+  const decipher = createDecipheriv(...cipherOf(keyAndMaterial), iv)
   decipher.setAAD(Buffer.concat([ciphertext.subarray(0, BODY), contextBytes(context)]))
   decipher.setAuthTag(ciphertext.subarray(-TAG_BYTES))
   try {

@@ -5,7 +5,7 @@ import { curveOf, fromBytes, multiplyBase } from "./curve.js"
 import { recorded } from "../protocol/refusal.js"
 import type { Plaintext } from "../state/material.js"
 
-type Read = (bytes: Buffer, keySpec: KeySpec) => Plaintext
+type Read = (bytes: Buffer, keySpec: KeySpec, partition: string) => Plaintext
 
 const OID_RSA = Buffer.from("2a864886f70d010101", "hex")
 const OID_EC = Buffer.from("2a8648ce3d0201", "hex")
@@ -21,8 +21,9 @@ function check(holds: boolean, checked: string): asserts holds {
 }
 
 const READERS: Readonly<Record<KeyFamily, Read>> = {
-  aes(bytes, keySpec) {
-    check(bytes.length * 8 === KEY_SPECS[keySpec].bits, "length")
+  aes(bytes, keySpec, partition) {
+    // SM4 in China Regions
+    check(bytes.length * 8 === (partition === "aws-cn" ? 128 : KEY_SPECS[keySpec].bits), "length")
     return raw(bytes)
   },
   hmac(bytes, keySpec) {
@@ -57,9 +58,9 @@ const READERS: Readonly<Record<KeyFamily, Read>> = {
 }
 
 /** Reads unwrapped key material strictly; throws InvalidCiphertextException, as KMS does for material that it cannot read. */
-export function readPlaintext(bytes: Buffer, keySpec: KeySpec): Plaintext {
+export function readPlaintext(bytes: Buffer, keySpec: KeySpec, partition: string): Plaintext {
   try {
-    return READERS[KEY_SPECS[keySpec].family](bytes, keySpec)
+    return READERS[KEY_SPECS[keySpec].family](bytes, keySpec, partition)
   } catch {
     throw recorded.invalidCiphertext()
   }

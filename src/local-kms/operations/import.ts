@@ -5,7 +5,7 @@ import { keyOperation } from "./operation.js"
 import { readPlaintext } from "../crypto/plaintext.js"
 import { recorded } from "../protocol/refusal.js"
 import { blob, instant, oneOf, required, text } from "../protocol/request.js"
-import { isPrimary, type Key } from "../state/state.js"
+import { isPrimary, type Key, partitionOf } from "../state/state.js"
 import { unwrap, WRAPPING_ALGORITHMS, wrappingAllowed } from "../crypto/unwrap.js"
 import { spkiOf } from "../crypto/wrapping-keys.js"
 
@@ -21,7 +21,8 @@ export const GetParametersForImport = keyOperation({
     WrappingKeySpec: required(oneOf(["RSA_2048", "RSA_3072", "RSA_4096", "SM2"])),
   },
   async run(key, { WrappingAlgorithm: algorithm, WrappingKeySpec: spec }, { state, region, now, wrappingKeys }) {
-    if (!isWrappingKeySpec(spec) || !wrappingAllowed(key.keySpec, algorithm, spec)) {
+    const isMissing = partitionOf(region.name) === "aws-cn" && algorithm.startsWith("RSA_AES_KEY_WRAP")
+    if (!isWrappingKeySpec(spec) || isMissing || !wrappingAllowed(key.keySpec, algorithm, spec)) {
       throw recorded.wrapping(algorithm, spec, key.keySpec)
     }
     const expiresAt = now + GRANT_LIFETIME
@@ -98,7 +99,8 @@ export const ImportKeyMaterial = keyOperation({
     const grant = openToken(state.secret, request.ImportToken, key.arn, now)
     const wrappingKey = region.wrappingKeys.get(grant.wrappingKeyId)
     if (wrappingKey === undefined) throw recorded.invalidImportToken()
-    const plaintext = readPlaintext(unwrap(wrappingKey, grant.algorithm, request.EncryptedKeyMaterial), key.keySpec)
+    const bytes = unwrap(wrappingKey, grant.algorithm, request.EncryptedKeyMaterial)
+    const plaintext = readPlaintext(bytes, key.keySpec, partitionOf(region.name))
     const material = importMaterial(key, plaintext, {
       importType: request.ImportType,
       keyMaterialId: request.KeyMaterialId,

@@ -2,7 +2,8 @@ import { keyOperation } from "./operation.js"
 import { documented } from "../protocol/refusal.js"
 import { flag, required, text } from "../protocol/request.js"
 
-export const POLICY = text({ max: 131_072 })
+/** The characters of the API; KMS takes 32 KB of them. */
+export const POLICY = text({ max: 32_768, pattern: /^[\t\n\r\x20-\xff]+$/ })
 
 const POLICY_NAME = text({ max: 128, pattern: /^\w+$/ })
 

@@ -20,12 +20,12 @@ export function checkTags(tags: readonly Tag[]): Tag[] {
   const names = tags.map((tag) => tag.TagKey)
   if (new Set(names).size !== names.length) throw documented.tag("Duplicate tag keys")
   if (names.some((name) => name.toLowerCase().startsWith("aws:"))) {
-    throw documented.tag("aws: prefixed tag key names are not allowed for external use")
+    throw documented.tag("Tags beginning with aws: are reserved")
   }
   if (tags.some((tag) => !TAG_CHARACTERS.test(tag.TagKey) || !TAG_CHARACTERS.test(tag.TagValue))) {
     throw documented.tag("Tag key or value contains invalid characters")
   }
-  if (tags.length > MAX_TAGS) throw documented.limit(`A key has at most ${MAX_TAGS} tags`)
+  if (tags.length > MAX_TAGS) throw documented.tag("Too many tags")
   return byName(tags, (tag) => tag.TagKey)
 }
 

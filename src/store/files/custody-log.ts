@@ -58,6 +58,8 @@ export function custodyLogFile(stateDir: string, clock: Pick<Clock, "now">): Cus
   }
 
   return {
+    check: () => checkEnd(path),
+
     append: (event) =>
       new Promise<void>((resolve, reject) => {
         waiting.push({ event, resolve, reject })
@@ -181,6 +183,22 @@ function readEnd(path: string, file: number, size: number): Tail {
     throw damaged(path, "what follows the last line was not written by keyferry")
   }
   return { chain, cut: { bytes: torn.length, digest: sha256(torn) }, missing: "" }
+}
+
+/** Looks at the end and changes nothing: a torn line is cut off by who appends next. */
+function checkEnd(path: string): void {
+  let file: number
+  try {
+    file = openStateFile(path, constants.O_RDWR | constants.O_APPEND)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return
+    throw stateWriteError(path, error)
+  }
+  try {
+    readEnd(path, file, fstatSync(file).size)
+  } finally {
+    closeSync(file)
+  }
 }
 
 function chainEndOf(path: string, last: Buffer): ChainEnd {

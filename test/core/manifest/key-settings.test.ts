@@ -141,7 +141,9 @@ describe("the settings of a key", () => {
           fc.integer({ min: 1, max: 99 }).map((percent) => `${percent}%`),
         ),
         description: text,
-        tags: fc.dictionary(fc.stringMatching(/^[a-z]{1,9}$/), text, { maxKeys: 5 }),
+        tags: fc.dictionary(fc.stringMatching(/^[a-z]{1,9}$/), fc.stringMatching(/^[\wäß .:/=+@-]{0,20}$/), {
+          maxKeys: 5,
+        }),
         keyPolicy: fc.record({ Statement: fc.array(fc.record({ Sid: text }), { maxLength: 3 }) }),
         prove: fc.constantFrom("full", "accept"),
         multiRegion: fc.record({ replicas: fc.uniqueArray(fc.constantFrom("eu-west-1", "us-east-1", "us-west-2")) }),
