@@ -130,7 +130,7 @@ export function seen(more: Partial<KeyDescription> = {}, view: Partial<SeenKey> 
 }
 
 export function failed(code: ErrorCode, error: string, region = REGION): KeyView {
-  return { seen: "failed", region, keyArn: arn(region), code, exit: ERRORS[code].exit, error }
+  return { seen: "failed", region, keyArn: arn(region), code, exit: ERRORS[code].exit, error, hint: ERRORS[code].hint }
 }
 
 export function snapshot(more: Partial<Snapshot> = {}): Snapshot {

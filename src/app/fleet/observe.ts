@@ -172,7 +172,7 @@ function failedView(region: string, keyArn: string, error: unknown): KeyView & {
   if (!(error instanceof KeyferryError)) throw error
   const [cause] = error.causes
   const message = cause === undefined ? error.message : `${error.message} (${cause.code})`
-  return { seen: "failed", region, keyArn, code: error.code, exit: error.exit, error: message }
+  return { seen: "failed", region, keyArn, code: error.code, exit: error.exit, error: message, hint: error.hint }
 }
 
 /** Who the record or the tags say the key belongs to, where it is not the binding's owner. */

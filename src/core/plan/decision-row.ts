@@ -33,10 +33,11 @@ export function decisionRow(
   const { action, reason, message, hint, imports, next, forecast, warnings, drift, costs } = decision
   const { key } = snapshot
   // where KMS did not answer, its own failure says best what the caller can do
-  const exit = outcome === "blocked" && isUnseen(key) ? { exit: key.exit } : {}
+  const failure = outcome === "blocked" && isUnseen(key) ? key : undefined
+  const exit = failure === undefined ? {} : { exit: failure.exit }
   return {
     ...keyFacts(snapshot),
-    ...rowOutcome(outcome, reason, message, { hint, ...exit }),
+    ...rowOutcome(outcome, reason, message, { hint: hint ?? failure?.hint ?? null, ...exit }),
     action,
     did,
     imports,

@@ -31,6 +31,7 @@ const REASON_ROWS = {
     hint: "check network, proxy and endpoint: `keyferry doctor`",
     exit: "UNAVAILABLE",
   },
+  KMS_CREDENTIALS: { action: "blocked", sentence: "{key} was not looked at: {error}", exit: "NOPERM" },
   KMS_LATER: { action: "blocked", sentence: "KMS did not answer for now: {error}", exit: "TEMPFAIL" },
   KMS_DENIED: {
     action: "blocked",

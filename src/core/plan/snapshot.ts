@@ -21,6 +21,7 @@ interface FailedView {
   readonly code: ErrorCode
   readonly exit: ExitName
   readonly error: string
+  readonly hint: string
 }
 
 /** Whether KMS was asked, and knows no such key. */

@@ -64,6 +64,12 @@ const ROWS: readonly Row[] = [
     "KMS did not answer for now: too fast",
   ],
   [
+    "the profile gives no credentials",
+    { key: failed("ERR_KMS_CREDENTIALS", "its process failed") },
+    "KMS_CREDENTIALS",
+    `${arn(REGION)} was not looked at: its process failed`,
+  ],
+  [
     "access is denied",
     { key: failed("ERR_KMS_ACCESS_DENIED", "no kms:DescribeKey") },
     "KMS_DENIED",
@@ -564,6 +570,7 @@ const ROWS: readonly Row[] = [
 /** What each reason asks for, written out: the table of the source is not believed. */
 const ACTIONS: Readonly<Record<ReasonCode, Action>> = {
   KMS_UNREACHABLE: "blocked",
+  KMS_CREDENTIALS: "blocked",
   KMS_LATER: "blocked",
   KMS_DENIED: "blocked",
   OTHER_ACCOUNT: "blocked",
