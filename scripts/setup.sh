@@ -11,9 +11,9 @@ source scripts/node.sh
 # softhsm2, libnss3, opencryptoki, libtpm2-pkcs11-1: the tokens · libnss3-tools: certutil · opensc: pkcs11-tool and
 # pkcs11-spy · awscli, openssl, curl: clients that know nothing of keyferry · python3, make, g++: pkcs11js is compiled ·
 # util-linux, mount: openCryptoki in namespaces of its own · less: the AWS CLI's pager · unzip: the console's zip · jq: JSON
-# in the pages of docs/
+# in the pages of docs/ · strace: what is written, and in which order
 PACKAGES=(softhsm2 libnss3 libnss3-tools opencryptoki opensc libtpm2-pkcs11-1 openssl curl python3 make g++ util-linux
-  mount less unzip jq)
+  mount less unzip jq strace)
 # what `.node` is given where the machine's own Node.js is none of those that package.json takes
 NODE_MAJOR=24
 
@@ -82,7 +82,7 @@ install_system() {
   case " $(uname -s) $ID $ID_LIKE " in
     *' debian '* | *' ubuntu '*) install_debian ;;
     *' fedora '* | *' rhel '*)
-      check_elsewhere 'On Fedora: dnf install nodejs-npm softhsm nss nss-tools opencryptoki opensc tpm2-pkcs11 awscli2 openssl curl python3 make gcc-c++ util-linux less unzip jq'
+      check_elsewhere 'On Fedora: dnf install nodejs-npm softhsm nss nss-tools opencryptoki opensc tpm2-pkcs11 awscli2 openssl curl python3 make gcc-c++ util-linux less unzip jq strace'
       ;;
     *' Darwin '*)
       check_elsewhere 'On macOS: brew install node softhsm nss opensc awscli openssl python make jq, and xcode-select --install (openCryptoki and tpm2-pkcs11 need Linux)'
