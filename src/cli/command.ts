@@ -41,6 +41,8 @@ export interface Command<O extends OptionTable> {
   readonly positional?: { readonly name: string; readonly choices: readonly string[]; readonly describe: string }
   /** Names of keys after the command's own words, as many as are given: `namesOf` (arguments.ts) reads them. */
   readonly names?: { readonly describe: string }
+  /** A file or folder after the command's own words: `pathOf` (arguments.ts) reads it. */
+  readonly path?: { readonly name: string; readonly describe: string }
   /** Whether the command ends by itself on a signal, like a server; others are simply stopped. */
   readonly handlesSignals?: boolean
   /** Returns the result to print; throws KeyferryError. Never writes to stdout, never exits. */

@@ -97,8 +97,25 @@ export class World implements AsyncDisposable {
   async state({ lock }: { readonly lock: boolean }): Promise<State> {
     const { policy } = await this.settings()
     if (lock) await (this.#lock ??= this.#lockState())
+    const { assertImported } = await import("../store/files/importing.js")
+    assertImported(await this.stateDirectory())
     const { clock, progress, log } = this
     return { ...(await this.#stateFiles()), clock, progress, log, policy, sleep }
+  }
+
+  /**
+   * Works on the state directory with its lock held no longer than that.
+   *
+   * @param patience how long to wait for another process that has it, in ms, where `--lock-timeout` does not say it
+   * @throws ERR_STATE_LOCKED, ERR_STATE_*
+   */
+  async whileLocked<T>(work: (stateDir: string) => Promise<T>, patience?: number): Promise<T> {
+    const lock = await this.#takeLock(patience)
+    try {
+      return await work(await this.stateDirectory())
+    } finally {
+      await lock[Symbol.asyncDispose]()
+    }
   }
 
   /**
@@ -189,21 +206,32 @@ export class World implements AsyncDisposable {
     return await openStateDir(stateDirPath(this.#flags.stateDir, this.#surroundings.env))
   }
 
-  /** The state of an earlier keyferry is brought to this version first. */
   async #lockState(): Promise<StateLock> {
+    return this.own(await this.#takeLock())
+  }
+
+  /** The state of an earlier keyferry is brought to this version first. */
+  async #takeLock(patience?: number): Promise<StateLock> {
     const { lockStateFor } = await import("./state-lock.js")
     const { migrateState } = await import("../store/files/state-dir.js")
     const { refuseUnwritable } = await import("../store/files/writable.js")
     const stateDir = await this.stateDirectory()
-    const lock = this.own(await lockStateFor(stateDir, { flags: this.#flags, ...this.#surroundings }))
-    // what cannot be written down is found before anything is made (invariant I4)
-    refuseUnwritable(stateDir)
-    ;(await this.#stateFiles()).custodyLog.check()
-    const copy = await migrateState(stateDir, (await this.#stateFiles()).inventory)
-    if (copy !== null) {
-      this.progress.warn(`the state of keyferry 0.1.0 was brought to this version; a copy is in ${copy}`)
+    const run = { flags: this.#flags, ...this.#surroundings }
+    const lock = await lockStateFor(stateDir, patience === undefined ? run : { ...run, patience })
+    try {
+      // what cannot be written down is found before anything is made (invariant I4)
+      refuseUnwritable(stateDir)
+      const { inventory, custodyLog } = await this.#stateFiles()
+      custodyLog.check()
+      const copy = await migrateState(stateDir, inventory)
+      if (copy !== null) {
+        this.progress.warn(`the state of keyferry 0.1.0 was brought to this version; a copy is in ${copy}`)
+      }
+      return lock
+    } catch (error) {
+      await lock[Symbol.asyncDispose]()
+      throw error
     }
-    return lock
   }
 
   #sharedLock(): SharedLock {

@@ -5,19 +5,24 @@ import type { Progress } from "../core/ports/progress.js"
 import { lockState, type StateLock } from "../store/files/lock.js"
 import type { Env, Flags } from "./settings.js"
 
-interface LockedRun {
+export interface LockedRun {
   readonly flags: Flags
   readonly env: Env
   readonly command: string
   readonly progress: Progress
+  /** In ms, where `--lock-timeout` does not say it; null for what the holder makes of it. */
+  readonly patience?: number
 }
 
 /** Takes the lock of the state directory, and waits for it as long as `--lock-timeout` says. @throws ERR_USAGE, ERR_STATE_* */
-export function lockStateFor(stateDir: string, { flags, env, command, progress }: LockedRun): Promise<StateLock> {
+export function lockStateFor(
+  stateDir: string,
+  { flags, env, command, progress, patience }: LockedRun,
+): Promise<StateLock> {
   return lockState(stateDir, {
     command,
     scheduled: isScheduled(env),
-    timeout: milliseconds(flags.lockTimeout),
+    timeout: milliseconds(flags.lockTimeout) ?? patience ?? null,
     onWait: (holder) => progress.step(`waiting for the state directory, which is in use by ${holder}`),
   })
 }

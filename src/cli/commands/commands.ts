@@ -30,6 +30,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   params: async () => erase((await import("./params.js")).params),
   wrap: async () => erase((await import("./wrap.js")).wrap),
   import: async () => erase((await import("./import.js")).importCommand),
+  "state export": async () => erase((await import("./state-export.js")).stateExport),
+  "state import": async () => erase((await import("./state-import.js")).stateImport),
+  "log rotate": async () => erase((await import("./log-rotate.js")).logRotate),
   init: async () => erase((await import("./init.js")).init),
   "config check": async () => erase((await import("./config-check.js")).configCheck),
   "config schema": async () => erase((await import("./config-schema.js")).configSchema),
@@ -40,6 +43,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
 export const GROUPS = {
   key: "source keys in the token",
   token: "tokens of a module, and what they can do",
+  state: "the state directory as a whole",
+  log: "the custody log",
   config: "the configuration file",
 } as const
 

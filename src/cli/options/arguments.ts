@@ -52,6 +52,13 @@ export function someNames(args: Readonly<Record<string, unknown>>): readonly str
   return names
 }
 
+/** The path that a command takes after its own words, by the name that its definition gives it. */
+export function pathOf(args: Readonly<Record<string, unknown>>, name: string): string {
+  const path = args[name]
+  if (typeof path === "string" && path !== "") return path
+  throw new KeyferryError("ERR_USAGE", `the ${name} is missing: give its path`)
+}
+
 /** The one name that a command on a single key takes. */
 export function nameOf(args: Readonly<Record<string, unknown>>): string {
   const names = namesOf(args)

@@ -71,13 +71,19 @@ class Chosen extends Error {
 
 function toYargs(command: AnyCommand, last: string): CommandModule<object, InferredOptionTypes<OptionTable>> {
   return {
-    command: [last, command.positional && `[${command.positional.name}]`, command.names && "[name..]"]
+    command: [
+      last,
+      command.positional && `[${command.positional.name}]`,
+      command.path && `[${command.path.name}]`,
+      command.names && "[name..]",
+    ]
       .filter((part) => part !== undefined)
       .join(" "),
     describe: command.describe,
     builder: (yargs) => {
       for (const [example, what] of command.examples) yargs.example(example, what)
-      const { positional, names } = command
+      const { positional, path, names } = command
+      if (path !== undefined) yargs.positional(path.name, { type: "string", describe: path.describe })
       if (positional !== undefined) yargs.positional(positional.name, { type: "string", ...positional })
       if (names !== undefined) yargs.positional("name", { type: "string", array: true, ...names })
       return yargs.options(grouped(command.options))

@@ -44,7 +44,8 @@ export function checkWords(words: readonly string[], command: AnyCommand): void 
   }
   // yargs does not count what stands behind `--` among the names
   if (command.names !== undefined && !words.includes("--")) return
-  const mostWords = command.name.split(" ").length + (command.positional === undefined ? 0 : 1)
+  const ownWords = [command.positional, command.path].filter((positional) => positional !== undefined)
+  const mostWords = command.name.split(" ").length + ownWords.length
   const [unexpected] = plain.slice(mostWords)
   if (unexpected !== undefined) throw usage(`unexpected argument: '${unexpected}'`)
 }

@@ -225,6 +225,16 @@ export const ERROR_ROWS = {
     retry: "never",
     hint: "let keyferry's user alone write the state directory: `keyferry doctor` lists what others can write",
   },
+  ERR_STATE_NOT_EMPTY: {
+    exit: "CONFIG",
+    retry: "never",
+    hint: "import into another --state-dir, which is empty; `keyferry state merge DIR` then joins that one to this",
+  },
+  ERR_STATE_ARCHIVE_INVALID: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "nothing was written: take another export, or fetch this one again",
+  },
   ERR_STATE_LOCK_UNUSABLE: {
     exit: "CONFIG",
     retry: "never",

@@ -253,6 +253,11 @@ export const CUSTODY_EVENTS = {
     log: "state.rebuilt",
     words: ({ name, target, keyArn }) => `${name} (${target}): entry rebuilt for ${keyArn || "no KMS key"}`,
   },
+  "state.imported": {
+    meaning: "the state directory was made from an archive",
+    facts: ["exportedAt", "digest"],
+    words: ({ fact }) => `the state directory is that of ${fact("exportedAt")} now`,
+  },
   "log.rotated": {
     meaning: "earlier lines of this log were moved to a file of their own",
     facts: ["file", "lines", "head"],

@@ -73,7 +73,7 @@ export async function syncFolder(path: string): Promise<void> {
  *
  * @throws ERR_STATE_WRITE, ERR_STATE_UNSAFE where something else than a file is in its place
  */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+export async function replaceFile(path: string, content: Content): Promise<void> {
   try {
     assertReplaceable(path)
     using temporary = await writeTemporary(path, content)

@@ -15,7 +15,7 @@ export const CLOSED_LOG = /^custody\.log\.\d{4}(-\d{4})?(\.\d+)?\.jsonl$/
 const CHUNK_BYTES = 65_536
 
 /** In bytes, without its line end. The longest that keyferry writes has some kB. */
-const LONGEST_LINE = 4 * 1024 * 1024
+export const LONGEST_LINE = 4 * 1024 * 1024
 
 /** Names of the closed parts, in the order of their lines. */
 export function closedLogs(stateDir: string): readonly string[] {
@@ -81,20 +81,37 @@ export function* linesOf(path: string): Generator<string, void> {
     throw unreadable(path, error)
   }
   try {
-    const chunk = Buffer.alloc(CHUNK_BYTES)
-    let rest = Buffer.alloc(0)
-    for (;;) {
-      const bytes = readSync(file, chunk, 0, CHUNK_BYTES, null)
-      if (bytes === 0) return
-      rest = Buffer.concat([rest, chunk.subarray(0, bytes)])
-      for (let end = rest.indexOf("\n"); end !== -1; end = rest.indexOf("\n")) {
-        yield rest.toString("utf8", 0, end)
-        rest = rest.subarray(end + 1)
-      }
-      if (rest.length > LONGEST_LINE) throw new KeyferryError("ERR_STATE_INVALID", `${path}: a line has no end`)
-    }
+    const tooLong = new KeyferryError("ERR_STATE_INVALID", `${path}: a line has no end`)
+    yield* linesIn(file, LONGEST_LINE, tooLong)
   } finally {
     closeSync(file)
+  }
+}
+
+/**
+ * Whole lines of an open file, from its beginning, without their line ends.
+ *
+ * @param longest in bytes
+ * @param tooLong thrown where a line is longer
+ */
+export function* linesIn(file: number, longest: number, tooLong: Error): Generator<string, void> {
+  const chunk = Buffer.alloc(CHUNK_BYTES)
+  let pieces: Buffer[] = []
+  let length = 0
+  for (let at = 0; ;) {
+    const bytes = readSync(file, chunk, 0, CHUNK_BYTES, at)
+    if (bytes === 0) return
+    at += bytes
+    let start = 0
+    for (let end = chunk.indexOf("\n"); end !== -1 && end < bytes; end = chunk.indexOf("\n", start)) {
+      yield Buffer.concat([...pieces, chunk.subarray(start, end)]).toString("utf8")
+      pieces = []
+      length = 0
+      start = end + 1
+    }
+    pieces.push(Buffer.from(chunk.subarray(start, bytes)))
+    length += bytes - start
+    if (length > longest) throw tooLong
   }
 }
 

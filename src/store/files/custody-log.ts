@@ -201,6 +201,11 @@ function checkEnd(path: string): void {
   }
 }
 
+/** Where the log ends that is open at a path, without a torn line after that. @throws ERR_STATE_INVALID */
+export function logEnd(path: string, file: number): ChainEnd {
+  return readEnd(path, file, fstatSync(file).size).chain
+}
+
 function chainEndOf(path: string, last: Buffer): ChainEnd {
   const read = readLine(last.toString("utf8"))
   if ("end" in read) return read.end

@@ -1,0 +1,73 @@
+import { resolve } from "node:path"
+import { KeyferryError } from "../core/base/error.js"
+import type { ArchiveContents } from "../store/files/state-archive.js"
+import type { World } from "./open.js"
+
+/** Export and import of the state directory, which are about its files and about nothing that use cases know. */
+
+/** An archive that was written, or read. */
+export interface Archived extends ArchiveContents {
+  readonly file: string
+}
+
+export interface Exported extends Archived {
+  /** Paths below the state directory that are not keyferry's: in no archive. */
+  readonly left: readonly string[]
+}
+
+/** In ms: an export lets another command end, and comes in between two keys of a long run. */
+const PATIENCE = 600_000
+
+/**
+ * Writes an archive of the state directory to a file that is not there yet. The lock is held while the state is read, and
+ * no longer.
+ *
+ * @throws ERR_OUTPUT_EXISTS, ERR_OUTPUT_WRITE, ERR_STATE_*
+ */
+export async function exportState(world: World, file: string): Promise<Exported> {
+  const { refuseExisting, writeOutput } = await import("../store/files/output-file.js")
+  const { archiveOf, takeSnapshot } = await import("../store/files/state-export.js")
+  const { assertImported } = await import("../store/files/importing.js")
+  const { noteExport } = await import("../store/files/last-export.js")
+  await refuseExisting(file)
+  const stateDir = await world.stateDirectory()
+  refuseInside(stateDir, file)
+  using snapshot = await world.whileLocked(async () => {
+    assertImported(stateDir)
+    return await takeSnapshot(stateDir, world.clock.now())
+  }, PATIENCE)
+  const archive = archiveOf(snapshot)
+  await writeOutput(file, archive.lines)
+  const contents = archive.contents()
+  await noteExport(stateDir, { ...contents, log: snapshot.head.log })
+  return { file, ...contents, left: snapshot.left }
+}
+
+/**
+ * Writes what an archive holds into an empty state directory; the archive is verified to its end before.
+ *
+ * @throws ERR_STATE_ARCHIVE_INVALID, ERR_STATE_NOT_EMPTY, ERR_STATE_*
+ */
+export async function importState(world: World, file: string): Promise<Archived> {
+  const { verifyArchive, writeArchive, endImport } = await import("../store/files/state-import.js")
+  const { noteExport } = await import("../store/files/last-export.js")
+  using archive = await verifyArchive(file)
+  const { contents, head } = archive
+  await world.whileLocked(async (stateDir) => {
+    await writeArchive(stateDir, archive)
+    await noteExport(stateDir, { ...contents, log: head.log })
+    const { custodyLogFile } = await import("../store/files/custody-log.js")
+    const facts = { exportedAt: contents.exportedAt, digest: contents.digest }
+    await custodyLogFile(stateDir, world.clock).append({ event: "state.imported", facts })
+    await endImport(stateDir)
+  })
+  return { file, ...contents }
+}
+
+/** An archive of the state in the state itself is no backup. */
+function refuseInside(stateDir: string, file: string): void {
+  if (!resolve(file).startsWith(`${resolve(stateDir)}/`)) return
+  throw new KeyferryError("ERR_USAGE", `${file} is in the state directory`, {
+    hint: "name a file elsewhere, best on another disk: what loses the state directory would lose it as well",
+  })
+}
