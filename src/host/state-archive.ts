@@ -1,5 +1,6 @@
 import { resolve } from "node:path"
 import { KeyferryError } from "../core/base/error.js"
+import type { ClosedLog } from "../store/files/custody-log-rotation.js"
 import type { ArchiveContents } from "../store/files/state-archive.js"
 import type { World } from "./open.js"
 
@@ -62,6 +63,12 @@ export async function importState(world: World, file: string): Promise<Archived>
     await endImport(stateDir)
   })
   return { file, ...contents }
+}
+
+/** Closes the part of the custody log that is of earlier years; null where there is none. @throws ERR_STATE_* */
+export async function closeEarlierYears(world: World): Promise<ClosedLog | null> {
+  const { rotateLog } = await import("../store/files/custody-log-rotation.js")
+  return await world.whileLocked((stateDir) => rotateLog(stateDir, world.clock))
 }
 
 /** An archive of the state in the state itself is no backup. */

@@ -41,7 +41,7 @@ describe("what a running command keeps of its memory to itself (I7)", () => {
   })
 
   it("gives its children the limit too: they may be handed a PIN", async () => {
-    const module = new URL("../../../dist/host/core-limits.js", import.meta.url)
+    const module = new URL("../../src/host/core-limits.js", import.meta.url)
     const script = `
       const { execFileSync } = await import("node:child_process")
       await (await import(${JSON.stringify(module.href)})).coreDumpsOff()

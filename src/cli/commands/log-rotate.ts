@@ -6,8 +6,8 @@ export const logRotate = defineCommand({
   examples: [["$0 log rotate", "the chain goes on: the log begins with the hash of the last line that was closed"]],
   options: {},
   async run(_args, { world }) {
-    const { rotateLog } = await import("../../store/files/custody-log-rotation.js")
-    const closed = await world.whileLocked((stateDir) => rotateLog(stateDir, world.clock))
+    const { closeEarlierYears } = await import("../../host/state-archive.js")
+    const closed = await closeEarlierYears(world)
     const text =
       closed === null
         ? "no line of the custody log is of an earlier year"

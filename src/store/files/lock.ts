@@ -43,7 +43,7 @@ const BETWEEN_PASSES = 2000
 /**
  * Takes the lock of a state directory.
  *
- * It is the kernel's lock (flock, see docs/adr/0005-the-kernel-holds-the-lock.md) of the file `lock/holder.json`: it holds
+ * It is the kernel's lock (flock, see docs/adr/0006-the-kernel-holds-the-lock.md) of the file `lock/holder.json`: it holds
  * between processes, containers and host names of one kernel, and is free as soon as its process is gone, however that
  * ended. The file is never removed, since a lock on a file that is gone keeps nobody out; should a person remove it, the
  * lock of the state directory itself, which is taken with it where the file system has locks of folders, still holds.

@@ -1,7 +1,17 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, statSync, type Stats } from "node:fs"
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  type Stats,
+} from "node:fs"
 import { dirname, resolve } from "node:path"
-import { realpathSync } from "node:fs"
 import { KeyferryError } from "../../core/base/error.js"
+import { shellPath } from "../../core/base/shell-word.js"
 import { causesOf, type FileError, isMissing } from "./file-error.js"
 
 /**
@@ -118,7 +128,7 @@ export function assertStateDirectory(path: string): void {
     const { mode } = statSync(parent)
     if ((mode & WRITABLE_BY_ALL) === 0 || (mode & STICKY) !== 0) continue
     const message = `can be written by everybody (mode ${octal(mode)}), so that anybody could put another state directory in the place of ${path}`
-    throw unsafe(parent, message, `chmod o-w ${shellWord(parent)}`)
+    throw unsafe(parent, message, `chmod o-w ${shellPath(parent)}`)
   }
 }
 
@@ -143,8 +153,8 @@ function assertOurs(path: string, stats: Stats): void {
   const owner = ownUser()
   const isForeign = owner !== null && stats.uid !== owner && stats.uid !== 0
   const hint = isForeign
-    ? `run keyferry as that user, or make it yours: chown ${owner} ${shellWord(path)}`
-    : `chmod go-w ${shellWord(path)}`
+    ? `run keyferry as that user, or make it yours: chown ${owner} ${shellPath(path)}`
+    : `chmod go-w ${shellPath(path)}`
   throw unsafe(path, `can be written by ${who}`, hint)
 }
 
@@ -174,11 +184,7 @@ function kindOf(stats: Stats): string {
 }
 
 const removalHint = (path: string): string =>
-  `find out who put it there; then put what it stands for in its place, or remove it: ls -ld ${shellWord(path)}`
-
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
-}
+  `find out who put it there; then put what it stands for in its place, or remove it: ls -ld ${shellPath(path)}`
 
 function unsafe(path: string, message: string, hint: string): KeyferryError {
   return new KeyferryError("ERR_STATE_UNSAFE", `${path} ${message}`, { hint })

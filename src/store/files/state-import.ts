@@ -111,7 +111,10 @@ export async function writeArchive(stateDir: string, archive: VerifiedArchive): 
   for (const text of linesIn(archive.file, LONGEST_LINE, fail("a line has no end"))) {
     if (text.startsWith('{"format":') || text.startsWith('{"pieces":')) continue
     const { path, content } = parse(pieceSchema, text, fail)
-    if (log !== undefined && log.path !== path) log = await writeLog(stateDir, log)
+    if (log !== undefined && log.path !== path) {
+      await writeLog(stateDir, log)
+      log = undefined
+    }
     if (isCustodyLog(path)) log = { path, content: [...(log?.content ?? []), content] }
     else if (partOf(path) === undefined) throw fail(path)
     else await write(stateDir, path, content)
@@ -148,7 +151,7 @@ async function write(stateDir: string, path: string, content: string): Promise<v
 async function writeLog(
   stateDir: string,
   { path, content }: { path: string; content: readonly string[] },
-): Promise<undefined> {
+): Promise<void> {
   await replaceFile(join(stateDir, path), content)
   if (CLOSED_LOG.test(path)) chmodSync(join(stateDir, path), 0o400)
 }
