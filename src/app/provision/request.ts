@@ -69,8 +69,8 @@ export function refuseEarly(
   const { custody, expiresIn, keySpec, wrappingKeySpec, wrappingAlgorithm } = request
   checkExpiresIn(expiresIn)
   refuseCustodyByPolicy(custody, policy)
-  for (const { setting, message } of settingFaults(request)) {
-    throw new KeyferryError("ERR_USAGE", `--${settingOf(setting).flag ?? setting} ${message}`)
+  for (const { setting, message, code } of settingFaults(request)) {
+    throw new KeyferryError(code, `--${settingOf(setting).flag ?? setting} ${message}`)
   }
   if (request.keyId !== null && (request.description !== null || request.multiRegion)) {
     throw new KeyferryError(

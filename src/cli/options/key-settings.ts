@@ -1,4 +1,4 @@
-import { KeyferryError } from "../../core/base/error.js"
+import { type ErrorCode, KeyferryError } from "../../core/base/error.js"
 import { tagFault } from "../../core/key/aws-name.js"
 import {
   type ChangesFor,
@@ -158,16 +158,21 @@ function checked<Command extends SettingsCommand>(
   settings: KeySettings,
   written: WrittenFlags,
 ): SettingsFor<Command> {
-  for (const { setting, message } of settingFaults(settings)) throw faultOf(setting, written, message)
+  for (const { setting, message, code } of settingFaults(settings)) throw faultOf(setting, written, message, code)
   return settingsFor(command, settings)
 }
 
 /** `--alias 'a b' is no alias`; a switch, a list and JSON without their value. */
-function faultOf(name: SettingName, written: WrittenFlags, fault: string): KeyferryError {
+function faultOf(
+  name: SettingName,
+  written: WrittenFlags,
+  fault: string,
+  code: ErrorCode = "ERR_USAGE",
+): KeyferryError {
   const { flag, form } = settingOf(name)
   const value = written.get(name)
   const isShown = typeof value === "string" && form.kind !== "json"
-  return usage(`--${flag ?? name} ${isShown ? `'${value}' ` : ""}${fault}`)
+  return new KeyferryError(code, `--${flag ?? name} ${isShown ? `'${value}' ` : ""}${fault}`)
 }
 
 const usage = (message: string): KeyferryError => new KeyferryError("ERR_USAGE", message)

@@ -11,6 +11,8 @@ const ROTATES: KeySpec = "SYMMETRIC_DEFAULT"
 export interface SettingFault {
   readonly setting: SettingName
   readonly message: string
+  /** What flags are refused with. */
+  readonly code: "ERR_USAGE" | "ERR_REPLICA_REFUSED"
 }
 
 /** The value of a setting from how it was written; what stands for it where nothing was. */
@@ -102,7 +104,9 @@ function faultsBy<Settings>(
 ): readonly SettingFault[] {
   return rules.flatMap(([setting, rule]) => {
     const message = rule(settings)
-    return message === undefined ? [] : [{ setting, message }]
+    // a custody is at fault for its replicas alone
+    const code = setting === "custody" ? "ERR_REPLICA_REFUSED" : "ERR_USAGE"
+    return message === undefined ? [] : [{ setting, message, code }]
   })
 }
 
