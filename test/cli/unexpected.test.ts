@@ -16,10 +16,15 @@ describe("an unexpected failure", () => {
   for (const [name, code] of Object.entries(FAULTS)) {
     it(`prints neither input nor stack: ${name}`, async () => {
       const fault = join(folder(), "fault.mjs")
-      // when the command runs, which the import of its module shows
+      // as soon as the command has said what is to be done about it
       writeFileSync(
         fault,
-        `import { registerHooks } from "node:module"\nregisterHooks({ load(url, context, next) { if (url.endsWith("/commands/provision.js")) { ${code} } return next(url, context) } })`,
+        `const { on } = process
+process.on = function (name, listener) {
+  const emitter = on.call(this, name, listener)
+  if (name === "uncaughtException") { ${code} }
+  return emitter
+}`,
       )
       const env = { NODE_OPTIONS: `--import ${fault}`, KEYFERRY_STATE_DIR: join(folder(), "state") }
       const args = [
