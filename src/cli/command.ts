@@ -38,7 +38,7 @@ export interface Command<O extends OptionTable> {
   readonly examples: readonly (readonly [command: string, what: string])[]
   readonly options: O
   /** A word after the command's own that may be left out. */
-  readonly positional?: { readonly name: string; readonly choices: readonly string[]; readonly describe: string }
+  readonly positional?: { readonly name: string; readonly choices?: readonly string[]; readonly describe: string }
   /** Names of keys after the command's own words, as many as are given: `namesOf` (arguments.ts) reads them. */
   readonly names?: { readonly describe: string }
   /** A file or folder after the command's own words: `pathOf` (arguments.ts) reads it. */

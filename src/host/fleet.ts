@@ -1,5 +1,8 @@
 import type { Fleet } from "../app/fleet/fleet.js"
 import type { Binding } from "../core/manifest/binding.js"
+import { KeyferryError } from "../core/base/error.js"
+import { isKeySpec, type KeyUsage } from "../core/key/key-spec.js"
+import { DEFAULT_SETTINGS } from "../core/manifest/key-settings.js"
 import { bindingsOf } from "../core/manifest/manifest.js"
 import { bindingOf } from "../core/records/recorded-binding.js"
 import type { Clock } from "../core/ports/clock.js"
@@ -13,7 +16,7 @@ const WIDTH = 16
 
 /** What opens a fleet's tokens and targets, once each: the world (open.ts). */
 interface Opener {
-  kms(target: string, region: string | undefined): Promise<Kms>
+  kms(target: string | null, region: string | undefined): Promise<Kms>
   token(name: string | null): Promise<CustodialToken>
   tokenIfGiven(name: string | null): Promise<CustodialToken | null>
   readonly clock: { of(target: string | null): Clock }
@@ -25,9 +28,8 @@ type LockedState = State & Pick<Fleet, "lock">
 /** The manifest's keys or, without one, those of the inventory, less those of targets that flags leave out. */
 export async function fleetOf(settings: Settings, { lock, ...state }: LockedState, world: Opener): Promise<Fleet> {
   const { manifest, flags, owner } = settings
-  const entries = await state.inventory.list()
-  const bindings = manifest === null ? entries.map((entry) => bindingOf(entry)) : bindingsOf(manifest)
-  const places = new Set(bindings.map(placeOf))
+  const { entries, damaged } = await state.inventory.all()
+  const recorded = manifest === null ? entries.map((entry) => bindingOf(entry)) : bindingsOf(manifest)
 
   /** The target's own; without a manifest that of the inventory's entries, whose targets may have other names. */
   const regionOf = (target: string): string | undefined =>
@@ -40,12 +42,17 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
   /** By the manifest's name; without one all targets are reached alike. */
   const clockOf = (target: string): Clock =>
     world.clock.of(manifest !== null && Object.hasOwn(manifest.targets, target) ? target : null)
+  const isEmpty = recorded.length === 0 && entries.length === 0 && damaged.length === 0
+  const targets = manifest === null ? [null] : Object.keys(manifest.targets)
+  const bindings = isEmpty ? await forgottenKeys({ ...state, owner, targets, kmsOf }, world) : recorded
+  const places = new Set(bindings.map(placeOf))
 
   return {
     ...state,
     owner,
     bindings: bindings.filter(({ target }) => isAskedFor({ target, region: regionOf(target) }, flags)),
     entries,
+    damaged: damaged.filter(({ target }) => isAskedFor({ target, region: regionOf(target) }, flags)),
     unmanaged: entries.filter((entry) => !places.has(placeOf(entry))),
     width: WIDTH,
     lock,
@@ -59,6 +66,44 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
       const kmsIn = (region: string): Promise<Kms> => kmsOf(target, region)
       return { ...state, clock: clockOf(target), kms, kmsIn, token: await world.token(token) }
     },
+  }
+}
+
+interface Forgotten extends State {
+  readonly owner: string
+  /** Null for what flags and environment name. */
+  readonly targets: readonly (string | null)[]
+  readonly kmsOf: (target: string) => Promise<Kms>
+}
+
+/** A state directory without a key may be a lost one: the keys that KMS has by the owner's tags are keys of this fleet. */
+async function forgottenKeys(
+  { owner, targets, kmsOf, ...state }: Forgotten,
+  world: Opener,
+): Promise<readonly Binding[]> {
+  const { unknownKeys } = await import("../app/kms-key/unknown-keys.js")
+  const bindings: Binding[] = []
+  for (const named of targets) {
+    const target = named ?? (await regionOfFlags(world, state.progress))
+    if (target === null) continue
+    const kms = await kmsOf(target)
+    for (const [name, [key]] of await unknownKeys({ ...state, kms }, owner)) {
+      if (key === undefined || !isKeySpec(key.keySpec)) continue
+      const { keySpec, keyUsage } = key
+      bindings.push({ ...DEFAULT_SETTINGS, owner, name, target, token: null, managed: true, keySpec, keyUsage: keyUsage as KeyUsage })
+    }
+  }
+  return bindings
+}
+
+/** The target that flags and environment name; null where they name no Region, so that KMS cannot be asked. */
+async function regionOfFlags(world: Opener, progress: State["progress"]): Promise<string | null> {
+  try {
+    return (await world.kms(null, undefined)).region
+  } catch (error) {
+    if (!(error instanceof KeyferryError && error.code === "ERR_KMS_REGION_MISSING")) throw error
+    progress.warn("KMS was not asked whether it has keys of this owner: no Region is given (--region)")
+    return null
   }
 }
 

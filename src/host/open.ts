@@ -1,8 +1,11 @@
 import type { Deps } from "../app/deps.js"
 import type { Fleet } from "../app/fleet/fleet.js"
 import type { SharedLock } from "../app/fleet/lanes.js"
+import type { RebuildPlaces } from "../app/fleet/rebuild-targets.js"
+import type { MergeDeps } from "../app/merge/merge.js"
 import { KeyferryError } from "../core/base/error.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
+import type { StateCopy } from "../core/ports/state-copy.js"
 import type { Kms } from "../core/ports/kms.js"
 import type { Progress } from "../core/ports/progress.js"
 import type { Pacer } from "../kms/pacing.js"
@@ -189,6 +192,48 @@ export class World implements AsyncDisposable {
     const { fleetOf } = await import("./fleet.js")
     const state = await this.state({ lock })
     return await fleetOf(settings, { ...state, lock: lock ? this.#sharedLock() : null }, this)
+  }
+
+  /** What `state merge` works with, the state locked; KMS is asked only where two copies rotated one key. */
+  async mergeDeps(): Promise<MergeDeps> {
+    const state = await this.state({ lock: true })
+    const hasTargets = (await this.settings()).manifest !== null
+    // without a manifest a target has its Region's name
+    return { ...state, kmsOf: async (target, region) => await this.kms(hasTargets ? target : null, region) }
+  }
+
+  /** What `status --rebuild` works with, the state locked: every target and token, or those that flags name. */
+  async rebuildPlaces(): Promise<RebuildPlaces> {
+    const { manifest } = await this.settings()
+    const { target, region, token } = this.#flags
+    const state = await this.state({ lock: true })
+    const isOne = manifest === null || target !== undefined || region !== undefined
+    const names = isOne ? [await this.target()] : Object.keys(manifest.targets)
+    const openKms = async (name: string): Promise<Pick<Deps, "kms" | "kmsIn">> => {
+      const named = isOne ? null : name
+      const kms = await this.kms(named)
+      return { kms, kmsIn: async (other) => (other === kms.region ? kms : await this.kms(named, other)) }
+    }
+    const isElsewhere = (name: string, here: string): boolean => {
+      const wanted = manifest?.keys[name]?.targets ?? [here]
+      return !wanted.includes(here) && wanted.some((other) => names.includes(other))
+    }
+    const tokens = manifest === null || token !== undefined ? [null] : Object.keys(manifest.tokens)
+    return {
+      state,
+      targets: names.map((name) => ({
+        target: name,
+        open: () => openKms(name),
+        isElsewhere: (key) => isElsewhere(key, name),
+      })),
+      tokens: tokens.map((name) => ({ name, open: () => this.tokenIfGiven(name) })),
+    }
+  }
+
+  /** A copy of the state directory, to be read. @throws ERR_INPUT_UNREADABLE, ERR_USAGE, ERR_STATE_VERSION */
+  async copyOf(dir: string): Promise<StateCopy> {
+    const { stateCopy } = await import("../store/files/state-copy.js")
+    return stateCopy(await this.stateDirectory(), dir)
   }
 
   /** Makes the resource one of this world's, to be closed with it. */

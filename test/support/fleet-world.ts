@@ -13,7 +13,7 @@ export async function fleetOf(
   { deps }: Run,
   { bindings, ...more }: Partial<Fleet> & { readonly bindings?: readonly Binding[] } = {},
 ): Promise<Fleet> {
-  const entries = await deps.inventory.list()
+  const { entries, damaged } = await deps.inventory.all()
   const bound = bindings ?? entries.map((entry) => bindingOf(entry))
   const names = new Set(bound.map(({ name, target }) => `${target} ${name}`))
   return {
@@ -21,6 +21,7 @@ export async function fleetOf(
     owner: "keyferry",
     bindings: bound,
     entries,
+    damaged,
     unmanaged: entries.filter(({ name, target }) => !names.has(`${target} ${name}`)),
     width: 8,
     lock: null,

@@ -138,6 +138,8 @@ export function snapshot(more: Partial<Snapshot> = {}): Snapshot {
     binding: BINDING,
     role: "current",
     entry: entryOf([importRecord()]),
+    damage: null,
+    unknownKey: null,
     unfinished: NOTHING_ASKED,
     region: REGION,
     key: seen(),

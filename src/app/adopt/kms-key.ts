@@ -11,6 +11,7 @@ import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import type { AdoptDeps, AdoptRequest } from "./request.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
 import { proveAgainstToken } from "../import/prove.js"
+import { refuseUnknownKey } from "../kms-key/unknown-keys.js"
 import { identityTags, TAGS } from "../kms-key/tags.js"
 import { record } from "../record.js"
 
@@ -47,6 +48,7 @@ export async function lookAtKmsKey(
   const key = await resolveKey(kms, request.kmsKey.keyId)
   assertTakesImport(key, { keySpec: tokenKey.keySpec, pendingOnly: false })
   await refuseClaimed(deps, kms, request, key.keyArn)
+  if (entry === undefined) await refuseUnknownKey({ ...deps, kms }, request, [key.keyArn])
   await refuseOtherAccount(deps, { ...request, target: request.kmsKey.target }, () =>
     Promise.resolve(accountOf(key.keyArn)),
   )

@@ -61,9 +61,14 @@ async function refuseUnhealthy(
   const vault = await deps.vault.list()
   const custodyKeys = await deps.token.findCustodyKeys(owner)
   const objects = (await deps.token.findSourceKeys()).map(({ id }) => id)
+  const { entries, damaged } = await deps.inventory.all()
+  const [unreadable] = damaged
+  if (unreadable !== undefined) throw unreadable.error
+  const [unreadableRecord] = await deps.custodyKeys.damaged()
+  if (unreadableRecord !== undefined) throw new KeyferryError("ERR_STATE_INVALID", unreadableRecord.reason)
   const health = judgeVault({
     owner,
-    entries: await deps.inventory.list(),
+    entries,
     vault,
     records: await deps.custodyKeys.list(),
     token: { info: deps.token.info, custodyKeys, objects },

@@ -33,6 +33,9 @@ export async function carryOutEnding(
       ...withDeleted(entry, deletedAt, (imported) => steps.some((step) => deletes(step, imported))),
       withheldAt: deletedAt,
     })
+  } else if (request.ending === "schedule-deletion" && steps.some(({ todo }) => todo)) {
+    // what it lacks is not imported again after a deletion that was cancelled either
+    await deps.inventory.put({ ...entry, withheldAt: rfc3339(deps.clock.now()) })
   }
   const rows: EndRow[] = []
   const failures: unknown[] = []

@@ -1,12 +1,13 @@
 import type { Binding, Policy } from "../../core/manifest/binding.js"
 import { KeyferryError } from "../../core/base/error.js"
+import { DEFAULT_SETTINGS } from "../../core/manifest/key-settings.js"
 import { bindingOf } from "../../core/records/recorded-binding.js"
 import type { Snapshot } from "../../core/plan/snapshot.js"
 import type { FormerEntry, InventoryEntry } from "../../core/records/inventory.js"
 import type { Clock } from "../../core/ports/clock.js"
 import type { CustodyKeyRecords } from "../../core/ports/custody-key-records.js"
 import type { CustodyLog } from "../../core/ports/custody-log.js"
-import type { Inventory } from "../../core/ports/inventory.js"
+import type { DamagedEntry, Inventory } from "../../core/ports/inventory.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Log } from "../../core/ports/log.js"
 import type { Operations } from "../../core/ports/operations.js"
@@ -31,6 +32,8 @@ export interface Fleet {
   readonly bindings: readonly Binding[]
   /** The whole inventory, as it was when the fleet was opened: many files, read once. */
   readonly entries: readonly InventoryEntry[]
+  /** Files of the inventory that cannot be read: each stands for its own key alone. */
+  readonly damaged: readonly DamagedEntry[]
   /** Entries of the inventory that no binding names: watched, not changed. */
   readonly unmanaged: readonly InventoryEntry[]
   readonly inventory: Inventory
@@ -68,6 +71,8 @@ export interface FleetKey {
   readonly binding: Binding
   readonly role: Snapshot["role"]
   readonly entry: InventoryEntry | null
+  /** Why its entry cannot be read; null where it can, or where there is none. */
+  readonly damage: KeyferryError | null
 }
 
 /**
@@ -77,11 +82,17 @@ export interface FleetKey {
  * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing
  */
 export function fleetKeys(
-  fleet: Pick<Fleet, "bindings" | "unmanaged" | "entries">,
+  fleet: Pick<Fleet, "owner" | "bindings" | "unmanaged" | "entries" | "damaged">,
   names: readonly string[] = [],
 ): readonly FleetKey[] {
   const entries = new Map(fleet.entries.map((entry) => [placeOf(entry), entry]))
-  const bindings = [...fleet.bindings, ...fleet.unmanaged.map((entry) => bindingOf(entry, false))]
+  const damage = new Map(fleet.damaged.map((damaged) => [placeOf(damaged), damaged.error]))
+  const places = new Set(fleet.bindings.map(placeOf))
+  const bindings = [
+    ...fleet.bindings,
+    ...fleet.damaged.filter((damaged) => !places.has(placeOf(damaged))).map((damaged) => unknownBinding(fleet, damaged)),
+    ...fleet.unmanaged.map((entry) => bindingOf(entry, false)),
+  ]
   const unknown = names.find((name) => !bindings.some((binding) => binding.name === name))
   if (unknown !== undefined) {
     throw new KeyferryError("ERR_KEY_NOT_FOUND", `nothing is known of a key ${unknown}`, {
@@ -92,14 +103,27 @@ export function fleetKeys(
   const chosen = new Set(names)
   return bindings
     .filter(({ name }) => chosen.size === 0 || chosen.has(name))
-    .flatMap((binding) => keysOfBinding(binding, entries.get(placeOf(binding)) ?? null))
+    .flatMap((binding) => {
+      const place = placeOf(binding)
+      return keysOfBinding(binding, entries.get(place) ?? null, damage.get(place) ?? null)
+    })
+}
+
+/** Of a key of which nothing but its name is known, so that it has its row. */
+function unknownBinding({ owner }: Pick<Fleet, "owner">, { name, target }: DamagedEntry): Binding {
+  const anything = { keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT" } as const
+  return { ...DEFAULT_SETTINGS, ...anything, owner, name, target, token: null, managed: false }
 }
 
 const placeOf = ({ name, target }: { readonly name: string; readonly target: string }): string => `${target} ${name}`
 
-function keysOfBinding(binding: Binding, entry: InventoryEntry | null): readonly FleetKey[] {
+function keysOfBinding(
+  binding: Binding,
+  entry: InventoryEntry | null,
+  damage: KeyferryError | null,
+): readonly FleetKey[] {
   const formerEntries = (entry?.former ?? []).filter(({ retiredAt }) => retiredAt === null)
-  return [{ binding, role: "current", entry }, ...formerEntries.map((former) => formerKey(binding, former))]
+  return [{ binding, role: "current", entry, damage }, ...formerEntries.map((former) => formerKey(binding, former))]
 }
 
 /** A replaced key is kept alive on the terms of its name, as what it was made. */
@@ -110,5 +134,6 @@ function formerKey(binding: Binding, former: FormerEntry): FleetKey {
     binding: { ...binding, keySpec, keyUsage, custody, multiRegion, replicas, alias: null, rotateEvery: null },
     role: "former",
     entry: former,
+    damage: null,
   }
 }

@@ -10,6 +10,7 @@ import type { Kms } from "../../core/ports/kms.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import type { SourceIndex } from "./source-index.js"
 import { findKmsKey } from "../kms-key/find.js"
+import { unknownKey } from "../kms-key/unknown-keys.js"
 import { identityTags, TAGS } from "../kms-key/tags.js"
 
 /** How much KMS is asked of a key: each of these costs requests, one a key. */
@@ -71,11 +72,13 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
     },
 
     async observe(fleetKey, depth) {
-      const { binding, role, entry } = fleetKey
+      const { binding, role, entry, damage } = fleetKey
       const local = {
         binding,
         role,
         entry,
+        damage: damage?.message ?? null,
+        unknownKey: null,
         unfinished:
           entry === null || role === "former"
             ? NOTHING_ASKED
@@ -84,19 +87,28 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
         wantedTags: entry === null ? {} : { ...binding.tags, ...identityTags(entry) },
         sources: await sources.views(binding, entry),
       }
+      /** Of a key that KMS was not asked about. */
+      const blind = (key: KeyView): Snapshot => {
+        const nothing = { replicas: [], claimedBy: null, aliasHolder: undefined }
+        return { ...local, ...nothing, now: fleet.clock.now(), region: key.region, key }
+      }
+      if (damage !== null) {
+        return blind({ seen: "nothing", region: "" })
+      }
       let kms: Kms
       try {
         kms = await fleet.kmsOf(binding.target)
       } catch (error) {
         const key = failedView(entry?.region ?? "", entry?.keyArn ?? "", error)
-        return {
-          ...local,
-          now: fleet.clock.now(),
-          region: key.region,
-          key,
-          replicas: [],
-          claimedBy: null,
-          aliasHolder: undefined,
+        return blind(key)
+      }
+      let unknown: string | null = null
+      if (entry === null) {
+        try {
+          unknown = (await unknownKey({ ...fleet, kms }, binding))?.keyArn ?? null
+        } catch (error) {
+          const key = failedView(kms.region, "", error)
+          return blind(key)
         }
       }
       const [primary, ...replicaKeys] = entry === null ? [] : keysOf(entry)
@@ -108,6 +120,7 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
       ])
       return {
         ...local,
+        unknownKey: unknown,
         // by now KMS has answered, and told the time
         now: fleet.clockOf(binding.target).now(),
         region: kms.region,

@@ -1,6 +1,7 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { failedOutcome, type KeyRow, rowOutcome } from "../../core/plan/row.js"
 import { type FormerEntry, withNested } from "../../core/records/inventory.js"
+import { rfc3339 } from "../../core/base/expiry.js"
 import { isKeySpec, KEY_SPECS, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Kms } from "../../core/ports/kms.js"
@@ -14,9 +15,10 @@ import { taggedKeys } from "../kms-key/tagged-keys.js"
 import { TAGS } from "../kms-key/tags.js"
 import { record, type RecordDeps } from "../record.js"
 
-type RebuildDeps = Pick<Deps, "kms" | "kmsIn" | "inventory" | "vault" | "clock"> &
+export type RebuildDeps = Pick<Deps, "kms" | "kmsIn" | "inventory" | "vault" | "clock"> &
   RecordDeps & {
-    readonly token: CustodialToken | null
+    /** All that are given; what is sealed belongs to one of them as well. */
+    readonly tokens: readonly CustodialToken[]
   }
 
 export interface RebuildRequest {
@@ -24,6 +26,10 @@ export interface RebuildRequest {
   readonly target: string
   /** Writes over entries that are there. */
   readonly overwrite: boolean
+  /** KMS keys, by ARN, that are another target's of the same run; those of this one are added. */
+  readonly claimed?: Set<string>
+  /** Whether a name is this target's; every one where it is left out. */
+  readonly isOwnName?: (name: string) => boolean
 }
 
 export interface RebuildRow extends KeyRow {
@@ -62,7 +68,10 @@ interface Remains {
  * the token.
  */
 export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promise<Rebuilding> {
-  const { keys, sources, unseen } = await readRemains(deps, request.owner)
+  const { claimed = new Set<string>(), isOwnName = () => true } = request
+  const { keys: tagged, sources, unseen } = await readRemains(deps, request.owner)
+  const keys = tagged.filter((key) => isOwnName(nameOf(key)) && !claimed.has(key.key.keyArn))
+  for (const { key } of keys) claimed.add(key.keyArn)
   const [first] = keys
   if (first !== undefined) {
     await refuseOtherAccount(deps, { ...request, name: null }, () => Promise.resolve(accountOf(first.key.keyArn)))
@@ -90,15 +99,19 @@ async function readRemains(deps: RebuildDeps, owner: string): Promise<Remains> {
     if ("denied" in listed) unseen.push(`${listed.key?.keyArn ?? "a KMS key"}: ${listed.denied.message}`)
     else if (listed.tags[TAGS.owner] === owner && listed.tags[TAGS.name] !== undefined) keys.push(listed)
   }
-  const objects = deps.token === null ? [] : (await deps.token.search()).keys
-  if (deps.token === null) unseen.push("the token: none is given")
+  const objects: FoundSource[] = []
+  for (const token of deps.tokens) {
+    const { keys: found } = await token.hsm.search()
+    objects.push(...found.map((key) => ({ ...key, token: token.info })))
+  }
+  if (deps.tokens.length === 0) unseen.push("the token: none is given")
   const { sealed, damaged } = await deps.vault.list()
   for (const { path, reason } of damaged) unseen.push(`${path}: ${reason}`)
   const inVault = sealed
     .filter(({ id }) => !objects.some((key) => key.id === id))
-    .map(({ id, label, provenance: { attributes, kcv, publicKey } }): FoundSource => {
+    .map(({ id, label, token, provenance: { attributes, kcv, publicKey } }): FoundSource => {
       const publicKeyFingerprint = publicKey === null ? null : sha256(publicKey)
-      return { id, label, custody: "sealed", attributes, kcv, publicKeyFingerprint }
+      return { id, label, token, custody: "sealed", attributes, kcv, publicKeyFingerprint }
     })
   const sources = [...objects, ...inVault].filter(({ label }) => identityOf(label)?.owner === owner)
   return { keys, sources, unseen }
@@ -136,10 +149,10 @@ async function rebuildName(
     const outcome = rowOutcome("blocked", "AMBIGUOUS", message)
     return [...rows, ...[current, ...rivals].map((tagged) => ({ ...facts(tagged), ...outcome }))]
   }
-  if (!request.overwrite && (await deps.inventory.get(name, target)) !== undefined) {
-    return [...rows, { ...facts(current), ...rowOutcome("nothing", "EXISTS", "an entry is there, and stays") }]
-  }
   try {
+    if (!request.overwrite && (await deps.inventory.get(name, target)) !== undefined) {
+      return [...rows, { ...facts(current), ...rowOutcome("nothing", "EXISTS", "an entry is there, and stays") }]
+    }
     const { entry, lost, diesAt } = await rebuildEntry(deps, request, current, { keys: primaries, sources })
     await deps.inventory.put(entry)
     await record(deps, "state.rebuilt", { key: entry, facts: { lost } })
@@ -150,7 +163,10 @@ async function rebuildName(
     const failure = errorOf(error, name)
     // what cannot be written of one key cannot be written of the next
     if (failure instanceof KeyferryError && failure.exit === "IOERR") throw failure
-    rows.push({ ...facts(current), ...failedOutcome(failure, "blocked") })
+    const outcome = failedOutcome(failure, "blocked")
+    const isUnreadable = outcome.reason === "ERR_STATE_INVALID" || outcome.reason === "ERR_INPUT_UNREADABLE"
+    const hint = isUnreadable ? "--overwrite writes it anew, from what KMS, token and vault have" : outcome.hint
+    rows.push({ ...facts(current), ...outcome, hint })
   }
   return rows
 }
@@ -209,10 +225,15 @@ async function rebuiltOf(
     requestId: tags[TAGS.request] ?? null,
     sourceId: tags[TAGS.source] ?? null,
     sources: sources.filter(({ id }) => !newestOfOthers.includes(id)),
-    token: deps.token?.info ?? null,
-    seals: ((await deps.token?.findCustodyKeys(owner)) ?? []).length > 0,
+    now: rfc3339(deps.clock.now()),
+    seals: await anySeals(deps, owner),
   })
   return { ...rebuilt, lost: [...rebuilt.lost, ...unread] }
+}
+
+async function anySeals({ tokens }: Pick<RebuildDeps, "tokens">, owner: string): Promise<boolean> {
+  for (const token of tokens) if ((await token.findCustodyKeys(owner)).length > 0) return true
+  return false
 }
 
 async function foundIn(kms: Kms, description: KeyDescription): Promise<FoundKey> {

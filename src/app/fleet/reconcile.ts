@@ -230,6 +230,7 @@ function refuseStopped({ stopped }: Run, fleetKey: FleetKey): void {
 
 async function reread({ fleet }: Run, key: FleetKey): Promise<FleetKey> {
   const { name, target } = key.binding
+  if (key.damage !== null) return key
   const entry = await fleet.inventory.get(name, target)
   if (key.role === "current") return { ...key, entry: entry ?? null }
   return { ...key, entry: entry?.former.find(({ requestId }) => requestId === key.entry?.requestId) ?? null }

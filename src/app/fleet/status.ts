@@ -92,7 +92,7 @@ function keyStateOf(view: KeyView): StatusRow["keyStates"] {
 }
 
 function generationsOf(snapshot: Snapshot, { custody }: DecisionRow): readonly GenerationStatus[] {
-  const keepsSource = CUSTODIES[custody as keyof typeof CUSTODIES].reimport
+  const keepsSource = custody !== null && CUSTODIES[custody as keyof typeof CUSTODIES].reimport
   return materialsOf(snapshot).map(({ region, generation, keyMaterialId, state, validTo }) => {
     const source = keepsSource ? snapshot.sources.find((view) => view.generation === generation) : undefined
     return {

@@ -24,8 +24,12 @@ export async function vaultStatus(fleet: Fleet, tokens: readonly SearchedToken[]
   const { owner, entries, clock } = fleet
   const vault = await fleet.vault.list()
   const records = await fleet.custodyKeys.list()
+  const unreadable = (await fleet.custodyKeys.damaged()).map(({ reason }): CustodyKeyFinding => {
+    const hint = "restore that file from a backup; its custody key stays in the token"
+    return { severity: "fail", message: `the record of a custody key cannot be read: ${reason}`, hint }
+  })
   const nothingSealed = records.length === 0 && vault.sealed.length === 0 && vault.damaged.length === 0
-  if (nothingSealed) return { sealed: 0, findings: [], custodyKeys: [] }
+  if (nothingSealed) return { sealed: 0, findings: [], custodyKeys: unreadable }
   const facts = { owner, entries, vault, records, now: clock.now() }
   const byToken: VaultHealth[] = []
   const tokenObjects = new Set<string>()
@@ -42,7 +46,7 @@ export async function vaultStatus(fleet: Fleet, tokens: readonly SearchedToken[]
   return {
     sealed: vault.sealed.length,
     findings: withoutRepeats([...byToken.flatMap(({ findings }) => findings), ...blindFindings]),
-    custodyKeys: withoutRepeats([...byToken, withoutToken].flatMap(({ custodyKeys }) => custodyKeys)),
+    custodyKeys: withoutRepeats([...unreadable, ...[...byToken, withoutToken].flatMap(({ custodyKeys }) => custodyKeys)]),
   }
 }
 

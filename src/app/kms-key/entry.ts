@@ -11,6 +11,8 @@ export async function findKey(
   deps: Pick<Deps, "inventory">,
   { owner, name, target }: { readonly owner: string; readonly name: string; readonly target: string | null },
 ): Promise<InventoryEntry> {
+  const named = target === null ? undefined : await deps.inventory.get(name, target)
+  if (named?.owner === owner) return named
   const entries = (await deps.inventory.list(name)).filter((listed) => listed.owner === owner)
   const [entry, second] = entries.filter((candidate) => target === null || candidate.target === target)
   if (entry !== undefined && second === undefined) return entry

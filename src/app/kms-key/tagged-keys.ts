@@ -13,11 +13,12 @@ export type TaggedKey =
 
 /**
  * The keys of the account and Region that take imported material and may be the ones looked for, with their tags: the only way to find a
- * KMS key that no inventory names. Keys that went away since they were listed are left out.
+ * KMS key that no inventory names. Nothing is asked of those that are passed over, by ARN. Keys that went away since they were listed are left out.
  */
 export async function* taggedKeys(
   kms: Pick<Kms, "listKeys" | "describeKey" | "listResourceTags">,
   isCandidate: (key: KeyDescription) => boolean,
+  passedOver: ReadonlySet<string> = new Set<string>(),
 ): AsyncGenerator<TaggedKey, void, undefined> {
   const look = async ({ keyId }: { keyId: string }): Promise<TaggedKey | null> => {
     let key: KeyDescription | null = null
@@ -35,6 +36,7 @@ export async function* taggedKeys(
   const lookAll = async (): Promise<readonly TaggedKey[]> =>
     (await Promise.all(batch.map(look))).filter((tagged) => tagged !== null)
   for await (const listed of kms.listKeys()) {
+    if (passedOver.has(listed.keyArn)) continue
     batch.push(listed)
     if (batch.length < LOOKUPS_AT_ONCE) continue
     yield* await lookAll()

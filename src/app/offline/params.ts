@@ -13,6 +13,7 @@ import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import { createKeyOnce } from "../kms-key/create.js"
 import type { Deps } from "../deps.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
+import { refuseUnknownKey } from "../kms-key/unknown-keys.js"
 import { settled } from "../kms-key/eventual.js"
 import { chooseTested } from "../source-key/choose.js"
 
@@ -126,6 +127,7 @@ async function ensureKey(deps: ParamsDeps, { create }: ParamsRequest): Promise<s
     alias: null,
     multiRegion,
   }
+  if (recorded === undefined) await refuseUnknownKey(deps, create)
   const entry =
     recorded ?? beginEntry(identity, { id: existing?.id ?? newSourceKeyId(), label }, randomUUID(), deps.clock.now())
   return entry.keyArn ?? (await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })).keyArn

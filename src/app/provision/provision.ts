@@ -14,13 +14,14 @@ import { importKey } from "../import/import.js"
 import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
 import { learnKmsTime } from "../kms-key/kms-time.js"
 import { pointAlias, refuseTakenAlias } from "../kms-key/alias.js"
+import { refuseUnknownKey } from "../kms-key/unknown-keys.js"
 import { record } from "../record.js"
 import { refuseLostCustodyKey } from "../custody/custody-key.js"
 import { ensureReplicas, refuseReplicas } from "../replicas/replicas.js"
 import { chooseTested } from "../source-key/choose.js"
 import { ensureSource } from "../source-key/ensure.js"
 import { findSourceKey, type FoundSource } from "../source-key/find.js"
-import { finishedImport, proofFor, sayUnchanged } from "./finished.js"
+import { finishedImport, holdsMaterial, materialGone, proofFor, sayUnchanged } from "./finished.js"
 import { ensureKmsKey, findKmsKey, refuseOtherKey, tagTaken } from "./kms-key.js"
 import {
   type ProvisionRequest,
@@ -53,6 +54,8 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     if (newestImport(recorded)?.validTo != null) await learnKmsTime(deps, recorded.keyArn)
     const finished = finishedImport(recorded, request, deps.clock.now())
     if (finished !== undefined) {
+      const isHeld = await holdsMaterial(deps, finished.entry)
+      if (!isHeld) throw materialGone(finished.entry)
       sayUnchanged(deps, finished.record, request)
       const { entry, changed } = await finishUp(deps, finished.entry, request)
       if (!changed) deps.progress.step(`${request.name} is provisioned already; nothing to do`)
@@ -100,6 +103,7 @@ async function prepare(deps: Deps, request: ProvisionRequest, recorded: Inventor
   const { wrappingAlgorithm, wrapPath } = choice.capability
   deps.progress.step(`algorithm ${wrappingAlgorithm} (${wrapPath ?? ""}): ${choice.why}`)
   const keyArn = await findKmsKey(deps, request, recorded)
+  if (recorded === undefined) await refuseUnknownKey(deps, request, [keyArn])
   if (alias !== null) await refuseTakenAlias(deps.kms, alias, keyArn)
   await refuseReplicas(deps, request, recorded)
   await learnKmsTime(deps)

@@ -48,6 +48,7 @@ function nested(inventory: Inventory, { name, target }: Parent, { find, keep }: 
     },
     list: (keyName) => inventory.list(keyName),
     firstMade: (keyTarget) => inventory.firstMade(keyTarget),
+    all: () => inventory.all(),
     put: (entry) => (isParent(entry) ? change(entry) : inventory.put(entry)),
     remove: (...place) => (place[0] === name && place[1] === target ? change(null) : inventory.remove(...place)),
   }

@@ -22,6 +22,7 @@ import { chooseWay, wished } from "../import/terms.js"
 import { refuseOtherAccount } from "../kms-key/account.js"
 import { createKeyOnce } from "../kms-key/create.js"
 import { findKmsKey } from "../kms-key/find.js"
+import { refuseUnknownKey } from "../kms-key/unknown-keys.js"
 import { dressOf } from "../kms-key/settings.js"
 import { proofFor } from "../provision/finished.js"
 import { fillReplica } from "../replicas/replicas.js"
@@ -62,8 +63,11 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
   refuseImportOnce({ ...old, ...terms, isAccepted: wishes.acceptNoReimport ?? false })
   refuseLocalUse({ custody: old.custody, localUse: wishes.localUse ?? false })
   const earlier = await begunBefore(deps, old)
-  if (earlier === null) refuseCustodyByPolicy(old.custody, deps.policy)
   await refuseOtherAccount(deps, { ...old, target: null }, () => deps.kms.callersAccount())
+  if (earlier === null) {
+    refuseCustodyByPolicy(old.custody, deps.policy)
+    await refuseUnknownKey(deps, old)
+  }
   const choice = await chooseWay(deps, old, terms)
 
   const nested: Deps = { ...deps, inventory: replacementInventory(deps.inventory, old) }

@@ -6,7 +6,15 @@ import type { Deps } from "../deps.js"
 import { record } from "../record.js"
 import { ensureSource } from "../source-key/ensure.js"
 import { importKey, provable } from "../import/import.js"
-import { assertEnabled, materialIn, materialOf, type RegionView, type RotationView } from "./view.js"
+import {
+  assertEnabled,
+  FROM_ANOTHER_COPY,
+  materialIn,
+  materialOf,
+  refuseUnknownMaterial,
+  type RegionView,
+  type RotationView,
+} from "./view.js"
 import { settled } from "../kms-key/eventual.js"
 import { TAGS } from "../kms-key/tags.js"
 
@@ -44,6 +52,8 @@ export async function completeRotation(
   for (const { kms, keyArn } of [home, ...replicas]) await kms.tagResource(keyArn, { [TAGS.source]: entry.source.id })
   entry = { ...entry, rotating: false }
   await deps.inventory.put(entry)
+  // two hosts that rotate at once: neither has every generation, and each says so
+  refuseUnknownMaterial(entry, { keyArn: home.keyArn, rotations: await home.kms.listKeyRotations(home.keyArn) })
   const imported = importOf(entry, entry.source.generation, home.kms.region)
   if (imported === undefined) throw new KeyferryError("ERR_BUG", `no import of ${entry.source.label} is recorded`)
   return { entry, record: imported }
@@ -60,7 +70,11 @@ async function importInto(
   if (need === "nothing") return entry
   assertEnabled(key)
   const pending = pendingRotation(rotations)
-  if (need === "new") refuseForeign(entry, pending?.keyMaterialId)
+  if (need === "new") {
+    refuseForeign(entry, pending?.keyMaterialId)
+    // another host may have rotated since this one looked
+    refuseUnknownMaterial(entry, { keyArn: place.keyArn, rotations: await kms.listKeyRotations(place.keyArn) })
+  }
   const held = !primary || (materialIn(rotations, materialOf(entry)) ?? pending) !== undefined
   const { source, entry: sourced } = await ensureSource(deps, entry, { held, sharesLabel: true })
   const { capability, expiresIn, prove } = terms
@@ -84,7 +98,7 @@ function needOf(
     throw new KeyferryError(
       "ERR_KMS_KEY_STATE",
       `KMS has rotated past key material ${listed.keyMaterialId}, the newest of this state directory`,
-      { key: entry.keyArn, hint: "what is current was not imported by keyferry: see aws kms list-key-rotations" },
+      { key: entry.keyArn, hint: FROM_ANOTHER_COPY },
     )
   }
   const open = entry.importing?.generation === generation && entry.importing.region === region
@@ -103,7 +117,7 @@ function refuseForeign(entry: MadeEntry, pending: string | undefined): void {
     `key material ${pending}, which is not of this state directory, waits for the rotation of the KMS key`,
     {
       key: entry.keyArn,
-      hint: "rotate to it or delete it where it came from (aws kms delete-imported-key-material), then run again",
+      hint: "take it in from the copy of the state that imported it (`keyferry state merge DIR`), or delete it there (`keyferry rotate --abandon`, aws kms delete-imported-key-material), then run again",
     },
   )
 }

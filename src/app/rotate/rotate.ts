@@ -17,7 +17,7 @@ import type { Deps } from "../deps.js"
 import { refuseCustodyByPolicy } from "../custody/policy.js"
 import { AS_BEFORE, chooseWay, wished } from "../import/terms.js"
 import { completeRotation } from "./complete.js"
-import { assertEnabled, lookAtRotation, type RotationView } from "./view.js"
+import { assertEnabled, lookAtRotation, refuseUnknownMaterial, type RotationView } from "./view.js"
 
 /**
  * New key material for the same KMS key, and its rotation to it: the next source key, NEW_KEY_MATERIAL, every replica,
@@ -32,6 +32,7 @@ export async function rotateKey(deps: Deps, entry: InventoryEntry, wishes: Impor
   try {
     refuseOtherToken(madeEntry, deps.token.info)
     const view = await lookAtRotation(deps, madeEntry)
+    for (const regionView of [view.home, ...view.replicas]) refuseUnknownMaterial(madeEntry, regionView)
     return view.unfinished ? await finish(deps, madeEntry, view, wishes) : await begin(deps, madeEntry, view, wishes)
   } catch (error) {
     throw errorAfter(error, `${madeEntry.name}, ${madeEntry.keyArn}`)
@@ -46,6 +47,7 @@ export async function finishRotation(
 ): Promise<KeyResult | null> {
   const madeEntry = rotatable(entry)
   const view = await lookAtRotation(deps, madeEntry)
+  for (const regionView of [view.home, ...view.replicas]) refuseUnknownMaterial(madeEntry, regionView)
   return view.unfinished ? await finish(deps, madeEntry, view, wishes) : null
 }
 
@@ -125,7 +127,7 @@ function refuseBusy({ name }: MadeEntry, { home, inProgress }: RotationView): vo
     `key material ${pending.keyMaterialId}, which is not of this state directory, waits for the rotation of the KMS key`,
     {
       key: name,
-      hint: "rotate to it or delete it where it came from (aws kms delete-imported-key-material), then run again",
+      hint: "take it in from the copy of the state that imported it (`keyferry state merge DIR`), or delete it there (`keyferry rotate --abandon`, aws kms delete-imported-key-material), then run again",
     },
   )
 }

@@ -2,7 +2,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import { type InventoryEntry, keyArnIn, type MadeEntry } from "../../core/records/inventory.js"
 import type { KeyDescription, RegionalKey } from "../../core/key/key-description.js"
 import { keyStateRow } from "../../core/key/key-state.js"
-import type { KeyRotation } from "../../core/key/rotation.js"
+import { isPending, type KeyRotation } from "../../core/key/rotation.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Deps } from "../deps.js"
 
@@ -75,6 +75,31 @@ export function materialOf({ imports, source }: InventoryEntry): string | null {
 export function materialIn(rotations: readonly KeyRotation[], id: string | null): KeyRotation | undefined {
   return rotations.find(({ keyMaterialId }) => keyMaterialId === id)
 }
+
+/**
+ * Refuses a KMS key that holds material which no record here names: it was rotated from another copy of the state, whose
+ * generations this one would never import again. What waits for its rotation is judged where it is in the way.
+ *
+ * @throws ERR_STATE_INCOMPLETE
+ */
+export function refuseUnknownMaterial(
+  { name, imports }: InventoryEntry,
+  { keyArn, rotations }: Pick<RegionView, "keyArn" | "rotations">,
+): void {
+  const ours = new Set(imports.map(({ keyMaterialId }) => keyMaterialId))
+  const unknown = rotations.find((rotation) => !isPending(rotation) && !ours.has(rotation.keyMaterialId))
+  if (unknown === undefined) return
+  const { keyMaterialId, keyMaterialState } = unknown
+  throw new KeyferryError(
+    "ERR_STATE_INCOMPLETE",
+    `${keyArn} holds key material ${keyMaterialId} (${keyMaterialState ?? "imported"}), which this state directory does not know: it is older than KMS, or ${name} was rotated from another copy of it`,
+    { key: name, hint: FROM_ANOTHER_COPY },
+  )
+}
+
+/** What helps where another copy of the state, or a later one, has rotated. */
+export const FROM_ANOTHER_COPY =
+  "`keyferry state merge DIR` takes the generations from the copy of the state that made them; without one, `keyferry status --rebuild --overwrite` takes what KMS, token and vault have"
 
 /**
  * Refuses a KMS key whose state would not let it rotate, or that an import would change.

@@ -37,6 +37,10 @@ export function disproven(
 }
 
 /** It could not be looked at. */
-export function blocked(reason: RowReason, message: string, exit: ExitName = "DATAERR"): Verdict {
-  return { ...rowOutcome("blocked", reason, message, { exit }), generations: [], use: null }
+export function blocked(
+  reason: RowReason,
+  message: string,
+  { exit = "DATAERR", hint = null }: { readonly exit?: ExitName; readonly hint?: string | null } = {},
+): Verdict {
+  return { ...rowOutcome("blocked", reason, message, { exit, hint }), generations: [], use: null }
 }

@@ -1,9 +1,11 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import { KEY_SPECS, type ProofKind } from "../../core/key/key-spec.js"
-import { failedOutcome } from "../../core/plan/row.js"
+import { REASONS } from "../../core/plan/reason.js"
+import { failedOutcome, rowOutcome } from "../../core/plan/row.js"
 import { type InventoryEntry, keysOf, type MadeEntry } from "../../core/records/inventory.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
+import { unknownKey } from "../kms-key/unknown-keys.js"
 import { formerInventory } from "../replace/nested-inventory.js"
 import { verifyKeyMaterialId } from "./key-material-id.js"
 import { verifyMac } from "./mac.js"
@@ -40,20 +42,44 @@ export async function verifyKeys(
   options: VerifyOptions,
 ): Promise<readonly VerifyRow[]> {
   const rows: VerifyRow[] = []
-  for (const key of recordedKeys(fleet, names)) rows.push(...(await verifyKey(fleet, key, options)))
+  for (const key of chosenKeys(fleet, names)) {
+    const { entry } = key
+    rows.push(...(entry === null ? [await unrecordedRow(fleet, key, names.length > 0)] : await verifyKey(fleet, { ...key, entry }, options)))
+  }
   return rows
 }
 
-function recordedKeys(fleet: Fleet, names: readonly string[]): readonly RecordedKey[] {
-  const keys = fleetKeys(fleet).flatMap((key) => (key.entry === null ? [] : [{ ...key, entry: key.entry }]))
-  const unknown = names.find((name) => !keys.some(({ entry }) => entry.name === name))
+/** A key of which this state directory has no entry, or none that can be read: KMS is asked whether it has it. */
+async function unrecordedRow(fleet: Fleet, { binding, damage }: FleetKey, isNamed: boolean): Promise<VerifyRow> {
+  const { name, target } = binding
+  const facts = { name, target, region: "", keyArn: null, replaced: false }
+  try {
+    if (damage !== null) throw damage
+    const kms = await fleet.kmsOf(target)
+    const key = await unknownKey({ ...fleet, kms }, binding)
+    const nothing = rowOutcome(isNamed ? "blocked" : "nothing", "NOTHING_YET", "no KMS key holds its material yet")
+    const verdict =
+      key === undefined
+        ? { ...nothing, generations: [], use: null }
+        : blocked("UNKNOWN_HERE", `KMS has ${key.keyArn}, which this state directory does not know`, { hint: UNKNOWN })
+    return { ...facts, region: kms.region, keyArn: key?.keyArn ?? null, ...verdict }
+  } catch (error) {
+    return { ...facts, ...failedOutcome(errorOf(error, name), "blocked"), generations: [], use: null }
+  }
+}
+
+const UNKNOWN = REASONS.UNKNOWN_HERE.hint ?? null
+
+function chosenKeys(fleet: Fleet, names: readonly string[]): readonly FleetKey[] {
+  const keys = fleetKeys(fleet)
+  const unknown = names.find((name) => !keys.some(({ binding }) => binding.name === name))
   if (unknown !== undefined) {
     throw new KeyferryError("ERR_KEY_NOT_FOUND", `this state directory has no key named ${unknown}`, {
       key: unknown,
       hint: "`keyferry status` shows the keys there are; --state-dir and --config say where to look",
     })
   }
-  return names.length === 0 ? keys : keys.filter(({ entry }) => names.includes(entry.name))
+  return names.length === 0 ? keys : keys.filter(({ binding }) => names.includes(binding.name))
 }
 
 async function verifyKey(fleet: Fleet, key: RecordedKey, options: VerifyOptions): Promise<readonly VerifyRow[]> {

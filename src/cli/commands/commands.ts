@@ -33,6 +33,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   "state export": async () => erase((await import("./state-export.js")).stateExport),
   "state import": async () => erase((await import("./state-import.js")).stateImport),
   "log rotate": async () => erase((await import("./log-rotate.js")).logRotate),
+  "state merge": async () => erase((await import("./state-merge.js")).stateMerge),
   init: async () => erase((await import("./init.js")).init),
   "config check": async () => erase((await import("./config-check.js")).configCheck),
   "config schema": async () => erase((await import("./config-schema.js")).configSchema),

@@ -1,6 +1,6 @@
 import type { Rebuilding } from "../../app/fleet/rebuild.js"
 import { KeyferryError } from "../../core/base/error.js"
-import { exitOf, summarise } from "../../core/plan/row.js"
+import { summarise } from "../../core/plan/row.js"
 import type { Output, Surroundings } from "../command.js"
 import { rowsText } from "../text/rows-text.js"
 
@@ -9,28 +9,28 @@ export const REBUILD = {
     type: "boolean",
     default: false,
     describe:
-      "state lost: rebuild the inventory of the target from KMS tags, the token and the vault; entries that are there stay",
+      "state lost: rebuild the inventory of all targets, or of the one named, from KMS tags, tokens and vault; entries that are there stay",
   },
   overwrite: { type: "boolean", default: false, describe: "with --rebuild: write over entries that are there" },
 } as const
 
-/** `status --rebuild`: one target's inventory anew. */
+/** `status --rebuild`: the inventory of every target anew, or of the one that flags name. */
 export async function rebuildState(
   names: readonly string[],
   { overwrite }: { readonly overwrite: boolean },
   { world, progress }: Surroundings,
 ): Promise<Output> {
   if (names.length > 0) throw new KeyferryError("ERR_USAGE", "--rebuild takes no names: it finds them")
-  const { rebuild } = await import("../../app/fleet/rebuild.js")
+  const { rebuildTargets } = await import("../../app/fleet/rebuild-targets.js")
   const { owner } = await world.settings()
-  const deps = { ...(await world.withoutToken()), token: await world.tokenIfGiven() }
-  const rebuilding = await rebuild(deps, { owner, target: await world.target(), overwrite })
+  const places = await world.rebuildPlaces()
+  const { exit, ...rebuilding } = await rebuildTargets(places, { owner, overwrite })
   const { keys, unclaimed, unseen } = rebuilding
   for (const { name, message } of keys.filter(({ diesAt }) => diesAt !== null)) {
     progress.warn(`${name}: ${message}`)
   }
   for (const text of unseen) progress.warn(`not looked at: ${text}`)
-  return { result: { keys, summary: summarise(keys), unclaimed, unseen }, text: textOf(rebuilding), exit: exitOf(keys) }
+  return { result: { keys, summary: summarise(keys), unclaimed, unseen }, text: textOf(rebuilding), exit }
 }
 
 function textOf({ keys, unclaimed }: Rebuilding): string {

@@ -32,7 +32,7 @@ export function notesOf(row: DecisionRow): readonly string[] {
   const key = keyPrefix(row)
   return [
     ...problemsOf(row),
-    ...(row.custodyReason === null ? [] : [`${key}: custody ${custodyText(row.custody, row.custodyReason)}`]),
+    ...(row.custodyReason === null ? [] : [`${key}: custody ${custodyText(row.custody ?? "", row.custodyReason)}`]),
     ...row.warnings.map(({ message, code }) => `${key}: warning: ${message} [${code}]`),
     ...row.drift.map(({ field, wanted, found, region }) => `${key}: ${field} in ${region}: ${found}, not ${wanted}`),
   ]

@@ -240,6 +240,11 @@ export const ERROR_ROWS = {
     retry: "never",
     hint: "put the state directory on a file system whose locks the kernel keeps: ext4, xfs, btrfs, tmpfs, or NFS with locks",
   },
+  ERR_STATE_INCOMPLETE: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "`keyferry status --rebuild` takes it in from KMS, token and vault, or `keyferry state merge DIR` from a copy of the state that knows it; if it is somebody else's, give another name, or another `id` in the configuration",
+  },
   ERR_VAULT_DAMAGED: {
     exit: "DATAERR",
     retry: "never",

@@ -18,11 +18,18 @@ const FAILURES: Readonly<Partial<Record<ErrorCode, ReasonCode>>> = {
   ERR_POLICY_REFUSED: "OTHER_ACCOUNT",
 }
 
+export const entryUnreadable: Check = ({ snapshot: { damage } }) =>
+  damage === null ? undefined : { reason: "ENTRY_UNREADABLE", facts: { fault: damage } }
+
 export const couldNotLook: Check = (context) => {
   const { key } = context.snapshot
   if (!isUnseen(key)) return undefined
   return { reason: FAILURES[key.code] ?? "KMS_FAILED", facts: { key: keyWord(context), error: key.error } }
 }
+
+/** What a lost or an older state has forgotten is not made a second time. */
+export const unknownHere: Check = ({ snapshot: { unknownKey } }) =>
+  unknownKey === null ? undefined : { reason: "UNKNOWN_HERE", facts: { key: unknownKey } }
 
 export const nothingYet: Check = ({ snapshot: { entry } }) => (entry === null ? { reason: "NOTHING_YET" } : undefined)
 

@@ -6,8 +6,9 @@ import { type Decision, isUnseen, type Snapshot } from "./snapshot.js"
 /** The row of a key of which the plan was asked: `plan`, `apply`, `rewrap` and `status`. */
 export interface DecisionRow extends KeyRow {
   readonly target: string
-  readonly keySpec: string
-  readonly custody: string
+  /** Null, as the custody is, where the entry cannot be read and nothing else says it. */
+  readonly keySpec: string | null
+  readonly custody: string | null
   /** False where the policy takes a custody that the token does not enforce; null before anything was made. */
   readonly custodyEnforced: boolean | null
   /** What the token does not enforce of it, in words; null where all of it is, or nothing is known. */
@@ -50,19 +51,24 @@ export function decisionRow(
 }
 
 /** The row of a key that failed before it was decided what is to be done of it; its outcome is added. */
-export function undecidedRow(key: Pick<Snapshot, "binding" | "entry" | "role">): Omit<DecisionRow, keyof RowOutcome> {
+export function undecidedRow(key: FactualKey): Omit<DecisionRow, keyof RowOutcome> {
   const nothing = { did: [], imports: [], warnings: [], drift: [], next: null, forecast: null, costs: {} }
   return { ...keyFacts(key), action: "blocked", ...nothing }
 }
 
-function keyFacts({ binding, entry, role }: Pick<Snapshot, "binding" | "entry" | "role">) {
+interface FactualKey extends Pick<Snapshot, "binding" | "entry" | "role"> {
+  readonly damage: unknown
+}
+
+function keyFacts({ binding, entry, role, damage }: FactualKey) {
+  const isUnknown = damage !== null && !binding.managed
   return {
     name: binding.name,
     target: binding.target,
     keyArn: entry === null ? null : (keyArnIn(entry, entry.region) ?? null),
     replaced: role === "former",
-    keySpec: entry?.keySpec ?? binding.keySpec,
-    custody: entry?.custody ?? binding.custody,
+    keySpec: isUnknown ? null : (entry?.keySpec ?? binding.keySpec),
+    custody: isUnknown ? null : (entry?.custody ?? binding.custody),
     custodyEnforced: entry === null ? null : entry.unenforced === null,
     custodyReason: entry?.unenforced ?? null,
   }

@@ -11,7 +11,9 @@ import { warningsOf } from "./warnings.js"
 
 /** The first check that applies decides. The order is the specification: one line a reason, most telling first. */
 const CHAIN: readonly Check[] = [
+  keys.entryUnreadable, // not known is not the same as not there
   keys.couldNotLook, // without KMS' word nothing is known
+  keys.unknownHere, // no record, and KMS has it
   keys.nothingYet, // no record: provision
   keys.elsewhere, // the target moved to another Region
   keys.identityChanged, // what cannot be changed of a KMS key

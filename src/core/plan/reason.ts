@@ -25,6 +25,12 @@ interface ReasonRow {
 /** Every reason for a decision: one row a reason. Which of them decides where several apply is the order of CHAIN in plan.ts. */
 const REASON_ROWS = {
   // what keeps keyferry from looking, or from touching the key
+  ENTRY_UNREADABLE: {
+    action: "blocked",
+    sentence: "its entry of the inventory cannot be read: {fault}",
+    hint: "restore that file from a backup, or have it written anew: `keyferry status --rebuild --overwrite`",
+    exit: "DATAERR",
+  },
   KMS_UNREACHABLE: {
     action: "blocked",
     sentence: "KMS could not be asked: {error}",
@@ -46,6 +52,12 @@ const REASON_ROWS = {
     exit: "CONFIG",
   },
   KMS_FAILED: { action: "blocked", sentence: "KMS could not be asked about {key}: {error}", exit: "UNAVAILABLE" },
+  UNKNOWN_HERE: {
+    action: "blocked",
+    sentence: "KMS has {key} with the tags of this key, and this state directory does not know it",
+    hint: "take it in: `keyferry status --rebuild`, or `keyferry state merge DIR` from a copy of the state that knows it",
+    exit: "DATAERR",
+  },
   NOTHING_YET: { action: "provision", sentence: "no KMS key holds its material yet" },
   ELSEWHERE: {
     action: "blocked",
@@ -88,7 +100,7 @@ const REASON_ROWS = {
   FOREIGN_MATERIAL: {
     action: "blocked",
     sentence: "{key} holds key material {id}, which the inventory does not know",
-    hint: "somebody else imported it: find out who before anything is done; `keyferry verify` compares",
+    hint: "if another copy of this state rotated it, `keyferry state merge DIR` takes that in; else somebody else imported it: find out who before anything is done; `keyferry verify` compares",
     exit: "DATAERR",
   },
   PROOF_FAILED: {

@@ -26,6 +26,10 @@ type CommandReason =
   | "OTHER_TOKEN"
   | "RESEALED"
   | "SEALED"
+  // state merge
+  | "CONTRADICTION"
+  | "MERGED"
+  | "SAME"
   // status --rebuild
   | "AMBIGUOUS"
   | "EXISTS"

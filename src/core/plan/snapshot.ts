@@ -58,6 +58,10 @@ export interface Snapshot {
   /** What the KMS key is to its name: the one in force, or one whose place another took. */
   readonly role: "current" | "former"
   readonly entry: InventoryEntry | null
+  /** Why the entry of the inventory cannot be read; null where it can, or where there is none. */
+  readonly damage: string | null
+  /** ARN of a KMS key of this owner and name, where there is no entry and KMS has one; null otherwise. */
+  readonly unknownKey: string | null
   /** What commands that did not come to their end want of it. */
   readonly unfinished: Unfinished
   /** Of the binding's target. */

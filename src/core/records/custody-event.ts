@@ -263,6 +263,11 @@ export const CUSTODY_EVENTS = {
     facts: ["file", "lines", "head"],
     words: ({ fact }) => `${fact("lines")} lines of the custody log are in ${fact("file")} now`,
   },
+  "state.merged": {
+    meaning: "a copy of the state directory was joined into this one; its custody log is kept beside this one",
+    facts: ["entries", "sealed", "log", "lines", "head"],
+    log: "state.merged",
+  },
   "log.truncated": { meaning: "a torn last line of this log was cut off", facts: ["bytes", "digest"] },
 } as const satisfies Record<string, EventRow>
 

@@ -89,7 +89,10 @@ export interface InventoryEntry {
   readonly imports: readonly ImportRecord[]
   /** KMS keys in other Regions of a multi-Region key. */
   readonly replicas: readonly ReplicaRecord[]
-  /** When the operator deleted its material from KMS: it is not imported again before he asks. RFC 3339 UTC. */
+  /**
+   * When the operator deleted its material from KMS, or scheduled the deletion of the KMS key: lost material is not
+   * imported again before he asks. RFC 3339 UTC.
+   */
   readonly withheldAt: string | null
   /** How it was last asked to be imported, which a rewrap without other word repeats; null for an entry of an older version. */
   readonly terms: ImportWishes | null

@@ -71,6 +71,7 @@ export const EVENTS = {
   "key.retired": { level: "info", fields: ["name", "target", "keyArn"] },
   recovered: { level: "info", fields: ["name", "target", "keyArn", "step", "found"] },
   "state.rebuilt": { level: "info", fields: ["name", "target", "keyArn", "lost"] },
+  "state.merged": { level: "info", fields: ["entries", "sealed"] },
   "kms.call": { level: "debug", fields: ["target", "operation", "durationMs", "requestId", "attempts", "error"] },
   warning: { level: "warn", fields: ["text"] },
 } as const satisfies Record<string, EventRow>

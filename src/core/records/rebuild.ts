@@ -19,7 +19,13 @@ export interface FoundKey {
 }
 
 /** A source key that the token or the vault has. */
-export type FoundSource = Pick<SourceKey, "id" | "label" | "custody" | "attributes" | "kcv" | "publicKeyFingerprint">
+export interface FoundSource extends Pick<
+  SourceKey,
+  "id" | "label" | "custody" | "attributes" | "kcv" | "publicKeyFingerprint"
+> {
+  /** The one that has it, or whose custody key sealed it. */
+  readonly token: TokenInfo
+}
 
 /** Everything that survives the loss of the state about one KMS key. */
 export interface Remains {
@@ -33,8 +39,9 @@ export interface Remains {
   readonly requestId: string | null
   readonly sourceId: string | null
   readonly sources: readonly FoundSource[]
-  readonly token: TokenInfo | null
-  /** Whether the token has a custody key of the owner: then what is nowhere was sealed, as far as anybody can tell. */
+  /** RFC 3339 UTC. */
+  readonly now: string
+  /** Whether a token has a custody key of the owner: then what is nowhere was sealed, as far as anybody can tell. */
   readonly seals: boolean
 }
 
@@ -53,16 +60,18 @@ const ALWAYS_LOST = ["how, when and by which request it was imported", "its proo
 
 /** The inventory's entry of a KMS key from what is left of it; what is not known is said. */
 export function rebuiltEntry(remains: Remains): Rebuilt {
-  const { owner, name, primary, replicas, aliases, requestId, sourceId, token } = remains
+  const { owner, name, primary, replicas, aliases, requestId, sourceId } = remains
   const { description, region } = primary
   const lost = [...ALWAYS_LOST]
-  const materials = materialsOf(primary)
+  const materials = materialsInOrder(primary.rotations)
   const generations = Math.max(1, materials.length)
   const rotating = isPending(materials.at(-1))
   // the tag names the newest that is in use: one that waits for its rotation is not in it yet
   const tagged = generations - (rotating ? 2 : 1)
+  let token: TokenInfo | null = null
   const records = Array.from({ length: generations }, (_, generation) => {
     const foundSource = sourceOf(remains, generation)
+    token = foundSource?.token ?? token
     const id = generation === tagged ? sourceId : null
     if (foundSource === undefined) lost.push(missing(remains, generation, id))
     return recordOf(foundSource, { owner, name, generation }, id)
@@ -73,6 +82,8 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
   if (custody.assumed) lost.push(`its custody, taken to be ${custody.custody}`)
   const [alias = null, ...otherAliases] = aliases
   if (otherAliases.length > 0) lost.push(`which of ${aliases.join(", ")} is its alias, taken to be ${alias ?? ""}`)
+  const withheldAt = lacksMaterial(primary) ? remains.now : null
+  if (withheldAt !== null) lost.push("whether its missing material expired or was deleted on purpose: it is imported again by name alone")
   const identity = {
     owner,
     name,
@@ -89,10 +100,11 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
     ...begunEntry,
     aliasGiven: alias !== null,
     keyArn: description.keyArn,
-    token: gone.length === records.length ? null : token,
+    token,
     source,
     earlier: records.slice(0, -1),
     rotating,
+    withheldAt,
     imports: [primary, ...replicas].flatMap((key) => importsOf(key, description.keySpec)),
     replicas: replicas.map((key) => ({
       region: key.region,
@@ -103,8 +115,14 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
   return { entry, lost, diesAt: gone.length === 0 ? null : deathOf([primary, ...replicas]) }
 }
 
+/** Whether KMS has forgotten material of it; a KMS key that never had any is not one of these. */
+function lacksMaterial({ description, rotations }: FoundKey): boolean {
+  if (rotations.length > 0) return rotations.some(({ importState }) => importState !== "IMPORTED")
+  return KEY_SPECS[description.keySpec as KeySpec].proof !== "key-material-id" && phaseOf(description) === "empty"
+}
+
 /** Material in the order of its generations: the first has no date of rotation, what waits for its rotation is last. */
-function materialsOf({ rotations }: FoundKey): readonly KeyRotation[] {
+export function materialsInOrder(rotations: readonly KeyRotation[]): readonly KeyRotation[] {
   const rank = ({ rotationDate, keyMaterialState }: KeyRotation): number =>
     keyMaterialState?.startsWith("PENDING") === true ? Number.MAX_VALUE : (rotationDate?.getTime() ?? 0)
   return [...rotations].sort((a, b) => rank(a) - rank(b))
@@ -185,7 +203,7 @@ function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
     proof: { kind: "none", result: "accepted" },
   })
   if (KEY_SPECS[keySpec].proof === "key-material-id") {
-    return materialsOf(key).map(({ keyMaterialId, validTo, rotationDate }, generation) =>
+    return materialsInOrder(key.rotations).map(({ keyMaterialId, validTo, rotationDate }, generation) =>
       record(generation, keyMaterialId, validTo, rotationDate ?? createdAt),
     )
   }

@@ -22,18 +22,27 @@ export function custodyKeyFiles(stateDir: string): CustodyKeyRecords {
     throw new KeyferryError("ERR_STATE_INVALID", `${join(folder.path, file)}: its ID is not the file's`)
   }
 
+  const all = async () => {
+    const records: CustodyKeyRecord[] = []
+    const damaged: { path: string; reason: string }[] = []
+    for (const file of folder.names()) {
+      const [, id] = FILE.exec(file) ?? []
+      try {
+        const record = id === undefined ? undefined : await get(id)
+        if (record !== undefined) records.push(record)
+      } catch (error) {
+        if (!(error instanceof KeyferryError)) throw error
+        damaged.push({ path: join(folder.path, file), reason: error.message })
+      }
+    }
+    return { records: records.sort((a, b) => a.number - b.number), damaged }
+  }
+
   return {
     get,
 
-    async list() {
-      const records: CustodyKeyRecord[] = []
-      for (const file of folder.names()) {
-        const [, id] = FILE.exec(file) ?? []
-        const record = id === undefined ? undefined : await get(id)
-        if (record !== undefined) records.push(record)
-      }
-      return records.sort((a, b) => a.number - b.number)
-    },
+    list: async () => (await all()).records,
+    damaged: async () => (await all()).damaged,
 
     put: (record) => folder.put(fileOf(record.id), record),
     remove: (id) => folder.remove(fileOf(id)),

@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
-import { isName } from "../../core/key/source-key.js"
-import type { Inventory } from "../../core/ports/inventory.js"
+import { identityOf, isName } from "../../core/key/source-key.js"
+import type { DamagedEntry, Inventory } from "../../core/ports/inventory.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import { type JsonFolder, jsonFolder, namesIn, type Parsed } from "./json-folder.js"
 import { plainJson } from "./json-format.js"
@@ -33,20 +33,39 @@ export function inventoryFiles(stateDir: string): Inventory {
     throw new KeyferryError("ERR_STATE_INVALID", `${join(folder.path, file)}: ${fault ?? ""}`, { key: name })
   }
 
+  const targets = (): readonly string[] => namesIn(root).filter(isName)
+
+  const all = async (): ReturnType<Inventory["all"]> => {
+    const entries: InventoryEntry[] = []
+    const damaged: DamagedEntry[] = []
+    for (const target of targets()) {
+      for (const name of keysIn(folderOf(target))) {
+        try {
+          const entry = await get(name, target)
+          if (entry !== undefined) entries.push(entry)
+        } catch (error) {
+          if (!(error instanceof KeyferryError)) throw error
+          damaged.push({ name, target, error })
+        }
+      }
+    }
+    return { entries, damaged }
+  }
+
   return {
     get,
 
     async list(name) {
+      if (name === undefined) return (await all()).entries
       const entries: InventoryEntry[] = []
-      for (const target of namesIn(root).filter(isName)) {
-        const names = name === undefined ? keysIn(folderOf(target)) : [name]
-        for (const key of names) {
-          const entry = await get(key, target)
-          if (entry !== undefined) entries.push(entry)
-        }
+      for (const target of targets()) {
+        const entry = await get(name, target)
+        if (entry !== undefined) entries.push(entry)
       }
       return entries
     },
+
+    all,
 
     async firstMade(target) {
       for (const name of keysIn(folderOf(target))) {
@@ -86,5 +105,8 @@ function keysIn(folder: JsonFolder<InventoryEntry>): readonly string[] {
 
 /** What is wrong with an entry that is another's; null where it is the file's own. */
 function foreign(entry: InventoryEntry, { name, target }: Pick<InventoryEntry, "name" | "target">): string | null {
-  return entry.name === name && entry.target === target ? null : "name or target is not the file's"
+  if (entry.name !== name || entry.target !== target) return "name or target is not the file's"
+  // two names over one KMS key would each work on it
+  const holder = identityOf(entry.source.label)?.name ?? name
+  return holder === name ? null : `it is a copy of the file of ${holder}, whose source key it names`
 }

@@ -57,7 +57,7 @@ export function stateVersion(stateDir: string): number | null {
  *
  * @param inventory reads entries of every version, and writes today's
  * @returns where the copy is; null where nothing was to be migrated
- * @throws ERR_STATE_INVALID for an entry that cannot be read: nothing is changed then; ERR_STATE_WRITE
+ * @throws ERR_STATE_WRITE; an entry that cannot be read stays as it is
  */
 export async function migrateState(stateDir: string, inventory: Inventory): Promise<string | null> {
   if (stateVersion(stateDir) === STATE_VERSION) return null

@@ -178,7 +178,7 @@ describe("apply and status", () => {
     expect(here?.forecast?.diesAt).to.equal(here?.generations[0]?.validTo)
     expect(left?.warnings.map(({ code }) => code)).to.deep.equal(["UNMANAGED_EXPIRES"])
     const { requests } = await world.kms.counts()
-    expect(Object.keys(requests).sort()).to.deep.equal(["DescribeKey", "ListAliases", "ListResourceTags"])
+    expect(Object.keys(requests).sort()).to.deep.equal(["DescribeKey", "ListAliases", "ListKeys", "ListResourceTags"])
 
     const refused = new KeyferryError("ERR_TOKEN_PIN_LOCKED", "the PIN is locked")
     const blind = await fleetOf(run, { bindings, tokenOf: () => Promise.reject(refused) })

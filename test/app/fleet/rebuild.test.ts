@@ -38,7 +38,7 @@ describe("rebuild", function () {
     ...stateFiles(mkdtempSync(join(folder, "state-")), deps.clock),
   })
   const rebuilt = (deps: Deps, more: Partial<RebuildRequest> = {}): Promise<Rebuilding> =>
-    rebuild(deps, { owner: "keyferry", target: "us-east-1", overwrite: false, ...more })
+    rebuild({ ...deps, tokens: [deps.token] }, { owner: "keyferry", target: "us-east-1", overwrite: false, ...more })
   /** What KMS and the token say of an entry. */
   const known = ({
     keyArn,

@@ -1,6 +1,8 @@
 import { expect } from "chai"
 import { generateKey } from "#src/app/source-key/generate.js"
+import { AS_BEFORE } from "#src/app/import/terms.js"
 import { provision } from "#src/app/provision/provision.js"
+import { rotateKey } from "#src/app/rotate/rotate.js"
 import type { KeyResult } from "#src/core/records/key-result.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { startLocalKms } from "#test/support/local-kms.js"
@@ -30,7 +32,7 @@ describe("provision", () => {
   const describe_ = async (KeyId: string) => (await world.sdk.describeKey({ KeyId })).KeyMetadata!
 
   describe("again", () => {
-    it("does nothing, and spends nothing", async () => {
+    it("does nothing, and asks KMS for no more than whether it is still there", async () => {
       const first = await run("idle", EC)
       await world.kms.clearCounts()
       const second = await run("idle", EC)
@@ -95,6 +97,20 @@ describe("provision", () => {
       expect((await run("among-others")).outcome).to.equal("done")
       expect([await keys(), await world.requests("CreateKey")]).to.deep.equal([4, 4])
     })
+  })
+
+  it("makes no second key where CreateKey's answer is lost and the tags of what may be it may not be read", async () => {
+    await world.kms.fault({ kind: "drop-after", operation: "CreateKey" })
+    await world.kms.fault({ kind: "access-denied", operation: "ListResourceTags", count: 99 })
+    for (const time of ["first", "second"]) {
+      await expectCode("ERR_KMS_ACCESS_DENIED", () => run("hidden"))
+      expect([await keys(), await world.requests("CreateKey")], time).to.deep.equal([1, 1])
+    }
+    const { deps } = await world.run()
+    expect(await deps.inventory.get("hidden", "us-east-1")).to.include({ creating: true, keyArn: null })
+    await world.kms.clearFaults()
+    expect((await run("hidden")).outcome).to.equal("done")
+    expect([await keys(), await world.requests("CreateKey")]).to.deep.equal([1, 1])
   })
 
   it("takes a refusal of CreateKey for what it is: not repeated, nothing left", async () => {
@@ -225,6 +241,35 @@ describe("provision", () => {
     const error = await expectCode("ERR_POLICY_REFUSED", () => provision(deps, request))
     expect(error.message).to.match(/111122223333.*999988887777/)
     expect((await other.counts()).requests["CreateKey"]).to.equal(undefined)
+  })
+
+  it("gives material that is imported once to no second target, before anything is made", async () => {
+    const once = { ...HMAC, custody: "locked", expiresIn: "never", acceptNoReimport: true } as const
+    await run("one-place", once)
+    const { deps } = await world.run()
+    await world.kms.clearCounts()
+    const second = requestFor("one-place", { ...once, target: "other" })
+    const error = await expectCode("ERR_CUSTODY_REFUSED", () => provision(deps, second))
+    expect(error.message).to.include("goes into one KMS key only, and us-east-1 has it")
+    expect((await world.kms.counts()).requests).to.deep.equal({})
+    expect(await deps.inventory.get("one-place", "other")).to.equal(undefined)
+    // another custody can
+    await run("two-places", { ...HMAC })
+    const other = await provision(deps, requestFor("two-places", { ...HMAC, target: "other" }))
+    expect(other.outcome).to.equal("done")
+  })
+
+  it("does not provision a name that was rotated and whose material expired: every generation is needed", async () => {
+    await run("turned-once", { expiresIn: "10d" })
+    const { deps } = await world.run()
+    const entry = (await deps.inventory.get("turned-once", "us-east-1")) ?? expect.fail()
+    await rotateKey(deps, entry, AS_BEFORE)
+    expect((await run("turned-once", { expiresIn: "10d" })).outcome, "while it lives").to.equal("nothing")
+    await deps.sleep(11 * 86_400_000)
+    await world.kms.clearCounts()
+    const error = await expectCode("ERR_NAME_TAKEN", () => run("turned-once", { expiresIn: "10d" }))
+    expect(error.hint).to.include("keyferry rewrap turned-once").and.to.include("keyferry rotate turned-once")
+    expect(await world.requests("GetParametersForImport")).to.equal(0)
   })
 
   describe("with session custody", () => {

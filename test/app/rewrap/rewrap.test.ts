@@ -6,6 +6,7 @@ import { AS_BEFORE } from "#src/app/import/terms.js"
 import { rotateKey } from "#src/app/rotate/rotate.js"
 import type { KeyResult } from "#src/core/records/key-result.js"
 import { KeyferryError } from "#src/core/base/error.js"
+import { bindingOf } from "#src/core/records/recorded-binding.js"
 import type { Token } from "#src/core/ports/token.js"
 import { importMaterial, makeMaterial } from "../../support/local-kms-fixture.js"
 import { fleetOf, passDays, REWRAP, runOver } from "../../support/fleet-world.js"
@@ -211,6 +212,46 @@ describe("rewrap", () => {
       "INTERRUPTED",
     ])
     expect(await spent()).to.deep.equal([1, 1, 0])
+  })
+
+  it("begins nothing more once the state cannot be written, and says why of each key", async () => {
+    for (const name of ["s-a", "s-b", "s-c"]) await made(name, HMAC)
+    await world.kms.clearCounts()
+    const run = await world.run()
+    const full = new KeyferryError("ERR_STATE_WRITE", "could not write the inventory")
+    const inventory = overriding(run.deps.inventory, { put: () => Promise.reject(full) })
+    const deps = run.with({ inventory })
+    const fleet = await fleetOf({ ...run, deps }, { width: 1 })
+    const { rows, exit } = await runOver(fleet, { ...REWRAP, force: "all" })
+    expect(exit).to.equal("IOERR")
+    expect(rows["s-a"]?.message).to.equal("could not write the inventory")
+    for (const name of ["s-b", "s-c"]) {
+      expect(rows[name]).to.include({ outcome: "failed", reason: "ERR_STATE_WRITE" })
+      expect(rows[name]?.message).to.equal("not begun, since for another key: could not write the inventory")
+    }
+    expect(await spent(), "parameters of the first alone").to.deep.equal([1, 0, 0])
+  })
+
+  it("begins nothing more with a token that refused its PIN, and goes on with the others", async () => {
+    for (const name of ["p-a", "p-b", "p-other"]) await made(name, HMAC)
+    const run = await world.run()
+    const bindings = (await run.deps.inventory.list()).map((entry) => ({
+      ...bindingOf(entry),
+      token: entry.name === "p-other" ? "good" : "bad",
+    }))
+    const refused = new KeyferryError("ERR_TOKEN_PIN_INCORRECT", "the PIN is wrong")
+    const fleet = await fleetOf(run, {
+      bindings,
+      width: 1,
+      tokenOf: (token) => (token === "bad" ? Promise.reject(refused) : Promise.resolve(run.deps.token)),
+    })
+    const { rows, exit } = await runOver(fleet, { ...REWRAP, force: "all" })
+    expect(exit).to.equal("NOPERM")
+    expect([rows["p-a"]?.message, rows["p-b"]?.message]).to.deep.equal([
+      "the PIN is wrong",
+      "not begun, since for another key: the PIN is wrong",
+    ])
+    expect(rows["p-other"]).to.include({ outcome: "done", reason: "ASKED" })
   })
 
   it("presents a PIN once, whatever the number of keys", async () => {

@@ -11,7 +11,7 @@ import type { KeyResult } from "#src/core/records/key-result.js"
 import { CUSTODY_LOG } from "#src/store/files/custody-log-reader.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { importMaterial, makeMaterial } from "../../support/local-kms-fixture.js"
-import { EC, openWorld, requestFor, type World, worldEnvironment } from "../../support/world.js"
+import { EC, openWorld, overriding, requestFor, type World, worldEnvironment } from "../../support/world.js"
 
 const SAME: ImportAgainWishes = { expiresIn: null, wrappingAlgorithm: null, wrappingKeySpec: null, prove: "accept" }
 
@@ -183,6 +183,46 @@ describe("rotate", () => {
     await expectRotated(first, await rotate(first.name))
   })
 
+  for (const [what, state] of [
+    ["CURRENT", "in use"],
+    ["PENDING_ROTATION", "waiting"],
+  ] as const) {
+    it(`makes nothing where KMS holds material ${state} that this state does not know`, async () => {
+      const first = await make(`unknown-${what.slice(0, 4).toLowerCase()}`)
+      const foreign = makeMaterial("SYMMETRIC_DEFAULT")
+      await importMaterial(world.sdk, first.keyArn, foreign, { ImportType: "NEW_KEY_MATERIAL" })
+      if (what === "CURRENT") {
+        await world.kms.rotationSeconds(0)
+        await world.sdk.rotateKeyOnDemand({ KeyId: first.keyArn })
+      }
+      const before = await listed(first.keyArn)
+      expect(before.map(({ KeyMaterialState }) => KeyMaterialState)).to.include(what)
+      const code = what === "CURRENT" ? "ERR_STATE_INCOMPLETE" : "ERR_KMS_KEY_STATE"
+      const error = await expectCode(code, () => rotate(first.name))
+      expect(error.hint).to.include("keyferry state merge DIR")
+      expect(await listed(first.keyArn)).to.deep.equal(before)
+      expect((await entryOf(first.name)).source.generation).to.equal(0)
+    })
+  }
+
+  it("says so where another host rotates between this one's look and its import", async () => {
+    const first = await make("overtaken")
+    await world.kms.rotationSeconds(0)
+    const run = await world.run()
+    const overtaking = overriding(run.deps.kms, {
+      getParametersForImport: async (...args) => {
+        await importMaterial(world.sdk, first.keyArn, makeMaterial("SYMMETRIC_DEFAULT"), { ImportType: "NEW_KEY_MATERIAL" })
+        await world.sdk.rotateKeyOnDemand({ KeyId: first.keyArn })
+        return await run.deps.kms.getParametersForImport(...args)
+      },
+    })
+    const deps = run.with({ kms: overtaking, kmsIn: () => Promise.resolve(overtaking) })
+    const entry = await entryOf("overtaken")
+    const error = await expectCode("ERR_STATE_INCOMPLETE", () => rotateKey(deps, entry, SAME))
+    expect(error.hint).to.include("keyferry state merge DIR")
+    expect(await entryOf("overtaken")).to.include({ rotating: false })
+  })
+
   it("leaves somebody else's pending material alone", async () => {
     const first = await make("foreign-turn")
     await importMaterial(world.sdk, first.keyArn, makeMaterial("SYMMETRIC_DEFAULT"), { ImportType: "NEW_KEY_MATERIAL" })
@@ -241,6 +281,21 @@ describe("rotate", () => {
     const wishes = { ...SAME, description: null }
     await expectCode("ERR_POLICY_REFUSED", () => replaceKey({ ...deps, policy }, entry, wishes))
     expect(await entryOf("ruled-out")).to.deep.equal(entry)
+  })
+
+  it("takes no source key from another target that has not imported it", async () => {
+    const { deps } = await world.run()
+    await make("begun-there")
+    await provision(deps, requestFor("begun-there", { target: "other" }))
+    await world.kms.fault({ kind: "access-denied", operation: "GetParametersForImport", count: 9 })
+    await expectCode("ERR_KMS_ACCESS_DENIED", () => rotate("begun-there"))
+    await world.kms.clearFaults()
+    const begun = await entryOf("begun-there")
+    expect(begun.source.generation).to.equal(1)
+    const other = (await deps.inventory.get("begun-there", "other")) ?? expect.fail()
+    const there = await rotateKey(deps, other, SAME)
+    expect(there.sourceKey.id, "of its own").not.to.equal(begun.source.id)
+    expect((await rotate("begun-there")).sourceKey.id).to.equal(begun.source.id)
   })
 
   it("gives two targets of one name the same new source key", async () => {

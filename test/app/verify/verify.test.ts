@@ -48,6 +48,7 @@ describe("verify", function () {
       owner: "keyferry",
       bindings: [],
       entries,
+      damaged: [],
       unmanaged: entries,
       width: 1,
       lock: null,

@@ -495,6 +495,20 @@ const ROWS: readonly Row[] = [
     "its rotation is due, and KMS permits no more than 25 of one key",
   ],
 
+  // what this state cannot tell
+  [
+    "an entry that cannot be read",
+    { entry: null, damage: "k.json: it is not JSON", key: failed("ERR_KMS_UNREACHABLE", "no route") },
+    "ENTRY_UNREADABLE",
+    "its entry of the inventory cannot be read: k.json: it is not JSON",
+  ],
+  [
+    "a KMS key of this name, and no entry",
+    { entry: null, unknownKey: arn(REGION), key: { seen: "nothing", region: REGION } },
+    "UNKNOWN_HERE",
+    `KMS has ${arn(REGION)} with the tags of this key, and this state directory does not know it`,
+  ],
+
   // what was asked for, and not finished
   [
     "a rotation that was asked for and not begun",
@@ -519,6 +533,66 @@ const ROWS: readonly Row[] = [
     {
       role: "former",
       unfinished: { ...NOTHING_ASKED, rotation: { askedAt: "2026-05-31T00:00:00Z", wishes: AGAIN } },
+    },
+    "NOT_DUE",
+    "it is not due before 2026-07-21T00:00:00Z",
+  ],
+
+  [
+    "recorded material that KMS no longer lists",
+    {
+      entry: entryOf([importRecord(0, { validTo: days(50) }), importRecord(1, { validTo: days(80) })]),
+      sources: [0, 1].map((generation) => ({ generation, state: "present" as const, note: null })),
+      key: seen({ currentKeyMaterialId: materialId(1) }, { rotations: [rotation(1)] }),
+    },
+    "MATERIAL_DELETED",
+    `its key material was deleted from ${arn(REGION)} before its expiry`,
+  ],
+  [
+    "recorded material that KMS no longer lists, past its expiry",
+    {
+      entry: entryOf([importRecord(0, { validTo: days(-1) }), importRecord(1, { validTo: days(80) })]),
+      sources: [0, 1].map((generation) => ({ generation, state: "present" as const, note: null })),
+      key: seen({ currentKeyMaterialId: materialId(1) }, { rotations: [rotation(1)] }),
+    },
+    "EXPIRED",
+    "its key material expired on 2026-05-31T00:00:00Z",
+    { imports: [`${REGION} 0 ${materialId(0)}`] },
+  ],
+  [
+    "a rotation that is due by the date of the material in use, whatever the others' and its imports'",
+    {
+      ...bound({ rotateEvery: 20 * 86_400 }),
+      entry: entryOf([importRecord(0, { importedAt: days(-2) }), importRecord(1, { importedAt: days(-3) })]),
+      sources: [0, 1].map((generation) => ({ generation, state: "present" as const, note: null })),
+      key: seen(
+        { currentKeyMaterialId: materialId(1), creationDate: days(-90) },
+        {
+          rotations: [
+            rotation(0, { keyMaterialState: "NON_CURRENT", rotationDate: days(-60) }),
+            rotation(1, { rotationDate: days(-21) }),
+          ],
+        },
+      ),
+    },
+    "ROTATION_DUE",
+    "its key material is in use since 2026-05-11T00:00:00Z",
+  ],
+  [
+    "a rotation that is not due by that date, though the first material is older",
+    {
+      ...bound({ rotateEvery: 20 * 86_400 }),
+      entry: entryOf([importRecord(0, { importedAt: days(-70) }), importRecord(1, { importedAt: days(-40) })].map((record) => ({ ...record, validTo: "2026-08-20T00:00:00Z" }))),
+      sources: [0, 1].map((generation) => ({ generation, state: "present" as const, note: null })),
+      key: seen(
+        { currentKeyMaterialId: materialId(1), creationDate: days(-90) },
+        {
+          rotations: [
+            rotation(0, { keyMaterialState: "NON_CURRENT", rotationDate: days(-60) }),
+            rotation(1, { rotationDate: days(-19) }),
+          ],
+        },
+      ),
     },
     "NOT_DUE",
     "it is not due before 2026-07-21T00:00:00Z",
@@ -569,6 +643,8 @@ const ROWS: readonly Row[] = [
 
 /** What each reason asks for, written out: the table of the source is not believed. */
 const ACTIONS: Readonly<Record<ReasonCode, Action>> = {
+  ENTRY_UNREADABLE: "blocked",
+  UNKNOWN_HERE: "blocked",
   KMS_UNREACHABLE: "blocked",
   KMS_CREDENTIALS: "blocked",
   KMS_LATER: "blocked",

@@ -96,7 +96,8 @@ describe("inventoryFiles", () => {
     const inventory = inventoryFiles(folder())
     await inventory.put(ENTRY)
     await inventory.put({ ...ENTRY, target: "prod-eu" })
-    await inventory.put({ ...ENTRY, name: "signer", target: "prod-eu" })
+    const source = { ...ENTRY.source, label: "keyferry/keyferry/signer/0" }
+    await inventory.put({ ...ENTRY, name: "signer", target: "prod-eu", source })
     const rows = (entries: readonly InventoryEntry[]): string[] =>
       entries.map(({ target, name }) => `${target}/${name}`)
     expect(rows(await inventory.list())).to.deep.equal(["default/payments", "prod-eu/payments", "prod-eu/signer"])
@@ -125,6 +126,11 @@ describe("inventoryFiles", () => {
       "proof.result",
     ],
     ["another key's name", (entry) => ({ ...entry, name: "signer" }), "name"],
+    [
+      "a copy of another key's file under its name",
+      (entry) => ({ ...entry, source: { ...ENTRY.source, label: "keyferry/keyferry/signer/0" } }),
+      "a copy of the file of signer",
+    ],
     ["no object", () => [], "payments.json"],
   ]
   for (const [name, change, field] of damaged) {
@@ -139,8 +145,30 @@ describe("inventoryFiles", () => {
   it("refuses a file that is not JSON without quoting it", async () => {
     await inventoryFiles(folder()).put(ENTRY)
     writeFileSync(path(), readFileSync(path(), "utf8").slice(0, 100))
-    const error = await expectCode("ERR_STATE_INVALID", () => inventoryFiles(folder()).list())
+    const error = await expectCode("ERR_STATE_INVALID", () => inventoryFiles(folder()).list("payments"))
     expect(error.message).to.not.include("keyferry/keyferry")
+  })
+
+  it("tells what cannot be read apart, by its name, and lists the rest", async () => {
+    const inventory = inventoryFiles(folder())
+    await inventory.put(ENTRY)
+    const files: Readonly<Record<string, string>> = {
+      garbage: "garbage",
+      later: JSON.stringify({ ...ENTRY, name: "later", version: 3 }),
+      copied: JSON.stringify(ENTRY),
+    }
+    for (const [name, text] of Object.entries(files)) {
+      writeFileSync(join(folder(), "inventory", "default", `${name}.json`), text)
+    }
+    mkdirSync(join(folder(), "inventory", "default", "folder.json"))
+    const { entries, damaged } = await inventory.all()
+    expect(entries).to.deep.equal([ENTRY])
+    expect(damaged.map(({ name, target, error }) => [target, name, error.code])).to.deep.equal([
+      ["default", "copied", "ERR_STATE_INVALID"],
+      ["default", "folder", "ERR_INPUT_UNREADABLE"],
+      ["default", "garbage", "ERR_STATE_INVALID"],
+      ["default", "later", "ERR_STATE_INVALID"],
+    ])
   })
 
   it("does not leave its folder by a name", async () => {

@@ -74,12 +74,15 @@ describe("the state of keyferry 0.1.0", () => {
     })
   }
 
-  it("stays as it is where an entry cannot be read", async () => {
+  it("is migrated around an entry that cannot be read, which stays as it is", async () => {
     const stateDir = copied()
     writeFileSync(join(stateDir, "inventory", "us-east-1", "mac.json"), "garbage")
-    await expectCode("ERR_STATE_INVALID", () => migrateState(stateDir, inventoryFiles(stateDir)))
-    expect(existsSync(join(stateDir, COPY_OF_VERSION_1))).to.equal(false)
-    expect(stateVersion(stateDir)).to.equal(null)
+    await migrateState(stateDir, inventoryFiles(stateDir))
+    const { entries, damaged } = await inventoryFiles(stateDir).all()
+    expect(entries.every(({ version }) => version === 2)).to.equal(true)
+    expect(damaged.map(({ name }) => name)).to.deep.equal(["mac"])
+    expect(readFileSync(join(stateDir, "inventory", "us-east-1", "mac.json"), "utf8")).to.equal("garbage")
+    expect(stateVersion(stateDir)).to.equal(2)
   })
 })
 

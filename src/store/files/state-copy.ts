@@ -1,0 +1,100 @@
+import { existsSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { KeyferryError } from "../../core/base/error.js"
+import { sha256 } from "../../core/key/wrapping-key.js"
+import type { KeptLog, StateCopy } from "../../core/ports/state-copy.js"
+import { readLine } from "../../core/records/custody-chain.js"
+import type { CustodyEvent } from "../../core/records/custody-event.js"
+import { CUSTODY_LOG } from "./custody-log-reader.js"
+import { custodyKeyFiles } from "./custody-key-files.js"
+import { inventoryFiles } from "./inventory-files.js"
+import { type FileFormat, jsonFolder, namesIn } from "./json-folder.js"
+import { operationFiles } from "./operation-files.js"
+import { stateVersion } from "./state-dir.js"
+import { readText } from "./state-file.js"
+import { toBeLockedFiles } from "./to-be-locked-files.js"
+import { vaultFiles } from "./vault-files.js"
+
+/** Folder of the state directory in which the custody logs of copies are kept, each by the hash of its last line. */
+export const MERGED_LOGS = "merged-logs"
+
+/** As it is, byte for byte. */
+const RAW: FileFormat<string> = { text: (content) => content, parse: (text) => Promise.resolve({ content: text }) }
+
+/**
+ * A copy of the state directory, to be joined into `stateDir`; nothing in it is changed.
+ *
+ * @throws ERR_INPUT_UNREADABLE where no state directory is there, ERR_USAGE where it is this one, ERR_STATE_VERSION
+ */
+export function stateCopy(stateDir: string, copyDir: string): StateCopy {
+  const copy = resolve(copyDir)
+  if (copy === resolve(stateDir)) throw new KeyferryError("ERR_USAGE", `${copy} is the state directory itself`)
+  const isState = ["state.json", "inventory", "vault", CUSTODY_LOG].some((name) => existsSync(join(copy, name)))
+  if (!isState) throw new KeyferryError("ERR_INPUT_UNREADABLE", `${copy} is no state directory`, { key: copy })
+  stateVersion(copy)
+  const theirLog = (): string => readText(join(copy, CUSTODY_LOG)) ?? ""
+  const ownLog = (): string => readText(join(stateDir, CUSTODY_LOG)) ?? ""
+  return {
+    inventory: inventoryFiles(copy),
+    vault: vaultFiles(copy),
+    custodyKeys: custodyKeyFiles(copy),
+    operations: operationFiles(copy),
+    toBeLocked: toBeLockedFiles(copy),
+
+    async takeMarkers() {
+      const own = jsonFolder(stateDir, ["pin-refused"], RAW)
+      const missing = namesIn(join(copy, "pin-refused")).filter((file) => !own.names().includes(file))
+      for (const file of missing) await own.put(file, readText(join(copy, "pin-refused", file)) ?? "")
+      return missing.length
+    },
+
+    async keepLog() {
+      const text = theirLog()
+      const kept = keptLogOf(text)
+      if (kept === null || ownLog().startsWith(text)) return null
+      const folder = jsonFolder(stateDir, [MERGED_LOGS], RAW)
+      if (folder.names().includes(kept.path)) return null
+      await folder.put(kept.path, text)
+      return { ...kept, path: join(folder.path, kept.path) }
+    },
+
+    destroyedIds() {
+      const kept = namesIn(join(stateDir, MERGED_LOGS)).map((file) => readText(join(stateDir, MERGED_LOGS, file)) ?? "")
+      const ids = [theirLog(), ownLog(), ...kept].flatMap((text) => [...destroyedIn(text)])
+      return Promise.resolve(new Set(ids))
+    },
+  }
+}
+
+/** Its file name, and where it ends; null for a log without a line. */
+function keptLogOf(text: string): KeptLog | null {
+  const lines = text.split("\n").filter((line) => line !== "")
+  const last = lines.at(-1)
+  if (last === undefined) return null
+  const read = readLine(last)
+  const head = "end" in read ? read.end.hash : sha256(Buffer.from(text, "utf8"))
+  return { path: `${head.slice("sha256:".length)}.jsonl`, lines: lines.length, head }
+}
+
+/** Source keys that are destroyed at the end of a log; one that went into the vault, or was made again, is not. */
+function destroyedIn(text: string): ReadonlySet<string> {
+  const ids = new Set<string>()
+  for (const line of text.split("\n")) {
+    const event = eventIn(line)
+    const id = event?.source?.id
+    if (event === null || id === undefined) continue
+    const { step, reason } = event.facts ?? {}
+    if (event.event === "source.destroyed" && step === "done" && reason !== "sealed") ids.add(id)
+    else if (/^source\.(generated|sealed|adopted)$/.test(event.event)) ids.delete(id)
+  }
+  return ids
+}
+
+function eventIn(line: string): CustodyEvent | null {
+  if (!line.includes('"source.')) return null
+  try {
+    return JSON.parse(line) as CustodyEvent
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,256 @@
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect } from "chai"
+import type { KeyResult } from "#src/core/records/key-result.js"
+import type { KeyRow } from "#src/core/plan/row.js"
+import type { CliResult } from "#test/support/cli.js"
+import { provisionArgs, refused } from "../support/refusal.js"
+import { keysNamed, setStage, type Stage } from "../support/stage.js"
+
+describe("what the state directory does not know is not taken for absent", () => {
+  let stage: Stage
+  before(async () => {
+    stage = await setStage()
+    await stage.kms.rotationSeconds(0)
+  })
+  afterEach(() => stage.kms.clearFaults())
+  after(() => stage[Symbol.asyncDispose]())
+
+  const runIn =
+    (state: string) =>
+    (...args: readonly string[]): Promise<CliResult> =>
+      stage.run(args, { state })
+  const wellIn =
+    (state: string) =>
+    async (...args: readonly string[]): Promise<CliResult> => {
+      const result = await stage.run(args, { state })
+      expect(result.status, result.stderr + result.stdout).to.equal(0)
+      return result
+    }
+  const rowsOf = (result: CliResult): Readonly<Record<string, string>> =>
+    Object.fromEntries(
+      (result.json() as { keys: readonly KeyRow[] }).keys.map(({ name, outcome, reason }) => [
+        name,
+        `${outcome} ${reason}`,
+      ]),
+    )
+  const requests = async (): Promise<Readonly<Record<string, number>>> => (await stage.kms.counts()).requests
+  const inventoryFile = (state: string, name: string): string => join(state, "inventory", "us-east-1", `${name}.json`)
+  /** A configuration file of these keys, for the one token and the one KMS. */
+  const config = (names: readonly string[]): string => {
+    const path = join(stage.folder, `keyferry-${names.join("-")}.yaml`)
+    const keys = names.map((name) => `  ${name}: { keySpec: SYMMETRIC_DEFAULT, alias: alias/${name} }`)
+    writeFileSync(
+      path,
+      [
+        "version: 1",
+        `tokens: { main: { uri: ${JSON.stringify(stage.token.uri)}, pin: { env: KEYFERRY_PIN } } }`,
+        `targets: { us-east-1: { region: us-east-1, endpoint: ${JSON.stringify(stage.kms.endpoint)} } }`,
+        "defaults: { token: main, custody: token }",
+        "keys:",
+        ...keys,
+        "",
+      ].join("\n"),
+    )
+    return path
+  }
+
+  describe("lost", () => {
+    const names = ["paid", "owed"]
+    let state: string
+    let path: string
+    before(async () => {
+      state = stage.state()
+      path = config(names)
+      const made = await stage.run(["apply", "--config", path], { state, env: { KEYFERRY_PIN: stage.token.pin } })
+      expect(made.status, made.stderr + made.stdout).to.equal(0)
+      rmSync(join(state, "inventory"), { recursive: true })
+    })
+    const run = (...args: readonly string[]): Promise<CliResult> =>
+      stage.run([...args, "--json"], { state, env: { KEYFERRY_PIN: stage.token.pin } })
+
+    for (const command of ["apply", "plan", "status", "rewrap", "verify"]) {
+      it(`${command} with its configuration names the keys that KMS has, makes nothing, and ends with 65`, async () => {
+        await stage.kms.clearCounts()
+        const result = await run(command, "--config", path)
+        expect(result.status, result.stderr).to.equal(65)
+        expect(rowsOf(result)).to.deep.equal({ paid: "blocked UNKNOWN_HERE", owed: "blocked UNKNOWN_HERE" })
+        expect(result.stdout).to.include("status --rebuild")
+        const { CreateKey = 0, ListKeys = 0 } = await requests()
+        expect([CreateKey, ListKeys], "one search for both").to.deep.equal([0, 1])
+      })
+    }
+
+    for (const command of ["status", "rewrap", "verify", "plan"]) {
+      it(`${command} without a configuration does so too`, async () => {
+        const result = await run(command)
+        expect(result.status, result.stderr).to.equal(65)
+        expect(rowsOf(result)).to.deep.equal({ paid: "blocked UNKNOWN_HERE", owed: "blocked UNKNOWN_HERE" })
+      })
+    }
+
+    it("is taken in by status --rebuild, as the hint says, and then there is nothing to do", async () => {
+      const rebuilt = await run("status", "--rebuild", "--config", path)
+      expect(rebuilt.status, rebuilt.stderr).to.equal(0)
+      const planned = await run("plan", "--config", path, "--detailed-exitcode")
+      expect([planned.status, rowsOf(planned)["paid"]]).to.deep.equal([0, "nothing NOT_DUE"])
+      expect([await keysNamed(stage.sdk, "paid"), await keysNamed(stage.sdk, "owed")].map((keys) => keys.length)).to.deep.equal(
+        [1, 1],
+      )
+    })
+  })
+
+  it("refuses provision, params and adopt of a name that KMS has already, with its alias too", async () => {
+    const well = wellIn(stage.state())
+    await well(...provisionArgs({ name: "held", alias: "alias/held" }))
+    const tells = /status --rebuild/
+    const refusal = { code: "ERR_STATE_INCOMPLETE", exit: 65, tells } as const
+    await refused(stage, provisionArgs({ name: "held" }), refusal)
+    await refused(stage, provisionArgs({ name: "held", alias: "alias/held" }), refusal)
+    const out = join(stage.folder, "held.params.json")
+    await refused(stage, ["params", "--name", "held", "--key-spec", "SYMMETRIC_DEFAULT", "--out", out], refusal)
+  })
+
+  it("counts the keys that may not be looked at, tells so, and goes on", async () => {
+    await wellIn(stage.state())(...provisionArgs({ name: "theirs" }))
+    await stage.kms.fault({ kind: "access-denied", operation: "ListResourceTags", count: 1 })
+    const made = await runIn(stage.state())(...provisionArgs({ name: "ours" }))
+    expect(made.status, made.stderr).to.equal(0)
+    expect(made.stderr).to.match(/1 KMS key in us-east-1 may not be looked at/)
+  })
+
+  it("refuses where the keys of the account may not be listed", async () => {
+    await stage.kms.fault({ kind: "access-denied", operation: "ListKeys", count: 9 })
+    await refused(stage, provisionArgs({ name: "unlisted" }), { code: "ERR_KMS_ACCESS_DENIED", exit: 77 })
+  })
+
+  it("asks nothing more of KMS where the inventory is whole", async () => {
+    const state = stage.state()
+    const well = wellIn(state)
+    await well(...provisionArgs({ name: "whole" }))
+    await stage.kms.clearCounts()
+    await well("plan")
+    await well("rewrap")
+    await well("status")
+    expect((await requests())["ListKeys"] ?? 0).to.equal(0)
+  })
+
+  it("asks KMS for a finished key before it says that nothing is to be done", async () => {
+    const state = stage.state()
+    const provision = provisionArgs({ name: "finished" })
+    const { keyArn } = (await wellIn(state)(...provision, "--json")).json() as KeyResult
+    await stage.sdk.deleteImportedKeyMaterial({ KeyId: keyArn })
+    const deleted = await runIn(state)(...provision, "--json")
+    expect([deleted.status, deleted.error().code]).to.deep.equal([65, "ERR_KMS_KEY_STATE"])
+    expect(deleted.error().hint).to.include("keyferry rewrap finished")
+    await wellIn(state)("rewrap", "finished")
+    await stage.sdk.scheduleKeyDeletion({ KeyId: keyArn, PendingWindowInDays: 7 })
+    const dying = await runIn(state)(...provision, "--json")
+    expect([dying.status, dying.error().code]).to.deep.equal([65, "ERR_KMS_KEY_STATE"])
+    await stage.kms.clock.advance(8 * 86_400)
+    const gone = await runIn(state)(...provision, "--json")
+    expect([gone.status, gone.error().code]).to.deep.equal([65, "ERR_KMS_KEY_NOT_FOUND"])
+    await stage.kms.clock.set(new Date())
+  })
+
+  describe("one file that cannot be read", () => {
+    const names = ["k1", "k2", "k3"]
+    let state: string
+    let run: (...args: readonly string[]) => Promise<CliResult>
+    const faults: Readonly<Record<string, () => void>> = {
+      garbage: () => writeFileSync(inventoryFile(state, "k2"), "garbage"),
+      "another key's file": () => cpSync(inventoryFile(state, "k1"), inventoryFile(state, "k2")),
+      "a later version": () => writeFileSync(inventoryFile(state, "k2"), JSON.stringify({ version: 99 })),
+      "a folder": () => {
+        rmSync(inventoryFile(state, "k2"))
+        mkdirSync(inventoryFile(state, "k2"))
+      },
+    }
+    let whole: string
+    before(async () => {
+      state = stage.state()
+      run = runIn(state)
+      for (const name of names) await wellIn(state)(...provisionArgs({ name }))
+      whole = join(stage.folder, "whole")
+      cpSync(join(state, "inventory"), whole, { recursive: true })
+    })
+
+    for (const [fault, spoil] of Object.entries(faults)) {
+      it(`blocks its own row alone: ${fault}`, async () => {
+        rmSync(join(state, "inventory"), { recursive: true })
+        cpSync(whole, join(state, "inventory"), { recursive: true })
+        spoil()
+        const all = await run("rewrap", "--all", "--json")
+        expect([all.status, rowsOf(all)]).to.deep.equal([
+          65,
+          { k1: "done ASKED", k2: "blocked ENTRY_UNREADABLE", k3: "done ASKED" },
+        ])
+        expect(all.stdout).to.include(inventoryFile(state, "k2"))
+        const other = await run("rewrap", "k3", "--json")
+        expect([other.status, rowsOf(other)]).to.deep.equal([0, { k3: "done ASKED" }])
+      })
+    }
+
+    for (const [command, left] of [
+      [["status"], "nothing NOT_DUE"],
+      [["plan"], "nothing NOT_DUE"],
+      [["apply"], "nothing NOT_DUE"],
+      [["verify"], "done VERIFIED"],
+    ] as const) {
+      it(`lets ${command.join(" ")} go on`, async () => {
+        const result = await run(...command, "--json")
+        expect(result.status, result.stderr).to.equal(65)
+        const { k1, k2, k3 } = rowsOf(result)
+        expect([k1, k3]).to.deep.equal([left, left])
+        expect(k2).to.match(/^blocked (ENTRY_UNREADABLE|ERR_INPUT_UNREADABLE)$/)
+      })
+    }
+
+    it("lets rotate and provision of another go on, and refuses its own", async () => {
+      await wellIn(state)("rotate", "k1")
+      await wellIn(state)(...provisionArgs({ name: "k4" }))
+      const own = await run(...provisionArgs({ name: "k2" }), "--json")
+      expect([own.status, own.error().code]).to.deep.equal([65, "ERR_INPUT_UNREADABLE"])
+      expect(await keysNamed(stage.sdk, "k2")).to.have.length(1)
+    })
+
+    it("is written anew by status --rebuild --overwrite, as the hint says", async () => {
+      rmSync(inventoryFile(state, "k2"), { recursive: true })
+      writeFileSync(inventoryFile(state, "k2"), "garbage")
+      const kept = await run("status", "--rebuild", "--json")
+      expect([kept.status, rowsOf(kept)["k2"]]).to.deep.equal([65, "blocked ERR_STATE_INVALID"])
+      const rebuilt = await run("status", "--rebuild", "--overwrite", "--json")
+      expect(rowsOf(rebuilt)["k2"]).to.equal("done REBUILT")
+      const rewrapped = await run("rewrap", "k2", "--json")
+      expect([rewrapped.status, rowsOf(rewrapped)]).to.deep.equal([0, { k2: "done ASKED" }])
+    })
+  })
+
+  it("lets everything but what it is about go on where a custody key's record cannot be read", async () => {
+    const state = stage.state()
+    await wellIn(state)(...provisionArgs({ name: "plain" }))
+    mkdirSync(join(state, "custody-keys"), { recursive: true })
+    writeFileSync(join(state, "custody-keys", "00ff.json"), "garbage")
+    await wellIn(state)("rewrap", "plain")
+    const status = await wellIn(state)("status")
+    expect(status.stdout).to.include(join(state, "custody-keys", "00ff.json"))
+  })
+
+  it("refuses rotate where an older copy of the state does not know KMS' material", async () => {
+    const state = stage.state()
+    await wellIn(state)(...provisionArgs({ name: "older" }))
+    const copy = stage.state()
+    cpSync(state, copy, { recursive: true })
+    const { keyMaterialId } = (await wellIn(state)("rotate", "older", "--json")).json() as KeyResult
+    const before = await stage.footprint(copy)
+    const stale = await runIn(copy)("rotate", "older", "--json")
+    expect([stale.status, stale.error().code]).to.deep.equal([65, "ERR_STATE_INCOMPLETE"])
+    expect(stale.error().message).to.include(keyMaterialId)
+    expect(stale.error().hint).to.include("state merge").and.to.include("status --rebuild")
+    expect(await stage.footprint(copy), "nothing made").to.deep.equal(before)
+    const planned = await runIn(copy)("rewrap", "--json")
+    expect([planned.status, rowsOf(planned)]).to.deep.equal([65, { older: "blocked FOREIGN_MATERIAL" }])
+    await wellIn(copy)("status", "--rebuild", "--overwrite")
+    await wellIn(copy)("rotate", "older")
+  })
+})
