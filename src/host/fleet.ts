@@ -90,7 +90,16 @@ async function forgottenKeys(
     for (const [name, [key]] of await unknownKeys({ ...state, kms }, owner)) {
       if (key === undefined || !isKeySpec(key.keySpec)) continue
       const { keySpec, keyUsage } = key
-      bindings.push({ ...DEFAULT_SETTINGS, owner, name, target, token: null, managed: true, keySpec, keyUsage: keyUsage as KeyUsage })
+      bindings.push({
+        ...DEFAULT_SETTINGS,
+        owner,
+        name,
+        target,
+        token: null,
+        managed: true,
+        keySpec,
+        keyUsage: keyUsage as KeyUsage,
+      })
     }
   }
   return bindings

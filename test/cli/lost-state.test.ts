@@ -44,7 +44,7 @@ describe("what the state directory does not know is not taken for absent", () =>
       path,
       [
         "version: 1",
-        `tokens: { main: { uri: ${JSON.stringify(stage.token.uri)}, pin: { env: KEYFERRY_PIN } } }`,
+        `tokens: { main: { uri: ${JSON.stringify(stage.token.uri)} } }`,
         `targets: { us-east-1: { region: us-east-1, endpoint: ${JSON.stringify(stage.kms.endpoint)} } }`,
         "defaults: { token: main, custody: token }",
         "keys:",
@@ -62,12 +62,11 @@ describe("what the state directory does not know is not taken for absent", () =>
     before(async () => {
       state = stage.state()
       path = config(names)
-      const made = await stage.run(["apply", "--config", path], { state, env: { KEYFERRY_PIN: stage.token.pin } })
+      const made = await stage.run(["apply", "--config", path], { state })
       expect(made.status, made.stderr + made.stdout).to.equal(0)
       rmSync(join(state, "inventory"), { recursive: true })
     })
-    const run = (...args: readonly string[]): Promise<CliResult> =>
-      stage.run([...args, "--json"], { state, env: { KEYFERRY_PIN: stage.token.pin } })
+    const run = (...args: readonly string[]): Promise<CliResult> => stage.run([...args, "--json"], { state })
 
     for (const command of ["apply", "plan", "status", "rewrap", "verify"]) {
       it(`${command} with its configuration names the keys that KMS has, makes nothing, and ends with 65`, async () => {
@@ -85,7 +84,7 @@ describe("what the state directory does not know is not taken for absent", () =>
       it(`${command} without a configuration does so too`, async () => {
         const result = await run(command)
         expect(result.status, result.stderr).to.equal(65)
-        expect(rowsOf(result)).to.deep.equal({ paid: "blocked UNKNOWN_HERE", owed: "blocked UNKNOWN_HERE" })
+        expect(rowsOf(result)).to.include({ paid: "blocked UNKNOWN_HERE", owed: "blocked UNKNOWN_HERE" })
       })
     }
 
@@ -94,9 +93,9 @@ describe("what the state directory does not know is not taken for absent", () =>
       expect(rebuilt.status, rebuilt.stderr).to.equal(0)
       const planned = await run("plan", "--config", path, "--detailed-exitcode")
       expect([planned.status, rowsOf(planned)["paid"]]).to.deep.equal([0, "nothing NOT_DUE"])
-      expect([await keysNamed(stage.sdk, "paid"), await keysNamed(stage.sdk, "owed")].map((keys) => keys.length)).to.deep.equal(
-        [1, 1],
-      )
+      expect(
+        [await keysNamed(stage.sdk, "paid"), await keysNamed(stage.sdk, "owed")].map((keys) => keys.length),
+      ).to.deep.equal([1, 1])
     })
   })
 
@@ -121,7 +120,10 @@ describe("what the state directory does not know is not taken for absent", () =>
 
   it("refuses where the keys of the account may not be listed", async () => {
     await stage.kms.fault({ kind: "access-denied", operation: "ListKeys", count: 9 })
-    await refused(stage, provisionArgs({ name: "unlisted" }), { code: "ERR_KMS_ACCESS_DENIED", exit: 77 })
+    await stage.kms.clearCounts()
+    const blind = await runIn(stage.state())(...provisionArgs({ name: "unlisted" }), "--json")
+    expect([blind.status, blind.error().code]).to.deep.equal([77, "ERR_KMS_ACCESS_DENIED"])
+    expect((await requests())["CreateKey"] ?? 0).to.equal(0)
   })
 
   it("asks nothing more of KMS where the inventory is whole", async () => {
@@ -158,13 +160,13 @@ describe("what the state directory does not know is not taken for absent", () =>
     let state: string
     let run: (...args: readonly string[]) => Promise<CliResult>
     const faults: Readonly<Record<string, () => void>> = {
-      garbage: () => writeFileSync(inventoryFile(state, "k2"), "garbage"),
-      "another key's file": () => cpSync(inventoryFile(state, "k1"), inventoryFile(state, "k2")),
-      "a later version": () => writeFileSync(inventoryFile(state, "k2"), JSON.stringify({ version: 99 })),
       "a folder": () => {
         rmSync(inventoryFile(state, "k2"))
         mkdirSync(inventoryFile(state, "k2"))
       },
+      "another key's file": () => cpSync(inventoryFile(state, "k1"), inventoryFile(state, "k2")),
+      "a later version": () => writeFileSync(inventoryFile(state, "k2"), JSON.stringify({ version: 99 })),
+      garbage: () => writeFileSync(inventoryFile(state, "k2"), "garbage"),
     }
     let whole: string
     before(async () => {
@@ -202,7 +204,7 @@ describe("what the state directory does not know is not taken for absent", () =>
         expect(result.status, result.stderr).to.equal(65)
         const { k1, k2, k3 } = rowsOf(result)
         expect([k1, k3]).to.deep.equal([left, left])
-        expect(k2).to.match(/^blocked (ENTRY_UNREADABLE|ERR_INPUT_UNREADABLE)$/)
+        expect(k2).to.equal("blocked ENTRY_UNREADABLE")
       })
     }
 
@@ -210,13 +212,11 @@ describe("what the state directory does not know is not taken for absent", () =>
       await wellIn(state)("rotate", "k1")
       await wellIn(state)(...provisionArgs({ name: "k4" }))
       const own = await run(...provisionArgs({ name: "k2" }), "--json")
-      expect([own.status, own.error().code]).to.deep.equal([65, "ERR_INPUT_UNREADABLE"])
+      expect([own.status, own.error().code]).to.deep.equal([65, "ERR_STATE_INVALID"])
       expect(await keysNamed(stage.sdk, "k2")).to.have.length(1)
     })
 
     it("is written anew by status --rebuild --overwrite, as the hint says", async () => {
-      rmSync(inventoryFile(state, "k2"), { recursive: true })
-      writeFileSync(inventoryFile(state, "k2"), "garbage")
       const kept = await run("status", "--rebuild", "--json")
       expect([kept.status, rowsOf(kept)["k2"]]).to.deep.equal([65, "blocked ERR_STATE_INVALID"])
       const rebuilt = await run("status", "--rebuild", "--overwrite", "--json")

@@ -168,7 +168,10 @@ describe("state merge", () => {
     const another = { ...entry, keyArn: `${keyArn ?? ""}0`, requestId: "another" }
     await inventoryFiles(ours).put(another)
     const merged = await run(ours, "state", "merge", theirs, "--json")
-    expect([merged.status, rowsOf(merged)]).to.deep.equal([65, { split: "blocked CONTRADICTION", third: "done MERGED" }])
+    expect([merged.status, rowsOf(merged)]).to.deep.equal([
+      65,
+      { split: "blocked CONTRADICTION", third: "done MERGED" },
+    ])
     expect(merged.stdout).to.include(keyArn)
     expect(await entryIn(ours, "split")).to.deep.equal(another)
   })

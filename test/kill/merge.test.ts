@@ -50,7 +50,8 @@ describe("state merge killed before and after every outside call, and run again"
 
   it("ends with the same, whatever the moment: nothing lost, nothing asked of KMS", async () => {
     const whole = fresh()
-    expect((await stage.run(["state", "merge", theirs], { state: whole })).status).to.equal(0)
+    const unkilled = await stage.run(["state", "merge", theirs], { state: whole })
+    expect(unkilled.status, unkilled.stderr + unkilled.stdout).to.equal(0)
     const expected = contentOf(whole)
     expect(Object.keys(expected).filter((file) => file.startsWith("vault/"))).to.have.length(4)
     await stage.kms.clearCounts()

@@ -90,7 +90,9 @@ export function fleetKeys(
   const places = new Set(fleet.bindings.map(placeOf))
   const bindings = [
     ...fleet.bindings,
-    ...fleet.damaged.filter((damaged) => !places.has(placeOf(damaged))).map((damaged) => unknownBinding(fleet, damaged)),
+    ...fleet.damaged
+      .filter((damaged) => !places.has(placeOf(damaged)))
+      .map((damaged) => unknownBinding(fleet, damaged)),
     ...fleet.unmanaged.map((entry) => bindingOf(entry, false)),
   ]
   const unknown = names.find((name) => !bindings.some((binding) => binding.name === name))

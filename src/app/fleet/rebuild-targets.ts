@@ -55,7 +55,10 @@ export async function rebuildTargets(
   for (const { target, open, isElsewhere } of targets) {
     const rebuilt = await attempt(`target ${target}`, targets.length === 1, async () => {
       const isOwnName = (name: string): boolean => !isElsewhere(name)
-      return await rebuild({ ...state, ...(await open()), tokens: opened }, { owner, target, overwrite, claimed, isOwnName })
+      return await rebuild(
+        { ...state, ...(await open()), tokens: opened },
+        { owner, target, overwrite, claimed, isOwnName },
+      )
     })
     if (rebuilt === undefined) continue
     keys.push(...rebuilt.keys)

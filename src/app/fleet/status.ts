@@ -69,7 +69,10 @@ export async function status(
   const operations = await operationsStatus(fleet)
   const rows = keys.map(statusRow)
   // a key in a bad state was looked at all the same: only what could not be seen fails
-  const unseen = keys.filter(({ snapshot }) => [snapshot.key, ...snapshot.replicas].some(isUnseen))
+  const unseen = keys.filter(
+    ({ snapshot: { key, replicas, damage, unknownKey } }) =>
+      damage !== null || unknownKey !== null || [key, ...replicas].some(isUnseen),
+  )
   const exit = worstExit([tokenExit, exitOf(unseen.map(({ row }) => row))])
   return { status: { keys: rows, summary: summarise(rows), tokens, custodyKeys, vault, operations }, exit }
 }

@@ -46,7 +46,10 @@ export async function vaultStatus(fleet: Fleet, tokens: readonly SearchedToken[]
   return {
     sealed: vault.sealed.length,
     findings: withoutRepeats([...byToken.flatMap(({ findings }) => findings), ...blindFindings]),
-    custodyKeys: withoutRepeats([...unreadable, ...[...byToken, withoutToken].flatMap(({ custodyKeys }) => custodyKeys)]),
+    custodyKeys: withoutRepeats([
+      ...unreadable,
+      ...[...byToken, withoutToken].flatMap(({ custodyKeys }) => custodyKeys),
+    ]),
   }
 }
 

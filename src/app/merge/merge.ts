@@ -55,7 +55,10 @@ export async function mergeState(deps: MergeDeps, copy: StateCopy): Promise<Merg
   const merged = keys.filter(({ outcome }) => outcome === "done").length
   if (kept !== null || merged > 0 || vault.sealed > 0) {
     const { path, lines, head } = kept ?? { path: undefined, lines: undefined, head: undefined }
-    await record(deps, "state.merged", { key: {}, facts: { entries: merged, sealed: vault.sealed, log: path, lines, head } })
+    await record(deps, "state.merged", {
+      key: {},
+      facts: { entries: merged, sealed: vault.sealed, log: path, lines, head },
+    })
   }
   const taken = { sealed: vault.sealed, custodyKeys: custodyKeys.taken, operations, toBeLocked, pinMarkers }
   return { keys, taken, problems: [...vault.problems, ...custodyKeys.problems], log: kept?.path ?? null }
@@ -80,7 +83,8 @@ async function mergeRow(deps: MergeDeps, theirs: InventoryEntry): Promise<MergeR
     return { ...facts, keyArn: merged.keyArn, ...rowOutcome("done", "MERGED", words) }
   } catch (error) {
     if (error instanceof Contradiction) {
-      const hint = "see `keyferry status` with either state directory, and KMS: what is not true is taken out of one of them"
+      const hint =
+        "see `keyferry status` with either state directory, and KMS: what is not true is taken out of one of them"
       return { ...facts, ...rowOutcome("blocked", "CONTRADICTION", error.message, { hint }) }
     }
     // what cannot be written of one key cannot be written of the next
@@ -90,7 +94,11 @@ async function mergeRow(deps: MergeDeps, theirs: InventoryEntry): Promise<MergeR
 }
 
 /** Both copies rotated it: which generation came first KMS alone can tell. */
-async function orderOf({ kmsOf }: MergeDeps, { target, region }: InventoryEntry, keyArn: string): Promise<MaterialOrder> {
+async function orderOf(
+  { kmsOf }: MergeDeps,
+  { target, region }: InventoryEntry,
+  keyArn: string,
+): Promise<MaterialOrder> {
   const kms = await kmsOf(target, region)
   return materialsInOrder(await kms.listKeyRotations(keyArn)).map((rotation) => ({
     keyMaterialId: rotation.keyMaterialId,

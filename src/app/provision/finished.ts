@@ -33,7 +33,10 @@ export function finishedImport(
  *
  * @throws ERR_KMS_KEY_NOT_FOUND where the KMS key does not exist, ERR_KMS_KEY_STATE where it is about to be deleted
  */
-export async function holdsMaterial({ kms, progress }: Pick<Deps, "kms" | "progress">, entry: MadeEntry): Promise<boolean> {
+export async function holdsMaterial(
+  { kms, progress }: Pick<Deps, "kms" | "progress">,
+  entry: MadeEntry,
+): Promise<boolean> {
   const { name, keyArn } = entry
   const key = await findKmsKey(kms, keyArn)
   if (key === null) {

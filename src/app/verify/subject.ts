@@ -27,6 +27,8 @@ export async function sourceKeyOf({ deps }: ProofSubject, { id }: SourceKeyRecor
 
 export function sourceMissing({ deps, entry }: ProofSubject): Verdict {
   return deps.token === null
-    ? blocked("TOKEN_NEEDED", `${entry.keySpec} keys are proven against the token, and none is given`, { exit: "USAGE" })
+    ? blocked("TOKEN_NEEDED", `${entry.keySpec} keys are proven against the token, and none is given`, {
+        exit: "USAGE",
+      })
     : blocked("SOURCE_MISSING", `the token ${deps.token.info.label} has not the source key of ${entry.name}`)
 }

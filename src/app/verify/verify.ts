@@ -1,7 +1,7 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import { KEY_SPECS, type ProofKind } from "../../core/key/key-spec.js"
-import { REASONS } from "../../core/plan/reason.js"
+import { filled, REASONS } from "../../core/plan/reason.js"
 import { failedOutcome, rowOutcome } from "../../core/plan/row.js"
 import { type InventoryEntry, keysOf, type MadeEntry } from "../../core/records/inventory.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
@@ -44,7 +44,11 @@ export async function verifyKeys(
   const rows: VerifyRow[] = []
   for (const key of chosenKeys(fleet, names)) {
     const { entry } = key
-    rows.push(...(entry === null ? [await unrecordedRow(fleet, key, names.length > 0)] : await verifyKey(fleet, { ...key, entry }, options)))
+    rows.push(
+      ...(entry === null
+        ? [await unrecordedRow(fleet, key, names.length > 0)]
+        : await verifyKey(fleet, { ...key, entry }, options)),
+    )
   }
   return rows
 }
@@ -54,7 +58,10 @@ async function unrecordedRow(fleet: Fleet, { binding, damage }: FleetKey, isName
   const { name, target } = binding
   const facts = { name, target, region: "", keyArn: null, replaced: false }
   try {
-    if (damage !== null) throw damage
+    if (damage !== null) {
+      const { sentence, hint = null } = REASONS.ENTRY_UNREADABLE
+      return { ...facts, ...blocked("ENTRY_UNREADABLE", filled(sentence, { fault: damage.message }), { hint }) }
+    }
     const kms = await fleet.kmsOf(target)
     const key = await unknownKey({ ...fleet, kms }, binding)
     const nothing = rowOutcome(isNamed ? "blocked" : "nothing", "NOTHING_YET", "no KMS key holds its material yet")

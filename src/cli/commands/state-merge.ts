@@ -21,7 +21,11 @@ export const stateMerge = defineCommand({
     const merging = await mergeState(deps, await world.copyOf(dir))
     const { keys, taken, problems, log } = merging
     for (const problem of problems) progress.warn(problem)
-    return { result: { keys, summary: summarise(keys), taken, problems, log }, text: textOf(merging), exit: exitOf(keys) }
+    return {
+      result: { keys, summary: summarise(keys), taken, problems, log },
+      text: textOf(merging),
+      exit: exitOf(keys),
+    }
   },
 })
 

@@ -5,7 +5,7 @@ import type { InventoryEntry } from "../records/inventory.js"
 export interface DamagedEntry {
   readonly name: string
   readonly target: string
-  /** ERR_STATE_INVALID or ERR_INPUT_UNREADABLE, with the path. */
+  /** ERR_STATE_INVALID, ERR_STATE_UNSAFE or ERR_INPUT_UNREADABLE, with the path. */
   readonly error: KeyferryError
 }
 

@@ -44,7 +44,8 @@ export function divergingKeys(ours: InventoryEntry, theirs: InventoryEntry): rea
   })
 }
 
-const wordOf = ({ keyArn, requestId }: InventoryEntry): string => keyArn ?? `a key that was begun (request ${requestId})`
+const wordOf = ({ keyArn, requestId }: InventoryEntry): string =>
+  keyArn ?? `a key that was begun (request ${requestId})`
 
 function isSameKey(a: InventoryEntry, b: InventoryEntry): boolean {
   return a.keyArn !== null && b.keyArn !== null ? a.keyArn === b.keyArn : a.requestId === b.requestId
@@ -166,7 +167,8 @@ function mergedGenerations(
   const known = [...all.values()]
   const listed = order.map(({ keyMaterialId }) => {
     const generation = known.find((candidate) => candidate.keyMaterialId === keyMaterialId)
-    if (generation === undefined) throw new Contradiction(`KMS has key material ${keyMaterialId}, which neither copy knows`)
+    if (generation === undefined)
+      throw new Contradiction(`KMS has key material ${keyMaterialId}, which neither copy knows`)
     return generation.record
   })
   const pending = order.at(-1)?.pending ?? false
@@ -178,7 +180,10 @@ function mergedGenerations(
 }
 
 function materialIdOf({ imports }: InventoryEntry, generation: number): string | null {
-  return imports.findLast((record) => record.generation === generation && record.keyMaterialId !== null)?.keyMaterialId ?? null
+  return (
+    imports.findLast((record) => record.generation === generation && record.keyMaterialId !== null)?.keyMaterialId ??
+    null
+  )
 }
 
 /** The newest of each generation and Region, by the generations' new numbers. */
@@ -216,11 +221,7 @@ function mergedImporting(
   return null
 }
 
-function renumbered(
-  entry: InventoryEntry,
-  generation: number,
-  generations: readonly SourceKeyRecord[],
-): number | null {
+function renumbered(entry: InventoryEntry, generation: number, generations: readonly SourceKeyRecord[]): number | null {
   const id = generationsOf(entry).find((record) => record.generation === generation)?.id
   return generations.find((record) => record.id === id)?.generation ?? null
 }
@@ -242,13 +243,14 @@ function mergedReplicas(ours: readonly ReplicaRecord[], theirs: readonly Replica
 }
 
 /** What was deleted on purpose stays so, unless it was imported again after that. */
-function mergedWithheld(
-  ours: string | null,
-  theirs: string | null,
-  imports: readonly ImportRecord[],
-): string | null {
-  const withheldAt = [ours, theirs].filter((time) => time !== null).sort().at(-1) ?? null
-  const isBack = withheldAt !== null && imports.some(({ importedAt }) => Date.parse(importedAt) > Date.parse(withheldAt))
+function mergedWithheld(ours: string | null, theirs: string | null, imports: readonly ImportRecord[]): string | null {
+  const withheldAt =
+    [ours, theirs]
+      .filter((time) => time !== null)
+      .sort()
+      .at(-1) ?? null
+  const isBack =
+    withheldAt !== null && imports.some(({ importedAt }) => Date.parse(importedAt) > Date.parse(withheldAt))
   return isBack ? null : withheldAt
 }
 

@@ -83,7 +83,8 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
   const [alias = null, ...otherAliases] = aliases
   if (otherAliases.length > 0) lost.push(`which of ${aliases.join(", ")} is its alias, taken to be ${alias ?? ""}`)
   const withheldAt = lacksMaterial(primary) ? remains.now : null
-  if (withheldAt !== null) lost.push("whether its missing material expired or was deleted on purpose: it is imported again by name alone")
+  if (withheldAt !== null)
+    lost.push("whether its missing material expired or was deleted on purpose: it is imported again by name alone")
   const identity = {
     owner,
     name,

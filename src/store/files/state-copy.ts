@@ -8,7 +8,9 @@ import type { CustodyEvent } from "../../core/records/custody-event.js"
 import { CUSTODY_LOG } from "./custody-log-reader.js"
 import { custodyKeyFiles } from "./custody-key-files.js"
 import { inventoryFiles } from "./inventory-files.js"
-import { type FileFormat, jsonFolder, namesIn } from "./json-folder.js"
+import { syncFolder, replaceFile } from "./atomic-file.js"
+import { namesIn } from "./json-folder.js"
+import { makeFolder } from "./make-folder.js"
 import { operationFiles } from "./operation-files.js"
 import { stateVersion } from "./state-dir.js"
 import { readText } from "./state-file.js"
@@ -18,8 +20,7 @@ import { vaultFiles } from "./vault-files.js"
 /** Folder of the state directory in which the custody logs of copies are kept, each by the hash of its last line. */
 export const MERGED_LOGS = "merged-logs"
 
-/** As it is, byte for byte. */
-const RAW: FileFormat<string> = { text: (content) => content, parse: (text) => Promise.resolve({ content: text }) }
+const MARKERS = "pin-refused"
 
 /**
  * A copy of the state directory, to be joined into `stateDir`; nothing in it is changed.
@@ -42,9 +43,9 @@ export function stateCopy(stateDir: string, copyDir: string): StateCopy {
     toBeLocked: toBeLockedFiles(copy),
 
     async takeMarkers() {
-      const own = jsonFolder(stateDir, ["pin-refused"], RAW)
-      const missing = namesIn(join(copy, "pin-refused")).filter((file) => !own.names().includes(file))
-      for (const file of missing) await own.put(file, readText(join(copy, "pin-refused", file)) ?? "")
+      const own = namesIn(join(stateDir, MARKERS))
+      const missing = namesIn(join(copy, MARKERS)).filter((file) => !own.includes(file))
+      for (const file of missing) await putText(stateDir, [MARKERS, file], readText(join(copy, MARKERS, file)) ?? "")
       return missing.length
     },
 
@@ -52,10 +53,9 @@ export function stateCopy(stateDir: string, copyDir: string): StateCopy {
       const text = theirLog()
       const kept = keptLogOf(text)
       if (kept === null || ownLog().startsWith(text)) return null
-      const folder = jsonFolder(stateDir, [MERGED_LOGS], RAW)
-      if (folder.names().includes(kept.path)) return null
-      await folder.put(kept.path, text)
-      return { ...kept, path: join(folder.path, kept.path) }
+      if (namesIn(join(stateDir, MERGED_LOGS)).includes(kept.path)) return null
+      await putText(stateDir, [MERGED_LOGS, kept.path], text)
+      return { ...kept, path: join(stateDir, MERGED_LOGS, kept.path) }
     },
 
     destroyedIds() {
@@ -64,6 +64,13 @@ export function stateCopy(stateDir: string, copyDir: string): StateCopy {
       return Promise.resolve(new Set(ids))
     },
   }
+}
+
+/** As it is, byte for byte; durable when it returns, with its folder. */
+async function putText(stateDir: string, [folder, file]: readonly [string, string], text: string): Promise<void> {
+  await makeFolder(join(stateDir, folder))
+  await syncFolder(stateDir)
+  await replaceFile(join(stateDir, folder, file), text)
 }
 
 /** Its file name, and where it ends; null for a log without a line. */

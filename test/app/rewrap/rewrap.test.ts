@@ -240,10 +240,14 @@ describe("rewrap", () => {
       token: entry.name === "p-other" ? "good" : "bad",
     }))
     const refused = new KeyferryError("ERR_TOKEN_PIN_INCORRECT", "the PIN is wrong")
+    const logins: (string | null)[] = []
     const fleet = await fleetOf(run, {
       bindings,
       width: 1,
-      tokenOf: (token) => (token === "bad" ? Promise.reject(refused) : Promise.resolve(run.deps.token)),
+      depsOf({ token }) {
+        logins.push(token)
+        return token === "bad" ? Promise.reject(refused) : Promise.resolve(run.deps)
+      },
     })
     const { rows, exit } = await runOver(fleet, { ...REWRAP, force: "all" })
     expect(exit).to.equal("NOPERM")
@@ -252,6 +256,7 @@ describe("rewrap", () => {
       "not begun, since for another key: the PIN is wrong",
     ])
     expect(rows["p-other"]).to.include({ outcome: "done", reason: "ASKED" })
+    expect(logins).to.deep.equal(["bad", "good"])
   })
 
   it("presents a PIN once, whatever the number of keys", async () => {

@@ -211,7 +211,9 @@ describe("rotate", () => {
     const run = await world.run()
     const overtaking = overriding(run.deps.kms, {
       getParametersForImport: async (...args) => {
-        await importMaterial(world.sdk, first.keyArn, makeMaterial("SYMMETRIC_DEFAULT"), { ImportType: "NEW_KEY_MATERIAL" })
+        await importMaterial(world.sdk, first.keyArn, makeMaterial("SYMMETRIC_DEFAULT"), {
+          ImportType: "NEW_KEY_MATERIAL",
+        })
         await world.sdk.rotateKeyOnDemand({ KeyId: first.keyArn })
         return await run.deps.kms.getParametersForImport(...args)
       },

@@ -582,7 +582,12 @@ const ROWS: readonly Row[] = [
     "a rotation that is not due by that date, though the first material is older",
     {
       ...bound({ rotateEvery: 20 * 86_400 }),
-      entry: entryOf([importRecord(0, { importedAt: days(-70) }), importRecord(1, { importedAt: days(-40) })].map((record) => ({ ...record, validTo: "2026-08-20T00:00:00Z" }))),
+      entry: entryOf(
+        [importRecord(0, { importedAt: days(-70) }), importRecord(1, { importedAt: days(-40) })].map((record) => ({
+          ...record,
+          validTo: "2026-08-20T00:00:00Z",
+        })),
+      ),
       sources: [0, 1].map((generation) => ({ generation, state: "present" as const, note: null })),
       key: seen(
         { currentKeyMaterialId: materialId(1), creationDate: days(-90) },

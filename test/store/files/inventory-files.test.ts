@@ -165,7 +165,7 @@ describe("inventoryFiles", () => {
     expect(entries).to.deep.equal([ENTRY])
     expect(damaged.map(({ name, target, error }) => [target, name, error.code])).to.deep.equal([
       ["default", "copied", "ERR_STATE_INVALID"],
-      ["default", "folder", "ERR_INPUT_UNREADABLE"],
+      ["default", "folder", "ERR_STATE_UNSAFE"],
       ["default", "garbage", "ERR_STATE_INVALID"],
       ["default", "later", "ERR_STATE_INVALID"],
     ])
