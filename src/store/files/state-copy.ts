@@ -5,7 +5,7 @@ import { sha256 } from "../../core/key/wrapping-key.js"
 import type { KeptLog, StateCopy } from "../../core/ports/state-copy.js"
 import { readLine } from "../../core/records/custody-chain.js"
 import type { CustodyEvent } from "../../core/records/custody-event.js"
-import { CUSTODY_LOG } from "./custody-log-reader.js"
+import { CUSTODY_LOG, custodyLines } from "./custody-log-reader.js"
 import { custodyKeyFiles } from "./custody-key-files.js"
 import { inventoryFiles } from "./inventory-files.js"
 import { syncFolder, replaceFile } from "./atomic-file.js"
@@ -33,8 +33,8 @@ export function stateCopy(stateDir: string, copyDir: string): StateCopy {
   const isState = ["state.json", "inventory", "vault", CUSTODY_LOG].some((name) => existsSync(join(copy, name)))
   if (!isState) throw new KeyferryError("ERR_INPUT_UNREADABLE", `${copy} is no state directory`, { key: copy })
   stateVersion(copy)
-  const theirLog = (): string => readText(join(copy, CUSTODY_LOG)) ?? ""
-  const ownLog = (): string => readText(join(stateDir, CUSTODY_LOG)) ?? ""
+  const theirLog = (): string => logOf(copy)
+  const ownLog = (): string => logOf(stateDir)
   return {
     inventory: inventoryFiles(copy),
     vault: vaultFiles(copy),
@@ -71,6 +71,11 @@ async function putText(stateDir: string, [folder, file]: readonly [string, strin
   await makeFolder(join(stateDir, folder))
   await syncFolder(stateDir)
   await replaceFile(join(stateDir, folder, file), text)
+}
+
+/** All lines of a state's custody log, of closed years too. */
+function logOf(stateDir: string): string {
+  return [...custodyLines(stateDir)].map((line) => `${line}\n`).join("")
 }
 
 /** Its file name, and where it ends; null for a log without a line. */
