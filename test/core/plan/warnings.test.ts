@@ -122,6 +122,19 @@ describe("warnings of plan", () => {
     })
   }
 
+  it("compares a new expiry with that of the material that is imported, and of no other", () => {
+    const entry = entryOf([importRecord(0, { importedAt: days(-89) }), importRecord(1)])
+    const sources = [0, 1].map((generation) => ({ generation, state: "present" as const, note: null }))
+    const rotations = [rotation(0, { keyMaterialState: "NON_CURRENT", validTo: days(1) }), rotation(1)]
+    const key = seen({ currentKeyMaterialId: materialId(1) }, { rotations })
+    const { imports, warnings } = plan(snapshot({ entry, sources, key }), { expiresIn: "40d" })
+    expect(imports.map(({ generation }) => generation)).to.deep.equal([0])
+    expect(warnings.map(({ code }) => code)).to.deep.equal([])
+    const all = plan(snapshot({ entry, sources, key }), { expiresIn: "40d", force: "all", shorten: true })
+    expect(all.imports.map(({ generation }) => generation)).to.deep.equal([0, 1])
+    expect(all.warnings.map(({ code }) => code)).to.deep.equal(["SHORTER"])
+  })
+
   it("has a row for every warning, and none for a key in good order", () => {
     expect(Object.keys(WARNINGS)).to.have.members([...new Set(ROWS.map(([, code]) => code))])
     expect(plan(snapshot()).warnings).to.deep.equal([])

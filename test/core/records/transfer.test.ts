@@ -5,6 +5,7 @@ import {
   completeParameters,
   type LooseParameters,
   refuseExpired,
+  refuseOtherKeySpec,
   sameKey,
 } from "#src/core/records/transfer.js"
 import { expectCode } from "#test/support/expect-code.js"
@@ -49,6 +50,15 @@ describe("completeParameters", () => {
     expectCode("ERR_WRAPPING_KEY_INVALID", () => completeParameters(LOOSE, { ...said, wrappingKeySpec: "RSA_4096" })))
   it("refuses a contradiction", () =>
     expectCode("ERR_USAGE", () => completeParameters({ ...LOOSE, wrappingAlgorithm: "RSAES_OAEP_SHA_1" }, said)))
+  it("refuses a source key of another key spec, where the parameters say theirs", async () => {
+    const key = "arn:aws:kms:us-east-1:111122223333:key/source"
+    expect(() => refuseOtherKeySpec(LOOSE, "HMAC_256", key)).not.to.throw()
+    expect(() => refuseOtherKeySpec({ ...LOOSE, keySpec: "HMAC_256" }, "HMAC_256", key)).not.to.throw()
+    const error = await expectCode("ERR_KMS_KEY_MISMATCH", () =>
+      refuseOtherKeySpec({ ...LOOSE, keySpec: "HMAC_384" }, "HMAC_256", key),
+    )
+    expect(error.key).to.equal(ARN)
+  })
   it("never shows the import token", () => {
     const parameters = completeParameters(LOOSE, said)
     expect(JSON.stringify(parameters)).not.to.contain(token.toString("base64").slice(0, 16))
