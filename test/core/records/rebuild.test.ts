@@ -2,7 +2,7 @@ import { expect } from "chai"
 import { type FoundSource, rebuiltEntry, type Remains } from "#src/core/records/rebuild.js"
 import { labelOf } from "#src/core/key/source-key.js"
 import type { KeyDescription } from "#src/core/key/key-description.js"
-import { arn, days, description, materialId, NOW, REGION, REPLICA, rotation } from "../../support/plan-world.js"
+import { arn, days, description, materialId, REGION, REPLICA, rotation } from "../../support/plan-world.js"
 
 const token = { label: "a", serial: "1", manufacturer: "m", model: "m", firmwareVersion: "1", library: "l" }
 const { attributes } = { attributes: { extractable: true } as FoundSource["attributes"] }
@@ -33,7 +33,7 @@ const REMAINS: Remains = {
   sourceId: "aa",
   sources: [source(0, "aa"), source(1, "bb", "sealed"), { ...source(0, "cc"), label: "another" }],
   seals: false,
-  now: NOW,
+  now: "2026-06-01T00:00:00Z",
 }
 /** Losses of which nothing else tells. */
 const lostBeside = (remains: Remains): readonly string[] => rebuiltEntry(remains).lost.slice(3)
@@ -56,6 +56,7 @@ describe("rebuiltEntry", () => {
       validTo: "2026-08-20T00:00:00Z",
       region: REGION,
     })
+    expect(entry.withheldAt).to.equal(null)
     expect([lost.length, diesAt]).to.deep.equal([3, null])
   })
 
