@@ -61,6 +61,8 @@ describe("the account that a target is in", () => {
     expect([result.status, result.error().code]).to.deep.equal([78, "ERR_POLICY_REFUSED"])
     expect(result.error().message).to.include("111122223333").and.include(OTHER_ACCOUNT)
     expect(await made()).to.equal(0)
+    const { kms } = JSON.parse(result.stderr.trim().split("\n").at(-1) ?? "") as Placed
+    expect(kms[0]).to.include({ endpoint: other.endpoint, account: OTHER_ACCOUNT })
   })
 
   it("is asked for where a key is not to be seen: it is no key that is gone", async () => {
@@ -110,6 +112,21 @@ describe("the account that a target is in", () => {
     ])
     expect([imported.status, imported.error().code]).to.deep.equal([78, "ERR_POLICY_REFUSED"])
     expect((await other.counts()).requests["ImportKeyMaterial"] ?? 0).to.equal(0)
+  })
+
+  it("is the configuration's for parameters that name the KMS key by its ARN, on the host without AWS", async () => {
+    const { keyArn } = first.json() as Placed
+    const config = join(stage.folder, "offline.yaml")
+    const targets = `targets: { us-east-1: { region: us-east-1, account: "${OTHER_ACCOUNT}" } }`
+    writeFileSync(config, `version: 1\ntokens: { t: { uri: "${stage.token.uri}" } }\n${targets}\n`)
+    const parameters = join(stage.folder, "arn.json")
+    const fetched = await stage.run(["params", "--key-id", keyArn, "--out", parameters, "--json"], { state })
+    expect(fetched.status, fetched.stderr).to.equal(0)
+    const out = join(stage.folder, "arn.bin")
+    const args = ["wrap", "--config", config, "--name", "payments", "--parameters", parameters, "--out", out, "--json"]
+    const result = await stage.run(args, { state })
+    expect([result.status, result.error().code]).to.deep.equal([78, "ERR_POLICY_REFUSED"])
+    expect(result.error().message).to.include(`111122223333, and the key's targets are in ${OTHER_ACCOUNT} in aws`)
   })
 
   it("is the configuration's where that says one: nothing but GetCallerIdentity is asked of another", async () => {

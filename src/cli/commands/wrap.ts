@@ -98,11 +98,12 @@ export const wrap = defineCommand({
       parameterFiles: args,
       validTo,
     })
-    const { account = null, partition = null } = parseKeyArn(parameters.keyArn) ?? {}
+    const { account = null, partition = null, region = null } = parseKeyArn(parameters.keyArn) ?? {}
     const result = {
       ...bundle,
       account,
       partition,
+      region,
       out: args.out,
       bundle: sidecar,
       bytes: wrapped.bytes.length,
