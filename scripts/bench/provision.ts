@@ -3,6 +3,7 @@ import { DEFAULT_SETTINGS } from "#src/core/manifest/key-settings.js"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { provision } from "#src/app/provision/provision.js"
+import { systemClock } from "#src/host/clock.js"
 import { createLog } from "#src/log/log.js"
 import { openWorld } from "#src/host/open.js"
 import { startLocalKms } from "#test/support/local-kms.js"
@@ -36,7 +37,7 @@ export const provisionKeys: Job<Batch, Cost> = async ({ keys, prefix, stateDir, 
   const quiet = { step: () => undefined, warn: (text: string) => void process.stderr.write(`${text}\n`) }
   const start = performance.now()
   {
-    const log = await createLog({ verbose: false, format: "text" })
+    const log = await createLog({ verbose: false, format: "text", clock: systemClock })
     await using world = openWorld({ stateDir }, { env: process.env, progress: quiet, log, command: "bench" })
     const { owner } = await world.settings()
     const deps = await world.deps()

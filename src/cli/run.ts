@@ -1,5 +1,5 @@
 import { coreDumpsOff } from "../host/core-limits.js"
-import type { ClockSkew } from "../host/clock.js"
+import { type ClockSkew, systemClock } from "../host/clock.js"
 import { openWorld, type World } from "../host/open.js"
 import type { Place } from "../host/places.js"
 import { EXIT_CODES } from "../core/base/exit-code.js"
@@ -49,7 +49,7 @@ export async function run(words: readonly string[], version: string): Promise<nu
     const stopped = endOnSignals({ graceful: command.handlesSignals === true })
     const { verbose, logFormat } = args as { verbose?: boolean; logFormat?: string }
     const format = logFormat === "json" ? "json" : "text"
-    const log = await createLog({ verbose: verbose ?? false, format })
+    const log = await createLog({ verbose: verbose ?? false, format, clock: systemClock })
     running = { log, command: command.name }
     log.event("run.started", { command: command.name, version })
     const progress = format === "json" ? loggedProgress(log) : terminalProgress(process.stderr, { quiet: json })

@@ -19,6 +19,7 @@ interface Opener {
   kms(target: string | null, region: string | undefined): Promise<Kms>
   token(name: string | null): Promise<CustodialToken>
   tokenIfGiven(name: string | null): Promise<CustodialToken | null>
+  whenAlone(work: () => Promise<void>): Promise<void>
   readonly clock: { of(target: string | null): Clock }
 }
 
@@ -58,6 +59,7 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
     lock,
     kmsOf,
     clockOf,
+    whenAlone: (work) => world.whenAlone(work),
     quotasOf: (target) => kmsSetting(settings, target).quotas,
     tokenOf: async (name) => await world.tokenIfGiven(name),
     async depsOf({ target, token }) {

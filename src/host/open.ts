@@ -236,6 +236,16 @@ export class World implements AsyncDisposable {
     return stateCopy(await this.stateDirectory(), dir)
   }
 
+  /** Does work on the state with its lock; nothing where another run has that, or the state cannot be written. */
+  async whenAlone(work: () => Promise<void>): Promise<void> {
+    try {
+      await (this.#lock ??= this.#lockState())
+      await work()
+    } catch (error) {
+      if (!(error instanceof KeyferryError && error.code.startsWith("ERR_STATE_"))) throw error
+    }
+  }
+
   /** Makes the resource one of this world's, to be closed with it. */
   own<Resource extends AsyncDisposable | Disposable>(resource: Resource): Resource {
     return this.#resources.add(resource)

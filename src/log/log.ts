@@ -1,3 +1,4 @@
+import type { Clock } from "../core/ports/clock.js"
 import type { Log } from "../core/ports/log.js"
 import { EVENTS, PLACE_FIELDS } from "../core/records/log-event.js"
 import { logValue, type LogValue } from "./field.js"
@@ -7,6 +8,8 @@ interface LogOptions {
   readonly verbose: boolean
   /** `json`: one object a line. */
   readonly format: "text" | "json"
+  /** By which a line has its time: the host's. */
+  readonly clock: Pick<Clock, "now">
 }
 
 const SILENT_LOG: Log = { event: () => undefined }
@@ -15,10 +18,10 @@ const SILENT_LOG: Log = { event: () => undefined }
  * Makes the log, on standard error. Without `verbose` and `json` nothing is logged, since the commands say on the
  * terminal what they do; winston is loaded only where something is.
  */
-export async function createLog({ verbose, format }: LogOptions): Promise<Log> {
+export async function createLog({ verbose, format, clock }: LogOptions): Promise<Log> {
   if (!verbose && format === "text") return SILENT_LOG
   const { createSink } = await import("./sink.js")
-  const write = createSink({ level: verbose ? "debug" : "info", format })
+  const write = createSink({ level: verbose ? "debug" : "info", format, clock })
   return {
     event(name, fields) {
       const { level, fields: allowed } = EVENTS[name]

@@ -1,13 +1,22 @@
 import winston from "winston"
 import { printableJson } from "../core/base/printable.js"
+import type { Clock } from "../core/ports/clock.js"
 import type { LogValue } from "./field.js"
 
 type Write = (level: string, event: string, fields: Readonly<Record<string, LogValue>>) => void
 
 /** The one logger, on standard error: standard output holds results only. JSON lines have `time`, `level`, `event` and the event's fields; text has the same as words. */
-export function createSink({ level, format }: { level: "info" | "debug"; format: "text" | "json" }): Write {
+export function createSink({
+  level,
+  format,
+  clock,
+}: {
+  readonly level: "info" | "debug"
+  readonly format: "text" | "json"
+  readonly clock: Pick<Clock, "now">
+}): Write {
   const line = winston.format.printf(({ level: eventLevel, message, fields }) => {
-    const time = new Date().toISOString()
+    const time = clock.now().toISOString()
     const shown = fields as Readonly<Record<string, LogValue>>
     return format === "json"
       ? printableJson(JSON.stringify({ time, level: eventLevel, event: message, ...shown }))

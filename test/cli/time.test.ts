@@ -128,6 +128,13 @@ describe("a host's clock that is not KMS'", () => {
         return await run("rewrap", "--due")
       },
     ],
+    [
+      "the AWS CLI, seen by status alone",
+      async (KeyId) => {
+        await stage.sdk.deleteImportedKeyMaterial({ KeyId })
+        return await run("status")
+      },
+    ],
   ]
   for (const [title, remove] of deletions) {
     it(`keeps away what was deleted by ${title}, when the expiry that it had has passed by both clocks`, async () => {

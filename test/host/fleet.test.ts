@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect } from "chai"
 import { openWorld } from "#src/host/open.js"
+import { systemClock } from "#src/host/clock.js"
 import { createLog } from "#src/log/log.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
@@ -42,7 +43,7 @@ keys:
   })
 
   const open = async (flags: object = { config }) => {
-    const log = await createLog({ verbose: false, format: "text" })
+    const log = await createLog({ verbose: false, format: "text", clock: systemClock })
     const progress = { step: () => undefined, warn: () => undefined }
     const surroundings = { env: process.env, progress, log, command: "test" }
     const world = openWorld({ stateDir: join(folder, "state"), ...flags }, surroundings)

@@ -28,6 +28,7 @@ export async function fleetOf(
     depsOf: () => Promise.resolve(deps),
     kmsOf: (_target, region) => (region === undefined ? Promise.resolve(deps.kms) : deps.kmsIn(region)),
     clockOf: () => deps.clock,
+    whenAlone: (work) => work(),
     quotasOf: () => undefined,
     tokenOf: () => Promise.resolve(deps.token),
     ...more,

@@ -1,4 +1,5 @@
 import { createRequire } from "node:module"
+import { systemClock } from "#src/host/clock.js"
 import { createLog } from "#src/log/log.js"
 import { EVENTS, type EventName } from "#src/core/records/log-event.js"
 import { KeyferryError } from "#src/core/base/error.js"
@@ -35,6 +36,7 @@ const VALUES: readonly unknown[] = [
 ;(VALUES.at(-1) as Error).cause = VALUES.at(-1)
 
 const log = await createLog({
+  clock: systemClock,
   format: process.argv[2] === "json" ? "json" : "text",
   verbose: process.argv[3] === "verbose",
 })

@@ -54,6 +54,8 @@ export interface Fleet {
    * @throws ERR_CONFIG_INVALID where no target has that name
    */
   kmsOf(target: string, region?: string): Promise<Kms>
+  /** Does a little work on the state where no other run has it, and nothing where one has. */
+  whenAlone(work: () => Promise<void>): Promise<void>
   /** The time of a target's KMS. */
   clockOf(target: string): Clock
   /** What a target's account may ask for a second, where that is not what AWS grants everybody. */

@@ -6,6 +6,7 @@ import type { Action } from "../../core/plan/reason.js"
 import type { Outcome } from "../../core/plan/row.js"
 import { estimate } from "../../core/plan/schedule.js"
 import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
+import { rememberDeletions } from "./deleted.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import { type ObserveDepth, observer } from "./observe.js"
 import { type SourceIndex, sourceIndex, type TokenContent } from "./source-index.js"
@@ -53,7 +54,7 @@ export interface Survey extends TokensSurvey {
   readonly keys: readonly SurveyedKey[]
 }
 
-/** Observes every key and decides, and changes nothing. Works without a token: its side is not known then. */
+/** Observes every key and decides, and changes nothing but what is known of deletions. Works without a token: its side is not known then. */
 export async function survey(fleet: Fleet, keys: readonly FleetKey[], options: SurveyOptions): Promise<Survey> {
   const sources = sourceIndex(fleet, { withSealed: false })
   const tokens = await surveyTokens(sources, keys)
@@ -72,6 +73,10 @@ export async function survey(fleet: Fleet, keys: readonly FleetKey[], options: S
     }
   }
   await Promise.all(Array.from({ length: SURVEY_WIDTH }, lane))
+  await rememberDeletions(
+    fleet,
+    surveyed.map(({ snapshot }) => snapshot),
+  )
   return { keys: surveyed, ...tokens }
 }
 

@@ -70,12 +70,22 @@ export async function importKey(deps: ImportDeps, step: ImportStep): Promise<Imp
 async function importAndProve(deps: ImportDeps, step: ImportStep, pin: Pin): Promise<Imported> {
   const { entry } = step
   const { sending, answer } = await sendUntilTaken(deps, step, pin)
+  refuseOtherGeneration(step, answer.keyMaterialId)
   const importRecord = await recordImported(deps, sending, answer)
   const proof: Proof =
     sending.terms.importType === "EXISTING_KEY_MATERIAL"
       ? { kind: "key-material-id", result: "proven" }
       : await proveBy(deps, await evidence(deps, step), entry.keySpec, keyArnOf(entry, deps.kms.region))
   return await recordProof(deps, { ...entry, importing: sending.importing }, { ...importRecord, proof })
+}
+
+/** An ID that KMS gave another generation before is not that of this one. */
+function refuseOtherGeneration(step: ImportStep, keyMaterialId: string | null): void {
+  const generation = generationOf(step)
+  const other = step.entry.imports.find((earlier) => earlier.keyMaterialId === keyMaterialId)
+  if (keyMaterialId === null || other === undefined || other.generation === generation) return
+  const message = `KMS says that generation ${generation} is ${keyMaterialId}, which is generation ${other.generation}`
+  throw new KeyferryError("ERR_KMS_ANSWER", message, { key: step.entry.name, exit: "PROOF" })
 }
 
 /** Sends until KMS takes it, or until no row of the remedies (remedies.ts) helps any more: the one loop of an import. */

@@ -1,4 +1,4 @@
-import { type ClockState, createClock, parseClock } from "../state/clock.js"
+import { type ClockState, createClock, machineTime, parseClock } from "../state/clock.js"
 import { AWS_QUOTAS } from "./quotas.js"
 import { createService, newSecret, type Service } from "./service.js"
 import { emptyRegion, type State } from "../state/state.js"
@@ -86,7 +86,7 @@ export function openService(options: LocalKmsOptions): {
 
 function startOf(text: string | undefined): ClockState | undefined {
   if (text === undefined) return undefined
-  const clock = parseClock(text, Date.now())
+  const clock = parseClock(text, machineTime())
   if (clock === undefined)
     throw new OptionError("clock", `neither an ISO 8601 instant nor an offset such as +90d: ${text}`)
   return clock

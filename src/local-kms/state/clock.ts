@@ -14,8 +14,11 @@ export interface Clock {
   readonly state: () => ClockState
 }
 
+/** The machine's own clock, in milliseconds since 1970. */
+export const machineTime = (): number => Date.now()
+
 /** Makes a clock; `real` is the machine's. */
-export function createClock(initial: ClockState = { offset: 0 }, real: () => number = Date.now): Clock {
+export function createClock(initial: ClockState = { offset: 0 }, real: () => number = machineTime): Clock {
   let state = initial
   const now = () => state.frozenAt ?? real() + state.offset
   const set = (instant: number): void => {

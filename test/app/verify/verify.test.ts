@@ -55,6 +55,7 @@ describe("verify", function () {
       depsOf: () => Promise.resolve(deps),
       kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1"),
       clockOf: () => deps.clock,
+      whenAlone: (work) => work(),
       quotasOf: () => undefined,
       tokenOf: () => Promise.resolve(token ? deps.token : null),
     }
