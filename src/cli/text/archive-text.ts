@@ -9,6 +9,7 @@ export function archiveText({ counts, damaged, digest, exportedAt }: Archived): 
     [counts.operations, "unfinished operation", "unfinished operations"],
     [counts.toBeLocked, "key to be locked", "keys to be locked"],
     [counts.pinMarkers, "marker of a refused PIN", "markers of refused PINs"],
+    [counts.mergedLogs, "custody log of a copy", "custody logs of copies"],
     [counts.custodyLogLines, "line of the custody log", "lines of the custody log"],
   ]
   const parts = kinds.flatMap(([count, singular, plural]) =>

@@ -38,6 +38,8 @@ export interface ArchiveCounts {
   readonly toBeLocked: number
   readonly pinMarkers: number
   readonly operations: number
+  /** Custody logs of copies that were joined into the state. */
+  readonly mergedLogs: number
   readonly custodyLogLines: number
 }
 
@@ -48,6 +50,7 @@ export const NOTHING: ArchiveCounts = {
   toBeLocked: 0,
   pinMarkers: 0,
   operations: 0,
+  mergedLogs: 0,
   custodyLogLines: 0,
 }
 

@@ -79,7 +79,7 @@ function logOf(stateDir: string): string {
 }
 
 /** Its file name, and where it ends; null for a log without a line. */
-function keptLogOf(text: string): KeptLog | null {
+export function keptLogOf(text: string): KeptLog | null {
   const lines = text.split("\n").filter((line) => line !== "")
   const last = lines.at(-1)
   if (last === undefined) return null

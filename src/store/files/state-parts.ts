@@ -5,11 +5,12 @@ import type { SealedMaterial } from "../../core/records/sealed-material.js"
 import { CLOSED_LOG, CUSTODY_LOG } from "./custody-log-reader.js"
 import type { FileFormat } from "./json-folder.js"
 import { digestedJson, plainJson } from "./json-format.js"
+import { keptLogOf } from "./state-copy.js"
 
 /** What a state directory holds that must not be lost: what is exported, and what an import takes. */
 export interface StatePart {
   /** For people and JSON. */
-  readonly kind: "inventory" | "vault" | "custodyKeys" | "toBeLocked" | "pinMarkers" | "operations"
+  readonly kind: "inventory" | "vault" | "custodyKeys" | "toBeLocked" | "pinMarkers" | "operations" | "mergedLogs"
   /** Of a path below the state directory, with slashes; its groups are checked by `names`. */
   readonly path: RegExp
   /** What is wrong with the text of such a file; null where nothing is. */
@@ -62,6 +63,13 @@ export const STATE_PARTS: readonly StatePart[] = [
     kind: "operations",
     path: /^operations\/(?:rotate|replace|reseal)-[0-9a-f-]+\.json$/,
     fault: faultOf(digestedJson(async (content) => (await import("./operation-schema.js")).parseOperation(content))),
+  },
+  {
+    kind: "mergedLogs",
+    path: /^merged-logs\/[0-9a-f]{64}\.jsonl$/,
+    // a log that was broken where it came from is evidence all the same
+    fault: (text, path) =>
+      Promise.resolve(keptLogOf(text)?.path === path.split("/")[1] ? null : "its end is not that of its name"),
   },
 ]
 
