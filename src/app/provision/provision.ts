@@ -65,7 +65,7 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     refuseDeleted(recorded)
   }
   const prepared = await prepare(deps, request, recorded)
-  const begunEntry = { ...(recorded ?? newEntry(deps, request, prepared.found)), unenforced: prepared.unenforced }
+  const begunEntry = { ...(recorded ?? newEntry(deps, request, prepared)), unenforced: prepared.unenforced }
   const entry = await ensureKmsKey(deps, begunEntry, { request, keyArn: prepared.keyArn })
   try {
     return await fill(deps, entry, { request, prepared })
@@ -76,6 +76,8 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
 
 interface Prepared {
   readonly found: FoundSource
+  /** CKA_ID of the source key, which may not be made yet. */
+  readonly sourceId: string
   readonly choice: Choice
   /** ARN of a KMS key that is there to be filled; null where one is to be made. */
   readonly keyArn: string | null
@@ -87,7 +89,8 @@ interface Prepared {
 async function prepare(deps: Deps, request: ProvisionRequest, recorded: InventoryEntry | undefined): Promise<Prepared> {
   const { owner, name, keySpec, keyUsage, custody, alias } = request
   const candidates = takenIn(partitionOf(deps.kms.region), refuseEarly(request, deps.policy))
-  refuseSecondTarget(request, await deps.inventory.list(name))
+  const siblings = await deps.inventory.list(name)
+  refuseSecondTarget(request, siblings)
   const sourceKey = await findSourceKey(deps.token, {
     label: labelOf({ owner, name, generation: 0 }),
     id: recorded?.source.id,
@@ -111,13 +114,24 @@ async function prepare(deps: Deps, request: ProvisionRequest, recorded: Inventor
   await refuseOtherAccount(deps, request, async () =>
     keyArn === null ? await deps.kms.callersAccount() : accountOf(keyArn),
   )
-  return { found: sourceKey, choice, keyArn, unenforced: shortcomings.join("; ") || null }
+  const sourceId = sourceKey.key?.id ?? intendedSource(request, siblings) ?? newSourceKeyId()
+  return { found: sourceKey, sourceId, choice, keyArn, unenforced: shortcomings.join("; ") || null }
 }
 
-function newEntry(deps: Pick<Deps, "kms" | "clock">, request: ProvisionRequest, { key }: FoundSource): InventoryEntry {
+/** The CKA_ID under which another target of the name, which came to a stop before, is to have the source key made. */
+function intendedSource({ owner, keySpec }: ProvisionRequest, siblings: readonly InventoryEntry[]): string | undefined {
+  const stopped = siblings.filter(({ source }) => source.generation === 0 && source.attributes === null)
+  return stopped.find((entry) => entry.owner === owner && entry.keySpec === keySpec)?.source.id
+}
+
+function newEntry(
+  deps: Pick<Deps, "kms" | "clock">,
+  request: ProvisionRequest,
+  { sourceId }: Pick<Prepared, "sourceId">,
+): InventoryEntry {
   const { owner, name, target, keySpec, keyUsage, custody, alias, multiRegion } = request
   const identity = { owner, name, target, region: deps.kms.region, keySpec, keyUsage, custody, alias, multiRegion }
-  const source = { id: key?.id ?? newSourceKeyId(), label: labelOf({ owner, name, generation: 0 }) }
+  const source = { id: sourceId, label: labelOf({ owner, name, generation: 0 }) }
   return beginEntry(identity, source, randomUUID(), deps.clock.now())
 }
 

@@ -243,6 +243,16 @@ describe("provision", () => {
     expect((await other.counts()).requests["CreateKey"]).to.equal(undefined)
   })
 
+  it("makes one source key for two targets, though the first came to a stop before it was made", async () => {
+    await world.kms.fault({ kind: "access-denied", operation: "CreateKey", region: "us-east-1" })
+    await expectCode("ERR_KMS_ACCESS_DENIED", () => run("stopped-first", HMAC))
+    const { deps } = await world.run({ region: "eu-west-3" })
+    const second = await provision(deps, requestFor("stopped-first", { ...HMAC, target: "eu-west-3" }))
+    const first = await run("stopped-first", HMAC)
+    expect([first.outcome, second.outcome]).to.deep.equal(["done", "done"])
+    expect(first.sourceKey.id).to.equal(second.sourceKey.id)
+  })
+
   it("gives material that is imported once to no second target, before anything is made", async () => {
     const once = { ...HMAC, custody: "locked", expiresIn: "never", acceptNoReimport: true } as const
     await run("one-place", once)
