@@ -100,7 +100,7 @@ const REASON_ROWS = {
   FOREIGN_MATERIAL: {
     action: "blocked",
     sentence: "{key} holds key material {id}, which the inventory does not know",
-    hint: "if another copy of this state rotated it, `keyferry state merge DIR` takes that in; else somebody else imported it: find out who before anything is done; `keyferry verify` compares",
+    hint: "if another copy of this state rotated it, `keyferry state merge DIR` takes that in, or `keyferry status --rebuild --overwrite` where that copy is gone; else somebody else imported it: find out who before anything is done; `keyferry verify` compares",
     exit: "DATAERR",
   },
   PROOF_FAILED: {
