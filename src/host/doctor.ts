@@ -1,8 +1,9 @@
 import { accessSync, constants, readFileSync } from "node:fs"
-import { type CheckedLine, failed } from "../app/doctor/check.js"
-import type { DoctorDeps } from "../app/doctor/doctor.js"
+import { type CheckedLine, fail, failed, ok, warn } from "../app/doctor/check.js"
+import { type DoctorDeps, examine } from "../app/doctor/doctor.js"
 import type { TokenDoor } from "../app/doctor/token-checks.js"
 import { KeyferryError } from "../core/base/error.js"
+import { shellPath } from "../core/base/shell-word.js"
 import { parseTokenUri, type TokenUri } from "../core/token/token-uri.js"
 import { coreDumpsOff } from "./core-limits.js"
 import type { World } from "./open.js"
@@ -27,6 +28,21 @@ function moduleUri(path: string): TokenUri {
   return { ...parseTokenUri("pkcs11:token=any"), modulePath: path }
 }
 
+/**
+ * Every line of `doctor`. A state directory that others can write is the only thing looked at besides what needs none:
+ * whether a PIN may be presented is read in it.
+ */
+export async function doctorLines(world: World, options: { readonly deep: boolean }): Promise<readonly CheckedLine[]> {
+  try {
+    await world.stateDirectory()
+  } catch (error) {
+    await coreDumpsOff()
+    const { config } = await configLine(world)
+    return [...config, coreDumpLine(), failed("state", error)]
+  }
+  return await examine(await doctorDeps(world, options))
+}
+
 /** What `doctor` examines, everything that is named. `deep` opens every sealed key. */
 export async function doctorDeps(world: World, { deep }: { readonly deep: boolean }): Promise<DoctorDeps> {
   await coreDumpsOff()
@@ -44,7 +60,7 @@ export async function doctorDeps(world: World, { deep }: { readonly deep: boolea
     })),
     owner: settings.owner,
     deep,
-    surroundings: () => Promise.resolve([coreDumpLine(), stateLine(stateDir)]),
+    surroundings: async () => [coreDumpLine(), ...(await stateLines(stateDir)), await backupLine(stateDir)],
   }
 }
 
@@ -131,13 +147,68 @@ function coreDumpLine(): CheckedLine {
   return { id, status: "warn", message, hint: "start keyferry under `ulimit -c 0`", exit: "OK" }
 }
 
+/** More faults than these are counted. */
+const SHOWN_FAULTS = 10
+
+async function stateLines(stateDir: string): Promise<readonly CheckedLine[]> {
+  const { stateFaults } = await import("../store/files/state-faults.js")
+  const { doubtfulParents } = await import("../store/files/state-file.js")
+  const { networkFileSystem } = await import("../store/files/network-file-system.js")
+  const faults = stateFaults(stateDir)
+  const type = networkFileSystem(stateDir)
+  return [
+    faults.length === 0 ? stateLine(stateDir) : failed("state", faults[0]),
+    ...faults.slice(1, SHOWN_FAULTS).map((fault) => failed("state", fault)),
+    ...(faults.length > SHOWN_FAULTS ? [moreFaults(faults.length - SHOWN_FAULTS, stateDir)] : []),
+    ...doubtfulParents(stateDir).map((message) =>
+      warn(
+        "state",
+        `${message}: they could put another state directory in its place`,
+        "let nobody but root and keyferry's user write there",
+      ),
+    ),
+    ...(type === null
+      ? []
+      : [
+          warn(
+            "state",
+            `${stateDir} is on ${type}: its lock is as good as what serves it`,
+            "put the state directory on a file system of this host",
+          ),
+        ]),
+  ]
+}
+
+function moreFaults(count: number, stateDir: string): CheckedLine {
+  return fail(
+    "state",
+    `${count} more files of the state directory are refused`,
+    `look at ls -lR ${shellPath(stateDir)}`,
+    "NOPERM",
+  )
+}
+
 function stateLine(stateDir: string): CheckedLine {
-  const id = "state"
   try {
     accessSync(stateDir, constants.R_OK | constants.W_OK | constants.X_OK)
-    return { id, status: "ok", message: `state directory ${stateDir} is writable`, hint: null, exit: "OK" }
+    return ok("state", `state directory ${stateDir} is writable, by keyferry's user alone`)
   } catch {
     const hint = "check --state-dir (KEYFERRY_STATE_DIR) and its permissions"
-    return { id, status: "fail", message: `state directory ${stateDir} is not writable`, hint, exit: "IOERR" }
+    return fail("state", `state directory ${stateDir} is not writable`, hint, "IOERR")
   }
+}
+
+/** How old the last archive is, and whether something came after it. */
+async function backupLine(stateDir: string): Promise<CheckedLine> {
+  const { backupOf } = await import("../store/files/last-export.js")
+  const { exportedAt, linesSince } = backupOf(stateDir)
+  const hint = "keyferry state export FILE, and keep FILE on another machine"
+  if (exportedAt === null) {
+    return linesSince === 0
+      ? ok("backup", "there is nothing to export yet")
+      : warn("backup", "the state was never exported", hint)
+  }
+  if (linesSince === 0) return ok("backup", `the state is as it was exported on ${exportedAt}`)
+  const since = linesSince === null ? "" : `, and ${linesSince} lines of the custody log came after that`
+  return warn("backup", `the state was last exported on ${exportedAt}${since}`, hint)
 }

@@ -25,6 +25,7 @@ import {
   settingsWithoutFile,
   tokenSetting,
 } from "./settings.js"
+import type { Backup } from "../store/files/last-export.js"
 import type { StateLock } from "../store/files/lock.js"
 import type { State, StateFiles } from "./state-files.js"
 
@@ -36,6 +37,8 @@ export interface Surroundings {
   /** Words of the command, for the state directory's lock. */
   readonly command: string
 }
+
+export type { Backup }
 
 export type WithoutKms = State & Pick<Deps, "token">
 export type WithoutToken = State & Pick<Deps, "kms" | "kmsIn">
@@ -104,6 +107,12 @@ export class World implements AsyncDisposable {
     assertImported(await this.stateDirectory())
     const { clock, progress, log } = this
     return { ...(await this.#stateFiles()), clock, progress, log, policy, sleep }
+  }
+
+  /** When the state directory was last exported. */
+  async backup(): Promise<Backup> {
+    const { backupOf } = await import("../store/files/last-export.js")
+    return backupOf(await this.stateDirectory())
   }
 
   /**

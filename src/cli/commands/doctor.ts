@@ -16,9 +16,8 @@ export const doctor = defineCommand({
     ...KMS,
   },
   async run(args, { world }) {
-    const { doctorDeps } = await import("../../host/doctor.js")
-    const { examine } = await import("../../app/doctor/doctor.js")
-    const lines = await examine(await doctorDeps(world, args))
+    const { doctorLines } = await import("../../host/doctor.js")
+    const lines = await doctorLines(world, args)
     const checks = lines.map(({ id, status, message, hint }) => ({ id, status, message, hint }))
     const width = Math.max(...checks.map(({ id }) => id.length))
     const text = checks.flatMap(({ id, status, message, hint }) => [

@@ -1,5 +1,6 @@
 import { printable } from "../../core/base/printable.js"
 import type { Status, StatusRow } from "../../app/fleet/status.js"
+import type { Backup } from "../../host/open.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
@@ -34,7 +35,8 @@ export const status = defineCommand({
       actions: actionsOf(undefined),
       onRow: line.onRow,
     })
-    return { result, text: statusText(result), exit }
+    const backup = await surroundings.world.backup()
+    return { result: { ...result, backup }, text: `${statusText(result)}${backupText(result, backup)}`, exit }
   },
 })
 
@@ -61,6 +63,15 @@ function statusText({ keys, summary, tokens, custodyKeys, vault, operations }: S
     ...[...keys.flatMap(notesOf), ...notes].map(printable),
     summaryText(summary),
   ].join("\n")
+}
+
+/** How old the last archive of the state directory is; nothing where nothing is to be exported. */
+function backupText({ keys }: Status, { exportedAt, linesSince }: Backup): string {
+  if (keys.length === 0) return ""
+  if (exportedAt === null) return "\nbackup: the state was never exported: `keyferry state export FILE`"
+  const since =
+    linesSince === null || linesSince === 0 ? "" : `; ${linesSince} lines of the custody log came after that`
+  return `\nbackup: the state was last exported on ${exportedAt}${since}`
 }
 
 /** What is wrong in the vault, and of custody keys; then which of them have a backup, and since when. */
