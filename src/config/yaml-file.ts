@@ -1,4 +1,15 @@
-import { type Document, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type YAMLError } from "yaml"
+import {
+  type Document,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  Lexer,
+  type LineCounter,
+  parseDocument,
+  visit,
+  type YAMLError,
+} from "yaml"
 import type { Fault } from "./fault.js"
 
 export interface YamlFile {
@@ -20,9 +31,13 @@ const WORDS: Readonly<Record<string, string>> = {
 
 /** Reads YAML 1.2, which JSON is part of; the faults are those of YAML itself. */
 export function parseYaml(text: string, lineCounter: LineCounter): YamlFile | { readonly faults: readonly Fault[] } {
-  const document = parsed(text, lineCounter)
-  const problems = [...document.errors, ...document.warnings]
-  if (problems.length > 0) return { faults: problems.map((problem) => yamlFault(problem, lineCounter)) }
+  const nested = tooDeep(text)
+  if (nested !== null) return { faults: [nested] }
+  // the parser's own check for repeated keys compares each with each, which takes minutes of a file that repeats many
+  const document = parseDocument(text, { ...OPTIONS, lineCounter, uniqueKeys: false })
+  const problems = [...document.errors, ...document.warnings].map((problem) => yamlFault(problem, lineCounter))
+  const faults = [...problems, ...repeatedKeys(document, lineCounter)]
+  if (faults.length > 0) return { faults }
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
     return { faults: [{ path: [], message: "is empty" }] }
   }
@@ -38,22 +53,39 @@ export function parseYaml(text: string, lineCounter: LineCounter): YamlFile | { 
 
 const OPTIONS = { prettyErrors: false, stringKeys: true, version: "1.2", schema: "core", logLevel: "error" } as const
 
-/** The parser's own check for repeated keys compares each with each: it is left to say where they are. */
-function parsed(text: string, lineCounter: LineCounter): Document.Parsed {
-  const document = parseDocument(text, { ...OPTIONS, lineCounter, uniqueKeys: false })
-  return repeatsKey(document) ? parseDocument(text, { ...OPTIONS, lineCounter: new LineCounter() }) : document
+/** The file's own settings are six deep: what is nested so deep is no such file, and the parser calls itself for each. */
+const MOST_NESTED = 100
+
+/** The bracket that opens too many within each other; null where none does. */
+function tooDeep(text: string): Fault | null {
+  let depth = 0
+  for (const lexeme of new Lexer().lex(text)) {
+    if (lexeme === "[" || lexeme === "{") depth += 1
+    if (lexeme === "]" || lexeme === "}") depth -= 1
+    if (depth > MOST_NESTED) return { path: [], message: `more than ${MOST_NESTED} brackets are open here` }
+  }
+  return null
 }
 
-function repeatsKey(document: Document.Parsed): boolean {
-  let repeated = false
+/** A key that stands twice in its mapping, each time but the first. */
+function repeatedKeys(document: Document.Parsed, lines: LineCounter): readonly Fault[] {
+  const faults: Fault[] = []
   visit(document, {
     Map(_, { items }) {
-      const keys = new Set(items.map(({ key }) => (isScalar(key) ? key.value : key)))
-      if (keys.size < items.length) repeated = true
-      return repeated ? visit.BREAK : undefined
+      const keys = new Set<unknown>()
+      for (const { key } of items) {
+        const name = isScalar(key) ? key.value : key
+        if (keys.has(name)) faults.push(repeatedAt(startOf(key) ?? 0, lines))
+        keys.add(name)
+      }
     },
   })
-  return repeated
+  return faults
+}
+
+function repeatedAt(offset: number, lines: LineCounter): Fault {
+  const { line, col } = lines.linePos(offset)
+  return { path: [], message: WORDS["DUPLICATE_KEY"] ?? "", at: { line, column: col } }
 }
 
 function yamlFault({ code, pos, message }: YAMLError, lines: LineCounter): Fault {

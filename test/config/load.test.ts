@@ -88,6 +88,14 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     expect(bindingsOf(read(keys("")))[0]?.renewBefore).to.deep.equal({ kind: "percentage", percent: 33 })
   })
 
+  it("says of many repeated keys where each stands, and of many open brackets that they are too many", () => {
+    const repeated = faults(`version: 1\nkeys:\n${"  k: { keySpec: HMAC_256 }\n".repeat(20_000)}`)
+    expect(repeated).to.have.lengthOf(19_999)
+    expect(repeated[0]).to.include("line 4, column 3")
+    expect(faults("[".repeat(200_000)).join()).to.match(/more than 100 brackets/)
+    expect(faults("{a: ".repeat(200_000)).join()).to.match(/more than 100 brackets/)
+  })
+
   it("takes JSON, a byte order mark, and a key policy in either form", () => {
     expect(faults(`\ufeff${EXAMPLE}`)).to.deep.equal([])
     expect(faults(JSON.stringify({ version: 1 }))).to.deep.equal([])
