@@ -43,7 +43,7 @@ const BYTES: Readonly<Record<string, Bytes>> = {
   "an escape sequence": (bytes, random) =>
     cut(bytes, random.below(bytes.length + 1), 0, Buffer.from("\u001b[2J\u202e")),
   blanks: (bytes, random) => cut(bytes, random.below(bytes.length + 1), 0, Buffer.from(" \n\t ")),
-  "much more": (bytes) => Buffer.concat([bytes, Buffer.alloc(MUCH, bytes.subarray(-64))]),
+  "much more": (bytes) => Buffer.concat([bytes, Buffer.alloc(MUCH, bytes.length === 0 ? 0 : bytes.subarray(-64))]),
   "a number of another size"(bytes, random) {
     const text = bytes.toString("latin1")
     const numbers = [...text.matchAll(/\d+/g)]
