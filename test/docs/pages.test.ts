@@ -107,6 +107,10 @@ describe("the pages of docs/, as they are typed", function () {
 
   it("ci.md, in the checkout", async () => {
     await follow("ci: without a container", { cwd: ROOT })
+    const shell = block("ci: without a container")
+      .split("\n")
+      .filter((line) => line.startsWith("export"))
+    await follow("ci: a life", { cwd: ROOT, before: shell.join("\n") })
   })
 
   it("local-kms.md, against one that it started", async () => {

@@ -2,6 +2,8 @@ import type { Answer, Spoiling } from "./kms-proxy.js"
 
 type Respond = Spoiling["respond"]
 
+const OTHER_ID = "99999999-2222-3333-4444-555555555555"
+
 /** A web page as proxies, gateways and portals send it: without a request ID, and with a Date of its own. */
 export const webPage =
   (status: number): Respond =>
@@ -57,5 +59,3 @@ export const otherKey: Respond = (response, answered) =>
   changed((answer) =>
     JSON.parse(JSON.stringify(answer).replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, OTHER_ID)),
   )(response, answered)
-
-export const OTHER_ID = "99999999-2222-3333-4444-555555555555"

@@ -114,7 +114,7 @@ async function verifyKey(fleet: Fleet, key: RecordedKey, options: VerifyOptions)
 
 /** An import into a replaced KMS key, as `--full` makes one, is kept inside the entry of its name. */
 async function verifyDeps(fleet: Fleet, { binding, role, entry }: RecordedKey): Promise<VerifyDeps> {
-  const { vault, custodyKeys, operations, custodyLog, clock, progress, log, policy, sleep } = fleet
+  const { vault, custodyKeys, operations, custodyLog, progress, log, policy, sleep } = fleet
   const inventory = role === "former" ? formerInventory(fleet.inventory, entry, entry.requestId) : fleet.inventory
   return {
     inventory,
@@ -122,7 +122,7 @@ async function verifyDeps(fleet: Fleet, { binding, role, entry }: RecordedKey): 
     custodyKeys,
     operations,
     custodyLog,
-    clock,
+    clock: fleet.clockOf(binding.target),
     progress,
     log,
     policy,
