@@ -54,11 +54,9 @@ export async function rebuildTargets(
   const claimed = new Set<string>()
   for (const { target, open, isElsewhere } of targets) {
     const rebuilt = await attempt(`target ${target}`, targets.length === 1, async () => {
+      const { kms, kmsIn } = await open()
       const isOwnName = (name: string): boolean => !isElsewhere(name)
-      return await rebuild(
-        { ...state, ...(await open()), tokens: opened },
-        { owner, target, overwrite, claimed, isOwnName },
-      )
+      return await rebuild({ ...state, kms, kmsIn, tokens: opened }, { owner, target, overwrite, claimed, isOwnName })
     })
     if (rebuilt === undefined) continue
     keys.push(...rebuilt.keys)
