@@ -31,6 +31,9 @@ part() {
 killed_everywhere() { files_of kill | run_files; }
 long_suites() { files_of "${LONG[@]}" | run_files; }
 
+# Each change of the program that would break a promise is caught by the test that is named for it.
+named_mutations() { node build/scripts/mutate/main.js --named; }
+
 # An old Node.js gets one sentence and status 69, whatever the command.
 old_node() {
   local major said status=0
@@ -46,6 +49,7 @@ old_node() {
 part 'set-up' ./scripts/setup.sh
 part 'long simulations' long_suites
 part 'killed everywhere' killed_everywhere
+part 'named mutations' named_mutations
 part 'older Node.js' old_node
 part 'package' ./scripts/package-check.sh
 part 'images' ./scripts/docker-check.sh

@@ -40,6 +40,8 @@ export function mutationsOf(file: string, text: string): readonly Mutation[] {
   const visit = (node: ts.Node): void => {
     // what is decided within a text is how it reads
     if (ts.isTemplateExpression(node)) return
+    // how the compiler spells `using`
+    if (ts.isVariableStatement(node) && /^var __\w+ =/.test(node.getText(source))) return
     const replacement = changed(node, source)
     if (replacement !== undefined) add(replacement.node, replacement.text)
     ts.forEachChild(node, visit)

@@ -15,16 +15,22 @@ import { join } from "node:path"
 /** What the tests said of a change: `caught` by a failing test, `hung` past the time, or `survived`. */
 export type Outcome = "caught" | "hung" | "survived"
 
+/** A changed file of the program, by its path under `build/src`. */
+interface Change {
+  readonly file: string
+  readonly text: string
+}
+
 /** A copy of the repository's compiled files, to be changed and tested in. */
 export interface Workshop extends Disposable {
   /** A compiled file of the program, by its path under `build/src`. */
   read(file: string): string
   /** Runs test files, by their paths under `build/test`, on a changed file; the file is as before afterwards. */
-  test(
-    change: { readonly file: string; readonly text: string },
-    tests: readonly string[],
-    only?: string,
-  ): Promise<Outcome>
+  test(change: Change, tests: readonly string[]): Promise<Outcome>
+  /** The same with the tests of one file that have the text in their titles, which are known to pass without the change. */
+  testNamed(change: Change, test: string, named: string): Promise<Outcome>
+  /** Whether tests of a file pass as the files are. */
+  passes(test: string, named: readonly string[]): Promise<boolean>
 }
 
 /** How long one test file may take before the change counts as noticed, in seconds. */
@@ -40,26 +46,34 @@ export function openWorkshop(root: string): Workshop {
   spawnSync("cp", ["-al", join(root, "build"), join(copy, "build")], { stdio: "inherit" })
   const pathOf = (file: string): string => join(copy, "build/src", file)
 
+  const changed = async <T>({ file, text }: Change, run: (undo: () => void) => Promise<T>): Promise<T> => {
+    const original = readFileSync(pathOf(file), "utf8")
+    const undo = (): void => replace(pathOf(file), original)
+    replace(pathOf(file), text)
+    try {
+      return await run(undo)
+    } finally {
+      undo()
+    }
+  }
+
   return {
     read: (file) => readFileSync(pathOf(file), "utf8"),
-    async test({ file, text }, tests, only) {
-      const original = readFileSync(pathOf(file), "utf8")
-      replace(pathOf(file), text)
-      try {
+    test: (change, tests) =>
+      changed(change, async (undo) => {
         for (const test of tests) {
           if (!existsSync(join(copy, "build/test", test))) continue
-          const outcome = await mocha(copy, test, only)
+          const outcome = await mocha(copy, test)
           if (outcome === "survived") continue
-          replace(pathOf(file), original)
+          undo()
           if (!green.has(test) && (await mocha(copy, test)) !== "survived") throw new Error(`${test} fails as it is`)
           green.add(test)
           return outcome
         }
         return "survived"
-      } finally {
-        replace(pathOf(file), original)
-      }
-    },
+      }),
+    testNamed: (change, test, named) => changed(change, () => mocha(copy, test, [named])),
+    passes: async (test, named) => (await mocha(copy, test, named)) === "survived",
     [Symbol.dispose]: () => rmSync(copy, { recursive: true, force: true }),
   }
 }
@@ -70,8 +84,9 @@ function replace(path: string, text: string): void {
   writeFileSync(path, text)
 }
 
-function mocha(cwd: string, test: string, only?: string): Promise<Outcome> {
-  const words = ["--bail", join("build/test", test), ...(only === undefined ? [] : ["--fgrep", only])]
+function mocha(cwd: string, test: string, named?: readonly string[]): Promise<Outcome> {
+  const pattern = named?.map((title) => title.replaceAll(/[^\w ]/g, ".")).join("|")
+  const words = ["--bail", join("build/test", test), ...(pattern === undefined ? [] : ["--grep", pattern])]
   const child = spawn(join(cwd, "node_modules/.bin/mocha"), words, { cwd, stdio: "ignore", detached: true })
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => {

@@ -71,16 +71,23 @@ function readCall(text: string): DiskCall | null {
   return { call: "write", path: descriptor, text: first }
 }
 
+interface Cut {
+  /** The folder whose files must be durable. */
+  readonly root: string
+  /** Whether a file of it need not be. */
+  readonly exempt?: (path: string) => boolean
+  /** Whether each name must be durable before the next is made, as where nothing is written at the same time. */
+  readonly inOrder?: boolean
+}
+
 /**
  * What would not survive a power cut at some moment, in sentences: a file that got its name before its content was
  * durable; and whatever is not durable when a call to KMS begins, when a token object is destroyed, or at the end.
  *
- * @param root the folder whose files must be durable
- * @param exempt whether a file of it need not be
  */
 export function lostByPowerCut(
   calls: readonly DiskCall[],
-  { root, exempt = () => false }: { readonly root: string; readonly exempt?: (path: string) => boolean },
+  { root, exempt = () => false, inOrder = false }: Cut,
 ): readonly string[] {
   const faults: string[] = []
   const contents = new Set<string>()
@@ -101,6 +108,7 @@ export function lostByPowerCut(
     else if (call === "rename" || call === "link") {
       if (!isOurs(to)) continue
       if (contents.has(path)) faults.push(`${call} before fsync: ${to}`)
+      if (inOrder) for (const name of names) if (name !== path) faults.push(`${call} to ${to} before the name ${name}`)
       names.add(to)
       if (call === "rename") names.delete(path)
     } else if (call === "unlink" && isOurs(path)) {
