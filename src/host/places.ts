@@ -24,16 +24,22 @@ export class Places {
     this.#opened.push({ target, kms })
   }
 
+  /** Each once, though a target may have been opened by its name and by flags as well. */
   all(): readonly Place[] {
-    return this.#opened.map(placeOf)
+    const places = new Map<string, Place>()
+    for (const place of this.#opened.map(placeOf)) {
+      const key = JSON.stringify([place.target, place.region, place.endpoint])
+      if (places.get(key)?.account == null) places.set(key, place)
+    }
+    return [...places.values()]
   }
 
   /** That of a target, in the Region of the ARN where one is given; null where the run has not opened it. */
   of(target: unknown, keyArn?: unknown): Place | null {
     const region = typeof keyArn === "string" ? parseKeyArn(keyArn)?.region : undefined
-    const ofTarget = this.#opened.filter((opened) => opened.target === target)
-    const opened = ofTarget.find(({ kms }) => kms.region === region) ?? ofTarget[0]
-    return opened === undefined ? null : placeOf(opened)
+    if (!this.#opened.some((opened) => opened.target === target)) return null
+    const ofTarget = this.all().filter((place) => place.target === target)
+    return ofTarget.find((place) => place.region === region) ?? ofTarget[0] ?? null
   }
 
   /** The custody log with the place in each line of a target's key. */
