@@ -236,6 +236,13 @@ export class World implements AsyncDisposable {
         isElsewhere: (key) => isElsewhere(key, name),
       })),
       tokens: tokens.map((name) => ({ name, open: () => this.tokenIfGiven(name) })),
+      termsOf: (name) => {
+        const keys = manifest?.keys ?? {}
+        const key = Object.hasOwn(keys, name) ? keys[name] : undefined
+        if (key === undefined) return null
+        const { expiresIn, wrappingAlgorithm, wrappingKeySpec } = key
+        return { expiresIn, wrappingAlgorithm, wrappingKeySpec }
+      },
     }
   }
 

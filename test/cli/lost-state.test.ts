@@ -46,7 +46,7 @@ describe("what the state directory does not know is not taken for absent", () =>
         "version: 1",
         `tokens: { main: { uri: ${JSON.stringify(stage.token.uri)} } }`,
         `targets: { us-east-1: { region: us-east-1, endpoint: ${JSON.stringify(stage.kms.endpoint)} } }`,
-        "defaults: { token: main, custody: token }",
+        "defaults: { token: main, custody: token, expiresIn: 45d }",
         "keys:",
         ...keys,
         "",
@@ -96,6 +96,12 @@ describe("what the state directory does not know is not taken for absent", () =>
       expect(
         [await keysNamed(stage.sdk, "paid"), await keysNamed(stage.sdk, "owed")].map((keys) => keys.length),
       ).to.deep.equal([1, 1])
+    })
+
+    it("is rotated then for as long as the configuration says", async () => {
+      const { validTo } = (await run("rotate", "paid")).json() as KeyResult
+      const days = (Date.parse(validTo ?? "") - (await stage.kms.clock.now()).getTime()) / 86_400_000
+      expect(Math.round(days)).to.equal(45)
     })
   })
 

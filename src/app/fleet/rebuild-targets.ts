@@ -3,7 +3,7 @@ import { type ExitName, worstExit } from "../../core/base/exit-code.js"
 import { exitOf } from "../../core/plan/row.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { Deps } from "../deps.js"
-import { rebuild, type RebuildDeps, type Rebuilding } from "./rebuild.js"
+import { rebuild, type RebuildDeps, type Rebuilding, type RebuildRequest } from "./rebuild.js"
 
 /** A target of which the inventory is to be rebuilt. */
 export interface RebuildPlace {
@@ -17,6 +17,8 @@ export interface RebuildPlace {
 export interface RebuildPlaces {
   readonly state: Omit<RebuildDeps, "kms" | "kmsIn" | "tokens">
   readonly targets: readonly RebuildPlace[]
+  /** How the configuration wants a name's key imported; null where it does not name it. */
+  readonly termsOf?: RebuildRequest["termsOf"]
   /** Each opened when it is first asked for; what cannot be opened is not looked at. */
   readonly tokens: readonly { readonly name: string | null; readonly open: () => Promise<CustodialToken | null> }[]
 }
@@ -28,7 +30,7 @@ export interface RebuildPlaces {
  * @throws what the only target, or the only token, is not reached for
  */
 export async function rebuildTargets(
-  { state, targets, tokens }: RebuildPlaces,
+  { state, targets, tokens, termsOf = () => null }: RebuildPlaces,
   { owner, overwrite }: { readonly owner: string; readonly overwrite: boolean },
 ): Promise<Rebuilding & { readonly exit: ExitName }> {
   const unseen: string[] = []
@@ -56,7 +58,10 @@ export async function rebuildTargets(
     const rebuilt = await attempt(`target ${target}`, targets.length === 1, async () => {
       const { kms, kmsIn } = await open()
       const isOwnName = (name: string): boolean => !isElsewhere(name)
-      return await rebuild({ ...state, kms, kmsIn, tokens: opened }, { owner, target, overwrite, claimed, isOwnName })
+      return await rebuild(
+        { ...state, kms, kmsIn, tokens: opened },
+        { owner, target, overwrite, claimed, isOwnName, termsOf },
+      )
     })
     if (rebuilt === undefined) continue
     keys.push(...rebuilt.keys)

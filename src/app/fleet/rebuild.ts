@@ -1,6 +1,6 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { failedOutcome, type KeyRow, rowOutcome } from "../../core/plan/row.js"
-import { type FormerEntry, withNested } from "../../core/records/inventory.js"
+import { type FormerEntry, type ImportWishes, withNested } from "../../core/records/inventory.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import { isKeySpec, KEY_SPECS, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
@@ -30,6 +30,8 @@ export interface RebuildRequest {
   readonly claimed?: Set<string>
   /** Whether a name is this target's; every one where it is left out. */
   readonly isOwnName?: (name: string) => boolean
+  /** How the configuration wants a name's key imported; null where it does not name it. */
+  readonly termsOf?: (name: string) => ImportWishes | null
 }
 
 export interface RebuildRow extends KeyRow {
@@ -194,7 +196,7 @@ async function rebuildEntry(
 
 async function rebuiltOf(
   deps: RebuildDeps,
-  { owner, name, target }: NameRequest,
+  { owner, name, target, termsOf = () => null }: NameRequest,
   { key, tags }: TaggedKey,
   { keys, sources }: Pick<Remains, "keys" | "sources">,
 ): Promise<Rebuilt> {
@@ -224,6 +226,7 @@ async function rebuiltOf(
     primary: { ...(await foundIn(deps.kms, key)), description: { ...key, keySpec, keyUsage: keyUsage as KeyUsage } },
     requestId: tags[TAGS.request] ?? null,
     sourceId: tags[TAGS.source] ?? null,
+    terms: termsOf(name),
     sources: sources.filter(({ id }) => !newestOfOthers.includes(id)),
     now: rfc3339(deps.clock.now()),
     seals: await anySeals(deps, owner),

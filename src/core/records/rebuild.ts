@@ -1,7 +1,13 @@
 import { DEFAULT_WRAPPING_KEY_SPEC } from "../manifest/key-settings.js"
 import type { Custody } from "../key/custody.js"
 import { rfc3339 } from "../base/expiry.js"
-import { beginEntry, type ImportRecord, type InventoryEntry, type SourceKeyRecord } from "./inventory.js"
+import {
+  beginEntry,
+  type ImportRecord,
+  type ImportWishes,
+  type InventoryEntry,
+  type SourceKeyRecord,
+} from "./inventory.js"
 import { type KeySpec, type KeyUsage, KEY_SPECS } from "../key/key-spec.js"
 import type { KeyDescription } from "../key/key-description.js"
 import { phaseOf } from "../key/key-state.js"
@@ -38,6 +44,8 @@ export interface Remains {
   /** `keyferry:request` and `keyferry:source` of its tags. */
   readonly requestId: string | null
   readonly sourceId: string | null
+  /** How the configuration wants the key imported; null where it does not name the key. */
+  readonly terms: ImportWishes | null
   readonly sources: readonly FoundSource[]
   /** RFC 3339 UTC. */
   readonly now: string
@@ -56,13 +64,13 @@ export interface Rebuilt {
 const UNKNOWN_ID = "00".repeat(16)
 const UNKNOWN_DIGEST = `sha256:${"0".repeat(64)}`
 /** What the record of every key loses: nothing but keyferry knew it. */
-const ALWAYS_LOST = ["how, when and by which request it was imported", "its proofs", "the terms of its next import"]
+const ALWAYS_LOST = ["how, when and by which request it was imported", "its proofs"]
 
 /** The inventory's entry of a KMS key from what is left of it; what is not known is said. */
 export function rebuiltEntry(remains: Remains): Rebuilt {
-  const { owner, name, primary, replicas, aliases, requestId, sourceId } = remains
+  const { owner, name, primary, replicas, aliases, requestId, sourceId, terms } = remains
   const { description, region } = primary
-  const lost = [...ALWAYS_LOST]
+  const lost = [...ALWAYS_LOST, ...(terms === null ? ["the terms of its next import"] : [])]
   const materials = materialsInOrder(primary.rotations)
   const generations = Math.max(1, materials.length)
   const rotating = isPending(materials.at(-1))
@@ -102,6 +110,7 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
     aliasGiven: alias !== null,
     keyArn: description.keyArn,
     token,
+    terms,
     source,
     earlier: records.slice(0, -1),
     rotating,

@@ -31,6 +31,7 @@ const REMAINS: Remains = {
   aliases: ["alias/payments"],
   requestId: "r-9",
   sourceId: "aa",
+  terms: null,
   sources: [source(0, "aa"), source(1, "bb", "sealed"), { ...source(0, "cc"), label: "another" }],
   seals: false,
   now: "2026-06-01T00:00:00Z",
@@ -58,6 +59,10 @@ describe("rebuiltEntry", () => {
     })
     expect(entry.withheldAt).to.equal(null)
     expect([lost.length, diesAt]).to.deep.equal([3, null])
+    const terms = { expiresIn: "30d", wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_2048" } as const
+    const configured = rebuiltEntry({ ...REMAINS, terms })
+    expect(configured.entry.terms).to.deep.equal(terms)
+    expect(configured.lost).to.deep.equal(lost.slice(0, 2))
   })
 
   const rotations = [
