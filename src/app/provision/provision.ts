@@ -50,12 +50,13 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
     refuseConflict(recorded, request)
     refuseOtherToken(recorded, deps.token.info)
     if (request.keyId !== null) await refuseOtherKey(deps, recorded, request.keyId)
-    // whether KMS still holds it is reckoned by its time
-    if (newestImport(recorded)?.validTo != null) await learnKmsTime(deps, recorded.keyArn)
+    const assumed = finishedImport(recorded, request, deps.clock.now())
+    const isHeld = assumed === undefined ? null : await holdsMaterial(deps, assumed.entry)
+    // whether it has expired is reckoned by KMS' time, which that answer told; a host's clock may be ahead too
+    if (isHeld === null && newestImport(recorded)?.validTo != null) await learnKmsTime(deps, recorded.keyArn)
     const finished = finishedImport(recorded, request, deps.clock.now())
     if (finished !== undefined) {
-      const isHeld = await holdsMaterial(deps, finished.entry)
-      if (!isHeld) throw materialGone(finished.entry)
+      if (!(isHeld ?? (await holdsMaterial(deps, finished.entry)))) throw materialGone(finished.entry)
       sayUnchanged(deps, finished.record, request)
       const { entry, changed } = await finishUp(deps, finished.entry, request)
       if (!changed) deps.progress.step(`${request.name} is provisioned already; nothing to do`)
