@@ -167,6 +167,18 @@ describe("bad input: module, token and PIN", () => {
       expect((await stage.kms.counts()).requests["CreateKey"]).to.equal(undefined)
     })
 
+    it("damaged inventory is told by `key list`, which may be wrong of that key", async () => {
+      const state = stage.state()
+      const target = join(state, "inventory", "us-east-1")
+      mkdirSync(target, { recursive: true, mode: 0o700 })
+      writeFileSync(join(target, "payments.json"), '{"version":1', { mode: 0o600 })
+      const list = await stage.run(["key", "list", "--json"], { state })
+      expect(list.status, list.stderr).to.equal(65)
+      const { unreadable } = list.json() as { unreadable: { name: string; target: string; reason: string }[] }
+      expect(unreadable.map(({ name, target: of }) => `${name} ${of}`)).to.deep.equal(["payments us-east-1"])
+      expect(unreadable[0]?.reason).to.include("payments.json")
+    })
+
     it("damaged inventory", async () => {
       const state = stage.state()
       const target = join(state, "inventory", "us-east-1")

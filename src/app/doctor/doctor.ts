@@ -72,15 +72,16 @@ const lineOf = (name: string | null, line: CheckedLine): CheckedLine =>
 /** What stopped runs left, in the inventory and in the token, and source keys that KMS keys miss. */
 async function examineLeftovers(deps: DoctorDeps, token: CustodialToken | null): Promise<readonly CheckedLine[]> {
   try {
+    const { entries, damaged } = await deps.inventory.all()
+    const unreadable = damaged.map(({ error }) => failed("leftovers", error))
     if (token === null) {
       const now = deps.clock.now()
-      return [
-        leftoverLine((await deps.inventory.list()).flatMap((entry) => noteOf(entry.name, kmsSide(entry, now).note))),
-      ]
+      const notes = entries.flatMap((entry) => noteOf(entry.name, kmsSide(entry, now).note))
+      return [...unreadable, leftoverLine(notes)]
     }
     const list = await listKeys({ ...deps, token })
     // a sealed key is in no token: the vault's own check says what of it is missing
-    const sealed = (await deps.inventory.list()).filter(({ custody }) => custody === "sealed")
+    const sealed = entries.filter(({ custody }) => custody === "sealed")
     const looked = new Set(sealed.map(({ source }) => source.id))
     const missing = list.leftovers.filter((leftover) => isMissed(leftover) && !looked.has(leftover.sourceKeyId))
     const leftovers = list.leftovers.filter((leftover) => !isMissed(leftover))
@@ -89,7 +90,7 @@ async function examineLeftovers(deps: DoctorDeps, token: CustodialToken | null):
       ...leftovers.flatMap(({ name, note }) => noteOf(name, note)),
       ...list.strays.map(({ label, id, reason }) => `${label} (${id}): ${reason}`),
     ]
-    return [leftoverLine(notes), ...missing.map(missingLine)]
+    return [...unreadable, leftoverLine(notes), ...missing.map(missingLine)]
   } catch (error) {
     return [failed("leftovers", error)]
   }

@@ -36,12 +36,14 @@ export interface KeyList {
   /** Whose source key is in another token. */
   readonly elsewhere: readonly Leftover[]
   readonly strays: readonly StrayObject[]
+  /** Entries of the inventory that cannot be read: of their keys the rest of the list may be wrong. */
+  readonly unreadable: readonly { readonly name: string; readonly target: string; readonly reason: string }[]
 }
 
 /** Source keys of the token with what the inventory knows of them, and everything that a stopped run left. */
 export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">): Promise<KeyList> {
   const now = deps.clock.now()
-  const entries = await deps.inventory.list()
+  const { entries, damaged } = await deps.inventory.all()
   const { keys: sources, strays } = await deps.token.search()
   const listedIds = new Set(sources.map(({ id }) => id))
   const missing = entries.filter(({ source }) => !listedIds.has(source.id))
@@ -58,6 +60,7 @@ export async function listKeys(deps: Pick<Deps, "token" | "inventory" | "clock">
     leftovers: missing.filter((entry) => isHere(entry) && !endedByDesign(entry)).map((entry) => leftover(entry, now)),
     elsewhere: missing.filter((entry) => !isHere(entry)).map((entry) => leftover(entry, now)),
     strays,
+    unreadable: damaged.map(({ name, target, error }) => ({ name, target, reason: error.message })),
   }
 }
 

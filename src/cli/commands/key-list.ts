@@ -43,7 +43,9 @@ export const keyList = defineCommand({
       parts.push(`${name} (${target}): in token "${token?.label ?? ""}"; ${keyArn ?? "no KMS key"}; ${note ?? status}`)
     }
     for (const stray of list.strays) parts.push(`stray object ${stray.label} (${stray.id}): ${stray.reason}`)
-    return { result: list, text: [keysTable, ...parts.map(printable)].join("\n") }
+    for (const { name, target, reason } of list.unreadable) parts.push(`${name} (${target}): ${reason}`)
+    const exit = list.unreadable.length > 0 ? "DATAERR" : "OK"
+    return { result: list, text: [keysTable, ...parts.map(printable)].join("\n"), exit }
   },
 })
 
