@@ -53,7 +53,7 @@ describe("a key's five years", () => {
   }
 
   it("has 20 rewraps, 4 rotations, a replace and an expiry that was missed, and decrypts what was encrypted in any of them", async function () {
-    this.timeout(300_000)
+    this.timeout(900_000)
     const { sdk } = stage
     const key = [
       "--name",
