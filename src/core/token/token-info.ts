@@ -34,7 +34,7 @@ export function refuseOtherToken(
     "ERR_NAME_TAKEN",
     `the source key of ${name} is in token "${token.label}" (serial ${token.serial}), not in "${present.label}"`,
     {
-      hint: "name that token with --token; if it is lost, restore it from its backup, or `keyferry replace` the key while KMS has its material",
+      hint: `name that token with --token; if this one is its backup, \`keyferry rewrap ${name}\` takes it for that; if it is lost, restore it from its backup, or \`keyferry replace\` the key while KMS has its material`,
     },
   )
 }
