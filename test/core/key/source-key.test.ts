@@ -1,6 +1,6 @@
 import { expect } from "chai"
 import fc from "fast-check"
-import { identityOf, isName, labelOf, newSourceKeyId } from "#src/core/key/source-key.js"
+import { identityOf, isName, labelOf, newSourceKeyId, proofUsages } from "#src/core/key/source-key.js"
 
 const RUNS = { numRuns: process.env["SLOW"] === "1" ? 10_000 : 200 }
 
@@ -8,6 +8,14 @@ const first = Array.from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 const name = fc
   .tuple(fc.constantFrom(...first), fc.string({ unit: fc.constantFrom(...first, ".", "_", "-"), maxLength: 62 }))
   .map(([head, tail]) => head + tail)
+
+describe("core/source-key: usages", () => {
+  it("lets a MAC key sign in the token, which its proof needs, and no other key", () => {
+    expect(proofUsages("HMAC_256")).to.deep.equal(["sign"])
+    expect(proofUsages("SYMMETRIC_DEFAULT")).to.deep.equal([])
+    expect(proofUsages("ECC_NIST_P384")).to.deep.equal([])
+  })
+})
 
 describe("core/source-key: labels", () => {
   it("writes keyferry/<owner>/<name>/<generation>", () => {
