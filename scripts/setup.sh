@@ -72,7 +72,7 @@ check_elsewhere() {
   for module in opencryptoki tpm2; do
     softhsm/module-path.sh "$module" >/dev/null 2>&1 || say "no module of $module: the tests that use it will fail"
   done
-  command -v faketime >/dev/null || say 'no faketime: the simulated quarter of release-check.sh will fail'
+  command -v faketime >/dev/null || say "no faketime: tests of a host's clock will fail"
   ((${#missing[@]} == 0)) || die "missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//'). $hint"
 }
 

@@ -15,6 +15,7 @@ import {
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { expect } from "chai"
+import { hostClock } from "../support/host-clock.js"
 import { keyferry } from "../support/cli.js"
 import { custodyEvents } from "../support/custody-events.js"
 import { provisionArgs } from "../support/refusal.js"
@@ -46,6 +47,7 @@ describe("a backup of the state directory", () => {
 
   before(async () => {
     stage = await setStage()
+    await stage.kms.rotationSeconds(0)
     state = stage.state()
     for (const name of ["ba", "bb"]) {
       expect((await stage.run(provisionArgs({ name, custody: "sealed" }), { state })).status).to.equal(0)
@@ -160,7 +162,7 @@ describe("a backup of the state directory", () => {
     const own = join(stage.folder, "rotated")
     await stage.run(["state", "import", archive], { state: own })
     const text = readFileSync(join(own, "custody.log.jsonl"), "utf8")
-    const later = { prefix: ["faketime", "-f", "+400d"] }
+    const later = { env: hostClock(400 * 86_400) }
     const rotated = await stage.run(["log", "rotate", "--json"], { state: own, ...later })
     expect(rotated.status, rotated.stderr).to.equal(0)
     const [closed = ""] = readdirSync(own).filter((name) => /^custody\.log\.\d{4}\.jsonl$/.test(name))

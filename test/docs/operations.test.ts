@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect } from "chai"
+import { hostClock } from "../support/host-clock.js"
 import { MAIN } from "#test/support/cli.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { opencryptokiToken, softhsmToken, type TestToken } from "#test/support/tokens.js"
@@ -42,9 +43,13 @@ describe("docs/operations.md", function () {
     rmSync(folder, { recursive: true, force: true })
   })
 
+  let passedDays = 0
   const passDays = async (days: number): Promise<void> => {
+    passedDays += days
     await kms.clock.advance(days * DAY_S)
   }
+  /** The host's clock goes with KMS': `doctor` would complain of one that stands still. */
+  const withTheDays = (): Readonly<Record<string, string>> => hostClock(passedDays * DAY_S)
   /** `before.bin`: "hello" under the KMS key that the alias names now. */
   const encrypt = async (): Promise<void> => {
     using sdk = disposable(kmsClient(kms))
@@ -79,12 +84,16 @@ describe("docs/operations.md", function () {
   const environment = (): Readonly<Record<string, string>> => ({ KEYFERRY_TOKEN: token.uri })
   /** What brings a situation about: all of it must work. */
   const run = async (script: string): Promise<void> => {
-    const output = await enter(script, environment(), token.prefix)
+    const output = await enter(script, { ...environment(), ...withTheDays() }, token.prefix)
     expect(output, output).to.not.match(/^exit status/m)
   }
   const recipe = async (words: string, more: Readonly<Record<string, string>> = {}): Promise<string> => {
     const text = block(words)
-    const output = await enter(block("operations: no pager") + text, { ...environment(), ...more }, token.prefix)
+    const output = await enter(
+      block("operations: no pager") + text,
+      { ...environment(), ...withTheDays(), ...more },
+      token.prefix,
+    )
     expectPromised(text, output)
     expect(output).to.not.include(PAGED)
     return output

@@ -59,6 +59,7 @@ describe("what a power cut leaves (invariants I5, I8)", () => {
   let state: string
   before(async () => {
     stage = await setStage()
+    await stage.kms.rotationSeconds(0)
     state = join(stage.folder, "durable", "state")
   })
   after(() => stage[Symbol.asyncDispose]())

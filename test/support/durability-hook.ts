@@ -75,7 +75,9 @@ function install(): void {
     return made
   }) as typeof mkdir
   const { fsync, fsyncSync } = fs
-  const synced = (file: number): void => note({ call: "fsync", path: pathOf(file) })
+  const synced = (file: number): void => {
+    note({ call: "fsync", path: pathOf(file) })
+  }
   fs.fsync = ((file: number, done: (error: Error | null) => void) => {
     const path = pathOf(file)
     fsync(file, (error) => {

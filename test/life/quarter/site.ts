@@ -1,10 +1,10 @@
-import { execFileSync } from "node:child_process"
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { KMS } from "@aws-sdk/client-kms"
 import type { KeyRow } from "#src/core/plan/row.js"
 import { type CliResult, keyferry } from "../../support/cli.js"
+import { hostClock } from "../../support/host-clock.js"
 import { HOOKED } from "../../support/kill-hook.js"
 import { type KmsProxy, startKmsProxy } from "../../support/kms-proxy.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "../../support/local-kms.js"
@@ -62,7 +62,6 @@ export interface Site extends AsyncDisposable {
 
 /** A token, KMS in two Regions, a proxy before one of them, and a configuration file. */
 export async function openSite(): Promise<Site> {
-  const preload = fakeClockLibrary()
   const folder = mkdtempSync(join(tmpdir(), "keyferry-quarter-"))
   const token = softhsmToken()
   const [east, west] = await Promise.all(TARGETS.map(startTarget))
@@ -98,12 +97,7 @@ export async function openSite(): Promise<Site> {
       else writeFileSync(broken, "")
     },
     async run({ name, state, aheadDays }, args, killAt) {
-      const clock = {
-        LD_PRELOAD: preload,
-        FAKETIME: `+${passedS + aheadDays * DAY_S}`.replace("+-", "-"),
-        FAKETIME_DONT_FAKE_MONOTONIC: "1",
-        FAKETIME_DISABLE_SHM: "1",
-      }
+      const clock = hostClock(passedS + aheadDays * DAY_S)
       const kill = killAt === undefined ? {} : { ...HOOKED, KEYFERRY_TEST_KILL_AT: String(killAt) }
       const ended = await keyferry([...args, "--json"], {
         env: { ...env, ...clock, ...kill, KEYFERRY_STATE_DIR: state },
@@ -176,11 +170,6 @@ function manifest(token: TestToken, endpoints: Readonly<Record<Target, string>>,
     },
     keys: Object.fromEntries(rows) as object,
   }
-}
-
-/** What faketime(1) preloads for programs of several threads; itself it stands between a command and the signal that ends it. */
-function fakeClockLibrary(): string {
-  return execFileSync("faketime", ["-m", "-f", "+0", "printenv", "LD_PRELOAD"], { encoding: "utf8" }).trim()
 }
 
 function rowsOf({ stdout }: CliResult): readonly KeyRow[] {

@@ -79,7 +79,7 @@ describe("the state of keyferry 0.1.0", () => {
     writeFileSync(join(stateDir, "inventory", "us-east-1", "mac.json"), "garbage")
     await migrateState(stateDir, inventoryFiles(stateDir))
     const { entries, damaged } = await inventoryFiles(stateDir).all()
-    expect(entries.every(({ version }) => version === 2)).to.equal(true)
+    expect(entries.map(({ version }) => version)).to.deep.equal(entries.map(() => 2))
     expect(damaged.map(({ name }) => name)).to.deep.equal(["mac"])
     expect(readFileSync(join(stateDir, "inventory", "us-east-1", "mac.json"), "utf8")).to.equal("garbage")
     expect(stateVersion(stateDir)).to.equal(2)
