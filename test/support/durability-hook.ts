@@ -67,13 +67,13 @@ function install(): void {
     hook(target, names("writeFile"), ([file, text]) => ({ call: "write", path: pathOf(file), text: textOf(text) }))
   }
   hook(fs, ["writeSync"], ([file, text]) => ({ call: "write", path: pathOf(file), text: textOf(text) }))
-  const { mkdir } = fsPromises
+  const mkdir = fsPromises.mkdir as (path: string, options: object) => Promise<unknown>
   // one that is there already is not made
   fsPromises.mkdir = (async (path: string, options: object) => {
-    const made: unknown = await mkdir(path, options)
+    const made = await mkdir(path, options)
     note({ call: "mkdir", path })
     return made
-  }) as typeof mkdir
+  }) as typeof fsPromises.mkdir
   const { fsync, fsyncSync } = fs
   const synced = (file: number): void => {
     note({ call: "fsync", path: pathOf(file) })
