@@ -44,7 +44,11 @@ describe("bad input: AWS KMS", () => {
       ],
       ["no Region", { AWS_REGION: "", AWS_DEFAULT_REGION: "" }, REGION],
       ["no credentials", { AWS_ACCESS_KEY_ID: "", AWS_SECRET_ACCESS_KEY: "" }, CREDENTIALS],
-      ["a profile that is not there", { AWS_PROFILE: "nobody" }, CREDENTIALS],
+      [
+        "a profile that is not there",
+        { AWS_PROFILE: "nobody" },
+        { code: "ERR_KMS_PROFILE_UNKNOWN", exit: 78, tells: /nobody/ },
+      ],
     ]
     inParallel(rows, {
       width: 1,

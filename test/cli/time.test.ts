@@ -119,8 +119,8 @@ describe("a host's clock that is not KMS'", () => {
     expect((await stage.sdk.describeKey({ KeyId: first.keyArn })).KeyMetadata?.KeyState).to.equal("Enabled")
   })
 
-  const deletions: readonly [title: string, remove: (keyArn: string) => Promise<unknown>][] = [
-    ["delete-material", () => run("delete-material", "gone", "--yes", "--lose-last-copy")],
+  const deletions: readonly [title: string, remove: (keyArn: string, name: string) => Promise<unknown>][] = [
+    ["delete-material", (_, name) => run("delete-material", name, "--yes", "--lose-last-copy")],
     [
       "the AWS CLI, seen by a run",
       async (KeyId) => {
@@ -136,19 +136,20 @@ describe("a host's clock that is not KMS'", () => {
       },
     ],
   ]
-  for (const [title, remove] of deletions) {
+  for (const [index, [title, remove]] of deletions.entries()) {
     it(`keeps away what was deleted by ${title}, when the expiry that it had has passed by both clocks`, async () => {
-      const { keyArn = "" } = await provision("gone", "--expires-in", "90d")
-      await remove(keyArn)
+      const name = `gone-${index}`
+      const { keyArn = "" } = await provision(name, "--expires-in", "90d")
+      await remove(keyArn, name)
       await days(100)
       for (const command of [["rewrap", "--due"], ["apply"], ["rewrap", "--all"]]) {
         expect(rowsOf(await run(...command))).to.deep.equal([["blocked", "MATERIAL_DELETED"]])
       }
-      const again = await run("provision", "--name", "gone", "--key-spec", "SYMMETRIC_DEFAULT", "--custody", "token")
+      const again = await run("provision", "--name", name, "--key-spec", "SYMMETRIC_DEFAULT", "--custody", "token")
       expect(again.error()).to.include({ code: "ERR_KMS_KEY_STATE" })
       expect((await stage.sdk.describeKey({ KeyId: keyArn })).KeyMetadata?.KeyState).to.equal("PendingImport")
-      expect(rowsOf(await run("rewrap", "gone"))).to.deep.equal([["done", "DELETED"]])
-      expect(readFileSync(join(state, "inventory", "us-east-1", "gone.json"), "utf8")).to.not.include("deletedAt")
+      expect(rowsOf(await run("rewrap", name))).to.deep.equal([["done", "DELETED"]])
+      expect(readFileSync(join(state, "inventory", "us-east-1", `${name}.json`), "utf8")).to.not.include("deletedAt")
     })
   }
 

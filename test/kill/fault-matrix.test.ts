@@ -80,7 +80,7 @@ describe("with KMS failing at each of its calls, and run again", () => {
     OPERATIONS.filter(({ title }) => CALLING.includes(title)),
     {
       width: 2,
-      patienceMs: 600_000,
+      patienceMs: 1_500_000,
       name: ({ title }) =>
         `${title} converges: answers dropped, 5xx, throttling, web pages, wrong types, other IDs, cut and endless bodies`,
       lane: sharedLane,

@@ -16,7 +16,7 @@ let kills = 0
 describe("killed before and after every outside call, and run again", () => {
   inParallel(OPERATIONS, {
     width: 2,
-    patienceMs: 600_000,
+    patienceMs: 1_500_000,
     name: ({ title }) => `${title} converges: nothing lost, nothing double`,
     lane: sharedLane,
     run: killEverywhere,

@@ -66,7 +66,9 @@ function install(): void {
   for (const name of CHANGES_FILES_LATER) hook(fsPromises, name, () => name)
   hook(http, "request", ([options]) => {
     const target = (options as RequestOptions).headers as Readonly<Record<string, string>> | undefined
-    return `KMS ${target?.["x-amz-target"]?.split(".").at(-1) ?? "request"}`
+    const operation = target?.["x-amz-target"]?.split(".").at(-1)
+    // STS has the operation in the body
+    return operation === undefined ? "STS request" : `KMS ${operation}`
   })
   syncBuiltinESMExports()
 
