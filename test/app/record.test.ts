@@ -13,7 +13,7 @@ import { custodyEvents } from "#test/support/custody-events.js"
 import { fleetOf, passDays, REWRAP, runOver } from "../support/fleet-world.js"
 import { openWorld, requestFor, type Run, type World, worldEnvironment } from "../support/world.js"
 
-const WRAPPED = "source.wrapped: wrappingAlgorithm mechanisms wrappingKeyFingerprint digest"
+const WRAPPED = "source.wrapped: kmsKey account wrappingAlgorithm mechanisms wrappingKeyFingerprint digest"
 const SENT = "region wrappingAlgorithm wrappingKeySpec wrappingKeyFingerprint validTo digest"
 const PROVEN = "import.proven: region kind result keyMaterialId validTo"
 const GENERATED =
