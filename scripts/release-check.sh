@@ -27,8 +27,8 @@ part() {
   ((failed == 0)) || printf 'release-check: %s: %d failed\n' "$name" "$failed" >>"${FAILURES:-/dev/null}"
 }
 
-# test.sh takes every third of the places, and begins with another each time
-killed_everywhere() { files_of kill | KEYFERRY_TEST_STRIDE=2 run_files; }
+# test.sh takes every third of the places; both begin with another each time
+killed_often() { files_of kill | KEYFERRY_TEST_STRIDE=2 run_files; }
 long_suites() { files_of "${LONG[@]}" | run_files; }
 
 # Each change of the program that would break a promise is caught by the test that is named for it.
@@ -48,7 +48,7 @@ old_node() {
 
 part 'set-up' ./scripts/setup.sh
 part 'long simulations' long_suites
-part 'killed everywhere' killed_everywhere
+part 'killed at every second place' killed_often
 part 'named mutations' named_mutations
 part 'older Node.js' old_node
 part 'package' ./scripts/package-check.sh
