@@ -49,7 +49,7 @@ run_files() {
     # one that dies before it has counted, or fails without a test that did, is one failure
     read_count "$log" || { passed=0 failed=1; }
     [[ ! -e $log.status ]] || ((failed > 0)) || failed=1
-    ((failed == 0)) || awk '/^  [0-9]+ failing/ { held = 1 } held' "$log" | tee -a "${FAILURES:-/dev/null}"
+    ((failed == 0)) || awk '/^  [0-9]+ failing/ { held = 1 } /^[0-9]+ passed, / { held = 0 } held' "$log" | tee -a "${FAILURES:-/dev/null}"
     all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed))
   done
   rm -rf -- "$logs"

@@ -134,16 +134,16 @@ describe("the console's zip", () => {
   }
 
   it("is not unpacked beyond what a member says to be, so that no archive fills the memory", async () => {
-    // 200 MB of zeros that claim to be 300 bytes
-    const zeros = zipSync({ ...whole, "ImportToken.bin": new Uint8Array(200 << 20) })
+    // 100 MB of zeros that claim to be 300 bytes
+    const zeros = zipSync({ ...whole, "ImportToken.bin": new Uint8Array(100 << 20) })
     const archive = Buffer.from(zeros)
     const size = Buffer.alloc(4)
-    size.writeUInt32LE(200 << 20)
+    size.writeUInt32LE(100 << 20)
     for (let at = archive.indexOf(size); at !== -1; at = archive.indexOf(size, at + 4)) archive.writeUInt32LE(300, at)
     const before = process.memoryUsage.rss()
     await expectCode("ERR_TRANSFER_INVALID", () => read(archive))
-    expect(process.memoryUsage.rss() - before).to.be.below(100 << 20)
-  })
+    expect(process.memoryUsage.rss() - before).to.be.below(50 << 20)
+  }).timeout(180_000)
 
   it("is the same to the unzip command", async () => {
     const path = join(folder(), "console.zip")
