@@ -15,6 +15,9 @@ import { assertKey, localKey, openWithOpenSsl } from "../support/matrix-opened.j
 const KEY_ID = "11111111-2222-3333-4444-555555555555"
 const PROOFS = { aes: "key-material-id", hmac: "mac", rsa: "public-key", ec: "public-key", edwards: "public-key" }
 
+/** The tokens carry keys of the same names, which one Region has once. */
+const REGIONS: Readonly<Record<string, string>> = { SoftHSM: "us-east-1", NSS: "eu-west-1" }
+
 describe("matrix: every algorithm, key spec and wrapping key", function () {
   this.timeout(300_000)
   const tokens: Record<string, TestToken> = {}
@@ -24,13 +27,21 @@ describe("matrix: every algorithm, key spec and wrapping key", function () {
 
   before(async () => {
     Object.assign(tokens, { SoftHSM: softhsmToken(), NSS: nssToken() })
-    kms = await startLocalKms()
+    kms = await startLocalKms({ regions: Object.values(REGIONS) })
     tool = openssl()
     const keys = Object.fromEntries(WRAPPING_KEY_SPEC_NAMES.map((spec) => [spec, localKey(tool, spec)])) as LocalKeys
     const runs = Object.entries(tokens).map(async ([name, token]) => {
       const folder = join(tool.folder, name)
       mkdirSync(folder)
-      outcomes[name] = await runMatrix({ ...kms.env, ...token.env, KEYFERRY_TOKEN: token.uri }, keys, folder)
+      const region = REGIONS[name]!
+      const env = {
+        ...kms.env,
+        AWS_REGION: region,
+        AWS_DEFAULT_REGION: region,
+        ...token.env,
+        KEYFERRY_TOKEN: token.uri,
+      }
+      outcomes[name] = await runMatrix(env, keys, folder)
     })
     await Promise.all(runs)
   })

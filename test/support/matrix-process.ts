@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process"
 import { DEFAULT_SETTINGS } from "#src/core/manifest/key-settings.js"
 import { readFileSync, writeFileSync } from "node:fs"
-import { basename } from "node:path"
 import { fileURLToPath } from "node:url"
 import { provision } from "#src/app/provision/provision.js"
 import { wrap } from "#src/app/offline/wrap.js"
@@ -65,8 +64,7 @@ async function main(folder: string): Promise<void> {
   const silent = { step: () => undefined, warn: () => undefined }
   const surroundings = { env: process.env, progress: silent, log: { event: () => undefined }, command: "matrix" }
   await using world = openWorld({ stateDir: `${folder}/state` }, surroundings)
-  // both tokens carry the same names to one KMS
-  const owner = basename(folder)
+  const { owner } = await world.settings()
   const deps = await world.deps()
   // all at once, so that throw-away keys serve several paths; provision answers from the cache then
   await deps.token.selfTest(CELLS.filter(isTaken))
