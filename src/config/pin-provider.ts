@@ -64,10 +64,11 @@ export function createPinProvider(options: PinProviderOptions): PinProvider {
         await refusals.taken(token, pin, marker)
       },
       async refused(answer) {
-        const isNoted = await refusals.note({ token, pin, marker }, answer)
-        presented?.end()
+        const note = await refusals.note({ token, pin, marker }, answer)
+        // without a marker the note of the presentation stays: a flag of the token may tell a later run
+        if (note !== "unwritten") presented?.end()
         // what was typed may be typed anew
-        if (isNoted && source.kind === "prompt") kept = undefined
+        if (note !== "passing" && source.kind === "prompt") kept = undefined
       },
     }
   }
@@ -128,10 +129,13 @@ class Refusals {
     else if (others.length < marker.refused.length) await markers.put({ ...marker, refused: others })
   }
 
-  /** Whether it counts as refused: a PIN that this process has logged in with may be presented again after some answers. */
-  async note({ token, pin, marker }: Candidate, answer: LoginAnswer): Promise<boolean> {
+  /**
+   * Notes a PIN as refused, unless it is `passing`: one that this process has logged in with may be presented again after
+   * some answers. `unwritten` where the marker cannot be written.
+   */
+  async note({ token, pin, marker }: Candidate, answer: LoginAnswer): Promise<"passing" | "noted" | "unwritten"> {
     const name = nameOf(token, pin)
-    if (this.#takenHere.has(name) && isPassing(answer)) return false
+    if (this.#takenHere.has(name) && isPassing(answer)) return "passing"
     this.#refusedHere.add(name)
     const salt = marker?.salt ?? newPinSalt()
     const bits = pinBits(pin.reveal(), salt)
@@ -142,10 +146,11 @@ class Refusals {
       // the refusal itself is the error to report; that the next run will not know of it must be said as well
       if (!(error instanceof KeyferryError)) throw error
       this.#options.warn(
-        `that the PIN was refused could not be noted, so the next run would present it again: ${error.message}`,
+        `that the PIN was refused could not be noted, so the next run may present it again: ${error.message}`,
       )
+      return "unwritten"
     }
-    return true
+    return "noted"
   }
 }
 

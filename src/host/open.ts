@@ -213,37 +213,8 @@ export class World implements AsyncDisposable {
 
   /** What `status --rebuild` works with, the state locked: every target and token, or those that flags name. */
   async rebuildPlaces(): Promise<RebuildPlaces> {
-    const { manifest } = await this.settings()
-    const { target, region, token } = this.#flags
-    const state = await this.state({ lock: true })
-    const isOne = manifest === null || target !== undefined || region !== undefined
-    const names = isOne ? [await this.target()] : Object.keys(manifest.targets)
-    const openKms = async (name: string): Promise<Pick<Deps, "kms" | "kmsIn">> => {
-      const named = isOne ? null : name
-      const kms = await this.kms(named)
-      return { kms, kmsIn: async (other) => (other === kms.region ? kms : await this.kms(named, other)) }
-    }
-    const isElsewhere = (name: string, here: string): boolean => {
-      const wanted = manifest?.keys[name]?.targets ?? [here]
-      return !wanted.includes(here) && wanted.some((other) => names.includes(other))
-    }
-    const tokens = manifest === null || token !== undefined ? [null] : Object.keys(manifest.tokens)
-    return {
-      state,
-      targets: names.map((name) => ({
-        target: name,
-        open: () => openKms(name),
-        isElsewhere: (key) => isElsewhere(key, name),
-      })),
-      tokens: tokens.map((name) => ({ name, open: () => this.tokenIfGiven(name) })),
-      termsOf: (name) => {
-        const keys = manifest?.keys ?? {}
-        const key = Object.hasOwn(keys, name) ? keys[name] : undefined
-        if (key === undefined) return null
-        const { expiresIn, wrappingAlgorithm, wrappingKeySpec } = key
-        return { expiresIn, wrappingAlgorithm, wrappingKeySpec }
-      },
-    }
+    const { rebuildPlacesOf } = await import("./rebuild-places.js")
+    return await rebuildPlacesOf(await this.settings(), this.#flags, this)
   }
 
   /** A copy of the state directory, to be read. @throws ERR_INPUT_UNREADABLE, ERR_USAGE, ERR_STATE_VERSION */

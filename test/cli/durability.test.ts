@@ -29,7 +29,18 @@ describe("what a command has written survives a power cut before each call to KM
     if (CAN_RECORD) await stage[Symbol.asyncDispose]()
   })
 
+  const recorded = async (args: readonly string[]): Promise<readonly DiskCall[]> => {
+    const file = join(stage.folder, "calls")
+    const result = await stage.run(args, { state, prefix: recorder(file) })
+    expect(result.status, result.stderr).to.equal(0)
+    return readCalls(file)
+  }
+  /** Who has the lock is told to people alone. */
+  const lost = (calls: readonly DiskCall[]): readonly string[] =>
+    lostByPowerCut(calls, { root: stage.folder, exempt: (path) => path.includes("/lock/") })
+
   const parameters = (): string => join(stage.folder, "parameters.json")
+  const archive = (): string => join(stage.folder, "archive.jsonl")
   const wrapped = (): string => join(stage.folder, "wrapped.bin")
   const offline = (): readonly string[] => ["--name", "steps", "--parameters", parameters()]
   const SPEC = ["--key-spec", "SYMMETRIC_DEFAULT"]
@@ -56,22 +67,34 @@ describe("what a command has written survives a power cut before each call to KM
     ["import", () => ["import", ...offline(), "--wrapped", wrapped()], ["ImportKeyMaterial"]],
     ["key generate of another", () => ["key", "generate", "--name", "unused", ...SPEC], []],
     ["key destroy", () => ["key", "destroy", "--name", "unused", "--yes"], []],
+    ["state export", () => ["state", "export", archive()], []],
+    ["state import", () => ["state", "import", archive(), "--state-dir", join(stage.folder, "restored")], []],
   ]
 
   for (const [title, args, expected] of commands) {
     it(title, async () => {
-      const file = join(stage.folder, "calls")
-      const result = await stage.run(args(), { state, prefix: recorder(file) })
-      expect(result.status, result.stderr).to.equal(0)
-      const calls = readCalls(file)
+      const calls = await recorded(args())
       const asked = calls.filter(({ call }) => call === "kms").map(({ path }) => path)
       expect(asked).to.include.members([...expected])
-      // who has the lock is told to people alone
-      const exempt = (path: string): boolean => path.startsWith(join(state, "lock/"))
-      expect(lostByPowerCut(calls, { root: stage.folder, exempt })).to.deep.equal([])
+      expect(lost(calls)).to.deep.equal([])
       expect(unsaid(calls)).to.deep.equal([])
     })
   }
+
+  // what the recording of a careless run would look like
+  const careless: readonly (readonly [title: string, isLeftOut: (call: DiskCall) => boolean])[] = [
+    ["the fsync of files", ({ call, path }) => call === "fsync" && path.endsWith(".tmp")],
+    ["the fsync of folders", ({ call, path }) => call === "fsync" && !/\.(tmp|json|jsonl)$/.test(path)],
+    ["the fsync of the custody log", ({ call, path }) => call === "fsync" && path.endsWith("custody.log.jsonl")],
+    ["the custody log", ({ path }) => path.endsWith("custody.log.jsonl")],
+  ]
+  it("and is seen to be lost where any of it is left out", async () => {
+    const calls = await recorded(["rewrap", "k"])
+    for (const [title, isLeftOut] of careless) {
+      const kept = calls.filter((call) => !isLeftOut(call))
+      expect([...lost(kept), ...unsaid(kept)], title).to.not.deep.equal([])
+    }
+  })
 })
 
 /** Calls to KMS, each with what ought to stand in the custody log since the one before, and does not. */

@@ -2,8 +2,7 @@ import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { KeyResult } from "#src/core/records/key-result.js"
-import type { KeyRow } from "#src/core/plan/row.js"
-import type { CliResult } from "#test/support/cli.js"
+import { type CliResult, outcomesByName } from "#test/support/cli.js"
 import { provisionArgs, refused } from "../support/refusal.js"
 import { keysNamed, setStage, type Stage } from "../support/stage.js"
 
@@ -27,13 +26,6 @@ describe("what the state directory does not know is not taken for absent", () =>
       expect(result.status, result.stderr + result.stdout).to.equal(0)
       return result
     }
-  const rowsOf = (result: CliResult): Readonly<Record<string, string>> =>
-    Object.fromEntries(
-      (result.json() as { keys: readonly KeyRow[] }).keys.map(({ name, outcome, reason }) => [
-        name,
-        `${outcome} ${reason}`,
-      ]),
-    )
   const requests = async (): Promise<Readonly<Record<string, number>>> => (await stage.kms.counts()).requests
   const inventoryFile = (state: string, name: string): string => join(state, "inventory", "us-east-1", `${name}.json`)
   /** A configuration file of these keys, for the one token and the one KMS. */
@@ -73,7 +65,7 @@ describe("what the state directory does not know is not taken for absent", () =>
         await stage.kms.clearCounts()
         const result = await run(command, "--config", path)
         expect(result.status, result.stderr).to.equal(65)
-        expect(rowsOf(result)).to.deep.equal({ paid: "blocked UNKNOWN_HERE", owed: "blocked UNKNOWN_HERE" })
+        expect(outcomesByName(result)).to.deep.equal({ paid: "blocked UNKNOWN_HERE", owed: "blocked UNKNOWN_HERE" })
         expect(result.stdout).to.include("status --rebuild")
         const { CreateKey = 0, ListKeys = 0 } = await requests()
         expect([CreateKey, ListKeys], "one search for both").to.deep.equal([0, 1])
@@ -84,7 +76,7 @@ describe("what the state directory does not know is not taken for absent", () =>
       it(`${command} without a configuration does so too`, async () => {
         const result = await run(command)
         expect(result.status, result.stderr).to.equal(65)
-        expect(rowsOf(result)).to.include({ paid: "blocked UNKNOWN_HERE", owed: "blocked UNKNOWN_HERE" })
+        expect(outcomesByName(result)).to.include({ paid: "blocked UNKNOWN_HERE", owed: "blocked UNKNOWN_HERE" })
       })
     }
 
@@ -92,7 +84,7 @@ describe("what the state directory does not know is not taken for absent", () =>
       const rebuilt = await run("status", "--rebuild", "--config", path)
       expect(rebuilt.status, rebuilt.stderr).to.equal(0)
       const planned = await run("plan", "--config", path, "--detailed-exitcode")
-      expect([planned.status, rowsOf(planned)["paid"]]).to.deep.equal([0, "nothing NOT_DUE"])
+      expect([planned.status, outcomesByName(planned)["paid"]]).to.deep.equal([0, "nothing NOT_DUE"])
       expect(
         [await keysNamed(stage.sdk, "paid"), await keysNamed(stage.sdk, "owed")].map((keys) => keys.length),
       ).to.deep.equal([1, 1])
@@ -189,13 +181,13 @@ describe("what the state directory does not know is not taken for absent", () =>
         cpSync(whole, join(state, "inventory"), { recursive: true })
         spoil()
         const all = await run("rewrap", "--all", "--json")
-        expect([all.status, rowsOf(all)]).to.deep.equal([
+        expect([all.status, outcomesByName(all)]).to.deep.equal([
           65,
           { k1: "done ASKED", k2: "blocked ENTRY_UNREADABLE", k3: "done ASKED" },
         ])
         expect(all.stdout).to.include(inventoryFile(state, "k2"))
         const other = await run("rewrap", "k3", "--json")
-        expect([other.status, rowsOf(other)]).to.deep.equal([0, { k3: "done ASKED" }])
+        expect([other.status, outcomesByName(other)]).to.deep.equal([0, { k3: "done ASKED" }])
       })
     }
 
@@ -208,7 +200,7 @@ describe("what the state directory does not know is not taken for absent", () =>
       it(`lets ${command.join(" ")} go on`, async () => {
         const result = await run(...command, "--json")
         expect(result.status, result.stderr).to.equal(65)
-        const { k1, k2, k3 } = rowsOf(result)
+        const { k1, k2, k3 } = outcomesByName(result)
         expect([k1, k3]).to.deep.equal([left, left])
         expect(k2).to.equal("blocked ENTRY_UNREADABLE")
       })
@@ -224,11 +216,11 @@ describe("what the state directory does not know is not taken for absent", () =>
 
     it("is written anew by status --rebuild --overwrite, as the hint says", async () => {
       const kept = await run("status", "--rebuild", "--json")
-      expect([kept.status, rowsOf(kept)["k2"]]).to.deep.equal([65, "blocked ERR_STATE_INVALID"])
+      expect([kept.status, outcomesByName(kept)["k2"]]).to.deep.equal([65, "blocked ERR_STATE_INVALID"])
       const rebuilt = await run("status", "--rebuild", "--overwrite", "--json")
-      expect(rowsOf(rebuilt)["k2"]).to.equal("done REBUILT")
+      expect(outcomesByName(rebuilt)["k2"]).to.equal("done REBUILT")
       const rewrapped = await run("rewrap", "k2", "--json")
-      expect([rewrapped.status, rowsOf(rewrapped)]).to.deep.equal([0, { k2: "done ASKED" }])
+      expect([rewrapped.status, outcomesByName(rewrapped)]).to.deep.equal([0, { k2: "done ASKED" }])
     })
   })
 
@@ -255,7 +247,7 @@ describe("what the state directory does not know is not taken for absent", () =>
     expect(stale.error().hint).to.include("state merge").and.to.include("status --rebuild")
     expect(await stage.footprint(copy), "nothing made").to.deep.equal(before)
     const planned = await runIn(copy)("rewrap", "--json")
-    expect([planned.status, rowsOf(planned)]).to.deep.equal([65, { older: "blocked FOREIGN_MATERIAL" }])
+    expect([planned.status, outcomesByName(planned)]).to.deep.equal([65, { older: "blocked FOREIGN_MATERIAL" }])
     await wellIn(copy)("status", "--rebuild", "--overwrite")
     await wellIn(copy)("rotate", "older")
   })

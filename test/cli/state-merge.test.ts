@@ -2,11 +2,10 @@ import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { generationsOf } from "#src/core/records/inventory.js"
-import type { KeyRow } from "#src/core/plan/row.js"
 import { verifyChain } from "#src/core/records/custody-chain.js"
 import { inventoryFiles } from "#src/store/files/inventory-files.js"
 import { vaultFiles } from "#src/store/files/vault-files.js"
-import type { CliResult } from "#test/support/cli.js"
+import { type CliResult, outcomesByName } from "#test/support/cli.js"
 import { provisionArgs } from "../support/refusal.js"
 import { filesUnder, setStage, type Stage } from "../support/stage.js"
 
@@ -30,13 +29,6 @@ describe("state merge", () => {
     cpSync(state, copy, { recursive: true })
     return copy
   }
-  const rowsOf = (result: CliResult): Readonly<Record<string, string>> =>
-    Object.fromEntries(
-      (result.json() as { keys: readonly KeyRow[] }).keys.map(({ name, outcome, reason }) => [
-        name,
-        `${outcome} ${reason}`,
-      ]),
-    )
   const entryIn = async (state: string, name: string) =>
     (await inventoryFiles(state).get(name, "us-east-1")) ?? expect.fail(`no entry of ${name}`)
   const materialsOf = async (KeyId: string | null): Promise<readonly (string | undefined)[]> => {
@@ -64,14 +56,14 @@ describe("state merge", () => {
     const stale = await run(ours, "rotate", "both", "--json")
     expect([stale.status, stale.error().code]).to.deep.equal([65, "ERR_STATE_INCOMPLETE"])
     const merged = await well(ours, "state", "merge", theirs, "--json")
-    expect(rowsOf(merged)).to.deep.equal({ both: "done MERGED", idle: "nothing SAME" })
+    expect(outcomesByName(merged)).to.deep.equal({ both: "done MERGED", idle: "nothing SAME" })
     const { keyArn, imports, source } = await entryIn(ours, "both")
     expect(source.generation).to.equal(1)
     expect(imports.map(({ keyMaterialId }) => keyMaterialId)).to.have.members(await materialsOf(keyArn))
     await well(ours, "rotate", "both")
     await well(ours, "rewrap", "both")
     const again = await well(ours, "state", "merge", theirs, "--json")
-    expect(rowsOf(again)).to.deep.equal({ both: "nothing SAME", idle: "nothing SAME" })
+    expect(outcomesByName(again)).to.deep.equal({ both: "nothing SAME", idle: "nothing SAME" })
     const log = readFileSync(join(ours, "custody.log.jsonl"), "utf8").trim().split("\n")
     expect(verifyChain(log)).to.have.property("end")
     expect(readdirSync(join(ours, "merged-logs"))).to.have.length(1)
@@ -96,7 +88,7 @@ describe("state merge", () => {
     }
     await inventoryFiles(third).put(renumbered)
     const merged = await well(third, "state", "merge", theirs, "--json")
-    expect(rowsOf(merged)).to.deep.equal({ raced: "done MERGED" })
+    expect(outcomesByName(merged)).to.deep.equal({ raced: "done MERGED" })
     const entry = await entryIn(third, "raced")
     expect(generationsOf(entry).map(({ generation }) => generation)).to.deep.equal([0, 1, 2])
     expect(generationsOf(entry).map(({ id }) => id)).to.deep.equal(generationsOf(behind).map(({ id }) => id))
@@ -108,7 +100,7 @@ describe("state merge", () => {
     expect(Rotations.find(({ KeyMaterialState }) => KeyMaterialState === "CURRENT")?.KeyMaterialId).to.equal(ids[2])
     expect(ids).to.have.members(await materialsOf(entry.keyArn))
     const rewrapped = await well(third, "rewrap", "raced", "--json")
-    expect(rowsOf(rewrapped)).to.deep.equal({ raced: "done ASKED" })
+    expect(outcomesByName(rewrapped)).to.deep.equal({ raced: "done ASKED" })
     expect((await vaultFiles(third).list()).sealed).to.have.length(3)
   })
 
@@ -122,7 +114,7 @@ describe("state merge", () => {
     await stage.kms.clearFaults()
     const before = contentOf(theirs)
     const merged = await well(ours, "state", "merge", theirs, "--json")
-    expect(rowsOf(merged)).to.deep.equal({ here: "done MERGED", there: "done MERGED" })
+    expect(outcomesByName(merged)).to.deep.equal({ here: "done MERGED", there: "done MERGED" })
     expect((merged.json() as { taken: object }).taken).to.include({ sealed: 3, operations: 1 })
     expect(contentOf(theirs)).to.deep.equal(before)
     await well(ours, "rotate", "here", "there")
@@ -143,7 +135,7 @@ describe("state merge", () => {
     const retired = (await entryIn(ours, "old")).former[0]
     expect(retired?.retiredAt).to.equal((await entryIn(theirs, "old")).former[0]?.retiredAt)
     const due = await run(ours, "rewrap", "--json")
-    expect([due.status, rowsOf(due)["gone"]]).to.deep.equal([65, "blocked MATERIAL_DELETED"])
+    expect([due.status, outcomesByName(due)["gone"]]).to.deep.equal([65, "blocked MATERIAL_DELETED"])
     // and the other way round: the copy does not know of it
     const older = stage.state()
     cpSync(ours, older, { recursive: true })
@@ -168,7 +160,7 @@ describe("state merge", () => {
     const another = { ...entry, keyArn: `${keyArn ?? ""}0`, requestId: "another" }
     await inventoryFiles(ours).put(another)
     const merged = await run(ours, "state", "merge", theirs, "--json")
-    expect([merged.status, rowsOf(merged)]).to.deep.equal([
+    expect([merged.status, outcomesByName(merged)]).to.deep.equal([
       65,
       { split: "blocked CONTRADICTION", third: "done MERGED" },
     ])
@@ -182,7 +174,7 @@ describe("state merge", () => {
     const theirs = copyOf(ours)
     writeFileSync(join(theirs, "inventory", "us-east-1", "spoilt.json"), "garbage")
     const merged = await run(ours, "state", "merge", theirs, "--json")
-    expect([merged.status, rowsOf(merged)]).to.deep.equal([
+    expect([merged.status, outcomesByName(merged)]).to.deep.equal([
       65,
       { read: "nothing SAME", spoilt: "blocked ERR_STATE_INVALID" },
     ])

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, statSync, writeFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { createPinProvider } from "#src/config/pin-provider.js"
@@ -222,6 +222,17 @@ describe("createPinProvider", () => {
       await blocked(provider("env:OTHER_PIN"))
       await login(provider("env:OTHER_PIN", true), null)
       expect(await given(provider("env:OTHER_PIN"))).to.equal("7352")
+    })
+
+    it("counts a refusal that could not be noted as such a run", async () => {
+      const attempt = await provider("env:PIN").read(TOKEN, ANY_LENGTH, 0)
+      await attempt.begin(0)
+      const inTheWay = join(folder(), "state", "pin-refused")
+      writeFileSync(inTheWay, "")
+      await attempt.refused({ answer: "CKR_PIN_INCORRECT", flagsBefore: 0, flagsAfter: COUNT_LOW })
+      expect(warnings).to.have.lengthOf(1)
+      rmSync(inTheWay)
+      await blocked(provider("env:PIN"), TOKEN, COUNT_LOW)
     })
 
     it("goes on where the token tells nothing of the kind", async () => {

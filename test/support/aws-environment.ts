@@ -3,7 +3,8 @@ import { openKms } from "#src/kms/kms.js"
 import type { Kms } from "#src/core/ports/kms.js"
 import type { LocalKmsProcess } from "#test/support/local-kms.js"
 
-const CREDENTIALS = {
+/** Credentials that the local KMS takes, and nothing of the AWS settings of whoever runs the tests. */
+export const CREDENTIALS = {
   AWS_ACCESS_KEY_ID: "AKIALOCALKMSTEST0000",
   AWS_SECRET_ACCESS_KEY: "not-a-secret",
   AWS_CONFIG_FILE: "/dev/null",

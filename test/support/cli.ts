@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import type { KeyRow } from "#src/core/plan/row.js"
 
 export const MAIN = fileURLToPath(new URL("../../../dist/main.js", import.meta.url))
 
@@ -66,4 +67,10 @@ export function keyferry(args: readonly string[], options: CliOptions = {}): Pro
       })
     })
   })
+}
+
+/** Outcome and reason of each row of a command over many keys, as `done DUE`. */
+export function outcomesByName(result: CliResult): Readonly<Record<string, string>> {
+  const { keys } = result.json() as { readonly keys: readonly KeyRow[] }
+  return Object.fromEntries(keys.map(({ name, outcome, reason }) => [name, `${outcome} ${reason}`]))
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { KeyferryError } from "../../core/base/error.js"
-import type { InventoryEntry } from "../../core/records/inventory.js"
+import { importOf, type InventoryEntry, type MadeEntry } from "../../core/records/inventory.js"
+import { type KeyResult, keyResult } from "../../core/records/key-result.js"
 import { type AskedKey, type DamagedOperation, governs, type KeyOperation } from "../../core/records/operation.js"
 import type { Deps } from "../deps.js"
 import { findKey } from "../kms-key/entry.js"
@@ -65,6 +66,27 @@ export async function takeUp<O extends KeyOperation>(deps: OperationDeps, asked:
   return { operations: takenUp, refusals }
 }
 
+/** What was asked of one of the names, as it stands on disk. @throws why nothing was asked of it */
+export function askedOf<O extends KeyOperation>(
+  { operations, refusals }: TakenUp<O>,
+  name: string,
+): { readonly operation: O; readonly key: O["keys"][number] } {
+  if (refusals.has(name)) throw refusals.get(name)
+  const operation = operations.get(name)
+  const key = operation?.keys.find((askedKey) => askedKey.name === name)
+  if (operation === undefined || key === undefined) throw new KeyferryError("ERR_BUG", `nothing was asked of ${name}`)
+  return { operation, key }
+}
+
+/** The result for a name of which an earlier run has done what was asked for: its newest import, and nothing made anew. */
+export function doneBefore({ progress }: Pick<Deps, "progress">, operation: KeyOperation, made: MadeEntry): KeyResult {
+  const imported = importOf(made, made.source.generation, made.region)
+  if (imported === undefined) throw new KeyferryError("ERR_BUG", `no import of ${made.source.label} is recorded`)
+  const { command, askedAt } = operation
+  progress.step(`the \`${command}\` of ${made.name} that was asked for on ${askedAt} is done; nothing is made anew`)
+  return keyResult(made, imported, "nothing", null)
+}
+
 /** @throws ERR_STATE_INVALID */
 export function refuseDamaged(damaged: readonly DamagedOperation[], command: DamagedOperation["command"]): void {
   const unreadable = damaged.find((operation) => operation.command === command || operation.command === null)
@@ -83,7 +105,3 @@ export function refuseDamaged(damaged: readonly DamagedOperation[], command: Dam
 export function withWishes<Wishes extends object>(before: Wishes, now: Wishes): Wishes {
   return { ...before, ...Object.fromEntries(Object.entries(now).filter(([, wish]) => wish !== null)) }
 }
-
-/** That an earlier run has done of a name what was asked for. */
-export const doneWords = ({ command, askedAt }: KeyOperation, name: string): string =>
-  `the \`${command}\` of ${name} that was asked for on ${askedAt} is done; nothing is made anew`

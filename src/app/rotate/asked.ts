@@ -1,6 +1,5 @@
-import { KeyferryError } from "../../core/base/error.js"
-import { importOf, type InventoryEntry, madeEntry } from "../../core/records/inventory.js"
-import { type KeyResult, keyResult } from "../../core/records/key-result.js"
+import { type InventoryEntry, madeEntry } from "../../core/records/inventory.js"
+import type { KeyResult } from "../../core/records/key-result.js"
 import {
   type AskedRotation,
   type ImportAgainWishes,
@@ -9,7 +8,7 @@ import {
 } from "../../core/records/operation.js"
 import type { Deps } from "../deps.js"
 import { findKey } from "../kms-key/entry.js"
-import { doneWords, takeUp, type TakenUp, withWishes } from "../operation/take-up.js"
+import { askedOf, doneBefore, takeUp, type TakenUp, withWishes } from "../operation/take-up.js"
 import { rotatable, rotateKey } from "./rotate.js"
 
 export interface RotationRequest {
@@ -38,20 +37,11 @@ function askedRotation(entry: InventoryEntry): AskedRotation {
 export async function rotateAsked(
   deps: Deps,
   { owner, target, wishes }: RotationRequest,
-  { operations, refusals }: TakenUp<RotateOperation>,
+  takenUp: TakenUp<RotateOperation>,
   name: string,
 ): Promise<KeyResult> {
-  if (refusals.has(name)) throw refusals.get(name)
+  const { operation, key } = askedOf(takenUp, name)
   const entry = await findKey(deps, { owner, name, target })
-  const operation = operations.get(name)
-  const key = operation?.keys.find((askedKey) => askedKey.name === name)
-  if (operation === undefined || key === undefined) throw new KeyferryError("ERR_BUG", `nothing was asked of ${name}`)
-  if (progressOf(operation, key, entry) !== "done") {
-    return await rotateKey(deps, entry, withWishes(operation.wishes, wishes))
-  }
-  const made = madeEntry(entry)
-  const imported = importOf(made, made.source.generation, made.region)
-  if (imported === undefined) throw new KeyferryError("ERR_BUG", `no import of ${made.source.label} is recorded`)
-  deps.progress.step(doneWords(operation, name))
-  return keyResult(made, imported, "nothing", null)
+  if (progressOf(operation, key, entry) === "done") return doneBefore(deps, operation, madeEntry(entry))
+  return await rotateKey(deps, entry, withWishes(operation.wishes, wishes))
 }

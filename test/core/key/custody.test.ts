@@ -11,6 +11,7 @@ import {
   shortcomings,
 } from "#src/core/key/custody.js"
 import type { KeyAttributes } from "#src/core/key/key-attributes.js"
+import { TOKEN_KEY_ATTRIBUTES } from "#test/support/key-attributes.js"
 
 const HONEST: EnforcementFacts = {
   extractableFalseRefusesWrap: true,
@@ -97,27 +98,7 @@ describe("core/custody: shortcomings", () => {
 })
 
 /** A token key as a good token reads it back. */
-const SECRET: KeyAttributes = {
-  class: "CKO_SECRET_KEY",
-  keyType: "CKK_AES",
-  token: true,
-  private: true,
-  sensitive: true,
-  extractable: true,
-  alwaysSensitive: true,
-  neverExtractable: false,
-  local: true,
-  modifiable: true,
-  wrapWithTrusted: false,
-  encrypt: false,
-  decrypt: false,
-  sign: false,
-  verify: false,
-  wrap: false,
-  unwrap: false,
-  derive: false,
-  keyGenMechanism: "CKM_AES_KEY_GEN",
-}
+const SECRET: KeyAttributes = TOKEN_KEY_ATTRIBUTES
 const HMAC = { ...SECRET, keyType: "CKK_GENERIC_SECRET", sign: true }
 /** What does not apply to a private key reads null. */
 const PRIVATE = { ...SECRET, class: "CKO_PRIVATE_KEY", keyType: "CKK_EC", encrypt: null, verify: null, wrap: null }

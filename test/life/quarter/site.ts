@@ -5,6 +5,7 @@ import type { KMS } from "@aws-sdk/client-kms"
 import type { KeyRow } from "#src/core/plan/row.js"
 import { type CliResult, keyferry } from "../../support/cli.js"
 import { hostClock } from "../../support/host-clock.js"
+import { CREDENTIALS } from "../../support/aws-environment.js"
 import { HOOKED } from "../../support/kill-hook.js"
 import { type KmsProxy, startKmsProxy } from "../../support/kms-proxy.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "../../support/local-kms.js"
@@ -140,11 +141,8 @@ function awsEnvironment(folder: string): Readonly<Record<string, string>> {
   const file = join(folder, "aws-config")
   writeFileSync(file, `[profile west]\nregion = ${REGIONS.west}\ncredential_process = ${provider}\n`)
   return {
+    ...CREDENTIALS,
     AWS_CONFIG_FILE: file,
-    AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
-    AWS_ACCESS_KEY_ID: "AKIALOCALKMSTEST0000",
-    AWS_SECRET_ACCESS_KEY: "not-a-secret",
-    AWS_EC2_METADATA_DISABLED: "true",
   }
 }
 

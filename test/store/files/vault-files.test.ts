@@ -7,28 +7,9 @@ import { custodyKeyFiles } from "#src/store/files/custody-key-files.js"
 import { vaultFiles } from "#src/store/files/vault-files.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
+import { TOKEN_KEY_ATTRIBUTES } from "#test/support/key-attributes.js"
 
-const attributes: KeyAttributes = {
-  class: "CKO_SECRET_KEY",
-  keyType: "CKK_AES",
-  token: false,
-  private: true,
-  sensitive: true,
-  extractable: true,
-  alwaysSensitive: true,
-  neverExtractable: false,
-  local: true,
-  modifiable: true,
-  wrapWithTrusted: false,
-  encrypt: false,
-  decrypt: false,
-  sign: false,
-  verify: false,
-  wrap: false,
-  unwrap: false,
-  derive: false,
-  keyGenMechanism: "CKM_AES_KEY_GEN",
-}
+const attributes: KeyAttributes = { ...TOKEN_KEY_ATTRIBUTES, token: false }
 const token = {
   label: "keyferry",
   serial: "00ff",

@@ -3,6 +3,7 @@ import { expect } from "chai"
 import { sha256 } from "#src/core/key/wrapping-key.js"
 import { decodeBundle, encodeBundle } from "#src/store/transfer/bundle-file.js"
 import { expectCode } from "#test/support/expect-code.js"
+import { TOKEN_KEY_ATTRIBUTES } from "#test/support/key-attributes.js"
 
 const ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 const spki = generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "der", type: "spki" })
@@ -30,27 +31,7 @@ describe("bundle", () => {
       custody: "token",
       kcv: null,
       publicKeyFingerprint: null,
-      attributes: {
-        class: "CKO_SECRET_KEY",
-        keyType: "CKK_AES",
-        token: true,
-        private: true,
-        sensitive: true,
-        extractable: true,
-        alwaysSensitive: true,
-        neverExtractable: false,
-        local: true,
-        modifiable: true,
-        wrapWithTrusted: false,
-        encrypt: false,
-        decrypt: false,
-        sign: false,
-        verify: false,
-        wrap: false,
-        unwrap: false,
-        derive: false,
-        keyGenMechanism: "CKM_AES_KEY_GEN",
-      },
+      attributes: TOKEN_KEY_ATTRIBUTES,
     },
     proof: null,
   }

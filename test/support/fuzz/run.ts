@@ -1,5 +1,6 @@
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { CREDENTIALS } from "../aws-environment.js"
 import { startLocalKms } from "../local-kms.js"
 import type { Message } from "./worker.js"
 
@@ -37,7 +38,7 @@ export async function fuzz(seed: number, from: number, to: number): Promise<Fuzz
     {
       // what it needs it may have; what it has thrown away must not count
       execArgv: ["--max-old-space-size=140", "--max-semi-space-size=4"],
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...CREDENTIALS },
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...CREDENTIALS, NODE_V8_COVERAGE: "" },
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     },
   )
@@ -70,13 +71,4 @@ export async function fuzz(seed: number, from: number, to: number): Promise<Fuzz
     faults.push({ number: -1, subject: "", what: "", fault: `the process took ${Math.round(maxRssMb)} MB` })
   }
   return { refused, accepted, faults, maxRssMb, counts }
-}
-
-const CREDENTIALS = {
-  AWS_ACCESS_KEY_ID: "AKIALOCALKMSTEST0000",
-  AWS_SECRET_ACCESS_KEY: "not-a-secret",
-  AWS_CONFIG_FILE: "/dev/null",
-  AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
-  AWS_EC2_METADATA_DISABLED: "true",
-  NODE_V8_COVERAGE: "",
 }

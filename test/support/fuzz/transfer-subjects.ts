@@ -16,6 +16,7 @@ import { encodeParameters } from "#src/store/transfer/parameters-file.js"
 import { type ParameterPaths, readParameters } from "#src/store/transfer/parameters.js"
 import { EXAMPLE } from "../config-example.js"
 import type { Subject } from "./subject.js"
+import { TOKEN_KEY_ATTRIBUTES } from "#test/support/key-attributes.js"
 
 const KEY_ARN = "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555"
 const ALGORITHM = "RSAES_OAEP_SHA_256"
@@ -102,24 +103,9 @@ const BUNDLE: Bundle = {
     kcv: null,
     publicKeyFingerprint: null,
     attributes: {
-      class: "CKO_SECRET_KEY",
+      ...TOKEN_KEY_ATTRIBUTES,
       keyType: "CKK_GENERIC_SECRET",
-      token: true,
-      private: true,
-      sensitive: true,
-      extractable: true,
-      alwaysSensitive: true,
-      neverExtractable: false,
-      local: true,
-      modifiable: true,
-      wrapWithTrusted: false,
-      encrypt: false,
-      decrypt: false,
       sign: true,
-      verify: false,
-      wrap: false,
-      unwrap: false,
-      derive: false,
       keyGenMechanism: "CKM_GENERIC_SECRET_KEY_GEN",
     },
   },
