@@ -1,13 +1,23 @@
 import type { Deps } from "../app/deps.js"
 import type { RebuildPlaces } from "../app/fleet/rebuild-targets.js"
-import type { World } from "./open.js"
+import type { CustodialToken } from "../core/ports/custodial-token.js"
+import type { Kms } from "../core/ports/kms.js"
 import type { Flags, Settings } from "./settings.js"
+import type { State } from "./state-files.js"
+
+/** What it opens of a run's world. */
+interface Doors {
+  state(options: { readonly lock: boolean }): Promise<State>
+  target(): Promise<string>
+  kms(target: string | null, region?: string): Promise<Kms>
+  tokenIfGiven(name: string | null): Promise<CustodialToken | null>
+}
 
 /** Every target and token of the manifest, or those that flags name; the state is locked. */
 export async function rebuildPlacesOf(
   { manifest }: Settings,
   { target, region, token }: Flags,
-  world: Pick<World, "kms" | "state" | "target" | "tokenIfGiven">,
+  world: Doors,
 ): Promise<RebuildPlaces> {
   const state = await world.state({ lock: true })
   const isOne = manifest === null || target !== undefined || region !== undefined

@@ -1,4 +1,6 @@
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { readFile, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect } from "chai"
@@ -32,8 +34,7 @@ describe("docs/operations.md", function () {
     folder = mkdtempSync(join(tmpdir(), "keyferry-day-two-"))
     kms = await startLocalKms()
     token = softhsmToken()
-    await run("keyferry provision --name payments --key-spec SYMMETRIC_DEFAULT --alias alias/payments --prove full")
-    await run("keyferry provision --name in-token --key-spec SYMMETRIC_DEFAULT --custody token")
+    await provisionTwo()
     await encrypt()
     cpSync(join(folder, "state"), join(folder, "backup"), { recursive: true })
   })
@@ -43,6 +44,10 @@ describe("docs/operations.md", function () {
     rmSync(folder, { recursive: true, force: true })
   })
 
+  const provisionTwo = async (): Promise<void> => {
+    await run("keyferry provision --name payments --key-spec SYMMETRIC_DEFAULT --alias alias/payments --prove full")
+    await run("keyferry provision --name in-token --key-spec SYMMETRIC_DEFAULT --custody token")
+  }
   let passedDays = 0
   const passDays = async (days: number): Promise<void> => {
     passedDays += days
@@ -169,7 +174,49 @@ describe("docs/operations.md", function () {
     await recipe("PIN is locked", pins)
     expect(readFileSync(token.pinFile, "utf8").trim()).to.equal(pins.NEW_PIN)
   })
+
+  it("says what to do when the HSM was replaced by its backup, and where there are two of them", async () => {
+    token.remove()
+    token = softhsmToken()
+    rmSync(join(folder, "state"), { recursive: true })
+    await kms.reset()
+    await kms.rotationSeconds(0)
+    await provisionTwo()
+    const serial = await reserialled(join(token.dir, "tokens"))
+    await recipe("HSM is its backup")
+    // the same keys in a second device
+    const [first = ""] = readdirSync(join(token.dir, "tokens"))
+    cpSync(join(token.dir, "tokens", first), join(token.dir, "tokens", "11111111-2222-3333-4444-555555555555"), {
+      recursive: true,
+    })
+    const second = await reserialled(join(token.dir, "tokens"), "11111111-2222-3333-4444-555555555555")
+    const named = (selector: string): string => token.uri.replace("token=keyferry", selector)
+    await recipe("two HSMs", {
+      BOTH: named("token=keyferry"),
+      FIRST: named(`serial=${serial}`),
+      SECOND: named(`serial=${second}`),
+    })
+    rmSync(join(token.dir, "tokens", "11111111-2222-3333-4444-555555555555"), { recursive: true })
+  })
+
+  it("says what to do when the PIN is to be changed", async () => {
+    const pins = { OLD_PIN: token.pin, NEW_PIN: "another-pin-27182", PIN_FILE: token.pinFile, MODULE: token.module }
+    await recipe("PIN is changed", pins)
+  })
 })
+
+/** Gives a device of SoftHSM's another serial number, as its backup in another device has it; returns that. */
+async function reserialled(tokens: string, device = readdirSync(tokens)[0] ?? ""): Promise<string> {
+  const path = join(tokens, device, "token.object")
+  const bytes = await readFile(path)
+  // SoftHSM makes the serial of the last 16 digits of the device's folder, hyphens left out
+  const [serial = ""] = /[0-9a-f]{16}/.exec(bytes.toString("latin1")) ?? []
+  expect(serial, "no serial number").to.not.equal("")
+  const other = randomBytes(8).toString("hex")
+  bytes.write(other, bytes.indexOf(serial), "latin1")
+  await writeFile(path, bytes)
+  return other
+}
 
 const disposable = <T extends { destroy(): void }>(client: T): T & Disposable =>
   Object.assign(client, { [Symbol.dispose]: () => client.destroy() })
