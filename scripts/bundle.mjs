@@ -36,6 +36,14 @@ const { metafile } = await build({
 })
 chmodSync(join(fresh, "main.js"), 0o755)
 
+// `import { z }` brings all of zod, with the words of fifty languages; `import * as z` what is used
+if (
+  Object.values(metafile.outputs).some(
+    ({ inputs }) => (inputs["node_modules/zod/v4/locales/ar.js"]?.bytesInOutput ?? 0) > 0,
+  )
+) {
+  throw new Error('zod came whole: write `import * as z from "zod"`')
+}
 for (const { entryPoint = "", exports } of Object.values(metafile.outputs)) {
   if (entryPoint.includes("node_modules/") && exports.join() === "default") {
     throw new Error(`import() of ${entryPoint}, a CommonJS package, would give its default alone: import it statically`)

@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 import { parseKeyArn } from "../core/key/key-arn.js"
 import type { KeyDescription, MultiRegionConfiguration, RegionalKey } from "../core/key/key-description.js"
 import type { KeyRotation } from "../core/key/rotation.js"

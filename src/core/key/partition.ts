@@ -50,7 +50,7 @@ export function takenIn(partition: string, candidates: readonly WrapRequest[]): 
   if (taken.length > 0) return taken
   throw new KeyferryError(
     "ERR_ALGORITHM_NOT_ALLOWED",
-    `KMS in China Regions does not take ${first.keySpec} by ${candidates.map((one) => one.wrappingAlgorithm).join(", ")}`,
+    `KMS in China Regions does not take ${first.keySpec} by ${candidates.map(({ wrappingAlgorithm }) => wrappingAlgorithm).join(", ")}`,
     {
       hint: "RSAES_OAEP_SHA_256 and RSAES_OAEP_SHA_1 are taken there; RSA keys want SM2PKE, which keyferry does not have",
     },

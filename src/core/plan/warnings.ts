@@ -31,7 +31,7 @@ function* sources(context: Context): Iterable<Said> {
     const facts = { generation, id: idOf(context, generation), note: note ?? "" }
     // of what was never imported KMS has nothing, and the next run makes it
     const { entry } = context.snapshot
-    const maybeHeld = entry?.importing !== null || entry.imports.some((one) => one.generation === generation)
+    const maybeHeld = entry?.importing !== null || entry.imports.some((imported) => imported.generation === generation)
     if (is === "missing" && maybeHeld) yield ["SOURCE_GONE", facts]
     if (is === "damaged" && maybeHeld) yield ["SOURCE_UNUSABLE", facts]
     if (is === "unknown" && note !== null) yield ["SOURCE_ELSEWHERE", facts]

@@ -69,11 +69,14 @@ function withInner(
   theirs: InventoryEntry,
   orders: MaterialOrders,
 ): InventoryEntry {
-  const [one, other] = [ours.replacement, theirs.replacement]
-  if (one !== null && other !== null && !isSameKey(one, other)) {
-    throw new Contradiction(`its replacement is ${wordOf(one)} here and ${wordOf(other)} there`)
+  const [ourReplacement, theirReplacement] = [ours.replacement, theirs.replacement]
+  if (ourReplacement !== null && theirReplacement !== null && !isSameKey(ourReplacement, theirReplacement)) {
+    throw new Contradiction(`its replacement is ${wordOf(ourReplacement)} here and ${wordOf(theirReplacement)} there`)
   }
-  const replacement = one !== null && other !== null ? mergedKey(one, other, orders) : (one ?? other)
+  const replacement =
+    ourReplacement !== null && theirReplacement !== null
+      ? mergedKey(ourReplacement, theirReplacement, orders)
+      : (ourReplacement ?? theirReplacement)
   return { ...merged, replacement, former: mergedFormer(ours.former, theirs.former, orders) }
 }
 

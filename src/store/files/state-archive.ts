@@ -1,4 +1,4 @@
-import { z } from "zod"
+import * as z from "zod"
 
 /**
  * The archive of a state directory: a text file of JSON lines. The first says what it is, each other holds a file or a
