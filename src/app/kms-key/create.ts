@@ -4,6 +4,7 @@ import type { KeyDescription } from "../../core/key/key-description.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import type { Deps } from "../deps.js"
 import { record, type RecordDeps } from "../record.js"
+import { nullWhereGone } from "./find.js"
 import { learnKmsTime } from "./kms-time.js"
 import { taggedKeys } from "./tagged-keys.js"
 import { identityTags, TAGS } from "./tags.js"
@@ -54,17 +55,47 @@ export async function createKeyOnce(deps: CreateDeps, entry: InventoryEntry, ter
     }))
   } catch (error) {
     if (!(error instanceof KeyferryError)) throw error
-    if (error.code !== "ERR_KMS_OUTCOME_UNKNOWN") {
-      // KMS said no: nothing was made, so nothing stays behind
-      await deps.inventory.remove(entry.name, entry.target)
-      throw error
-    }
-    deps.progress.warn("the answer to CreateKey was lost; looking whether the KMS key was made")
-    const createdKey = await findCreated(deps, intended)
-    if (createdKey === undefined) throw error
-    return await recordCreated(deps, intended, createdKey, "recovered")
+    if (error.code === "ERR_KMS_OUTCOME_UNKNOWN")
+      return await recoverCreated(deps, intended, "the answer to CreateKey was lost", error)
+    // KMS said no: nothing was made, so nothing stays behind
+    await deps.inventory.remove(entry.name, entry.target)
+    throw error
   }
-  return await recordCreated(deps, intended, created, "kms-key.created")
+  if (await carriesRequest(deps, created, entry)) {
+    return await recordCreated(deps, intended, created, "kms-key.created")
+  }
+  const why = `the answer to CreateKey names another KMS key than was made, ${created.keyArn}`
+  return await recoverCreated(deps, intended, why, new KeyferryError("ERR_KMS_OUTCOME_UNKNOWN", why))
+}
+
+/** @throws `lost` where nothing was made */
+async function recoverCreated(
+  deps: CreateDeps,
+  entry: InventoryEntry,
+  why: string,
+  lost: KeyferryError,
+): Promise<MadeEntry> {
+  deps.progress.warn(`${why}; looking whether the KMS key was made`)
+  const created = await findCreated(deps, entry)
+  if (created === undefined) throw lost
+  return await recordCreated(deps, entry, created, "recovered")
+}
+
+/**
+ * Whether the key that CreateKey's answer names has the entry's request id among its tags: key material imported into
+ * another KMS key could not be taken back. Where the tags may not be read, the answer has to do.
+ */
+async function carriesRequest(deps: CreateDeps, { keyArn }: KeyDescription, entry: InventoryEntry): Promise<boolean> {
+  try {
+    const tags = await nullWhereGone(() => deps.kms.listResourceTags(keyArn))
+    return tags?.[TAGS.request] === entry.requestId
+  } catch (error) {
+    if (!(error instanceof KeyferryError) || error.code !== "ERR_KMS_ACCESS_DENIED") throw error
+    deps.progress.warn(
+      `the tags of ${keyArn} may not be read: that CreateKey's answer names the right key was not seen`,
+    )
+    return true
+  }
 }
 
 async function recordCreated(

@@ -6,6 +6,7 @@ import { rotateKey } from "#src/app/rotate/rotate.js"
 import type { KeyResult } from "#src/core/records/key-result.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { startLocalKms } from "#test/support/local-kms.js"
+import { type Answer, startKmsProxy } from "../../support/kms-proxy.js"
 import { createKey } from "../../support/local-kms-fixture.js"
 import {
   deletePrivateHalf,
@@ -78,6 +79,22 @@ describe("provision", () => {
         expect(warnings.join()).to.include("CreateKey was lost")
         await world.kms.lag(0)
         expect([await keys(), await world.requests("CreateKey")]).to.deep.equal([1, 1])
+      })
+    }
+
+    for (const exists of [true, false]) {
+      it(`makes one, where the answer names another that ${exists ? "waits for key material" : "is not there"}`, async () => {
+        const other = exists ? await createKey(world.sdk) : "arn:aws:kms:us-east-1:111122223333:key/0-1"
+        await using proxy = await startKmsProxy(world.kms.endpoint)
+        proxy.alter("CreateKey", (answer) => ({
+          KeyMetadata: { ...(answer["KeyMetadata"] as Answer), Arn: other, KeyId: other.split("/")[1] },
+        }))
+        const { deps, warnings } = await world.run({ endpoint: proxy.endpoint })
+        const result = await provision(deps, requestFor(`other-${exists}`))
+        expect(result).to.include({ outcome: "done" }).and.not.include({ keyArn: other })
+        expect(warnings.join()).to.include("CreateKey names another KMS key")
+        expect(await world.requests("CreateKey")).to.equal(exists ? 2 : 1)
+        if (exists) expect(await describe_(other)).to.include({ KeyState: "PendingImport" })
       })
     }
 
