@@ -1,5 +1,6 @@
 import { REGION } from "../core/key/aws-name.js"
 import { KeyferryError } from "../core/base/error.js"
+import { parseDuration } from "../core/base/expiry.js"
 import type { Policy } from "../core/manifest/binding.js"
 import {
   DEFAULT_ID,
@@ -30,6 +31,8 @@ export interface Flags {
   readonly roleArn?: string | undefined
   readonly endpointUrl?: string | undefined
   readonly fips?: boolean | undefined
+  /** A duration: how long an answer of KMS may take. */
+  readonly kmsTimeout?: string | undefined
   /** Name of a key, or names: the configuration file knows the token and the targets of one. */
   readonly name?: unknown
 }
@@ -64,9 +67,13 @@ export interface KmsSetting {
   /** Who named the endpoint. */
   readonly endpointOrigin: string
   readonly fips: boolean | undefined
+  readonly timeouts: { readonly requestMs?: number }
   readonly proxy: string | undefined
   readonly quotas: Readonly<Record<string, number>> | undefined
 }
+
+/** Who waits for longer than that for one answer waits for nothing. */
+const LONGEST_ANSWER_SECONDS = 600
 
 /** What is said without a configuration file, or instead of one that cannot be read. */
 export function settingsWithoutFile(flags: Flags, env: Env): Settings {
@@ -195,6 +202,7 @@ function manifestTarget(settings: Settings, name: string): KmsSetting {
     endpointUrl: flags.endpointUrl ?? target.endpoint ?? undefined,
     endpointOrigin: flags.endpointUrl === undefined ? `target ${name}` : flags.endpointOrigin,
     fips: flags.fips ?? target.fips ?? undefined,
+    timeouts: flags.timeouts,
     proxy: target.proxy ?? undefined,
     quotas: Object.keys(target.quotas).length === 0 ? undefined : target.quotas,
   }
@@ -211,9 +219,19 @@ function kmsFlags({ flags }: Settings): KmsSetting {
     endpointOrigin: "--endpoint-url",
     // the switch that is not given leaves it to the environment
     fips: flags.fips === true ? true : undefined,
+    timeouts: flags.kmsTimeout === undefined ? {} : { requestMs: answerMs(flags.kmsTimeout) },
     proxy: undefined,
     quotas: undefined,
   }
+}
+
+/** Milliseconds. @throws ERR_USAGE */
+function answerMs(kmsTimeout: string): number {
+  const seconds = parseDuration(kmsTimeout) ?? 0
+  if (seconds >= 1 && seconds <= LONGEST_ANSWER_SECONDS) return seconds * 1000
+  throw new KeyferryError("ERR_USAGE", `--kms-timeout '${kmsTimeout}' is no duration from 1s to 10m`, {
+    hint: "give it like 30s or 2m",
+  })
 }
 
 /** The manifest's key that `--name` names, where that is one. */

@@ -15,7 +15,8 @@ export interface KmsOptions extends SettingSources {
   readonly roleArn?: string | undefined
   /** URL of the proxy, whatever the environment says. */
   readonly proxy?: string | undefined
-  readonly timeouts?: Timeouts | undefined
+  /** Those that are left out are {@link DEFAULT_TIMEOUTS}. */
+  readonly timeouts?: Partial<Timeouts> | undefined
   /** The process' own; a client without one keeps a pace for itself. */
   readonly pacer?: Pacer | undefined
   /** Whose quotas are used: the account, where it is known. Clients with the same key share its buckets. */
@@ -43,7 +44,8 @@ export interface AwsClients {
  * @throws what {@link readAwsSettings} throws
  */
 export async function openClients(options: KmsOptions): Promise<AwsClients> {
-  const { env, roleArn, timeouts = DEFAULT_TIMEOUTS } = options
+  const { env, roleArn } = options
+  const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
   const settings = await readAwsSettings(options)
   const { profile, region, endpoint, stsEndpoint, fips, dualstack, ca } = settings
   const anyClient = {

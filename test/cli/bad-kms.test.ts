@@ -21,6 +21,24 @@ describe("bad input: AWS KMS", () => {
   })
   after(() => stage[Symbol.asyncDispose]())
 
+  it("an answer that takes longer than --kms-timeout", async () => {
+    const keyId = await createKey(stage.sdk)
+    await stage.kms.fault({ kind: "delay", operation: "DescribeKey", milliseconds: 60_000 })
+    const args = [...provisionArgs({ "key-id": keyId }), "--kms-timeout", "1s"]
+    const result = await stage.run([...args, "--json"], { state: stage.state(), env: { AWS_MAX_ATTEMPTS: "1" } })
+    await stage.kms.clearFaults()
+    expect(result.error()).to.include({ code: "ERR_KMS_UNREACHABLE" })
+    expect(result.stderr).to.include("within 1000 ms")
+    for (const duration of ["0", "0s", "11m", "1", "soon", "30s 1"]) {
+      const refusal = {
+        code: "ERR_USAGE",
+        exit: 64,
+        tells: /--kms-timeout '.+' is no duration from 1s to 10m/,
+      } as const
+      await refused(stage, [...provisionArgs({ "key-id": keyId }), "--kms-timeout", duration], refusal)
+    }
+  })
+
   describe("the way there", () => {
     type Env = Readonly<Record<string, string>>
     const rows: readonly (readonly [what: string, env: Env, refusal: Refusal])[] = [

@@ -79,6 +79,12 @@ export const KMS = {
     group: "AWS KMS:",
   },
   fips: { type: "boolean", default: false, describe: "use the FIPS endpoint", group: "AWS KMS:" },
+  "kms-timeout": {
+    type: "string",
+    requiresArg: true,
+    describe: "how long an answer may take, its last byte included: 2m [30s]",
+    group: "AWS KMS:",
+  },
 } as const satisfies OptionTable
 
 export const NAME = { type: "string", requiresArg: true, describe: "name of the key with keyferry" } as const

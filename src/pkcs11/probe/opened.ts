@@ -31,7 +31,6 @@ function oaepFlaw(bytes: Buffer, key: KeyObject, expected: OaepHash): string {
   } catch {
     return "is no RSA ciphertext under the wrapping key"
   }
-  if (encoded[0] === 0 && encoded[1] === 2) return "pads by PKCS #1 v1.5 instead of OAEP"
   for (const hash of Object.keys(HASHES)) {
     for (const mgfHash of Object.keys(HASHES)) {
       if (!isOaep(encoded, hash, mgfHash)) continue
@@ -40,7 +39,14 @@ function oaepFlaw(bytes: Buffer, key: KeyObject, expected: OaepHash): string {
       return `uses ${oaep} whatever hash is asked (${expected} was)`
     }
   }
+  // last, since one in 256 blocks of OAEP begins so
+  if (isPkcs1(encoded)) return "pads by PKCS #1 v1.5 instead of OAEP"
   return "does not open with any OAEP hash"
+}
+
+/** EME-PKCS1-v1_5 (RFC 8017 section 7.2.1): 00 02, at least eight bytes that are not zero, 00, the message. */
+function isPkcs1(encoded: Buffer): boolean {
+  return encoded[0] === 0 && encoded[1] === 2 && encoded.indexOf(0, 2) >= 10
 }
 
 /** EME-OAEP decoding of steps 3.b to 3.g, empty label. */

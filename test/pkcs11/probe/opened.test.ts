@@ -1,5 +1,5 @@
 import { expect } from "chai"
-import { createCipheriv, generateKeyPairSync, publicEncrypt, randomBytes, constants } from "node:crypto"
+import { createCipheriv, generateKeyPairSync, publicEncrypt, privateDecrypt, randomBytes, constants } from "node:crypto"
 import { openKwp, openOaep } from "#src/pkcs11/probe/opened.js"
 import { wrapAes, wrapOaep } from "#test/support/openssl.js"
 
@@ -36,8 +36,18 @@ describe("opening what a token wrapped", () => {
   it("names PKCS #1 v1.5, and says so where nothing fits", () => {
     const old = publicEncrypt({ key: publicKey, padding: constants.RSA_PKCS1_PADDING }, value)
     expect(openOaep(old, privateKey, "SHA-1")).to.deep.equal({ flaw: "pads by PKCS #1 v1.5 instead of OAEP" })
-    const labelled = publicEncrypt({ key: publicKey, oaepHash: "sha256", oaepLabel: Buffer.from("x") }, value)
+    let labelled: Buffer
+    do {
+      labelled = publicEncrypt({ key: publicKey, oaepHash: "sha256", oaepLabel: Buffer.from("x") }, value)
+      // one in 256 looks like PKCS #1 v1.5
+    } while (privateDecrypt({ key: privateKey, padding: constants.RSA_NO_PADDING }, labelled)[1] === 2)
     expect(openOaep(labelled, privateKey, "SHA-256")).to.deep.equal({ flaw: "does not open with any OAEP hash" })
+    // block type 1, and type 2 with too short a padding
+    for (const begin of ["0001", "00020102030405060700"]) {
+      const block = Buffer.concat([Buffer.from(begin, "hex"), Buffer.alloc(256 - begin.length / 2, 7)])
+      const encrypted = publicEncrypt({ key: publicKey, padding: constants.RSA_NO_PADDING }, block)
+      expect(openOaep(encrypted, privateKey, "SHA-256")).to.deep.equal({ flaw: "does not open with any OAEP hash" })
+    }
     const large = openOaep(Buffer.alloc(256, 0xff), privateKey, "SHA-256")
     expect(large).to.deep.equal({ flaw: "is no RSA ciphertext under the wrapping key" })
   })
