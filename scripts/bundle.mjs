@@ -10,6 +10,18 @@ import { fileURLToPath, URL } from "node:url"
 process.chdir(fileURLToPath(new URL("..", import.meta.url)))
 const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"))
 
+// An import of node:http as a module reads all that it exports, WebSocket among it, and that loads undici: a tenth of the
+// start of a command that talks to KMS. What asks for it by require reads what it uses.
+const httpByRequire = {
+  name: "node:http by require",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?http$/ }, ({ namespace }) =>
+      namespace === "http" ? { path: "node:http", external: true } : { path: "node:http", namespace: "http" },
+    )
+    onLoad({ filter: /^/, namespace: "http" }, () => ({ contents: 'module.exports = require("node:http")' }))
+  },
+}
+
 // a command that is running finds its files until the last moment
 const fresh = "build/dist"
 rmSync(fresh, { recursive: true, force: true })
@@ -26,6 +38,7 @@ const { metafile } = await build({
   alias: { "graphene-pk11": "./node_modules/graphene-pk11/build/cjs/index.js" },
   target: "node22",
   external: Object.keys(dependencies),
+  plugins: [httpByRequire],
   // CommonJS packages ask for Node.js' own modules by require
   banner: {
     js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',

@@ -27,7 +27,7 @@ part() {
   ((failed == 0)) || printf 'release-check: %s: %d failed\n' "$name" "$failed" >>"${FAILURES:-/dev/null}"
 }
 
-# test.sh takes every third of the places; both begin with another each time
+# test.sh takes every eighth of the places; both begin with another each time
 killed_often() { files_of kill | KEYFERRY_TEST_STRIDE=2 run_files; }
 long_suites() { files_of "${LONG[@]}" | run_files; }
 
