@@ -106,7 +106,7 @@ async function failEverywhere(operation: Operation): Promise<void> {
   for (const [index, { call, trouble }] of cells.entries()) {
     faults += 1
     subject ??= await prepare(stage, operation, state, name(index + 1))
-    const args = operation.args(subject.name)
+    const args = operation.args(subject.name, subject.state)
     const wasHit = await trouble.set(stage, proxy, call)
     const first = await stage.run(args, { state, env: { AWS_ENDPOINT_URL: proxy.endpoint } })
     try {
@@ -152,7 +152,7 @@ async function expectCounts(stage: Stage, state: string): Promise<void> {
 async function callsOf(operation: Operation, stage: Stage, { state, name }: Subject): Promise<readonly Call[]> {
   const steps = join(stage.folder, "calls")
   const env = { ...HOOKED, KEYFERRY_TEST_STEPS: steps }
-  const run = await stage.run(operation.args(name), { state, env })
+  const run = await stage.run(operation.args(name, state), { state, env })
   expect(run.status, run.stderr).to.equal(0)
   const sent = readFileSync(steps, "utf8").match(/(?<=^KMS ).+$/gm) ?? []
   return sent.map((call, at) => ({ operation: call, skip: sent.slice(0, at).filter((one) => one === call).length }))

@@ -6,15 +6,25 @@ import { setStage, type Stage } from "../support/stage.js"
 import { expectConverged } from "../support/converged.js"
 import { HOOKED } from "../support/kill-hook.js"
 import { FIRST, STRIDE, strideText } from "../support/stride.js"
-import { next, OPERATIONS, type Operation, prepare, type Subject } from "../support/kill-operations.js"
+import {
+  becomeDue,
+  next,
+  OPERATIONS,
+  type Operation,
+  prepare,
+  SCHEDULED,
+  type Subject,
+} from "../support/kill-operations.js"
 
 /** Nothing that keyferry does takes so many calls: a command that never ends fails the test. */
 const MOST_STEPS = 400
 
+const KILLED = [...OPERATIONS, ...SCHEDULED]
+
 let kills = 0
 
 describe("killed before and after every outside call, and run again", () => {
-  inParallel(OPERATIONS, {
+  inParallel(KILLED, {
     width: 2,
     patienceMs: 1_500_000,
     name: ({ title }) => `${title} converges: nothing lost, nothing double`,
@@ -22,7 +32,7 @@ describe("killed before and after every outside call, and run again", () => {
     run: killEverywhere,
   })
   after(() => {
-    process.stdout.write(`    ${kills} kills over ${OPERATIONS.length} operations, ${strideText}\n`)
+    process.stdout.write(`    ${kills} kills over ${KILLED.length} operations, ${strideText}\n`)
   })
 })
 
@@ -36,7 +46,8 @@ async function killEverywhere(operation: Operation): Promise<void> {
     subject ??= await prepare(stage, operation, state, `${operation.title.replaceAll(" ", "-")}-${at}`)
     const steps = join(stage.folder, `steps-${at}`)
     const hook = { ...HOOKED, KEYFERRY_TEST_STEPS: steps }
-    const args = operation.args(subject.name)
+    const args = operation.args(subject.name, subject.state)
+    await becomeDue(stage, operation)
     const first = await stage.run(args, { state, env: { ...hook, KEYFERRY_TEST_KILL_AT: String(at) } })
     if (first.signal === null) {
       expect(first.status, first.stderr).to.equal(0)
@@ -66,7 +77,7 @@ async function callsOf(operation: Operation, stage: Stage): Promise<number> {
   const { state, name } = await prepare(stage, operation, stage.state(), "counted")
   const steps = join(stage.folder, "steps")
   const env = { ...HOOKED, KEYFERRY_TEST_STEPS: steps }
-  const run = await stage.run(operation.args(name), { state, env })
+  const run = await stage.run(operation.args(name, state), { state, env })
   expect(run.status, run.stderr).to.equal(0)
   return readFileSync(steps, "utf8").trim().split("\n").length
 }

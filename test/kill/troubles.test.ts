@@ -18,7 +18,7 @@ const nameOf = ({ title }: Operation, at: number): string => `${title.replaceAll
 /** What broke is over: the same command once more, and exactly one of everything. */
 async function converges(stage: Stage, operation: Operation, subject: Subject, first: CliResult): Promise<void> {
   if (first.status !== 0) {
-    const again = await stage.run(operation.args(subject.name), { state: subject.state })
+    const again = await stage.run(operation.args(subject.name, subject.state), { state: subject.state })
     expect(again.status, `${first.stderr}\nthen ${again.stderr}`).to.equal(0)
   }
   await expectConverged(stage, operation, subject)
@@ -184,7 +184,7 @@ async function everyTrouble(operation: Operation): Promise<void> {
   for (const [at, { title, run }] of troubles.entries()) {
     subject ??= await prepare(stage, operation, state, nameOf(operation, at))
     try {
-      const first = await run({ stage, disk: disk!, state, args: operation.args(subject.name) })
+      const first = await run({ stage, disk: disk!, state, args: operation.args(subject.name, subject.state) })
       await converges(stage, operation, subject, first)
     } catch (error) {
       throw new Error(title, { cause: error })

@@ -16,7 +16,11 @@ const HOOK = fileURLToPath(import.meta.url)
 /** Environment that preloads it, so that every outside call is counted. */
 export const HOOKED = { NODE_OPTIONS: `--import file://${HOOK}`, KEYFERRY_TEST_HOOK: "1" }
 
+/** The same for a command that is about files alone: each piece of a file, each folder and each mode counts as well. */
+export const HOOKED_FILES = { ...HOOKED, KEYFERRY_TEST_HOOK: "files" }
+
 const killAt = Number(process.env["KEYFERRY_TEST_KILL_AT"] ?? Infinity)
+const hooked = process.env["KEYFERRY_TEST_HOOK"]
 const stepsFile = process.env["KEYFERRY_TEST_STEPS"]
 let count = 0
 
@@ -27,9 +31,10 @@ function step(name: string): void {
   if (last) process.kill(process.pid, "SIGKILL")
 }
 
-const { appendFileSync } = fs
+const { openSync, writeSync } = fs
+let steps: number | undefined
 const write = (line: string): void => {
-  if (stepsFile !== undefined) appendFileSync(stepsFile, line)
+  if (stepsFile !== undefined) writeSync((steps ??= openSync(stepsFile, "a")), line)
 }
 
 type Anything = (...args: never[]) => unknown
@@ -48,6 +53,7 @@ function hook(target: object, name: string, stepName: (args: readonly unknown[])
 
 /** Not `fsync`: what it makes durable a killed process leaves behind as well. */
 const CHANGES_FILES = ["renameSync", "linkSync", "rmSync", "unlinkSync", "writeSync", "ftruncateSync", "truncateSync"]
+const CHANGES_FILES_IN_PIECES = ["writeFileSync", "mkdirSync", "chmodSync"]
 const CHANGES_FILES_LATER = ["rename", "link", "rm", "unlink", "truncate"]
 const CHANGES_OBJECTS =
   /^C_(GenerateKey|GenerateKeyPair|CreateObject|CopyObject|DestroyObject|SetAttributeValue|WrapKey|UnwrapKey|Login)(Async)?$/
@@ -63,6 +69,7 @@ function hookModule(library: object): void {
 
 function install(): void {
   for (const name of CHANGES_FILES) hook(fs, name, () => name.replace("Sync", ""))
+  if (hooked === "files") for (const name of CHANGES_FILES_IN_PIECES) hook(fs, name, () => name.replace("Sync", ""))
   for (const name of CHANGES_FILES_LATER) hook(fsPromises, name, () => name)
   hook(http, "request", ([options]) => {
     const target = (options as RequestOptions).headers as Readonly<Record<string, string>> | undefined
@@ -82,4 +89,4 @@ function install(): void {
 }
 
 // in the suite's own process it is only a path
-if (process.env["KEYFERRY_TEST_HOOK"] === "1") install()
+if (hooked !== undefined) install()

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs"
 import type { Stage } from "./stage.js"
 
 /** What one lane works on: a state directory, and the name of the key that is used up there. */
@@ -13,8 +14,8 @@ export interface Subject {
 /** One command under the knife. */
 export interface Operation {
   readonly title: string
-  /** The command's words, for a name. */
-  readonly args: (name: string) => readonly string[]
+  /** The command's words, for a name in a state directory. */
+  readonly args: (name: string, state: string) => readonly string[]
   /** Options of the key that is provisioned for it. */
   readonly key: Readonly<Record<string, string>>
   /** How many keys it is about, where that is more than one; `keyNames` names them. */
@@ -28,6 +29,8 @@ export interface Operation {
   readonly custodyAfter: "sealed" | "token"
   /** Custody keys that seal nothing any more stay in the token, and are looked at each time. */
   readonly grows?: true
+  /** Days after which a manifest lets the key rotate by itself; that time passes before the command. */
+  readonly rotateEvery?: number
 }
 
 const SYMMETRIC = { "key-spec": "SYMMETRIC_DEFAULT" } as const
@@ -100,6 +103,44 @@ export const OPERATIONS: readonly Operation[] = [
   },
 ]
 
+/** What happens by the clock, and by a manifest. */
+export const SCHEDULED: readonly Operation[] = [
+  {
+    title: "apply --only rotate",
+    args: (name, state) => ["apply", "--only", "rotate", "--key", name, "--config", manifestOf(name, state)],
+    key: SYMMETRIC,
+    ...again,
+    adds: { keys: 0, generations: 1 },
+    times: 5,
+    rotateEvery: 7,
+  },
+]
+
+const manifestOf = (name: string, state: string): string => `${state}-${name}.yaml`
+
+function writeManifest({ token, kms }: Stage, { name, state }: Subject, { key, rotateEvery }: Operation): void {
+  const manifest = {
+    version: 1,
+    tokens: { only: { uri: token.uri } },
+    targets: { "us-east-1": { region: "us-east-1", endpoint: kms.endpoint } },
+    keys: {
+      [name]: {
+        keySpec: key["key-spec"],
+        alias: `alias/${name}`,
+        targets: ["us-east-1"],
+        rotateEvery: `${rotateEvery}d`,
+      },
+    },
+  }
+  // JSON is YAML
+  writeFileSync(manifestOf(name, state), JSON.stringify(manifest))
+}
+
+/** Lets the time pass after which the command has something to do, and a minute: KMS tells its time to the second. */
+export async function becomeDue(stage: Stage, { rotateEvery }: Operation): Promise<void> {
+  if (rotateEvery !== undefined) await stage.kms.clock.advance(rotateEvery * 86_400 + 60)
+}
+
 /** Gives a name its key, where the operation does not make it itself. */
 export async function prepare(stage: Stage, operation: Operation, state: string, name: string): Promise<Subject> {
   // the real service takes minutes
@@ -109,7 +150,9 @@ export async function prepare(stage: Stage, operation: Operation, state: string,
     const made = await stage.run(provisionArgs(keyName, operation.key), { state })
     if (made.status !== 0) throw new Error(`${keyName} was not provisioned: ${made.stderr}`)
   }
-  return { state, name, keysBefore: 1, generationsBefore: 1 }
+  const subject = { state, name, keysBefore: 1, generationsBefore: 1 }
+  if (operation.rotateEvery !== undefined) writeManifest(stage, subject, operation)
+  return subject
 }
 
 /** The same key again, as it is after the command; null where it has stood enough of this. */
