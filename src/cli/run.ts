@@ -12,13 +12,15 @@ import { describeFailure, knownError } from "./text/failure.js"
 import { choose } from "./parse/parse.js"
 import { loggedProgress, terminalProgress } from "./text/progress.js"
 import { endOnSignals } from "./signals.js"
-import { asksForJson, checkWords } from "./parse/words.js"
+import { longForms } from "./parse/command-words.js"
+import { asksForJson } from "./parse/words.js"
 
 /** Of every JSON result: a field may be added, none of those there are goes or changes its meaning without another. */
 const SCHEMA_VERSION = 1
 
 /** Runs one command line and gives its exit status. Results go to stdout, everything else to stderr. */
-export async function run(words: readonly string[], version: string): Promise<number> {
+export async function run(given: readonly string[], version: string): Promise<number> {
+  const words = longForms(given)
   // asked before parsing, since a command line that does not parse has to be answered in the right form too
   let json = asksForJson(words)
   let running: { readonly log: Log; readonly command: string } | undefined
@@ -42,7 +44,6 @@ export async function run(words: readonly string[], version: string): Promise<nu
     const chosen = await choose(words, version)
     if (chosen === undefined) return EXIT_CODES.OK.status
     const { command, args } = chosen
-    checkWords(words, command)
     json = args["json"] === true || args["output"] === "json"
     // whoever reads a secret waits for it
     void coreDumpsOff()

@@ -1,5 +1,6 @@
-import type { AnyCommand, OptionTable } from "../command.js"
+import type { AnyCommand } from "../command.js"
 import { GENERAL } from "../options/options.js"
+import { plainWords } from "../parse/words.js"
 
 /** Where each command lives; a module is loaded only when its command is called, or when help needs them all. */
 const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
@@ -56,17 +57,17 @@ export const HELP_EPILOGUE =
   "Exit status: 0 done, 2 work found, 64 usage, 65 bad data or key, 69 unreachable, 70 bug, 73 output exists, 74 state not written, " +
   "75 try later, 76 proof failed, 77 PIN or permission, 78 configuration or policy."
 
-/** General options that the next word belongs to, when they stand before the command. */
-const TAKES_NEXT = Object.entries<OptionTable[string]>(GENERAL).flatMap(([name, { type }]) =>
-  type === "boolean" ? [] : [`--${name}`],
-)
+export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS)
 
 /** The commands that this command line can mean: the one it names, or all. */
 export async function commandsFor(words: readonly string[]): Promise<readonly AnyCommand[]> {
-  const plain = words.filter((word, at) => !word.startsWith("-") && !TAKES_NEXT.includes(words[at - 1] ?? ""))
-  const named = COMMANDS[`${plain[0] ?? ""} ${plain[1] ?? ""}`] ?? COMMANDS[plain[0] ?? ""]
-  const needed = named === undefined || words.includes(COMPLETE) ? Object.values(COMMANDS) : [named]
-  return await Promise.all(needed.map((load) => load()))
+  const [first = "", second = ""] = plainWords(words, GENERAL)
+  const named = COMMANDS[`${first} ${second}`] ?? COMMANDS[first]
+  return named === undefined || words.includes(COMPLETE) ? await allCommands() : [await named()]
+}
+
+export async function allCommands(): Promise<readonly AnyCommand[]> {
+  return await Promise.all(Object.values(COMMANDS).map((load) => load()))
 }
 
 /** Option types matter inside a command only; the table holds commands of any. */

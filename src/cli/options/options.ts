@@ -5,10 +5,11 @@ import type { OptionTable } from "../command.js"
 
 export const GENERAL = {
   output: {
-    choices: ["text", "json"],
+    alias: "o",
+    choices: ["text", "wide", "json"],
     requiresArg: true,
     default: "text",
-    describe: "form of the result on stdout",
+    describe: "form of the result on stdout; wide has every column in full",
     group: "General:",
   },
   json: { type: "boolean", default: false, describe: "short for --output json", group: "General:" },
@@ -35,6 +36,13 @@ export const GENERAL = {
     type: "boolean",
     default: false,
     describe: "log protocol steps to stderr, stack traces with errors",
+    group: "General:",
+  },
+  quiet: {
+    alias: "q",
+    type: "boolean",
+    default: false,
+    describe: "say only errors and warnings; with nothing to do, nothing",
     group: "General:",
   },
   "log-format": {

@@ -3,15 +3,29 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { AnyCommand, Args, OptionTable } from "../command.js"
 import { COMPLETE, commandsFor, GROUPS, HELP_EPILOGUE } from "../commands/commands.js"
 import { GENERAL } from "../options/options.js"
-import { valueIsDue } from "./words.js"
+import { understood } from "./command-words.js"
+import { checkWords, valueIsDue } from "./words.js"
 import { reworded } from "./yargs-message.js"
 
-/** The command that the words mean; undefined where yargs answered itself: help, version, completion. */
+/**
+ * The command that the words mean; undefined where yargs answered itself: help, version, completion.
+ *
+ * @param words the command line in long options alone (longForms)
+ * @throws ERR_USAGE
+ */
 export async function choose(words: readonly string[], version: string): Promise<Chosen | undefined> {
+  const isCompleting = words.includes(COMPLETE)
+  return await parsed(isCompleting ? words : await understood(words), version, isCompleting)
+}
+
+async function parsed(words: readonly string[], version: string, isCompleting: boolean): Promise<Chosen | undefined> {
   const parser = yargs([...words])
   const commands = await commandsFor(words)
+  const [named, another] = commands
+  const asksForHelp = words.includes("--help") || words.includes("--version")
+  if (named !== undefined && another === undefined && !asksForHelp) checkWords(words, named)
   // with nothing to offer, the shell offers file names
-  if (words.includes(COMPLETE) && valueIsDue(words, commands)) return undefined
+  if (isCompleting && valueIsDue(words, commands)) return undefined
   for (const [group, describe] of Object.entries(GROUPS)) {
     const members = commands.filter(({ name }) => name.startsWith(`${group} `))
     if (members.length === 0) continue
@@ -20,6 +34,7 @@ export async function choose(words: readonly string[], version: string): Promise
       return inner.demandCommand(1, `give a command of ${group}`).strict()
     })
   }
+  if (another !== undefined) parser.command("help [command..]", "options and examples of a command")
   for (const command of commands) {
     if (!command.name.includes(" ")) parser.command(toYargs(command, command.name))
   }
@@ -31,9 +46,10 @@ export async function choose(words: readonly string[], version: string): Promise
       .epilogue(HELP_EPILOGUE)
       .demandCommand(1, "give a command")
       .strict()
-      .recommendCommands()
       .version(version)
       .help()
+      .describe({ help: "show help; `keyferry help COMMAND` is the same", version: "show the version" })
+      .alias("help", "h")
       .locale("en")
       .parserConfiguration({
         "boolean-negation": false,

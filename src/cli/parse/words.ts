@@ -2,13 +2,22 @@ import { KeyferryError } from "../../core/base/error.js"
 import { checkForm } from "../options/arguments.js"
 import type { AnyCommand, OptionTable } from "../command.js"
 import { GENERAL } from "../options/options.js"
+import { didYouMean, nearest } from "./near.js"
 
 /** The command line word by word, held to rules that yargs does not know: it would guess, or let the last one win. */
 
 const OPTION_WORD = /^--([^=]+)(?:=(.*))?$/s
 
 /** As yargs tells options from values: `-90d` is a value. */
-const looksLikeOption = (word: string): boolean => /^-[^0-9]/.test(word)
+export const looksLikeOption = (word: string): boolean => /^-[^0-9]/.test(word)
+
+/** `name` of `--name=a`, with one hyphen too, which is an option's name misspelt. */
+export const optionName = (word: string): string => word.replace(/^--?/, "").replace(/=.*/s, "")
+
+export function unknownOption(word: string, options: OptionTable): KeyferryError {
+  const near = nearest(optionName(word), [...Object.keys(options), "help", "version"])
+  return usage(`unknown argument: ${word.replace(/=.*/s, "")}${didYouMean(near.map((name) => `--${name}`))}`)
+}
 
 /**
  * Refuses what yargs takes without a word: options that are given again, empty values, words that belong to nothing,
@@ -32,7 +41,7 @@ export function checkWords(words: readonly string[], command: AnyCommand): void 
     }
     const [, name = "", value] = OPTION_WORD.exec(word) ?? []
     const option = Object.hasOwn(options, name) ? options[name] : undefined
-    if (option === undefined) throw usage(`unknown argument: ${word}`)
+    if (option === undefined) throw unknownOption(word, options)
     if (names.has(name) && option.array !== true) throw usage(`--${name} is given more than once`)
     names.add(name)
     if (option.type === "boolean") {
@@ -40,7 +49,8 @@ export function checkWords(words: readonly string[], command: AnyCommand): void 
       continue
     }
     if (value === undefined) index += 1
-    checkValue(name, value ?? words[index])
+    const next = words[index]
+    checkValue(name, value ?? (next !== undefined && looksLikeOption(next) ? undefined : next))
   }
   // yargs does not count what stands behind `--` among the names
   if (command.names !== undefined && !words.includes("--")) return
@@ -50,8 +60,24 @@ export function checkWords(words: readonly string[], command: AnyCommand): void 
   if (unexpected !== undefined) throw usage(`unexpected argument: '${unexpected}'`)
 }
 
+/** Words that are neither options nor their values. */
+export function plainWords(words: readonly string[], options: OptionTable): readonly string[] {
+  const plain: string[] = []
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? ""
+    if (word === "--") return [...plain, ...words.slice(at + 1)]
+    if (!looksLikeOption(word)) {
+      plain.push(word)
+      continue
+    }
+    const option = options[optionName(word)]
+    if (option !== undefined && option.type !== "boolean" && !word.includes("=")) at += 1
+  }
+  return plain
+}
+
 function checkValue(name: string, value: string | undefined): void {
-  if (value === undefined) throw usage(`--${name} needs a value`)
+  if (value === undefined || value === "--") throw usage(`--${name} needs a value`)
   if (value === "") throw usage(`--${name} is empty`)
   checkForm(name, value)
 }

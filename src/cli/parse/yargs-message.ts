@@ -6,7 +6,6 @@ const REWORDINGS: readonly Rewording[] = [
   [/^Not enough arguments following: (.*)/, ([, name = ""]) => `--${name} needs a value`],
   [/^Unknown (argument|command)s?: (.*)/s, ([, kind = "", names = ""], words) => unknown(kind, names, words)],
   [/^Invalid values:\n(.*)/s, ([, list = ""]) => invalid(list)],
-  [/^Did you mean (.*)\?$/s, ([, command = ""]) => `unknown command; did you mean \`${command}\`?`],
 ]
 
 /** Rewords what yargs complains of, on the command line `words`. */
