@@ -15,6 +15,7 @@ import {
 } from "@aws-sdk/client-kms"
 import type { KeyResult } from "#src/core/records/key-result.js"
 import { isAsymmetric, KEY_SPEC_NAMES, KEY_SPECS, type KeySpec } from "#src/core/key/key-spec.js"
+import { PLAIN } from "#src/cli/text/layout.js"
 import { table } from "#src/cli/text/table.js"
 import { type CliResult, keyferry } from "#test/support/cli.js"
 import { kmsClient, startLocalKms } from "#test/support/local-kms.js"
@@ -125,7 +126,7 @@ try {
 console.log("\nWhat a token cannot carry cleanly is refused, with the reason:")
 for (const line of refused) console.log(`  ${line}`)
 console.log("\nImported, used in KMS, and proven to be the same key:\n")
-console.log(table(["KEY SPEC", "TOKEN", "ALGORITHM", "PATH", "USED IN KMS", "PROOF"], rows))
+console.log(table(["KEY SPEC", "TOKEN", "ALGORITHM", "PATH", "USED IN KMS", "PROOF"], rows, PLAIN))
 
 const missing = KEY_SPEC_NAMES.filter((keySpec) => !rows.some(([name]) => name === keySpec))
 // neither token generates Ed25519

@@ -1,6 +1,7 @@
 /** `npm run bench [-- --strict] [-- --only a,b,c,d,e]`: ratios measured side by side in one run; see docs/performance.md. */
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
+import { PLAIN } from "#src/cli/text/layout.js"
 import { table } from "#src/cli/text/table.js"
 import type { Job } from "./child.js"
 import { coldStart } from "./cold-start.js"
@@ -26,7 +27,7 @@ async function bench(): Promise<void> {
     if (!wanted.includes(name)) continue
     measures.push(...(await part((text) => console.error(`(${name}) ${text}`))))
   }
-  console.log(table(["part", "measured", "value", "target", ""], measures.map(row)))
+  console.log(table(["part", "measured", "value", "target", ""], measures.map(row), PLAIN))
   const missed = measures.filter((measure) => !met(measure))
   console.log(missed.length === 0 ? "every target is met" : `${missed.length} targets are missed`)
   if (values.strict === true && missed.length > 0) process.exitCode = 1

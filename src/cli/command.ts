@@ -1,5 +1,7 @@
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from "yargs"
 import type { ExitName } from "../core/base/exit-code.js"
+import type { Layout } from "./text/layout.js"
+import type { Terminal } from "./text/progress-line.js"
 import type { Surroundings as ProcessSurroundings, World } from "../host/open.js"
 
 export type OptionTable = Record<string, Options>
@@ -15,8 +17,11 @@ export type Args<O extends OptionTable> = ArgumentsCamelCase<InferredOptionTypes
 /** What a command gives back to be printed: the same facts as JSON and as text. */
 export interface Output {
   readonly result: object
-  /** Lines for people, without a line end after the last. */
-  readonly text: string
+  /**
+   * Lines for people, without a line end after the last. Text that is not laid out says what was done, and is left out
+   * where nothing but errors and warnings is to be said.
+   */
+  readonly text: string | ((layout: Layout) => string)
   /** Other than OK where the work was done only in part. */
   readonly exit?: ExitName
   /** Called once the result was printed, as the last thing that the command does. */
@@ -27,6 +32,8 @@ export interface Output {
 export interface Surroundings extends ProcessSurroundings {
   /** Token, KMS, state and settings, as the command line names them; closed after the command. */
   readonly world: World
+  /** Standard error, for the line of long work. */
+  readonly terminal: Terminal
   /** Resolves when the first SIGINT or SIGTERM asks a long-running command to end. */
   readonly stopped: Promise<void>
 }

@@ -9,7 +9,9 @@ import type { Log } from "../core/ports/log.js"
 import { createLog } from "../log/log.js"
 import type { Output } from "./command.js"
 import { describeFailure, knownError } from "./text/failure.js"
+import { type Layout, layoutOf } from "./text/layout.js"
 import { choose } from "./parse/parse.js"
+import { Terminal } from "./text/progress-line.js"
 import { loggedProgress, terminalProgress } from "./text/progress.js"
 import { endOnSignals } from "./signals.js"
 import { longForms } from "./parse/command-words.js"
@@ -48,13 +50,15 @@ export async function run(given: readonly string[], version: string): Promise<nu
     // whoever reads a secret waits for it
     void coreDumpsOff()
     const stopped = endOnSignals({ graceful: command.handlesSignals === true })
-    const { verbose, logFormat } = args as { verbose?: boolean; logFormat?: string }
+    const { verbose, logFormat, quiet } = args as { verbose?: boolean; logFormat?: string; quiet?: boolean }
     const format = logFormat === "json" ? "json" : "text"
-    const log = await createLog({ verbose: verbose ?? false, format, clock: systemClock })
+    const log = await createLog({ verbose: verbose ?? false, quiet: quiet ?? false, format, clock: systemClock })
     running = { log, command: command.name }
     log.event("run.started", { command: command.name, version })
-    const progress = format === "json" ? loggedProgress(log) : terminalProgress(process.stderr, { quiet: json })
-    const surroundings = { env: process.env, progress, log, version, command: command.name, stopped }
+    const progress =
+      format === "json" ? loggedProgress(log) : terminalProgress(process.stderr, { quiet: json || quiet === true })
+    const terminal = new Terminal(process.stderr, { quiet: quiet === true })
+    const surroundings = { terminal, env: process.env, progress, log, version, command: command.name, stopped }
     let output: Output
     {
       await using opened = openWorld(args, surroundings)
@@ -66,7 +70,9 @@ export async function run(given: readonly string[], version: string): Promise<nu
       }
     }
     const result = { schemaVersion: SCHEMA_VERSION, ...world.places.inResult(output.result), ...warningsOf(world) }
-    const printed = json ? printableJson(JSON.stringify(result, null, 2)) : printableLines(output.text)
+    const printed = json
+      ? printableJson(JSON.stringify(result, null, 2))
+      : printableLines(textOf(output, layoutOf(args, process.stdout, process.env)))
     if (printed !== "") process.stdout.write(`${printed}\n`)
     for (const place of world.places.all()) progress.step(placeText(place))
     await output.told?.()
@@ -74,6 +80,11 @@ export async function run(given: readonly string[], version: string): Promise<nu
   } catch (error) {
     return fail(error)
   }
+}
+
+function textOf({ text }: Output, layout: Layout): string {
+  if (typeof text === "function") return text(layout)
+  return layout.quiet ? "" : text
 }
 
 /** `KMS of prod-eu: account 111122223333 in aws, eu-west-3`. */

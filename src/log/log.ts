@@ -6,6 +6,8 @@ import { logValue, type LogValue } from "./field.js"
 interface LogOptions {
   /** Protocol steps as well. */
   readonly verbose: boolean
+  /** Warnings and errors alone. */
+  readonly quiet?: boolean
   /** `json`: one object a line. */
   readonly format: "text" | "json"
   /** By which a line has its time: the host's. */
@@ -18,10 +20,10 @@ const SILENT_LOG: Log = { event: () => undefined }
  * Makes the log, on standard error. Without `verbose` and `json` nothing is logged, since the commands say on the
  * terminal what they do; winston is loaded only where something is.
  */
-export async function createLog({ verbose, format, clock }: LogOptions): Promise<Log> {
+export async function createLog({ verbose, quiet = false, format, clock }: LogOptions): Promise<Log> {
   if (!verbose && format === "text") return SILENT_LOG
   const { createSink } = await import("./sink.js")
-  const write = createSink({ level: verbose ? "debug" : "info", format, clock })
+  const write = createSink({ level: quiet ? "warn" : verbose ? "debug" : "info", format, clock })
   return {
     event(name, fields) {
       const { level, fields: allowed } = EVENTS[name]

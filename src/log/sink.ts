@@ -11,7 +11,7 @@ export function createSink({
   format,
   clock,
 }: {
-  readonly level: "info" | "debug"
+  readonly level: "warn" | "info" | "debug"
   readonly format: "text" | "json"
   readonly clock: Pick<Clock, "now">
 }): Write {

@@ -21,8 +21,20 @@ describe("command line", () => {
     [["params", "--key-spec", "--name", "a"], /^--key-spec needs a value$/],
     [[...PROVISION.slice(0, 3), "--key-spec", "FOO", "--custody", "token"], /^--key-spec 'FOO' is none of .*RSA_2048/],
     [["key", "list", "--foo"], /^unknown argument: --foo$/],
-    [["key", "list", "--pin-sourc=fd:3"], /^unknown argument: --pin-sourc$/],
-    [["key", "list", "--pinSource", "fd:3"], /^unknown argument: --pinSource$/],
+    [["key", "list", "--pin-sourc=fd:3"], /^unknown argument: --pin-sourc; did you mean --pin-source\?$/],
+    [["key", "list", "--pinSource", "fd:3"], /^unknown argument: --pinSource; did you mean --pin-source\?$/],
+    [["key", "show", "--nmae", "a"], /^unknown argument: --nmae; did you mean --name\?$/],
+    [["provision", "-name", "a"], /^unknown argument: -name; did you mean --name\?$/],
+    [["key", "destroy", "--ye", "a"], /^unknown argument: --ye$/],
+    [["--cofnig", "x", "status"], /^unknown argument: --cofnig; did you mean --config\?$/],
+    [["provison"], /^unknown command: provison; did you mean `provision`\?$/],
+    [["help", "provison"], /^unknown command: provison; did you mean `provision`\?$/],
+    [["--region", "eu-west-3", "stauts"], /^unknown command: stauts; did you mean `status`\?$/],
+    [["key", "shwo", "a"], /^unknown command: key shwo; did you mean `key show`\?$/],
+    [["kye", "list"], /^unknown command: kye; did you mean `key list`\?$/],
+    [["list"], /^unknown command: list; did you mean `token list` or `key list`\?$/],
+    [["help", "nosuch"], /^unknown command: nosuch$/],
+    [["help", "key", "list", "junk"], /^unexpected argument: 'junk'$/],
     [["key", "list", "--no-verbose"], /^unknown argument: --no-verbose$/],
     [["key", "lst"], /lst|list/],
     [["keys"], /key/],
@@ -59,6 +71,38 @@ describe("command line", () => {
       expect(stdout).to.equal("")
     })
   }
+
+  it("shows the same help for -h, --help and help COMMAND, wherever they stand", async () => {
+    for (const [asked, same] of [
+      [["help"], ["-h"]],
+      [
+        ["help", "key", "list"],
+        ["key", "list", "-h"],
+      ],
+      [
+        ["help", "key"],
+        ["key", "--help"],
+      ],
+      [
+        ["provision", "--key-spec", "-h"],
+        ["help", "provision"],
+      ],
+    ] as const) {
+      const [first, second] = [await keyferry(asked), await keyferry(same)]
+      expect([first.status, first.stderr], first.stderr).to.deep.equal([0, ""])
+      expect(first.stdout)
+        .to.match(/^keyferry .*\n\n\S/)
+        .and.include("-q, --quiet")
+      expect(second.stdout).to.equal(first.stdout)
+    }
+  })
+
+  it("says nothing but errors with -q, while what is called for to be printed is printed", async () => {
+    const refused = await keyferry(["key", "list", "-q"])
+    expect(refused.stderr).to.match(/^keyferry: error: /)
+    const script = await keyferry(["completion", "bash", "-q"])
+    expect(script.stdout).to.match(/^# keyferry/)
+  })
 
   it("lets well-formed options pass as far as the token, tags given again among them", async () => {
     const more = [

@@ -66,7 +66,7 @@ ${extra}`
     const all = await run(["provision"])
     expect(all.status, all.stderr).to.equal(0)
     expect(all.stdout)
-      .to.match(/^NAME +TARGET +OUTCOME +NEXT +WHAT/)
+      .to.match(/^NAME +TARGET +OUTCOME +REMARK\nmac +here +done +provisioned\n/)
       .and.to.match(/2 keys: 1 done, 1 nothing$/m)
     const before = await stage.footprint(state)
     const again = await json(["apply"])
@@ -91,9 +91,13 @@ ${extra}`
   })
 
   it("shows in status what is there, without a token too", async () => {
-    const all = await run(["status"])
+    const all = await run(["status", "-o", "wide"])
     expect(all.status, all.stderr).to.equal(0)
-    expect(all.stdout).to.match(/mac +here +arn:\S+ +Enabled +0 +89 +rewrap \d{4}-\S+ +dies \d{4}-/)
+    expect(all.stdout).to.match(/mac +here +Enabled +0 +89 +rewrap \d{4}-\S+ +dies \d{4}-.* arn:\S+$/m)
+    const compact = await run(["status"])
+    expect(compact.stdout).to.match(
+      /^NAME +TARGET +STATE +DAYS LEFT +NEXT +REMARK\nmac +here +Enabled +89 +rewrap \d{4}-\d\d-\d\d +-$/ms,
+    )
     const blind = await stage.run(["status", "--region", "us-east-1", "--endpoint-url", stage.kms.endpoint], {
       state,
       env: { KEYFERRY_TOKEN: "" },

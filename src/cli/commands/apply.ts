@@ -2,7 +2,6 @@ import { type OptionTable, type Output, type Surroundings, defineCommand } from 
 import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
 import { decisionsText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
-import { progressLine } from "../text/progress-line.js"
 
 const OPTIONS = {
   ...FLEET,
@@ -34,14 +33,14 @@ interface FleetArgs {
 }
 
 /** What `apply` does; `provision` without a name does the same for what is missing. */
-export async function applyFleet(args: FleetArgs, { world }: Surroundings): Promise<Output> {
+export async function applyFleet(args: FleetArgs, { world, terminal }: Surroundings): Promise<Output> {
   const actions = actionsOf(args.only)
   const names = keysOf(args.key)
   const { reconcile } = await import("../../app/fleet/reconcile.js")
   const { fleetKeys } = await import("../../app/fleet/fleet.js")
   const { exitOf, summarise } = await import("../../core/plan/row.js")
   const fleet = await world.fleet({ lock: true })
-  using line = progressLine("applying")
+  using line = terminal.progressLine("applying")
   const rows = await reconcile(fleet, fleetKeys(fleet, names), {
     actions,
     depth: { tags: true, materials: "needed" },
@@ -50,5 +49,9 @@ export async function applyFleet(args: FleetArgs, { world }: Surroundings): Prom
     shorten: args.yes ?? false,
     onRow: line.onRow,
   })
-  return { result: { keys: rows, summary: summarise(rows) }, text: decisionsText(rows, "apply"), exit: exitOf(rows) }
+  return {
+    result: { keys: rows, summary: summarise(rows) },
+    text: (layout) => decisionsText(rows, "apply", layout),
+    exit: exitOf(rows),
+  }
 }

@@ -42,6 +42,6 @@ export const completion = defineCommand({
   run(args, { env }) {
     const shellName = args["shell"] ?? (env["SHELL"]?.endsWith("zsh") === true ? "zsh" : "bash")
     const shell = shellName === "zsh" ? "zsh" : "bash"
-    return Promise.resolve({ result: { shell, script: SCRIPTS[shell] }, text: SCRIPTS[shell] })
+    return Promise.resolve({ result: { shell, script: SCRIPTS[shell] }, text: () => SCRIPTS[shell] })
   },
 })

@@ -14,6 +14,6 @@ export const configSchema = defineCommand({
     const { jsonSchema } = await import("../../config/schema.js")
     const { profileFamilies } = await import("../../pkcs11/profiles.js")
     const schema = jsonSchema(profileFamilies())
-    return { result: schema, text: JSON.stringify(schema, null, 2) }
+    return { result: schema, text: () => JSON.stringify(schema, null, 2) }
   },
 })

@@ -29,5 +29,9 @@ export async function endKey(args: EndFlags, request: EndRequest, { world, progr
     await confirm({ name, consequences, yes: args.yes }, { progress })
   }
   const rows = await carryOutEnding(deps, plan, args)
-  return { result: { keys: rows, summary: summarise(rows) }, text: endingText(rows), exit: exitOf(rows) }
+  return {
+    result: { keys: rows, summary: summarise(rows) },
+    text: (layout) => endingText(rows, layout),
+    exit: exitOf(rows),
+  }
 }

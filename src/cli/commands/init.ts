@@ -40,7 +40,7 @@ export const init = defineCommand({
       label: args.label,
       region: args.region ?? (REGION.test(inherited) ? inherited : "us-east-1"),
     })
-    if (args.out === undefined) return { result: { profile: args.profile, content }, text: content.trimEnd() }
+    if (args.out === undefined) return { result: { profile: args.profile, content }, text: () => content.trimEnd() }
     await refuseExisting(args.out)
     await writeOutput(args.out, content)
     return {

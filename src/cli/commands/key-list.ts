@@ -3,7 +3,9 @@ import type { ListedKey } from "../../app/source-key/list.js"
 import { defineCommand } from "../command.js"
 import { custodyText } from "../text/key-text.js"
 import { TOKEN } from "../options/options.js"
+import type { Layout } from "../text/layout.js"
 import { table } from "../text/table.js"
+import { wrapped } from "../text/width.js"
 
 export const keyList = defineCommand({
   name: "key list",
@@ -13,22 +15,6 @@ export const keyList = defineCommand({
   async run(_args, { world }) {
     const { listKeys } = await import("../../app/source-key/list.js")
     const list = await listKeys(await world.withoutKms({ lock: false }))
-    const keysTable =
-      list.keys.length === 0
-        ? "the token has no source keys of keyferry"
-        : table(
-            ["NAME", "KEY SPEC", "CUSTODY", "ID", "KMS KEY", "STATUS", "EXPIRES"],
-            list.keys.flatMap((key) => {
-              const keyCells = [key.name, key.keySpec, custodyWord(key), key.id]
-              if (key.kms.length === 0) return [[...keyCells, null, "no record here", null]]
-              return key.kms.map((side) => [
-                ...keyCells,
-                side.keyArn,
-                side.status,
-                side.validTo ?? (side.status === "imported" ? "never" : null),
-              ])
-            }),
-          )
     const parts: string[] = []
     for (const key of list.keys) {
       if (key.unenforced != null) parts.push(`${key.label}: custody ${custodyText(key.custody, key.unenforced)}`)
@@ -45,9 +31,35 @@ export const keyList = defineCommand({
     for (const stray of list.strays) parts.push(`stray object ${stray.label} (${stray.id}): ${stray.reason}`)
     for (const { name, target, reason } of list.unreadable) parts.push(`${name} (${target}): ${reason}`)
     const exit = list.unreadable.length > 0 ? "DATAERR" : "OK"
-    return { result: list, text: [keysTable, ...parts.map(printable)].join("\n"), exit }
+    const text = (layout: Layout): string => {
+      const width = layout.wide ? undefined : layout.width
+      return [keysTable(list.keys, layout), ...parts.map((part) => wrapped(printable(part), width))].join("\n")
+    }
+    return { result: list, text, exit }
   },
 })
+
+const HEAD = ["NAME", "KEY SPEC", "CUSTODY", "STATUS", "EXPIRES", "TARGET", "ID", "KMS KEY"]
+/** Of these how many are shown where not all are asked for. */
+const MOST_ASKED = 6
+
+function keysTable(keys: readonly ListedKey[], layout: Layout): string {
+  if (keys.length === 0) return "the token has no source keys of keyferry"
+  const rows = keys.flatMap((key) => {
+    const cells = [key.name, key.keySpec, custodyWord(key)]
+    if (key.kms.length === 0) return [[...cells, "no record here", null, null, key.id, null]]
+    return key.kms.map(({ status, validTo, target, keyArn }) => {
+      const expires = validTo ?? (status === "imported" ? "never" : null)
+      return [...cells, status, layout.wide ? expires : (expires?.slice(0, 10) ?? null), target, key.id, keyArn]
+    })
+  })
+  const shown = layout.wide ? HEAD.length : MOST_ASKED
+  return table(
+    HEAD.slice(0, shown),
+    rows.map((row) => row.slice(0, shown)),
+    layout,
+  )
+}
 
 const custodyWord = ({ custody, unenforced }: ListedKey): string =>
   unenforced == null ? custody : `${custody}, NOT ENFORCED`

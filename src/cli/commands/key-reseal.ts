@@ -1,9 +1,11 @@
+import type { ResealRow } from "../../app/custody/reseal-row.js"
 import { type Custody, CUSTODY_NAMES } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { exitOf, summarise } from "../../core/plan/row.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { TOKEN } from "../options/options.js"
+import type { Layout } from "../text/layout.js"
 import { rowsText } from "../text/rows-text.js"
 
 /** Why a custody is none to reseal to. */
@@ -53,13 +55,14 @@ export const keyReseal = defineCommand({
       to: args.to ?? null,
       newerThan: asked?.newestBefore ?? null,
     })
-    const text = rowsText(keys, {
+    const words = {
       columns: [
-        { head: "GENERATION", cell: ({ generation }) => generation },
-        { head: "CUSTODY", cell: ({ custody }) => custody },
+        { head: "GENERATION", cell: ({ generation }: ResealRow) => generation },
+        { head: "CUSTODY", cell: ({ custody }: ResealRow) => custody },
       ],
       none: "nothing to reseal",
-    })
+    }
+    const text = (layout: Layout): string => rowsText(keys, words, layout)
     const told = async (): Promise<void> => {
       if (asked !== null) await deps.operations.remove(asked)
     }

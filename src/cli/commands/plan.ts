@@ -2,7 +2,7 @@ import { defineCommand } from "../command.js"
 import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
 import { decisionsText, timeText, tokensText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
-import { progressLine } from "../text/progress-line.js"
+import { wrapped } from "../text/width.js"
 
 export const plan = defineCommand({
   name: "plan",
@@ -17,7 +17,7 @@ export const plan = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, { world }) {
+  async run(args, { world, terminal }) {
     const actions = actionsOf(args.only)
     const names = keysOf(args.key)
     const { fleetKeys } = await import("../../app/fleet/fleet.js")
@@ -25,7 +25,7 @@ export const plan = defineCommand({
     const { exitOf, summarise } = await import("../../core/plan/row.js")
     const { worstExit } = await import("../../core/base/exit-code.js")
     const fleet = await world.fleet({ lock: false })
-    using line = progressLine("looking at")
+    using line = terminal.progressLine("looking at")
     const { keys, tokens, tokenExit } = await survey(fleet, fleetKeys(fleet, names), {
       actions,
       includeDisabled: args.includeDisabled,
@@ -40,7 +40,11 @@ export const plan = defineCommand({
     const worst = worstExit([exitOf(rows), tokenExit])
     return {
       result: { keys: rows, summary, tokens, estimatedSeconds },
-      text: [decisionsText(rows, "plan"), ...tokensText(tokens), ...time].join("\n"),
+      text: (layout) => {
+        const notes = [...tokensText(tokens), ...(layout.quiet ? [] : time)]
+        const rowLines = decisionsText(rows, "plan", layout)
+        return [...(rowLines === "" ? [] : [rowLines]), ...notes.map((note) => wrapped(note, layout.width))].join("\n")
+      },
       exit: worst === "OK" && work && args.detailedExitcode ? "WORK_FOUND" : worst,
     }
   },

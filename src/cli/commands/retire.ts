@@ -34,7 +34,10 @@ export const retire = defineCommand({
     const rows = await retireKeys(deps, retirements, request)
     return {
       result: { keys: rows, summary: summarise(rows) },
-      text: rows.length === 0 ? `${name} has no replaced KMS key that is not retired` : endingText(rows),
+      text:
+        rows.length === 0
+          ? `${name} has no replaced KMS key that is not retired`
+          : (layout) => endingText(rows, layout),
       exit: exitOf(rows),
     }
   },

@@ -4,7 +4,6 @@ import { defineCommand } from "../command.js"
 import { FLEET } from "../options/fleet-options.js"
 import { decisionsText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
-import { progressLine } from "../text/progress-line.js"
 
 export const rewrap = defineCommand({
   name: "rewrap",
@@ -32,7 +31,7 @@ export const rewrap = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, { world }) {
+  async run(args, { world, terminal }) {
     const names = namesOf(args)
     const chosen = [args.due && "--due", args.all && "--all", names.length > 0 && "names"].filter(
       (choice) => choice !== false,
@@ -44,7 +43,7 @@ export const rewrap = defineCommand({
     const { fleetKeys } = await import("../../app/fleet/fleet.js")
     const { exitOf, summarise } = await import("../../core/plan/row.js")
     const fleet = await world.fleet({ lock: true })
-    using line = progressLine("rewrapping")
+    using line = terminal.progressLine("rewrapping")
     const rows = await reconcile(fleet, fleetKeys(fleet, names), {
       // what was asked for once and not finished goes on by itself
       actions: new Set(["rewrap", "finish-rotation", "finish-replacement"]),
@@ -58,7 +57,7 @@ export const rewrap = defineCommand({
     })
     return {
       result: { keys: rows, summary: summarise(rows) },
-      text: decisionsText(rows, "rewrap"),
+      text: (layout) => decisionsText(rows, "rewrap", layout),
       exit: exitOf(rows),
     }
   },

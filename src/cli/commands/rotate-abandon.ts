@@ -1,6 +1,7 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { exitOf, type KeyRow, summarise } from "../../core/plan/row.js"
 import type { Output, Surroundings } from "../command.js"
+import type { Layout } from "../text/layout.js"
 import { confirm } from "../text/confirm.js"
 import { rowsText } from "../text/rows-text.js"
 
@@ -27,6 +28,6 @@ export async function abandonRotations(
       rows.push(notAbandoned(name, target, error))
     }
   }
-  const text = rowsText(rows, { columns: [], none: "no keys" })
+  const text = (layout: Layout): string => rowsText(rows, { columns: [], none: "no keys" }, layout)
   return { result: { keys: rows, summary: summarise(rows) }, text, exit: exitOf(rows) }
 }

@@ -1,6 +1,7 @@
 import type { KeyResult } from "../../core/records/key-result.js"
 import { exitOf, failedOutcome, type KeyRow, rowOutcome, type RowReason, summarise } from "../../core/plan/row.js"
 import type { Output } from "../command.js"
+import type { Layout } from "../text/layout.js"
 import { keyText } from "../text/key-text.js"
 import { rowsText } from "../text/rows-text.js"
 
@@ -24,7 +25,7 @@ export async function severally({ names, target, reason, run }: Several): Promis
   }
   const rows: KeyRow[] = []
   for (const name of names) rows.push(await rowFor(name, { names, target, reason, run }))
-  const text = rowsText(rows, { columns: [], none: "no keys" })
+  const text = (layout: Layout): string => rowsText(rows, { columns: [], none: "no keys" }, layout)
   return { result: { keys: rows, summary: summarise(rows) }, text, exit: exitOf(rows) }
 }
 

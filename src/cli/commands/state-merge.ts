@@ -3,6 +3,7 @@ import type { Merging } from "../../app/merge/merge.js"
 import { defineCommand } from "../command.js"
 import { needed } from "../options/arguments.js"
 import { KMS } from "../options/options.js"
+import type { Layout } from "../text/layout.js"
 import { rowsText } from "../text/rows-text.js"
 
 export const stateMerge = defineCommand({
@@ -23,7 +24,7 @@ export const stateMerge = defineCommand({
     for (const problem of problems) progress.warn(problem)
     return {
       result: { keys, summary: summarise(keys), taken, problems, log },
-      text: textOf(merging),
+      text: (layout) => textOf(merging, layout),
       exit: exitOf(keys),
     }
   },
@@ -37,14 +38,14 @@ const TAKEN: Readonly<Record<keyof Merging["taken"], string>> = {
   pinMarkers: "markers of refused PINs",
 }
 
-function textOf({ keys, taken, log }: Merging): string {
+function textOf({ keys, taken, log }: Merging, layout: Layout): string {
   const others = Object.entries(TAKEN).flatMap(([kind, words]) => {
     const count = taken[kind as keyof Merging["taken"]]
     return count === 0 ? [] : [`taken over: ${count} ${words}`]
   })
   return [
-    rowsText(keys, { columns: [], none: "the copy has no keys" }),
-    ...others,
-    ...(log === null ? [] : [`its custody log is kept in ${log}`]),
+    rowsText(keys, { columns: [], none: "the copy has no keys" }, layout),
+    ...(layout.quiet ? [] : others),
+    ...(log === null || layout.quiet ? [] : [`its custody log is kept in ${log}`]),
   ].join("\n")
 }

@@ -2,6 +2,7 @@ import type { Rebuilding } from "../../app/fleet/rebuild.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { summarise } from "../../core/plan/row.js"
 import type { Output, Surroundings } from "../command.js"
+import type { Layout } from "../text/layout.js"
 import { rowsText } from "../text/rows-text.js"
 
 export const REBUILD = {
@@ -30,11 +31,15 @@ export async function rebuildState(
     progress.warn(`${name}: ${message}`)
   }
   for (const text of unseen) progress.warn(`not looked at: ${text}`)
-  return { result: { keys, summary: summarise(keys), unclaimed, unseen }, text: textOf(rebuilding), exit }
+  return {
+    result: { keys, summary: summarise(keys), unclaimed, unseen },
+    text: (layout) => textOf(rebuilding, layout),
+    exit,
+  }
 }
 
-function textOf({ keys, unclaimed }: Rebuilding): string {
-  const rows = rowsText(keys, { columns: [], none: "KMS has no keys of this owner here" })
+function textOf({ keys, unclaimed }: Rebuilding, layout: Layout): string {
+  const rows = rowsText(keys, { columns: [], none: "KMS has no keys of this owner here" }, layout)
   const losses = keys.filter(({ lost }) => lost.length > 0)
   return [
     rows,

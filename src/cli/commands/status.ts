@@ -5,12 +5,13 @@ import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { actionsOf } from "../options/fleet-options.js"
-import { decisionOf, nextOf, notesOf, tokensText } from "../text/decision-text.js"
-import { nameOf, summaryText } from "../text/rows-text.js"
+import { NEXT, notesOf, remarkOf, tokensText } from "../text/decision-text.js"
+import type { Layout } from "../text/layout.js"
+import { type Column, rowsText } from "../text/rows-text.js"
+import { urgencyOf } from "../text/urgency.js"
+import { wrapped } from "../text/width.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { REBUILD, rebuildState } from "./status-rebuild.js"
-import { progressLine } from "../text/progress-line.js"
-import { table } from "../text/table.js"
 
 export const status = defineCommand({
   name: "status",
@@ -30,40 +31,57 @@ export const status = defineCommand({
     const { fleetKeys } = await import("../../app/fleet/fleet.js")
     const { status: surveyStatus } = await import("../../app/fleet/status.js")
     const fleet = await surroundings.world.fleet({ lock: false })
-    using line = progressLine("looking at")
+    using line = surroundings.terminal.progressLine("looking at")
     const { status: result, exit } = await surveyStatus(fleet, fleetKeys(fleet, names), {
       actions: actionsOf(undefined),
       onRow: line.onRow,
     })
     const backup = await surroundings.world.backup()
-    return { result: { ...result, backup }, text: `${statusText(result)}${backupText(result, backup)}`, exit }
+    return {
+      result: { ...result, backup },
+      text: (layout) => `${statusText(result, layout)}${layout.quiet ? "" : backupText(result, backup)}`,
+      exit,
+    }
   },
 })
 
-function statusText({ keys, summary, tokens, custodyKeys, vault, operations }: Status): string {
+function statusText({ keys, tokens, custodyKeys, vault, operations }: Status, layout: Layout): string {
   const notes = [
     ...tokensText(tokens),
-    ...custodyText({ custodyKeys, vault }),
+    ...custodyText({ custodyKeys, vault }, layout),
     ...operations.map(({ message }) => `not finished: ${message}`),
-  ]
-  if (keys.length === 0) return ["no keys are known here", ...notes.map(printable)].join("\n")
-  const head = [
-    "NAME",
-    "TARGET",
-    "KMS KEY",
-    "STATE",
-    "GENERATIONS",
-    "DAYS LEFT",
-    "NEXT",
-    "IF THE TOKEN IS LOST",
-    "WHAT",
-  ]
-  return [
-    table(head, keys.map(cells)),
-    ...[...keys.flatMap(notesOf), ...notes].map(printable),
-    summaryText(summary),
-  ].join("\n")
+  ].map((line) => wrapped(printable(line), layout.wide ? undefined : layout.width))
+  const text = rowsText(
+    keys,
+    {
+      columns: COLUMNS,
+      withOutcome: false,
+      none: "no keys are known here",
+      remark: remarkOf,
+      notes: notesOf,
+      urgency: (key) => urgencyOf(key, isDead(key)),
+    },
+    layout,
+  )
+  return [...(text === "" ? [] : [text]), ...notes].join("\n")
 }
+
+const COLUMNS: readonly Column<StatusRow>[] = [
+  { head: "STATE", cell: ({ keyStates }) => stateOf(keyStates) },
+  { head: "GENERATIONS", cell: generationsText, onlyWide: true },
+  { head: "DAYS LEFT", cell: daysLeft },
+  NEXT,
+  {
+    head: "IF THE TOKEN IS LOST",
+    cell: ({ forecast }) => (forecast === null ? null : `dies ${forecast.diesAt}`),
+    onlyWide: true,
+  },
+  {
+    head: "MANAGED",
+    cell: ({ managed }) => (managed ? "yes" : "unmanaged"),
+    onlyWide: true,
+  },
+]
 
 /** How old the last archive of the state directory is; nothing where nothing is to be exported. */
 function backupText({ keys }: Status, { exportedAt, linesSince }: Backup): string {
@@ -75,43 +93,51 @@ function backupText({ keys }: Status, { exportedAt, linesSince }: Backup): strin
 }
 
 /** What is wrong in the vault, and of custody keys; then which of them have a backup, and since when. */
-function custodyText({ custodyKeys, vault }: Pick<Status, "custodyKeys" | "vault">): readonly string[] {
+function custodyText(
+  { custodyKeys, vault }: Pick<Status, "custodyKeys" | "vault">,
+  { quiet }: Layout,
+): readonly string[] {
   return [
     ...vault.findings.flatMap(({ message, hint }) => [`vault: ${message}`, `vault: hint: ${hint}`]),
     ...vault.custodyKeys.flatMap(({ message, hint }) => [`custody key: ${message}`, `custody key: hint: ${hint}`]),
     ...custodyKeys.flatMap(({ label, backupConfirmedAt }) =>
-      backupConfirmedAt === null ? [] : [`custody key: a backup of ${label} was confirmed on ${backupConfirmedAt}`],
+      backupConfirmedAt === null || quiet
+        ? []
+        : [`custody key: a backup of ${label} was confirmed on ${backupConfirmedAt}`],
     ),
   ]
 }
 
-function cells(key: StatusRow): (string | number | null)[] {
-  const days = key.generations.flatMap(({ daysLeft }) => (daysLeft === null ? [] : [daysLeft]))
-  const states = key.keyStates.map(({ keyState }) => keyState ?? "not known")
-  const [firstState] = states
-  const isSame = states.every((state) => state === firstState)
-  return [
-    key.managed ? nameOf(key) : `${nameOf(key)} (unmanaged)`,
-    key.target,
-    key.keyArn,
-    firstState === undefined ? null : isSame ? firstState : states.join(", "),
-    generationsText(key),
-    days.length === 0 ? (key.generations.length === 0 ? null : "never") : Math.min(...days),
-    nextOf(key) ?? (key.outcome === "planned" ? `${key.action} now` : null),
-    key.forecast === null ? null : `dies ${key.forecast.diesAt}`,
-    decisionOf(key),
-  ]
+function stateOf(keyStates: StatusRow["keyStates"]): string | null {
+  const states = keyStates.map(({ keyState }) => keyState ?? "not known")
+  const [first] = states
+  if (first === undefined) return null
+  return states.every((state) => state === first) ? first : states.join(", ")
 }
 
-/** `0, 1 lost`: what is as it should be by its number alone; a Region is named where there are several. */
+/** Whether KMS has lost material that it needs now, in a Region at least. */
+function isDead({ generations }: StatusRow): boolean {
+  return generations.some(({ state }) => state === "lost")
+}
+
+/** Until the first material ends. */
+function daysLeft(key: StatusRow): string | number | null {
+  if (isDead(key)) return "dead"
+  const days = key.generations.flatMap((generation) => generation.daysLeft ?? [])
+  return days.length === 0 ? (key.generations.length === 0 ? null : "never") : Math.min(...days)
+}
+
+/** `0, 1` where all is as it should be; else what each is: `generation 0 lost, generation 1 imported`. */
 function generationsText({ generations, keyStates }: StatusRow): string | null {
   if (generations.length === 0) return null
+  const isWell = generations.every(
+    ({ state, source }) => state === "imported" && source !== "missing" && source !== "damaged",
+  )
   return generations
     .map(({ generation, state, region, source }) => {
       const place = keyStates.length > 1 ? ` ${region}` : ""
-      const is = state === "imported" ? "" : ` ${state}`
       const missing = source === "missing" || source === "damaged" ? ` (source ${source})` : ""
-      return `${generation}${place}${is}${missing}`
+      return isWell ? `${generation}${place}` : `generation ${generation}${place} ${state}${missing}`
     })
     .join(", ")
 }

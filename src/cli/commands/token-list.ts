@@ -1,6 +1,7 @@
 import { printable } from "../../core/base/printable.js"
 import { defineCommand } from "../command.js"
 import { TOKEN } from "../options/options.js"
+import type { Layout } from "../text/layout.js"
 import { table } from "../text/table.js"
 
 export const tokenList = defineCommand({
@@ -23,10 +24,9 @@ export const tokenList = defineCommand({
       token?.firmwareVersion ?? null,
       token === null ? reason : flags.join(", "),
     ])
-    const lines = [
-      printable(`${modulePath}: ${library}`),
-      table(["SLOT", "TOKEN", "SERIAL", "MANUFACTURER", "MODEL", "FIRMWARE", "FLAGS"], rows),
-    ]
-    return { result: { modulePath, library, slots }, text: lines.join("\n") }
+    const head = ["SLOT", "TOKEN", "SERIAL", "MANUFACTURER", "MODEL", "FIRMWARE", "FLAGS"]
+    const text = (layout: Layout): string =>
+      [printable(`${modulePath}: ${library}`), table(head, rows, layout)].join("\n")
+    return { result: { modulePath, library, slots }, text }
   },
 })

@@ -3,6 +3,7 @@ import type { WrapCapability } from "../../core/key/wrapping.js"
 import { WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"
 import { defineCommand } from "../command.js"
 import { TOKEN } from "../options/options.js"
+import type { Layout } from "../text/layout.js"
 import { table } from "../text/table.js"
 
 export const tokenProbe = defineCommand({
@@ -39,15 +40,15 @@ export const tokenProbe = defineCommand({
     ])
     const usable = capabilities.filter((capability) => capability.usable)
     const draft = args.draftProfile ? { draftProfile: draftProfile(token.info, usable) } : {}
-    const text = [
-      table(["KEY SPEC", "ALGORITHM", "UNDER", "PATH", "REASON"], rows),
+    const text = (layout: Layout): readonly string[] => [
+      table(["KEY SPEC", "ALGORITHM", "UNDER", "PATH", "REASON"], rows, layout),
       "",
-      table(["CUSTODY", "", "REASON"], custodyRows),
+      table(["CUSTODY", "", "REASON"], custodyRows, layout),
       ...(args.draftProfile ? ["", `draft of a row of ${PROFILES}:`, JSON.stringify(draft, null, 2)] : []),
     ]
     return {
       result: { token: token.info, capabilities, custody, custodyFacts: facts, ...draft },
-      text: text.join("\n"),
+      text: (layout) => text(layout).join("\n"),
     }
   },
 })

@@ -3,6 +3,7 @@ import { exitOf, summarise } from "../../core/plan/row.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
+import type { Layout } from "../text/layout.js"
 import { rowsText } from "../text/rows-text.js"
 
 export const verify = defineCommand({
@@ -28,18 +29,23 @@ export const verify = defineCommand({
     const { verifyKeys } = await import("../../app/verify/verify.js")
     const fleet = await world.fleet({ lock: args.full })
     const rows = await verifyKeys(fleet, names, { full: args.full })
-    return { result: { keys: rows, summary: summarise(rows) }, text: textOf(rows), exit: exitOf(rows) }
+    return {
+      result: { keys: rows, summary: summarise(rows) },
+      text: (layout) => textOf(rows, layout),
+      exit: exitOf(rows),
+    }
   },
 })
 
-function textOf(rows: readonly VerifyRow[]): string {
-  return rowsText(rows, {
+function textOf(rows: readonly VerifyRow[], layout: Layout): string {
+  const words = {
     columns: [
-      { head: "REGION", cell: ({ region }) => region },
-      { head: "PROOF", cell: ({ generations }) => generations.map(proofText).join(", ") || null },
+      { head: "REGION", cell: ({ region }: VerifyRow) => region },
+      { head: "PROOF", cell: ({ generations }: VerifyRow) => generations.map(proofText).join(", ") || null },
     ],
     none: "no keys to verify",
-  })
+  }
+  return rowsText(rows, words, layout)
 }
 
 const proofText = ({ proof }: VerifyRow["generations"][number]): string => `${proof.kind} ${proof.result}`

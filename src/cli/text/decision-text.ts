@@ -1,43 +1,83 @@
 import type { TokenSurvey } from "../../app/fleet/survey.js"
 import type { DecisionRow } from "../../core/plan/decision-row.js"
+import type { Action } from "../../core/plan/reason.js"
 import { custodyText } from "./key-text.js"
-import { keyPrefix, problemsOf, rowsText, whatOf } from "./rows-text.js"
+import type { Layout } from "./layout.js"
+import type { Note } from "./notes.js"
+import { keyPrefix, whatOf } from "./row-words.js"
+import { problemsOf, rowsText } from "./rows-text.js"
+import { cut } from "./width.js"
 
 /** The rows of `plan`, `apply`, `rewrap` and `status` for people. */
 
-/** A row for each key, then what to know of single ones, then the count. */
-export function decisionsText(rows: readonly DecisionRow[], verb: string): string {
-  return rowsText(rows, {
-    columns: [{ head: "NEXT", cell: nextOf }],
+/** A row for each key, then what to know of single ones, then the count; what comes next is what `plan` is asked for. */
+export function decisionsText(rows: readonly DecisionRow[], verb: "plan" | "apply" | "rewrap", layout: Layout): string {
+  const words = {
+    columns: [{ ...NEXT, onlyWide: verb !== "plan" }],
     none: `no keys to ${verb}`,
-    what: decisionOf,
+    remark: remarkOf,
     notes: notesOf,
-  })
+  }
+  return rowsText(rows, words, layout)
 }
 
-/** What was done, or is to be done, before the reason. */
-export function decisionOf(row: DecisionRow): string {
-  const { action, did, outcome } = row
-  if (outcome === "done") return `${did.join(", ")}: ${whatOf(row)}`
+export const NEXT = { head: "NEXT", cell: nextOf }
+
+/** What was done, in words of what is so now. */
+const DONE: Readonly<Record<Action, string>> = {
+  provision: "provisioned",
+  rewrap: "imported again",
+  rotate: "rotated",
+  "finish-rotation": "rotation finished",
+  "finish-replacement": "replacement finished",
+  replicate: "replicated",
+  correct: "corrected",
+  none: "nothing",
+  blocked: "blocked",
+}
+
+/** Reasons of a key that is well, which the time of what comes next says as well. */
+const WELL: ReadonlySet<string> = new Set(["NEVER_EXPIRES", "NOT_DUE", "ONCE_ONLY"])
+
+/** What was done, or is to be done and why; of a key that is well what to be warned of, if anything. */
+export function remarkOf(row: DecisionRow, { wide }: Layout): string | null {
+  const { action, did, outcome, reason, warnings, drift } = row
+  if (outcome === "done") return did.map((done) => DONE[done]).join(", ")
   if (outcome === "planned") return `${action}: ${whatOf(row)}`
-  return outcome === "nothing" && action !== "none" ? `${action} left: ${whatOf(row)}` : whatOf(row)
+  if (outcome === "nothing" && action !== "none") return `${action} left: ${whatOf(row)}`
+  if (outcome !== "nothing" || wide || !WELL.has(reason)) return whatOf(row)
+  const [warning] = warnings
+  const [difference] = drift
+  if (warning !== undefined) return `${warning.message} [${warning.code}]`
+  return difference === undefined ? null : `${difference.field} differs`
 }
 
-export function nextOf({ next, outcome }: DecisionRow): string | null {
-  return next === null || outcome !== "nothing" ? null : `${next.action} ${next.at}`
+/** The day is enough, where there is little room. */
+export function nextOf({ next, outcome, action }: DecisionRow, { wide }: Layout): string | null {
+  if (outcome === "planned") return `${action} now`
+  if (next === null || outcome === "blocked" || outcome === "failed") return null
+  return `${next.action} ${wide ? next.at : next.at.slice(0, 10)}`
 }
 
-/** Problems, warnings and drift, each with the name of its key. */
-export function notesOf(row: DecisionRow): readonly string[] {
+/** Of a text that is not as wanted, such as a key policy; `--json` has all of it. */
+const MOST_SHOWN = 60
+
+/** Problems, warnings and drift of one key. */
+export function notesOf(row: DecisionRow): readonly Note[] {
   const key = keyPrefix(row)
   return [
     ...problemsOf(row),
-    ...(row.custodyReason === null ? [] : [`${key}: custody ${custodyText(row.custody ?? "", row.custodyReason)}`]),
-    ...row.warnings.map(({ message, code }) => `${key}: warning: ${message} [${code}]`),
-    ...row.drift.map(({ field, wanted, found, region }) => `${key}: ${field} in ${region}: ${found}, not ${wanted}`),
+    ...(row.custodyReason === null
+      ? []
+      : [{ key, text: `custody ${custodyText(row.custody ?? "", row.custodyReason)}` }]),
+    ...row.warnings.map(({ message, code }) => ({ key, text: `warning: ${message} [${code}]`, kind: code })),
+    ...row.drift.map(({ field, wanted, found, region }) => ({
+      key,
+      text: `${field} in ${region}: ${cut(found, MOST_SHOWN)}, not ${cut(wanted, MOST_SHOWN)}`,
+      kind: `${field}: ${cut(wanted, MOST_SHOWN)}`,
+    })),
   ]
 }
-
 /** What could not be asked of tokens. */
 export function tokensText(tokens: readonly TokenSurvey[]): readonly string[] {
   return tokens.flatMap(({ name, state, message }) => {

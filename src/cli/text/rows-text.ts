@@ -1,13 +1,19 @@
-import { printable } from "../../core/base/printable.js"
-import { type KeyRow, type RowSummary, summarise } from "../../core/plan/row.js"
+import { type KeyRow, summarise } from "../../core/plan/row.js"
+import type { Layout } from "./layout.js"
+import { type Note, notesText } from "./notes.js"
+import { keyPrefix, nameOf, whatOf } from "./row-words.js"
 import { table } from "./table.js"
+import { overview, URGENCIES, type Urgency, urgencyOf } from "./urgency.js"
+import { wrapped } from "./width.js"
 
 /** The rows of a command over many keys, for people: the same facts in the same places, whatever the command. */
 
 /** A column that a command has of its own; null shows as a dash. */
 export interface Column<R> {
   readonly head: string
-  readonly cell: (row: R) => string | number | null
+  readonly cell: (row: R, layout: Layout) => string | number | null
+  /** Left out unless every column is asked for. */
+  readonly onlyWide?: boolean
 }
 
 interface Words<R> {
@@ -15,65 +21,83 @@ interface Words<R> {
   readonly columns: readonly Column<R>[]
   /** Said where there are no rows. */
   readonly none: string
-  readonly what?: (row: R) => string
-  /** Lines after the table; without it those of `problemsOf`. */
-  readonly notes?: (row: R) => readonly string[]
+  /** Left out where the columns say as much. */
+  readonly withOutcome?: boolean
+  readonly remark?: (row: R, layout: Layout) => string | null
+  /** After the table; without it those of `problemsOf`. */
+  readonly notes?: (row: R) => readonly Note[]
+  readonly urgency?: (row: R) => Urgency
 }
 
-/** A row for each key, then what to know of single ones, then the count. */
-export function rowsText<R extends KeyRow>(rows: readonly R[], words: Words<R>): string {
+/**
+ * What needs a person first, then a row for each key in that order, then what to know of single ones, then the count.
+ * Asked to be quiet: the rows with an error or a warning alone, and nothing where there is none.
+ */
+export function rowsText<R extends KeyRow>(rows: readonly R[], words: Words<R>, layout: Layout): string {
+  const { notes = problemsOf, urgency = urgencyOf } = words
+  if (layout.quiet)
+    return notesText(
+      rows.flatMap((row) => [...troubleOf(row), ...notes(row)]),
+      layout,
+    ).join("\n")
   if (rows.length === 0) return words.none
-  const { columns, what = whatOf, notes = problemsOf } = words
-  return [rowsTable(rows, columns, what), ...rows.flatMap(notes).map(printable), summaryText(summarise(rows))].join(
-    "\n",
-  )
+  const ranks = new Map(rows.map((row) => [row, URGENCIES.indexOf(urgency(row))]))
+  const sorted = [...rows].sort((a, b) => (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0))
+  const above = overview(rows, urgency, layout)
+  return [
+    ...above,
+    ...(above.length === 0 ? [] : [""]),
+    rowsTable(sorted, words, layout),
+    ...notesText(sorted.flatMap(notes), layout),
+    wrapped(summaryText(rows), layout.width),
+  ].join("\n")
 }
 
-/** Target and KMS key are left out where no row has one. */
+/** What of a row is an error, for who does not see the table. */
+function troubleOf(row: KeyRow): readonly Note[] {
+  return isStuck(row) ? [{ key: keyPrefix(row), text: whatOf(row), kind: row.reason }] : []
+}
+
+/** A terminal is not told a target that all rows share, nor the KMS key unless every column is asked for. */
 function rowsTable<R extends KeyRow>(
   rows: readonly R[],
-  ownColumns: readonly Column<R>[],
-  remark: (row: R) => string,
+  { columns: ownColumns, withOutcome = true, remark = whatOf }: Words<R>,
+  layout: Layout,
 ): string {
+  const targets = new Set(rows.flatMap(({ target }) => target ?? []))
+  const showsTarget = targets.size > (layout.wide || layout.width === undefined ? 0 : 1)
   const columns: readonly Column<R>[] = [
     { head: "NAME", cell: nameOf },
-    ...(rows.some(({ target }) => target !== null) ? [{ head: "TARGET", cell: ({ target }: R) => target }] : []),
-    { head: "OUTCOME", cell: ({ outcome }) => outcome },
+    ...(showsTarget ? [{ head: "TARGET", cell: ({ target }: R) => target }] : []),
+    ...(withOutcome ? [{ head: "OUTCOME", cell: ({ outcome }: R) => outcome }] : []),
     ...ownColumns,
-    { head: "WHAT", cell: remark },
-    ...(rows.some(({ keyArn }) => keyArn !== null) ? [{ head: "KMS KEY", cell: ({ keyArn }: R) => keyArn }] : []),
+    { head: "REMARK", cell: remark },
+    { head: "KMS KEY", cell: ({ keyArn }: R) => keyArn, onlyWide: true },
   ]
+  const shown = columns.filter(({ onlyWide }) => layout.wide || onlyWide !== true)
   return table(
-    columns.map(({ head }) => head),
-    rows.map((row) => columns.map(({ cell }) => cell(row))),
+    shown.map(({ head }) => head),
+    rows.map((row) => shown.map(({ cell }) => cell(row, layout))),
+    layout,
   )
 }
 
-export function nameOf({ name, replaced }: KeyRow): string {
-  return replaced ? `${name} (replaced)` : name
-}
-
-export function whatOf({ message, reason }: KeyRow): string {
-  return `${message} [${reason}]`
-}
-
-/** Causes, and the hint where the operator has to do something, each with the name of its key. */
-export function problemsOf(row: KeyRow): readonly string[] {
+/** Causes, and the hint where the operator has to do something. */
+export function problemsOf(row: KeyRow): readonly Note[] {
   const key = keyPrefix(row)
-  const isStuck = row.outcome === "blocked" || row.outcome === "failed"
   return [
-    ...row.causes.map(({ code, message }) => `${key}: ${code}: ${message}`),
-    ...(isStuck && row.hint !== null ? [`${key}: hint: ${row.hint}`] : []),
+    ...row.causes.map(({ code, message }) => ({ key, text: `${code}: ${message}`, kind: code })),
+    ...(isStuck(row) && row.hint !== null ? [{ key, text: `hint: ${row.hint}` }] : []),
   ]
 }
 
-/** `payments (prod-eu)`, before what is said of one key. */
-export function keyPrefix(row: KeyRow): string {
-  return row.target === null ? nameOf(row) : `${nameOf(row)} (${row.target})`
-}
+const isStuck = ({ outcome }: KeyRow): boolean => outcome === "blocked" || outcome === "failed"
 
-/** `3 keys: 2 done, 1 failed` */
-export function summaryText({ keys, ...counts }: RowSummary): string {
+/** `3 keys: 2 done, 1 failed`; `3 keys, 9 bindings: …` where keys have several targets. */
+export function summaryText(rows: readonly KeyRow[]): string {
+  const { keys: bindings, ...counts } = summarise(rows)
+  const names = new Set(rows.map(nameOf)).size
   const parts = Object.entries(counts).flatMap(([outcome, count]) => (count === 0 ? [] : [`${count} ${outcome}`]))
-  return `${keys} ${keys === 1 ? "key" : "keys"}: ${parts.join(", ")}`
+  const keys = `${names} ${names === 1 ? "key" : "keys"}`
+  return `${names === bindings ? keys : `${keys}, ${bindings} bindings`}: ${parts.join(", ")}`
 }

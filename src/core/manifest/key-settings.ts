@@ -1,10 +1,10 @@
 import { durationText, isTooLong, parseDuration } from "../base/expiry.js"
-import { canonicalJson } from "../base/json.js"
 import { aliasName, LONGEST_DESCRIPTION, policyFault, policyText, REGION } from "../key/aws-name.js"
 import { CUSTODY_NAMES } from "../key/custody.js"
 import { KEY_SPEC_NAMES, KEY_USAGES, WRAPPING_KEY_SPEC_NAMES, type WrappingKeySpec } from "../key/key-spec.js"
 import type { WantedAlgorithm } from "../key/negotiation.js"
 import { WRAPPING_ALGORITHM_NAMES } from "../key/wrapping-algorithm.js"
+import { canonicalPolicy } from "./policy-form.js"
 import type { Setting, SettingsCommand } from "./setting.js"
 
 /** When material is to be imported again: so long before its end, or when so much of its life is left. */
@@ -192,7 +192,7 @@ export const KEY_SETTINGS = {
     parse: (policy: string | object): string => policyText(policy),
     write: (text: string): string | object => JSON.parse(text) as object,
     fault: policyFault,
-    drift: { field: "policy", correctedBy: "PutKeyPolicy", read: ({ policy }) => policy, canonical: canonicalJson },
+    drift: { field: "policy", correctedBy: "PutKeyPolicy", read: ({ policy }) => policy, canonical: canonicalPolicy },
   },
   prove: {
     ...choice(["accept", "full"]),
