@@ -40,7 +40,7 @@ const regionalKey = z.object({ Arn: keyArn.optional(), Region: word.optional() }
 const keyMetadata = z
   .object({
     Arn: keyArn,
-    KeyId: keyId.optional(),
+    KeyId: keyId,
     KeyState: word,
     Description: text(8192).optional(),
     KeySpec: word.optional(),
@@ -62,13 +62,13 @@ const keyMetadata = z
     ValidTo: date.optional(),
     CurrentKeyMaterialId: keyMaterialId.optional(),
   })
-  .refine(({ Arn, KeyId }) => KeyId === undefined || parseKeyArn(Arn)?.keyId === KeyId, "names two keys")
+  .refine(({ Arn, KeyId }) => parseKeyArn(Arn)?.keyId === KeyId, "names two keys")
   .refine((key) => (key.KeySpec ?? key.CustomerMasterKeySpec) !== undefined, { error: "is missing", path: ["KeySpec"] })
   .transform(descriptionOf)
 
 function descriptionOf(key: {
   Arn: string
-  KeyId?: string | undefined
+  KeyId: string
   KeyState: string
   Description?: string | undefined
   KeySpec?: string | undefined
@@ -85,7 +85,7 @@ function descriptionOf(key: {
 }): KeyDescription {
   return {
     keyArn: key.Arn,
-    keyId: parseKeyArn(key.Arn)?.keyId ?? key.Arn,
+    keyId: key.KeyId,
     keyState: key.KeyState,
     description: key.Description ?? "",
     keySpec: key.KeySpec ?? key.CustomerMasterKeySpec ?? "",
@@ -156,7 +156,7 @@ export const ANSWERS = {
   ReplicateKey: z.object({ ReplicaKeyMetadata: keyMetadata }),
   ListKeys: z.object({ Keys: z.array(z.object({ KeyId: keyId, KeyArn: keyArn })), ...page }),
   ListResourceTags: z.object({
-    Tags: z.array(z.object({ TagKey: text(128).min(1, "is empty"), TagValue: text(256).optional() })),
+    Tags: z.array(z.object({ TagKey: text(128).min(1, "is empty"), TagValue: text(256) })),
     ...page,
   }),
   ListAliases: z.object({

@@ -35,7 +35,7 @@ export function nameOperations({
       const entries = new Entries(operation)
       const tags = new Map<string, string>()
       for await (const { Tags } of pages) {
-        for (const { TagKey: tagKey, TagValue: tagValue = "" } of Tags) {
+        for (const { TagKey: tagKey, TagValue: tagValue } of Tags) {
           if (entries.isNew(tagKey, tagValue)) tags.set(tagKey, tagValue)
         }
       }

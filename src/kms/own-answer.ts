@@ -47,10 +47,12 @@ export function ownAnswersOnly(onTime: (date: Date) => void): Pluggable<object, 
 
 function isOwn({ statusCode, headers, body }: HttpResponse): boolean {
   if (headers["x-amzn-requestid"] === undefined) return false
-  if (statusCode < 300) return true
+  const text = Buffer.from(body as Uint8Array).toString("utf8")
+  // nothing, an object of JSON, or the XML of STS: what is neither would be read as an answer without fields
+  if (statusCode < 300) return /^\s*($|[{<])/.test(text)
   // AWS redirects nobody
   if (statusCode < 400) return false
-  return headers["x-amzn-errortype"] !== undefined || namesError(Buffer.from(body as Uint8Array).toString("utf8"))
+  return headers["x-amzn-errortype"] !== undefined || namesError(text)
 }
 
 /** JSON with the name of an error, as KMS answers, or XML with one, as STS does. */

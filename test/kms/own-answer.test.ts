@@ -7,7 +7,7 @@ import { Secret } from "#src/core/base/secret.js"
 import { openKms } from "#src/kms/kms.js"
 import type { Kms } from "#src/core/ports/kms.js"
 import { expectCode } from "#test/support/expect-code.js"
-import { type KmsProxy, startKmsProxy } from "#test/support/kms-proxy.js"
+import { type KmsProxy, type Spoiling, startKmsProxy } from "#test/support/kms-proxy.js"
 import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { awsEnvironment, SYMMETRIC } from "../support/aws-environment.js"
 import { changed, cut, endless, webPage, withoutRequestId, wrongTypes } from "../support/bad-answers.js"
@@ -50,6 +50,16 @@ describe("answers that are not of AWS", () => {
         expect(times).to.deep.equal([])
       })
     }
+  }
+
+  for (const body of ["null", "[]", '"KeyMetadata"', "42", "no JSON"]) {
+    it(`takes ${body} for no answer of AWS, whatever its request ID`, async () => {
+      const { key } = await kms.createKey(SYMMETRIC)
+      const respond: Spoiling["respond"] = (response, answered) =>
+        response.writeHead(200, answered?.headers ?? {}).end(body)
+      proxy.spoil("TagResource", { effect: true, respond, times: 5 })
+      await expectCode("ERR_KMS_ANSWER", () => kms.tagResource(key.keyArn, { a: "b" }))
+    })
   }
 
   for (const [status, code] of [

@@ -178,8 +178,8 @@ async function readAnswer(
   if (wire.isForeign === true) return "nothing tells that AWS has answered"
   let answer: Answer
   try {
-    // HTTP has no body in a 204
-    answer = wire.status === 204 ? {} : (JSON.parse(Buffer.from(bytes).toString()) as Answer)
+    // HTTP has no body in a 204; the SDK reads no body as no fields
+    answer = wire.status === 204 || bytes.length === 0 ? {} : (JSON.parse(Buffer.from(bytes).toString()) as Answer)
   } catch {
     return `it is no JSON, with status ${wire.status}`
   }
