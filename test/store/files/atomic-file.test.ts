@@ -1,9 +1,11 @@
+import { execFileSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { expect } from "chai"
 import { removeLeftovers, replaceFile, writeTemporary } from "#src/store/files/atomic-file.js"
 import { expectCode } from "#test/support/expect-code.js"
+import { openFiles } from "#test/support/open-files.js"
 import { CAN_MOUNT } from "#test/support/state-disk.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 import { firstLine, run, start } from "../../support/second-process.js"
@@ -18,6 +20,22 @@ describe("replaceFile", () => {
     expect(readFileSync(path, "utf8")).to.equal("two")
     expect(statSync(path).mode & 0o777).to.equal(0o600)
     expect(readdirSync(folder())).to.deep.equal(["entry.json"])
+  })
+
+  it("fails where the file cannot be replaced, and leaves the old one alone", async function () {
+    if (!CAN_MOUNT) this.skip()
+    const path = join(folder(), "entry.json")
+    writeFileSync(path, "old")
+    execFileSync("mount", ["--bind", path, path])
+    try {
+      const error = await expectCode("ERR_STATE_WRITE", () => replaceFile(path, "new"))
+      expect(error.causes[0]?.code).to.equal("EBUSY")
+      expect(readFileSync(path, "utf8")).to.equal("old")
+      expect(readdirSync(folder())).to.deep.equal(["entry.json"])
+    } finally {
+      execFileSync("umount", [path])
+    }
+    expect(openFiles(folder())).to.deep.equal([])
   })
 
   it("keeps the old file whole when the writer is killed before the rename", async () => {

@@ -17,6 +17,7 @@ import type { CustodyEvent } from "#src/core/records/custody-event.js"
 import { custodyLogFile } from "#src/store/files/custody-log.js"
 import { CUSTODY_LOG } from "#src/store/files/custody-log-reader.js"
 import { expectCode } from "#test/support/expect-code.js"
+import { openFiles } from "#test/support/open-files.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 
 const clock = { now: () => new Date("2026-03-01T12:00:00Z") }
@@ -69,6 +70,16 @@ describe("the custody log file", () => {
     const lines = (): string[] => readFileSync(path, "utf8").split("\n").slice(0, -1)
     return { folder, path, lines, log: () => custodyLogFile(folder, clock) }
   }
+
+  it("is closed after each line, after a look at its end, and where nothing can be appended", async () => {
+    const { folder, path, log } = fresh()
+    await log().append(event("first"))
+    log().check()
+    appendFileSync(path, "not a line")
+    await expectCode("ERR_STATE_INVALID", () => log().append(event("second")))
+    await expectCode("ERR_STATE_INVALID", () => log().check())
+    expect(openFiles(folder)).to.deep.equal([])
+  })
 
   it("is appended to across processes and in one, chained and private", async () => {
     const { path, lines, log } = fresh()

@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { ImportRecord, InventoryEntry } from "#src/core/records/inventory.js"
 import { inventoryFiles } from "#src/store/files/inventory-files.js"
 import { expectCode } from "#test/support/expect-code.js"
+import { inventoryEntry } from "#test/support/inventory-entry.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 import { run } from "../../support/second-process.js"
 
@@ -26,42 +27,7 @@ const IMPORT: ImportRecord = {
   proof: { kind: "key-material-id", result: "proven" },
 }
 
-const ENTRY: InventoryEntry = {
-  version: 2,
-  owner: "keyferry",
-  name: "payments",
-  target: "default",
-  region: "eu-west-3",
-  keySpec: "SYMMETRIC_DEFAULT",
-  keyUsage: "ENCRYPT_DECRYPT",
-  custody: "token",
-  unenforced: null,
-  alias: null,
-  aliasGiven: false,
-  multiRegion: false,
-  intendedAt: "2026-11-01T00:00:00.000Z",
-  requestId: "5b3c",
-  creating: false,
-  keyArn: null,
-  token: null,
-  source: {
-    id: "0a0b",
-    label: "keyferry/keyferry/payments/0",
-    generation: 0,
-    attributes: null,
-    kcv: null,
-    publicKeyFingerprint: null,
-  },
-  importing: null,
-  imports: [IMPORT],
-  earlier: [],
-  rotating: false,
-  replicas: [],
-  withheldAt: null,
-  terms: { expiresIn: "90d", wrappingAlgorithm: "auto", wrappingKeySpec: "RSA_4096" },
-  replacement: null,
-  former: [],
-}
+const ENTRY: InventoryEntry = inventoryEntry("payments", { imports: [IMPORT] })
 
 describe("inventoryFiles", () => {
   const folder = temporaryFolder()
@@ -104,6 +70,22 @@ describe("inventoryFiles", () => {
     expect(rows(await inventory.list("payments"))).to.deep.equal(["default/payments", "prod-eu/payments"])
     await inventory.remove("payments", "default")
     expect(rows(await inventory.list())).to.deep.equal(["prod-eu/payments", "prod-eu/signer"])
+  })
+
+  it("finds a target's first KMS key behind what cannot be read, and none where others can put files", async () => {
+    const inventory = inventoryFiles(folder())
+    const keyArn = "arn:aws:kms:eu-west-3:111122223333:key/1"
+    expect(await inventory.firstMade("default")).to.equal(undefined)
+    const named = (name: string, arn: string | null): InventoryEntry => ({
+      ...{ ...ENTRY, name, keyArn: arn },
+      source: { ...ENTRY.source, label: `keyferry/keyferry/${name}/0` },
+    })
+    await inventory.put(named("b", null))
+    await inventory.put(named("c", keyArn))
+    writeFileSync(join(folder(), "inventory", "default", "a.json"), "garbage", { mode: 0o600 })
+    expect((await inventory.firstMade("default"))?.name).to.equal("c")
+    chmodSync(join(folder(), "inventory", "default", "a.json"), 0o666)
+    await expectCode("ERR_STATE_UNSAFE", () => inventory.firstMade("default"))
   })
 
   it("passes over what a killed writer left, and clears it at the next put", async () => {

@@ -295,6 +295,7 @@ describe("lockState", () => {
       await passedOn
       order.push("the first goes on")
       await refused()
+      expect(await first.isAwaited(), "with nobody there").to.equal(false)
       expect(order).to.deep.equal(["the second works", "and is done", "the first goes on"])
     })
 

@@ -42,7 +42,11 @@ describe("writeOutput", () => {
     expect(readdirSync(base())).to.deep.equal(["out"])
   })
 
-  it("fails where there is no folder", async () => {
+  it("fails where there is no folder, before the work is done", async () => {
+    const early = await expectCode("ERR_OUTPUT_WRITE", () => refuseExisting(join(base(), "no", "out")))
+    expect(early.causes[0]?.code).to.equal("ENOENT")
+    writeFileSync(join(base(), "file"), "")
+    await expectCode("ERR_OUTPUT_WRITE", () => refuseExisting(join(base(), "file", "out")))
     const error = await expectCode("ERR_OUTPUT_WRITE", () => writeOutput(join(base(), "no", "out"), "x"))
     expect(error.causes[0]?.code).to.equal("ENOENT")
   })
