@@ -2,7 +2,7 @@ import type { Session as GrapheneSession } from "graphene-pk11"
 import { KeyferryError } from "../core/base/error.js"
 import type { CustodyProbe } from "../core/key/custody.js"
 import { KEY_SPECS, type KeySpec } from "../core/key/key-spec.js"
-import type { SearchResult, SourceKey, SourceKeyTemplate } from "../core/key/source-key.js"
+import type { SearchResult, SourceKey, SourceKeyTemplate, StrayObject } from "../core/key/source-key.js"
 import type { PinProvider } from "../core/ports/pin-provider.js"
 import type { Token } from "../core/ports/token.js"
 import type { VerdictCache } from "../core/ports/verdict-cache.js"
@@ -113,6 +113,10 @@ class Pkcs11Token implements Token {
 
   async findKeys(terms: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]> {
     return (await this.search({ ...terms, anyLabel: true })).keys
+  }
+
+  async findOddKeys(terms: { readonly id?: string; readonly label?: string }): Promise<readonly StrayObject[]> {
+    return (await this.search({ ...terms, anyLabel: true })).strays
   }
 
   async generateSourceKey(template: SourceKeyTemplate): Promise<SourceKey> {

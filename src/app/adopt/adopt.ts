@@ -1,7 +1,7 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
-import { identityOf, labelOf, newSourceKeyId, type SourceKey } from "../../core/key/source-key.js"
+import { type StrayObject, identityOf, labelOf, newSourceKeyId, type SourceKey } from "../../core/key/source-key.js"
 import type { AdoptDeps, AdoptRequest } from "./request.js"
 import { bindAdopted, type BoundKey, lookAtKmsKey } from "./kms-key.js"
 import { judgeAdopted } from "./judgement.js"
@@ -157,10 +157,27 @@ async function takeAdopted(
     object === undefined
       ? {}
       : { hint: `the token has a source key ${label} (${object.id}): perhaps an earlier run adopted it` }
+  const [odd] = await deps.token.findOddKeys(by)
+  if (odd !== undefined) {
+    throw new KeyferryError(
+      "ERR_KEY_ATTRIBUTES",
+      `the token's key with the ${identity} cannot be adopted: it is ${odd.reason}`,
+      {
+        key: name,
+        hint: oddKeyHint(odd, deps.token.info.label),
+      },
+    )
+  }
   throw new KeyferryError("ERR_KEY_NOT_FOUND", `the token has no key of a KMS key spec with the ${identity}`, {
     key: name,
     ...hint,
   })
+}
+
+function oddKeyHint({ id, label }: StrayObject, tokenLabel: string): string {
+  return id === ""
+    ? `give it a CKA_ID with the vendor's tool (pkcs11-tool: --set-id), then run the same again; its label is ${label}`
+    : `look at the objects of token "${tokenLabel}" with this label with the vendor's tool (\`pkcs11-tool --list-objects\`)`
 }
 
 async function entryOf(

@@ -89,10 +89,10 @@ export async function recordsOf(
 }
 
 /** In words, for who must act: what a loss of the custody key costs, and what ends this reminder. */
-export function backupReminder({ label }: Pick<CustodyKeyRecord, "label">): string {
+export function backupReminder({ id, label, token }: Pick<CustodyKeyRecord, "id" | "label" | "token">): string {
   return (
-    `no backup of the custody key ${label} is confirmed: whoever loses it loses every sealed key at its next expiry; ` +
-    "back the token up by its vendor's means, then run `keyferry key backup-confirmed`"
+    `no backup of the custody key ${label} of token "${token.label}" is confirmed: whoever loses it loses every sealed key at its next expiry; ` +
+    `back the token up by its vendor's means, then run \`keyferry key backup-confirmed --custody-key ${id}\``
   )
 }
 

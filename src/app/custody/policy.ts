@@ -1,7 +1,9 @@
 import type { Policy } from "../../core/manifest/binding.js"
 import { CUSTODIES, CUSTODY_NAMES, type Custody, shortcomings } from "../../core/key/custody.js"
 import { KeyferryError } from "../../core/base/error.js"
-import type { KeySpec } from "../../core/key/key-spec.js"
+import { type KeySpec, WRAPPING_KEY_SPEC_NAMES, type WrappingKeySpec } from "../../core/key/key-spec.js"
+import { wrapCandidates } from "../../core/key/negotiation.js"
+import type { WrapRequest } from "../../core/key/wrapping.js"
 import { localUseFault } from "../../core/manifest/settings-check.js"
 import type { Token } from "../../core/ports/token.js"
 import type { Deps } from "../deps.js"
@@ -15,7 +17,7 @@ export interface Enforcement {
 }
 
 interface PolicyDeps extends Pick<Deps, "policy" | "progress"> {
-  readonly token: Pick<Token, "probeCustody">
+  readonly token: Pick<Token, "probeCustody" | "selfTest">
 }
 
 /** Judges a custody for a key spec by what probing with throw-away keys showed. */
@@ -141,6 +143,9 @@ async function otherCustody(
   keySpec: KeySpec,
   possible: boolean,
 ): Promise<string> {
+  if (!(await carries(token, keySpec, policy))) {
+    return `this token carries ${keySpec} to KMS in no custody: \`keyferry token probe\` shows which key specs it does; another token or key spec may do`
+  }
   const others: Custody[] = []
   for (const custody of CUSTODY_NAMES) {
     if (custody === refused || policy.allowCustody?.includes(custody) === false) continue
@@ -149,4 +154,24 @@ async function otherCustody(
   const named = others.length === 0 ? "this token enforces no other custody" : `give --custody ${others.join(" or ")}`
   const alternative = possible ? ", or take it as it is with policy.allowUnenforcedCustody: true" : ""
   return `${named}${alternative}; \`keyferry token probe\` shows what it enforces`
+}
+
+/** Whether the token wraps such a key for KMS at all: what it cannot, no other custody helps. */
+async function carries(token: Pick<Token, "selfTest">, keySpec: KeySpec, policy: Policy): Promise<boolean> {
+  for (const wrappingKeySpec of WRAPPING_KEY_SPEC_NAMES) {
+    for (const candidate of permitted(keySpec, wrappingKeySpec, policy)) {
+      const [verdict] = await token.selfTest([candidate])
+      if (verdict?.usable === true) return true
+    }
+  }
+  return false
+}
+
+/** None where KMS takes none, or the policy permits none. */
+function permitted(keySpec: KeySpec, wrappingKeySpec: WrappingKeySpec, policy: Policy): readonly WrapRequest[] {
+  try {
+    return wrapCandidates(keySpec, wrappingKeySpec, "auto", policy)
+  } catch {
+    return []
+  }
 }

@@ -134,6 +134,7 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
   const did: Action[] = []
   let current = key
   let latest: { readonly snapshot: Snapshot; readonly decision: Decision } | undefined
+  let work: Decision | undefined
   let { actions } = options
   try {
     for (;;) {
@@ -154,12 +155,13 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
       // KMS may not have caught up with what was done: the next run sees
       const isStuck = did.length >= MOST_STEPS || decision.message === messageBefore
       if (execute === null || !actions.has(decision.action) || isStuck) {
-        return decisionRow(snapshot, decision, outcomeOf(decision, did, options), did)
+        return doneRow(decisionRow(snapshot, decision, outcomeOf(decision, did, options), did), work)
       }
       refuseStopped(run, key)
       // the token is opened by whoever needs it first; what it answers then holds for all
       const content = await run.sources.content(key.binding.token)
       const deps = await depsOf(run, current)
+      work ??= decision
       await execute({ deps, snapshot, decision, options, sources: content?.keys ?? new Map<never, never>() })
       did.push(decision.action)
       current = await reread(run, key)
@@ -174,6 +176,13 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
     const row = latest === undefined ? undecidedRow(key) : decisionRow(latest.snapshot, latest.decision, "failed", did)
     return { ...row, ...outcome }
   }
+}
+
+/** What was done has the reason that it was done for; what comes next is another fact of the row. */
+function doneRow(row: DecisionRow, work: Decision | undefined): DecisionRow {
+  if (row.outcome !== "done" || work === undefined) return row
+  const { reason, message, hint } = work
+  return { ...row, reason, message, hint }
 }
 
 /** What goes on with a thing that was begun, or asked for once. */

@@ -1,7 +1,7 @@
 import { CUSTODIES } from "../../core/key/custody.js"
 import { type ExitName, worstExit } from "../../core/base/exit-code.js"
 import { rfc3339 } from "../../core/base/expiry.js"
-import { materialsOf } from "../../core/plan/material.js"
+import { type Material, materialsOf } from "../../core/plan/material.js"
 import type { DecisionRow } from "../../core/plan/decision-row.js"
 import { exitOf, type RowSummary, summarise } from "../../core/plan/row.js"
 import { isUnseen, type KeyView, type Snapshot } from "../../core/plan/snapshot.js"
@@ -104,18 +104,24 @@ function generationsOf(snapshot: Snapshot, { custody }: DecisionRow): readonly G
       keyMaterialId,
       state,
       validTo: validTo === null ? null : rfc3339(validTo),
-      daysLeft: validTo === null ? null : Math.floor((validTo.getTime() - snapshot.now.getTime()) / DAY_MS),
+      daysLeft: validTo === null ? null : daysUntil(validTo, snapshot.now, state),
       source: source?.state ?? null,
       sourceNote: source?.note ?? null,
     }
   })
 }
 
+/** Lost material has none left, whatever its expiry was to be. */
+function daysUntil(validTo: Date, now: Date, state: Material["state"]): number {
+  const days = Math.floor((validTo.getTime() - now.getTime()) / DAY_MS)
+  return state === "lost" ? Math.min(0, days) : days
+}
+
 function custodyKeyStatus({ id, label, token, backupConfirmedAt }: CustodyKeyRecord): CustodyKeyStatus {
   const warning =
     backupConfirmedAt === null
-      ? `no backup of custody key ${label} is confirmed: if token "${token.label}" is lost, every sealed key ends with ` +
-        "its next expiry; make the vendor's backup, then `keyferry key backup-confirmed`"
+      ? `no backup of custody key ${label} (${id}) is confirmed: if token "${token.label}" is lost, every sealed key ends with ` +
+        `its next expiry; make the vendor's backup, then \`keyferry key backup-confirmed --custody-key ${id}\``
       : null
   return { id, label, token: token.label, backupConfirmedAt, warning }
 }

@@ -62,7 +62,7 @@ export async function lockKey(deps: LockDeps & Pick<Deps, "vault">, request: Loc
     throw new KeyferryError(
       "ERR_CONFIRMATION_MISSING",
       `the source key ${name} has custody ${otherwise.custody}: locked, its material could never be imported again`,
-      { key: name },
+      { key: name, hint: "give --accept-no-reimport if that is what you want" },
     )
   }
   const proven = entries.some((entry) => {

@@ -8,7 +8,7 @@ export const keyBackupConfirmed = defineCommand({
     "custody-key": {
       type: "string",
       requiresArg: true,
-      describe: "CKA_ID in hex; the newest of this state directory unless given",
+      describe: "CKA_ID in hex; the newest unless given, where one token has any",
     },
     note: { type: "string", requiresArg: true, describe: "where it is and who has it, for the custody log" },
   },
@@ -20,7 +20,7 @@ export const keyBackupConfirmed = defineCommand({
     const result = await confirmBackup(state, request)
     return {
       result,
-      text: `the backup of ${result.label} (ID ${result.id}) is confirmed, on ${result.backupConfirmedAt}`,
+      text: `the backup of ${result.label} (ID ${result.id}) of token "${result.token.label}" (serial ${result.token.serial}) is confirmed, on ${result.backupConfirmedAt}`,
     }
   },
 })

@@ -313,7 +313,11 @@ export const ERROR_ROWS = {
     retry: "later",
     hint: "the answer of KMS was lost: run the same command again, which finds out before it makes anything",
   },
-  ERR_KMS_KEY_NOT_FOUND: { exit: "DATAERR", retry: "never", hint: "check --key-id, --region and the account" },
+  ERR_KMS_KEY_NOT_FOUND: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "is this the right account and Region? `keyferry doctor` says whose the credentials are; check --key-id, --region and --profile",
+  },
   ERR_KMS_KEY_ORIGIN: {
     exit: "DATAERR",
     retry: "never",

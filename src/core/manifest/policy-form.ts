@@ -56,7 +56,7 @@ function conditionForm(condition: unknown): unknown {
     const values = Object.entries(keys).map(([key, value]) => [key.toLowerCase(), setOf(list(value).map(String))])
     return [operator, Object.fromEntries(values)] as const
   })
-  return Object.fromEntries(operators) as unknown
+  return Object.fromEntries(operators)
 }
 
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? (value as unknown[]) : [value])

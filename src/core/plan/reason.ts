@@ -75,7 +75,7 @@ const REASON_ROWS = {
   KEY_GONE: {
     action: "blocked",
     sentence: "{key} does not exist any more",
-    hint: "what was encrypted under it is lost with it; `keyferry provision` under another name makes a new one",
+    hint: "is this the right account, and the right endpoint? `keyferry doctor` says whose the credentials are. If it is, what was encrypted under the key is lost with it, and `keyferry provision` under another name makes a new one",
     exit: "DATAERR",
   },
   KEY_CLAIMED: {

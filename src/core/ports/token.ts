@@ -1,5 +1,5 @@
 import type { TokenInfo } from "../token/token-info.js"
-import type { SearchResult, SourceKey, SourceKeyTemplate } from "../key/source-key.js"
+import type { StrayObject, SearchResult, SourceKey, SourceKeyTemplate } from "../key/source-key.js"
 import type { WrapCapability, WrapRequest, WrappedKeyMaterial } from "../key/wrapping.js"
 import type { KeySpec } from "../key/key-spec.js"
 import type { CustodyProbe } from "../key/custody.js"
@@ -71,6 +71,8 @@ export interface Token extends AsyncDisposable {
   lock(key: SourceKey): Promise<SourceKey>
   /** Keys by CKA_ID or CKA_LABEL, whatever their label: for adoption. */
   findKeys(terms: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]>
+  /** What is there by CKA_ID or CKA_LABEL and is no key that keyferry can use, each with the reason. */
+  findOddKeys(terms: { readonly id?: string; readonly label?: string }): Promise<readonly StrayObject[]>
   /**
    * Gives every object of the key a new CKA_ID and label, and reads them back.
    *

@@ -222,12 +222,19 @@ function custodyKeyFindings({ owner, records, token, vault }: VaultView): readon
     const wrong = assessCustodyKey(key.attributes)
     const record = ownRecords.find(({ id }) => id === key.id)
     return [
-      ...(wrong.length === 0 ? [] : [fail(`the custody key ${key.label}: ${findingsText(wrong)}`, REPLACE)]),
-      ...(record === undefined ? [unrecorded(key)] : unconfirmed(record)),
+      ...(wrong.length === 0
+        ? []
+        : [
+            fail(
+              `the custody key ${key.label} (${key.id}) of token "${token.info.label}": ${findingsText(wrong)}`,
+              REPLACE,
+            ),
+          ]),
+      ...(record === undefined ? [unrecorded(key, token.info.label)] : unconfirmed(record)),
       ...(record !== undefined && differs(record.kcv, key.kcv)
         ? [
             fail(
-              `the custody key ${key.label} has another check value than when it was made`,
+              `the custody key ${key.label} (${key.id}) of token "${token.info.label}" has another check value than when it was made`,
               HINTS["custody-key-differs"],
             ),
           ]
@@ -244,11 +251,11 @@ function custodyKeyFindings({ owner, records, token, vault }: VaultView): readon
       if (sealedCount === 0)
         return {
           severity: "warn",
-          message: `the custody key ${label} is gone; nothing is sealed under it`,
+          message: `the custody key ${label} (${id}) is not in token "${token.info.label}" any more; nothing is sealed under it`,
           hint: CLEAR,
         }
       return fail(
-        `the custody key ${label} (${id}) is not in the token; ${sealedCount} sealed keys are lost without it`,
+        `the custody key ${label} (${id}) is not in token "${token.info.label}"; ${sealedCount} sealed keys are lost without it`,
         RESTORE,
       )
     }),
@@ -260,15 +267,15 @@ const RESTORE = "restore the token from its backup: no sealed key can be importe
 const CLEAR = "nothing is to be done"
 
 /** Whoever loses a custody key loses every key that is sealed under it, at its next expiry. */
-function unconfirmed({ label, id, backupConfirmedAt }: CustodyKeyRecord): readonly CustodyKeyFinding[] {
+function unconfirmed({ label, id, token, backupConfirmedAt }: CustodyKeyRecord): readonly CustodyKeyFinding[] {
   if (backupConfirmedAt !== null) return []
-  const message = `no backup of the custody key ${label} is confirmed: if the token is lost, every sealed key dies at its next expiry`
+  const message = `no backup of the custody key ${label} (${id}) of token "${token.label}" is confirmed: if the token is lost, every key sealed under it dies at its next expiry`
   const hint = `back the token up by the vendor's tool, then run \`keyferry key backup-confirmed --custody-key ${id}\``
   return [{ severity: "warn", message, hint }]
 }
 
-function unrecorded({ label, id }: CustodyKey): CustodyKeyFinding {
-  const message = `the custody key ${label} (${id}) is not recorded in this state directory, so nothing shows whether it opens anything`
+function unrecorded({ label, id }: CustodyKey, tokenLabel: string): CustodyKeyFinding {
+  const message = `the custody key ${label} (${id}) of token "${tokenLabel}" is not recorded in this state directory, so nothing shows whether it opens anything`
   const hint =
     "another state directory may have made it; `keyferry key reseal --all --new-custody-key` makes one that is recorded"
   return { severity: "warn", message, hint }
