@@ -103,6 +103,7 @@ const target = z.strictObject({
 const SHAPES: { readonly [Kind in Form["kind"]]: (form: Extract<Form, { readonly kind: Kind }>) => z.ZodType } = {
   choice: ({ choices }) => z.enum(choices as readonly [string, ...string[]]),
   text: () => z.string(),
+  number: ({ least, most }) => z.int().min(least).max(most),
   switch: () => z.boolean(),
   list: () => z.array(z.string()),
   tags: () => z.record(z.string(), z.string()).superRefine(checkTags),

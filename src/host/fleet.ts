@@ -60,6 +60,10 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
     kmsOf,
     clockOf,
     whenAlone: (work) => world.whenAlone(work),
+    async inTurn(rank, work) {
+      const { inTurn } = await import("../kms/pacing.js")
+      return await inTurn(rank, work)
+    },
     quotasOf: (target) => kmsSetting(settings, target).quotas,
     tokenOf: async (name) => await world.tokenIfGiven(name),
     async depsOf({ target, token }) {

@@ -1,4 +1,5 @@
-import { burstOf, DEFAULT_QUOTAS, PACE, type Quotas } from "../core/plan/schedule.js"
+import { AsyncLocalStorage } from "node:async_hooks"
+import { burstOf, PACE, quotaFor, type Quotas } from "../core/plan/schedule.js"
 
 /** The share of its pace that an operation keeps after a ThrottlingException, and how it comes back. */
 const SLOWED = { factor: 0.5, least: 1 / 16, step: 1 / 8, everyMs: 5_000 }
@@ -25,9 +26,16 @@ export interface Turn {
   throttled(): void
 }
 
+const ranks = new AsyncLocalStorage<number>()
+
+/** Does work whose requests, where they have to wait, go before those of a greater rank. Without one the rank is 0. */
+export function inTurn<T>(rank: number, work: () => Promise<T>): Promise<T> {
+  return ranks.run(rank, work)
+}
+
 /**
  * Token buckets of a process, one for each account, Region and operation, so that all its work together keeps to the
- * quotas. Whoever waits is served in the order of asking. There is a timer only while somebody waits.
+ * quotas. Whoever waits is served by rank, then in the order of asking. There is a timer only while somebody waits.
  */
 export interface Pacer {
   /** A turn now, or the promise of one; undefined for an operation without a quota. */
@@ -37,8 +45,8 @@ export interface Pacer {
 export function createPacer(timer: Timer = MONOTONIC): Pacer {
   const buckets = new Map<string, Bucket>()
   return {
-    turn(quotaKey, region, operation, quotas = {}) {
-      const quota = quotas[operation] ?? (DEFAULT_QUOTAS as Quotas)[operation]
+    turn(quotaKey, region, operation, quotas) {
+      const quota = quotaFor(operation, quotas)
       if (quota === undefined) return undefined
       const name = `${quotaKey} ${region} ${operation}`
       let bucket = buckets.get(name)
@@ -53,7 +61,8 @@ export function createPacer(timer: Timer = MONOTONIC): Pacer {
 
 class Bucket {
   readonly #timer: Timer
-  readonly #waiting: ((turn: Turn) => void)[] = []
+  /** Next first. */
+  readonly #waiting: { readonly rank: number; readonly resolve: (turn: Turn) => void }[] = []
   #quota: number
   #tokens: number
   #at: number
@@ -76,8 +85,10 @@ class Bucket {
       this.#refill()
       if (this.#tokens >= 1) return this.#spend()
     }
+    const rank = ranks.getStore() ?? 0
     return new Promise((resolve) => {
-      this.#waiting.push(resolve)
+      const before = this.#waiting.findLastIndex((waiting) => waiting.rank <= rank)
+      this.#waiting.splice(before + 1, 0, { rank, resolve })
       this.#arm()
     })
   }
@@ -130,7 +141,7 @@ class Bucket {
     while (this.#tokens >= 1) {
       const next = this.#waiting.shift()
       if (next === undefined) return
-      next(this.#spend())
+      next.resolve(this.#spend())
     }
     if (this.#waiting.length > 0) this.#arm()
   }

@@ -114,6 +114,13 @@ describe("docs/operations.md", function () {
     await recipe("has expired")
   })
 
+  it("says what to do when KMS has lost key material", async () => {
+    await run(`aws kms delete-imported-key-material --key-id "$(
+      aws kms describe-key --key-id alias/payments --query KeyMetadata.KeyId --output text
+    )"`)
+    await recipe("lost material")
+  })
+
   it("says what to do when the token is lost, and comes back from its backup", async () => {
     const [tokens, backup] = [join(token.dir, "tokens"), join(token.dir, "backup")]
     cpSync(tokens, backup, { recursive: true })

@@ -1,7 +1,7 @@
 import { expect } from "chai"
 import { secondsAtQuota } from "#src/app/fleet/survey.js"
 import { estimate, DEFAULT_QUOTAS, PACE } from "#src/core/plan/schedule.js"
-import { createPacer, type Pacer, type Timer, type Turn } from "#src/kms/pacing.js"
+import { createPacer, inTurn, type Pacer, type Timer, type Turn } from "#src/kms/pacing.js"
 import { AWS_QUOTAS } from "#src/local-kms/server/quotas.js"
 import { startLocalKms } from "#test/support/local-kms.js"
 import { awsEnvironment, openAt, SYMMETRIC } from "../support/aws-environment.js"
@@ -63,6 +63,25 @@ describe("createPacer", () => {
     }
     return times
   }
+
+  it("serves who waits by rank, then in the order of asking", async () => {
+    const served: string[] = []
+    const take = (name: string, rank: number): void => {
+      void inTurn(rank, async () => {
+        await pacer.turn("1", "r", "GetParametersForImport")
+        served.push(name)
+      })
+    }
+    take("the first", 9)
+    take("late", 2)
+    take("soon", 1)
+    take("late again", 2)
+    await timer.pass(1100)
+    expect(served).to.deep.equal(["the first", "soon"])
+    take("sooner", 0)
+    await timer.pass(9000)
+    expect(served).to.deep.equal(["the first", "soon", "sooner", "late", "late again"])
+  })
 
   it("gives a burst of half a second at once, then 0.97 of the quota, with no timer left", async () => {
     const times = ask(15 * 60, "ImportKeyMaterial")

@@ -30,6 +30,7 @@ export async function fleetOf(
     clockOf: () => deps.clock,
     whenAlone: (work) => work(),
     quotasOf: () => undefined,
+    inTurn: (_rank, work) => work(),
     tokenOf: () => Promise.resolve(deps.token),
     ...more,
   }

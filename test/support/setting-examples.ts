@@ -13,6 +13,7 @@ export const SETTING_EXAMPLES: { readonly [Name in SettingName]: Example<Name> }
   expiresIn: { flags: ["--expires-in", "never"], file: "never" },
   renewBefore: { flags: null, file: "12h" },
   rotateEvery: { flags: null, file: "365d" },
+  priority: { flags: null, file: 7 },
   description: { flags: ["--description", "for tests"], file: "for tests" },
   tags: { flags: ["--tag", "team=pay", "--tag", "cost=7"], file: { team: "pay", cost: "7" } },
   keyPolicy: { flags: ["--key-policy", '{"Statement":[]}'], file: { Statement: [] } },

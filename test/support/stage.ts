@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { KMS } from "@aws-sdk/client-kms"
+import type { LocalKmsOptions } from "#src/local-kms/server/options.js"
 import { type CliOptions, type CliResult, keyferry } from "#test/support/cli.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { softhsmToken, type TestToken } from "#test/support/tokens.js"
@@ -34,9 +35,10 @@ export interface Footprint {
   readonly inventory: readonly string[]
 }
 
-export async function setStage(): Promise<Stage> {
+/** @param options of the local KMS; it serves us-east-1 alone unless they say otherwise */
+export async function setStage(options: LocalKmsOptions = {}): Promise<Stage> {
   const token = softhsmToken()
-  const kms = await startLocalKms()
+  const kms = await startLocalKms(options)
   const folder = mkdtempSync(join(tmpdir(), "keyferry-cli-"))
   const sdk = kmsClient(kms)
   const env = { ...kms.env, ...token.env, KEYFERRY_TOKEN: token.uri }

@@ -62,6 +62,8 @@ export interface Fleet {
   quotasOf(target: string): Quotas | undefined
   /** The token of a manifest's name, or the one that flags name for null; null where none is given. */
   tokenOf(token: string | null): Promise<CustodialToken | null>
+  /** Does work whose requests to KMS, where quotas make them wait, go before those of a greater rank. */
+  inTurn<T>(rank: number, work: () => Promise<T>): Promise<T>
   /** Of the state directory; null where the fleet is only looked at. */
   readonly lock: SharedLock | null
   /** Rows that are worked on at the same time. */

@@ -3,7 +3,7 @@ import { type DecisionRow, decisionRow, undecidedRow } from "../../core/plan/dec
 import { plan } from "../../core/plan/plan.js"
 import type { Action } from "../../core/plan/reason.js"
 import { failedOutcome, type Outcome } from "../../core/plan/row.js"
-import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
+import { type Decision, isUnseen, type PlanOptions, type Snapshot } from "../../core/plan/snapshot.js"
 import type { Deps } from "../deps.js"
 import { deletionsSeen, inventoryOf } from "./deleted.js"
 import { EXECUTORS } from "./execute.js"
@@ -60,7 +60,7 @@ export async function reconcile(
   }
   const lanes = fleet.lock === null ? null : new Lanes(fleet.width, fleet.lock, (failure) => lookAnew(run, failure))
   // the lanes take from one iterator: each name is worked on once
-  const remaining = byName(keys).values()
+  const remaining = [...byName(keys).values()].entries()
   await Promise.all(Array.from({ length: fleet.width }, () => reconcileNames(run, remaining, lanes)))
   // who does not have the state any more, or cannot write it, leaves it alone
   if (!run.stopped.has(EVERYTHING)) await endOperations(run)
@@ -118,13 +118,20 @@ async function endOperations({ fleet, options }: Run): Promise<void> {
 }
 
 /** Works on one name after the other, for as long as there are any. */
-async function reconcileNames(run: Run, remaining: Iterable<readonly FleetKey[]>, lanes: Lanes | null): Promise<void> {
-  for (const keys of remaining) {
+async function reconcileNames(
+  run: Run,
+  remaining: Iterable<[number, readonly FleetKey[]]>,
+  lanes: Lanes | null,
+): Promise<void> {
+  for (const [rank, keys] of remaining) {
     await lanes?.betweenKeys()
-    for (const key of keys) {
-      run.rows.set(key, await reconcileKey(run, run.isRead && key === keys[0] ? key : await reread(run, key)))
-      run.options.onRow?.(run.rows.size, run.total)
-    }
+    // what was begun first is finished first
+    await run.fleet.inTurn(rank, async () => {
+      for (const key of keys) {
+        run.rows.set(key, await reconcileKey(run, run.isRead && key === keys[0] ? key : await reread(run, key)))
+        run.options.onRow?.(run.rows.size, run.total)
+      }
+    })
   }
   await lanes?.leave()
 }
@@ -147,7 +154,8 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
         latest = { ...latest, snapshot: { ...latest.snapshot, entry: withDeletions } }
       }
       const { snapshot, decision } = latest
-      if (before !== undefined && !options.untilDone && !actions.has(decision.action)) {
+      const isLeft = options.recover != null && decision.action === "blocked"
+      if (before !== undefined && !options.untilDone && !actions.has(decision.action) && !isLeft) {
         return decisionRow(before.snapshot, before.decision, "done", did)
       }
       const messageBefore = before?.decision.message
@@ -165,7 +173,7 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
       await execute({ deps, snapshot, decision, options, sources: content?.keys ?? new Map<never, never>() })
       did.push(decision.action)
       current = await reread(run, key)
-      if (options.untilDone) continue
+      if (options.untilDone || (options.recover != null && isSeenInPart(snapshot))) continue
       if (!isUnfinished(current, snapshot)) return decisionRow(snapshot, decision, "done", did)
       actions = new Set([...options.actions].filter((action) => FINISHING.has(action)))
     }
@@ -192,6 +200,11 @@ const FINISHING: ReadonlySet<Action> = new Set(["finish-rotation", "finish-repla
 function isUnfinished({ entry }: FleetKey, { unfinished }: Snapshot): boolean {
   if (entry === null) return false
   return entry.rotating || entry.replacement !== null || unfinished.rotation !== null || unfinished.replacement !== null
+}
+
+/** Whether something of the key cannot be brought back, or is not known to be lost. */
+function isSeenInPart({ sources, replicas }: Snapshot): boolean {
+  return sources.some(({ state }) => state === "missing" || state === "damaged") || replicas.some(isUnseen)
 }
 
 /** The decision; where something is to be done of it, after all that stands against it was asked for too. */

@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   retire: async () => erase((await import("./retire.js")).retire),
   rotate: async () => erase((await import("./rotate.js")).rotate),
   rewrap: async () => erase((await import("./rewrap.js")).rewrap),
+  recover: async () => erase((await import("./recover.js")).recover),
   plan: async () => erase((await import("./plan.js")).plan),
   apply: async () => erase((await import("./apply.js")).apply),
   status: async () => erase((await import("./status.js")).status),

@@ -39,6 +39,7 @@ export function settingOptions(command: SettingsCommand): object {
 const WAYS: Readonly<Record<Form["kind"], string>> = {
   choice: "",
   text: "",
+  number: "",
   switch: "",
   list: "; may be given again",
   tags: ", KEY=VALUE; may be given again",
@@ -53,6 +54,7 @@ function optionOf(form: Form): OptionTable[string] {
     case "switch":
       return { type: "boolean" }
     case "text":
+    case "number":
     case "json":
       return { type: "string", requiresArg: true }
     case "list":
@@ -120,6 +122,7 @@ const asGiven = (argument: unknown): unknown => argument
 const WRITTEN: Readonly<Record<Form["kind"], (argument: unknown, flag: string) => unknown>> = {
   choice: asGiven,
   text: asGiven,
+  number: Number,
   switch: asGiven,
   list: asGiven,
   tags: (texts, flag) => tagsOf(texts as readonly string[], flag),

@@ -11,7 +11,11 @@ import { cut } from "./width.js"
 /** The rows of `plan`, `apply`, `rewrap` and `status` for people. */
 
 /** A row for each key, then what to know of single ones, then the count; what comes next is what `plan` is asked for. */
-export function decisionsText(rows: readonly DecisionRow[], verb: "plan" | "apply" | "rewrap", layout: Layout): string {
+export function decisionsText(
+  rows: readonly DecisionRow[],
+  verb: "plan" | "apply" | "rewrap" | "recover",
+  layout: Layout,
+): string {
   const words = {
     columns: [{ ...NEXT, onlyWide: verb !== "plan" }],
     none: `no keys to ${verb}`,

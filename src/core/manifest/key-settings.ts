@@ -156,6 +156,15 @@ export const KEY_SETTINGS = {
     write: durationText,
     fault: (text: string) => (isDuration(text) ? undefined : `must be ${DURATION}`),
   },
+  priority: {
+    form: { kind: "number", least: 1, most: 1000 },
+    flag: null,
+    words: "what `recover` brings back first: 1 before 2; keys without one come last",
+    commands: [],
+    file: "key",
+    absent: null,
+    parse: (priority: number): number => priority,
+  },
   description: {
     form: { kind: "text" },
     flag: "description",

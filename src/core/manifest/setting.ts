@@ -9,6 +9,8 @@ export type Form =
   | { readonly kind: "choice"; readonly choices: readonly string[] }
   /** Text; the pattern goes into the JSON Schema. */
   | { readonly kind: "text"; readonly pattern?: RegExp }
+  /** A whole number within these bounds. */
+  | { readonly kind: "number"; readonly least: number; readonly most: number }
   /** Flag alone, or true and false. */
   | { readonly kind: "switch" }
   /** A flag that may be repeated, or a list. */

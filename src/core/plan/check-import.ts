@@ -54,13 +54,16 @@ function importSets(context: Context): readonly Wanted[] {
       materials: interrupted,
       facts: { generation: open?.generation ?? 0 },
     }
-    if (!hasFixedEnd(context)) {
+    if (!hasFixedEnd(context) || options.recover != null) {
       const lost = lostOf(context, materials)
       const expired = lost.filter((material) => !wasDeleted(material, now))
       const since = earliest(expired.map(({ validTo }) => validTo))
       const on = since === null ? "" : ` on ${day(since)}`
       yield { reason: "EXPIRED", why: "expired", materials: expired, facts: { on } }
       yield { reason: "DELETED", why: "deleted", materials: lost.filter((material) => wasDeleted(material, now)) }
+    }
+    if (options.recover != null) return
+    if (!hasFixedEnd(context)) {
       const due = materials.filter(({ renewAt }) => renewAt !== null && renewAt <= now)
       const firstEnd = earliest(due.map(({ validTo }) => validTo))
       yield {
@@ -209,15 +212,24 @@ export const cannotReimport: Check = (context) => {
   return { reason: "CANNOT_REIMPORT", facts: { custody: entry?.custody ?? binding.custody, lost } }
 }
 
-/** Material that is gone before its time, or by `delete-material`, was deleted on purpose: only who names the key brings it back. */
+/** Material that is gone before its time, or by `delete-material`, was deleted on purpose: only who asks for it brings it back. */
 export const materialDeleted: Check = (context) => {
-  if (context.options.force === "named") return undefined
+  const { force, recover } = context.options
+  if (recover == null ? force === "named" : recover.deleted) return undefined
   const { now, entry } = context.snapshot
   const withheld = entry?.withheldAt != null
   const deleted = context.materials.find(
     (material) => material.state === "lost" && (withheld || wasDeleted(material, now)),
   )
   return deleted === undefined ? undefined : { reason: "MATERIAL_DELETED", facts: { key: deleted.keyArn } }
+}
+
+/** What is to be brought back had an end that has passed meanwhile: KMS would not take it. */
+export const fixedEndPassed: Check = (context) => {
+  const { snapshot, options } = context
+  if (options.recover == null || !hasFixedEnd(context) || importSets(context).length === 0) return undefined
+  const end = new Date(snapshot.binding.expiresIn)
+  return end > snapshot.now ? undefined : { reason: "FIXED_END_PASSED", facts: { date: day(end) } }
 }
 
 /** A source key that is gone or damaged although KMS will forget its material, whether that is due yet or not. */
@@ -229,7 +241,7 @@ export const sourceLost: Check = (context) => {
     const ofGeneration = context.materials.filter((material) => material.generation === generation)
     const end = earliest(ofGeneration.map(({ validTo }) => validTo))
     const lost = ofGeneration.some((material) => material.state === "lost") || (end !== null && end <= now)
-    if (end === null && !lost) continue
+    if (!lost && (end === null || context.options.recover != null)) continue
     const loses = lost || end === null ? "KMS has lost its material" : `KMS loses its material on ${day(end)}`
     const reason = state === "missing" ? "SOURCE_MISSING" : "SOURCE_DAMAGED"
     return { reason, facts: { generation, id: idOf(context, generation), note: note ?? "", loses } }
@@ -243,6 +255,9 @@ export const disabled: Check = (context) => {
   const set = importSets(context).find(({ materials }) => materials.some(({ region }) => region === off.region))
   return set === undefined ? undefined : { reason: "DISABLED", facts: { why: set.why, key: off.keyArn } }
 }
+
+/** For who asks for what KMS has lost, nothing else counts. */
+export const notLost: Check = ({ options }) => (options.recover == null ? undefined : { reason: "NOT_LOST" })
 
 export const unmanaged: Check = ({ snapshot: { binding } }) => (binding.managed ? undefined : { reason: "UNMANAGED" })
 

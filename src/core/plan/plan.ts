@@ -27,9 +27,12 @@ const CHAIN: readonly Check[] = [
   unlessNamed(imports.unmanaged), // watched, not changed
   imports.cannotReimport, // it would be due, and its custody imports once
   imports.materialDeleted, // gone before its time: not brought back unasked
+  imports.fixedEndPassed, // to be brought back, and it would have ended by now
   imports.rewrap, // interrupted, expired, due, of another expiry, asked for, not in a replica yet
   imports.sourceLost, // nothing can be imported of it any more
   imports.disabled, // due, and an import would enable it
+  onlyRecovering(rotation.replicaUnseen), // what a Region lost is not known
+  imports.notLost, // KMS has it: nothing to bring back
   rotation.replicaMissing, // a Region without its replica
   rotation.rotationStaged, // new material that waits for its rotation
   rotation.rotationAsked, // a rotation that was asked for and not begun
@@ -79,6 +82,10 @@ function decide(context: Context): Verdict {
 /** What the operator names by hand is done for a key that no binding names too. */
 function unlessNamed(check: Check): Check {
   return (context) => (context.options.force === "named" ? undefined : check(context))
+}
+
+function onlyRecovering(check: Check): Check {
+  return (context) => (context.options.recover == null ? undefined : check(context))
 }
 
 /** What stands against a key does not come next: it is there, and the operator ends it. */

@@ -130,7 +130,13 @@ const REASON_ROWS = {
   MATERIAL_DELETED: {
     action: "blocked",
     sentence: "its key material was deleted from {key} before its expiry",
-    hint: "`keyferry rewrap NAME` imports it again, if that is what you want",
+    hint: "`keyferry recover NAME --yes` imports it again, if that is what you want",
+    exit: "DATAERR",
+  },
+  FIXED_END_PASSED: {
+    action: "blocked",
+    sentence: "KMS has lost its key material, whose fixed end, {date}, has passed",
+    hint: "`keyferry rewrap NAME --expires-in 90d` imports it again with another end, if that is what you want",
     exit: "DATAERR",
   },
   EXPIRY_SHORTER: {
@@ -152,7 +158,7 @@ const REASON_ROWS = {
   // work, most urgent first
   INTERRUPTED: { action: "rewrap", sentence: "an import of generation {generation} was not finished" },
   EXPIRED: { action: "rewrap", sentence: "its key material expired{on}" },
-  DELETED: { action: "rewrap", sentence: "its key material was deleted, and the key is named" },
+  DELETED: { action: "rewrap", sentence: "its key material was deleted, and is asked for" },
   DUE: { action: "rewrap", sentence: "its key material expires on {date}" },
   EXPIRY_DRIFT: { action: "rewrap", sentence: "it expires {found}, and {wanted} is wanted" },
   ASKED: { action: "rewrap", sentence: "asked for" },
@@ -197,6 +203,7 @@ const REASON_ROWS = {
   },
   ONCE_ONLY: { action: "none", sentence: "custody {custody} imports only once, and it never expires" },
   NEVER_EXPIRES: { action: "none", sentence: "it never expires" },
+  NOT_LOST: { action: "none", sentence: "KMS has its key material" },
   NOT_DUE: { action: "none", sentence: "it is not due before {date}" },
 } as const satisfies Record<string, ReasonRow>
 

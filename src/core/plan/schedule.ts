@@ -35,6 +35,11 @@ export const DEFAULT_QUOTAS = {
   UpdatePrimaryRegion: 5,
 } as const satisfies Quotas
 
+/** Requests a second; overrides come over the defaults. Undefined for an operation that is not paced. */
+export function quotaFor(operation: string, overrides: Quotas = {}): number | undefined {
+  return overrides[operation] ?? (DEFAULT_QUOTAS as Quotas)[operation]
+}
+
 /** The share of a quota that is used, so that clocks which differ a little never exceed it. */
 export const PACE = 0.97
 
@@ -51,9 +56,8 @@ export function burstOf(quota: number): number {
  * and all of them at the same time: those of the operation that takes longest. Overrides of quotas come over the defaults.
  */
 export function estimate(counts: Readonly<Record<string, number>>, quotas: Quotas = {}): number {
-  const rates: Quotas = { ...DEFAULT_QUOTAS, ...quotas }
   const seconds = Object.entries(counts).map(([operation, count]) => {
-    const quota = rates[operation]
+    const quota = quotaFor(operation, quotas)
     return quota === undefined ? 0 : Math.max(0, count - burstOf(quota)) / (PACE * quota)
   })
   return Math.max(0, ...seconds)

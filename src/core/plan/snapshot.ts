@@ -83,6 +83,8 @@ export interface Snapshot {
 export interface PlanOptions {
   /** Imports what is not due: `all` passes over what cannot be imported again, `named` says so. */
   readonly force?: "all" | "named" | null
+  /** Imports what KMS has lost, and nothing that it still has; what was deleted where a person has said so. */
+  readonly recover?: { readonly deleted: boolean } | null
   /** Imports into a disabled key, which enables it; the executor disables it again. */
   readonly includeDisabled?: boolean
   /** A person has said that material may end earlier than it would by itself; who names the key has said so too. */

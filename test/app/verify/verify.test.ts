@@ -57,6 +57,7 @@ describe("verify", function () {
       clockOf: () => deps.clock,
       whenAlone: (work) => work(),
       quotasOf: () => undefined,
+      inTurn: (_rank, work) => work(),
       tokenOf: () => Promise.resolve(token ? deps.token : null),
     }
     const rows = await verifyKeys(fleet, names, { full })

@@ -66,10 +66,10 @@ describe("the settings of a key", () => {
         unknown
       >
       const key = multiRegion === true ? { ...plain, multiRegion: { replicas: replicas ?? [] } } : plain
-      const { renewBefore, rotateEvery, ...asked } = bindingsOf(manifest(key))[0] ?? expect.fail()
+      const { renewBefore, rotateEvery, priority, ...asked } = bindingsOf(manifest(key))[0] ?? expect.fail()
       expect(settingOf(name).flag === null).to.equal(flags === null)
       if (flags === null) {
-        const kept = { renewBefore, rotateEvery, ...asked }[name]
+        const kept = { renewBefore, rotateEvery, priority, ...asked }[name]
         if (name !== "wrapWithTrusted") expect(kept).to.not.deep.equal(settingOf(name).absent)
         return
       }

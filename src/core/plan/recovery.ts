@@ -1,0 +1,111 @@
+import { rfc3339 } from "../base/expiry.js"
+import { parseKeyArn } from "../key/key-arn.js"
+import type { Binding } from "../manifest/binding.js"
+import { estimate, PACE, quotaFor, type Quotas } from "./schedule.js"
+import type { PlannedImport } from "./snapshot.js"
+
+/** Bringing back what KMS has lost: in which order, and how long it takes. */
+
+/** Most important first: by `priority`, 1 before 2 and none last, then by name. */
+export function byImportance(a: Pick<Binding, "name" | "priority">, b: Pick<Binding, "name" | "priority">): number {
+  const [first, second] = [a.priority ?? Infinity, b.priority ?? Infinity]
+  if (first !== second) return first - second
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
+}
+
+/** One quota that would have to be raised. */
+export interface QuotaWish {
+  readonly operation: string
+  readonly account: string
+  readonly region: string
+  /** Requests a second as they are, and as they would have to be. */
+  readonly perSecond: number
+  readonly wanted: number
+}
+
+/** How long recovery takes at the quotas of KMS. */
+export interface RecoveryTime {
+  readonly imports: number
+  /** Imports a second over all accounts and Regions, which are worked on at the same time. */
+  readonly perSecond: number
+  readonly seconds: number
+  /** RFC 3339 UTC, were it begun now. */
+  readonly finishes: string
+  /** What to ask AWS for so that it takes half the time; empty where quotas do not hold it up. */
+  readonly ask: readonly QuotaWish[]
+}
+
+/** The imports of one key, and what they ask of KMS. */
+export interface Recovering {
+  readonly imports: readonly PlannedImport[]
+  /** Requests of all its imports by operation. */
+  readonly costs: Readonly<Record<string, number>>
+  /** Overrides of AWS' quotas. */
+  readonly quotas: Quotas | undefined
+}
+
+/** What one account is asked for in one Region. */
+interface Place {
+  readonly account: string
+  readonly region: string
+  readonly requests: Map<string, number>
+  readonly quotas: Record<string, number>
+}
+
+/** Reckoned as the pacing does it: quotas are an account's in a Region, whatever targets lead there. */
+export function recoveryTime(keys: readonly Recovering[], now: Date): RecoveryTime {
+  const places = placesOf(keys)
+  const seconds = Math.max(0, ...places.map(secondsOf))
+  const imports = keys.reduce((sum, key) => sum + key.imports.length, 0)
+  const rates = places.map(rateOf)
+  return {
+    imports,
+    perSecond: Math.round(rates.reduce((sum, rate) => sum + rate, 0) * 100) / 100,
+    seconds: Math.ceil(seconds),
+    finishes: rfc3339(new Date(now.getTime() + Math.ceil(seconds) * 1000)),
+    ask: places.flatMap((place) => wishesOf(place, seconds / 2)),
+  }
+}
+
+function placesOf(keys: readonly Recovering[]): readonly Place[] {
+  const places = new Map<string, Place>()
+  for (const { imports, costs, quotas } of keys) {
+    for (const { keyArn, region } of imports) {
+      const account = parseKeyArn(keyArn)?.account ?? ""
+      const name = `${account} ${region}`
+      const place = places.get(name) ?? { account, region, requests: new Map<string, number>(), quotas: {} }
+      places.set(name, place)
+      for (const [operation, count] of Object.entries(costs)) {
+        place.requests.set(operation, (place.requests.get(operation) ?? 0) + count / imports.length)
+      }
+      // where two targets of one account give different quotas, the smaller one is true
+      for (const [operation, quota] of Object.entries(quotas ?? {})) {
+        place.quotas[operation] = Math.min(place.quotas[operation] ?? Infinity, quota)
+      }
+    }
+  }
+  return [...places.values()]
+}
+
+const secondsOf = ({ requests, quotas }: Place): number => estimate(Object.fromEntries(requests), quotas)
+
+/** Imports a second in one place: every import takes one of these requests. */
+function rateOf({ quotas }: Place): number {
+  const rates = ["GetParametersForImport", "ImportKeyMaterial"].map(
+    (operation) => quotaFor(operation, quotas) ?? Infinity,
+  )
+  return PACE * Math.min(...rates)
+}
+
+function wishesOf({ account, region, requests, quotas }: Place, seconds: number): readonly QuotaWish[] {
+  return [...requests].flatMap(([operation, count]) => {
+    const perSecond = quotaFor(operation, quotas)
+    if (perSecond === undefined || seconds <= 0) return []
+    const takes = (quota: number): number => estimate({ [operation]: count }, { [operation]: quota })
+    if (takes(perSecond) <= seconds) return []
+    // with a greater quota more goes out at once: the whole number that is enough is at most twice the present one
+    let wanted = Math.floor(perSecond) + 1
+    while (takes(wanted) > seconds) wanted += 1
+    return [{ operation, account, region, perSecond, wanted }]
+  })
+}
