@@ -1,14 +1,5 @@
 import { spawn, spawnSync } from "node:child_process"
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs"
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -34,7 +25,7 @@ export interface Workshop extends Disposable {
 }
 
 /** How long one test file may take before the change counts as noticed, in seconds. */
-const PATIENCE_S = 240
+const PATIENCE_S = 120
 
 export function openWorkshop(root: string): Workshop {
   /** Test files that pass without a change: one that fails anyway catches nothing. */
@@ -43,13 +34,14 @@ export function openWorkshop(root: string): Workshop {
   for (const entry of readdirSync(root)) {
     if (entry !== "build") symlinkSync(join(root, entry), join(copy, entry))
   }
-  spawnSync("cp", ["-al", join(root, "build"), join(copy, "build")], { stdio: "inherit" })
+  // no hard links: who compiles meanwhile would change the copy
+  spawnSync("cp", ["-a", join(root, "build"), join(copy, "build")], { stdio: "inherit" })
   const pathOf = (file: string): string => join(copy, "build/src", file)
 
   const changed = async <T>({ file, text }: Change, run: (undo: () => void) => Promise<T>): Promise<T> => {
     const original = readFileSync(pathOf(file), "utf8")
-    const undo = (): void => replace(pathOf(file), original)
-    replace(pathOf(file), text)
+    const undo = (): void => writeFileSync(pathOf(file), original)
+    writeFileSync(pathOf(file), text)
     try {
       return await run(undo)
     } finally {
@@ -76,12 +68,6 @@ export function openWorkshop(root: string): Workshop {
     passes: async (test, named) => (await mocha(copy, test, named)) === "survived",
     [Symbol.dispose]: () => rmSync(copy, { recursive: true, force: true }),
   }
-}
-
-/** The compiled files are hard links: written in place, the repository's own would change. */
-function replace(path: string, text: string): void {
-  unlinkSync(path)
-  writeFileSync(path, text)
 }
 
 function mocha(cwd: string, test: string, named?: readonly string[]): Promise<Outcome> {

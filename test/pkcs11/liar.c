@@ -78,12 +78,15 @@ static CK_RV wrap_natively(CK_SESSION_HANDLE session, CK_RSA_AES_KEY_WRAP_PARAMS
     tail = *length - head;
     result = real->C_WrapKey(session, &pad, aes, key, wrapped + head, &tail);
     *length = head + tail;
+    if (lie("native, a flipped bit")) wrapped[*length - 1] ^= 1;
   }
   real->C_DestroyObject(session, aes);
   return result;
 }
 
-static int is_native(void) { return lie("native") || lie("native, one hash for all"); }
+static int is_native(void) {
+  return lie("native") || lie("native, one hash for all") || lie("native, a flipped bit");
+}
 
 static CK_RV get_mechanism_list(CK_SLOT_ID slot, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count) {
   CK_ULONG room = *count;
@@ -132,6 +135,26 @@ static CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE obj
     if (attribute->type == CKA_DECRYPT && lie("decrypts")) *value = CK_TRUE;
   }
   return result;
+}
+
+/* The changes that ask whether an attribute is one-way. */
+static CK_RV copy_object(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template, CK_ULONG count,
+                         CK_OBJECT_HANDLE_PTR copy) {
+  if (lie("gone at a copy")) return CKR_DEVICE_REMOVED;
+  return real->C_CopyObject(session, object, template, count, copy);
+}
+
+static CK_RV set_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_PTR template,
+                                 CK_ULONG count) {
+  if (lie("gone at a change")) return CKR_TOKEN_NOT_PRESENT;
+  return real->C_SetAttributeValue(session, object, template, count);
+}
+
+static CK_RV create_object(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR template, CK_ULONG count,
+                           CK_OBJECT_HANDLE_PTR object) {
+  CK_BBOOL local = boolean_of(template, count, CKA_LOCAL);
+  if (lie("gone at a claim") && local) return CKR_DEVICE_REMOVED;
+  return real->C_CreateObject(session, template, count, object);
 }
 
 static CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key) {
@@ -214,6 +237,9 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   lying.C_GetAttributeValue = get_attribute_value;
   lying.C_OpenSession = open_session;
   lying.C_CloseSession = close_session;
+  lying.C_CopyObject = copy_object;
+  lying.C_SetAttributeValue = set_attribute_value;
+  lying.C_CreateObject = create_object;
   lying.C_SignInit = sign_init;
   lying.C_GetMechanismInfo = get_mechanism_info;
   lying.C_GetSlotInfo = get_slot_info;

@@ -147,6 +147,16 @@ describe("a token that lies", () => {
     expect(sha1).to.include({ usable: true, wrapPath: "native" })
   })
 
+  it("is carried by the composed form, where its own mechanism gives something else: native, a flipped bit", async () => {
+    tell("native, a flipped bit")
+    await using token = await open(liar)
+    const capability = await verdict(token, request("ECC_NIST_P384", "RSA_AES_KEY_WRAP_SHA_1"))
+    expect(capability).to.include({ usable: true, wrapPath: "composed" })
+    expect(capability.mechanisms).to.not.include("CKM_RSA_AES_KEY_WRAP")
+    const key = await token.generateSourceKey(newKey({ keySpec: "ECC_NIST_P384" }))
+    expect(await token.wrap(key, wrappingKey, capability)).to.include({ wrapPath: "composed" })
+  })
+
   const enforced = async (token: Token): Promise<readonly string[]> =>
     (await token.probeCustody()).verdicts.flatMap((found) => (found.enforced ? [found.custody] : []))
   const objectFlaws: readonly [lie: string, kept: false | null, flaw: RegExp][] = [
@@ -271,6 +281,17 @@ describe("a token that lies", () => {
     tell("device removed")
     await expectCode("ERR_TOKEN_UNAVAILABLE", () => verdict(token, request("HMAC_256", "RSAES_OAEP_SHA_1")))
   })
+
+  for (const lie of ["device removed", "gone at a copy", "gone at a change", "gone at a claim"]) {
+    it(`is not taken to enforce what it was not there to refuse: ${lie}`, async () => {
+      await using token = await open(liar)
+      const before = await token.probeCustody({ fresh: true })
+      tell(lie)
+      await expectCode("ERR_TOKEN_UNAVAILABLE", () => token.probeCustody({ fresh: true }))
+      delete process.env["LIAR"]
+      expect((await token.probeCustody()).facts).to.deep.equal(before.facts)
+    })
+  }
 
   for (const lie of ["few sessions", "one session"]) {
     it(`is served with what it has: ${lie}`, async () => {

@@ -168,6 +168,20 @@ describe("SessionPool", () => {
     }
   })
 
+  it("keeps the anchor, whose end would be the login's, whatever was done in it", async () => {
+    const { module, pool: sessions, count } = pool(0)
+    try {
+      await sessions.withSession((_, loan) => loan.spoil())
+      await expectCode("ERR_TOKEN_UNAVAILABLE", () => sessions.withSession(failing("CKR_OPERATION_ACTIVE")))
+      expect(count()).to.equal(1)
+      await sessions.withSession(({ lib, handle }) => lib.C_GetSessionInfo(handle))
+      await sessions.drain()
+      expect(count()).to.equal(0)
+    } finally {
+      module[Symbol.dispose]()
+    }
+  })
+
   it("lends the anchor where the token allows a single session", async () => {
     const { module, pool: sessions, count } = pool(0)
     try {
