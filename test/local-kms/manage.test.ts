@@ -176,8 +176,8 @@ describe("local KMS: keys, aliases, tags, policies", () => {
     })
 
     const cases: [AliasName: string, name: string][] = [
-      ["no-prefix", "InvalidAliasNameException"],
-      ["alias/", "InvalidAliasNameException"],
+      ["no-prefix", "ValidationException"],
+      ["alias/", "ValidationException"],
       ["alias/aws/x", "NotAuthorizedException"],
       ["alias/with space", "ValidationException"],
     ]

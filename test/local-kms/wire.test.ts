@@ -1,6 +1,8 @@
+import { type OutgoingHttpHeaders, request } from "node:http"
 import { networkInterfaces } from "node:os"
 import { GetCallerIdentityCommand, STSClient } from "@aws-sdk/client-sts"
 import { expect } from "chai"
+import { refusalOf } from "../support/local-kms-fixture.js"
 import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { createKey } from "../support/local-kms-fixture.js"
 
@@ -28,7 +30,7 @@ describe("local KMS: the wire", () => {
   const typeOf = (body: string) => (JSON.parse(body) as { __type?: string }).__type ?? ""
 
   it("says on one line that it listens, and on standard error that it is for tests", () => {
-    expect(kms.ready).to.equal(`keyferry local-kms listening on ${kms.endpoint} (for tests; regions us-east-1)`)
+    expect(kms.ready).to.equal(`keyferry local-kms listening on ${kms.endpoint} (for tests; any Region)`)
     expect(kms.stderr()).to.match(/for tests/)
   })
 
@@ -181,7 +183,12 @@ describe("local KMS: the wire", () => {
       { ...HEADERS, authorization: scope("us-east-1").slice(0, -70) },
       "IncompleteSignatureException",
     ],
-    ["a Region that is not served", { ...HEADERS, authorization: scope("eu-west-1") }, "InvalidSignatureException"],
+    ["what is no Region", { ...HEADERS, authorization: scope("nowhere-1") }, "InvalidSignatureException"],
+    [
+      "an operation of AWS that it has not",
+      { ...HEADERS, "x-amz-target": "TrentService.CreateCustomKeyStore" },
+      "UnsupportedOperationException",
+    ],
     ["another service's scope", { ...HEADERS, authorization: scope("us-east-1", "s3") }, "InvalidSignatureException"],
   ]
   for (const [what, headers, type, path, method] of requests) {
@@ -190,6 +197,49 @@ describe("local KMS: the wire", () => {
       expect([status, typeOf(body)]).to.deep.equal([400, type])
     })
   }
+
+  it("serves any Region, or those alone that it was given", async () => {
+    const client = kmsClient(kms, "ap-southeast-2")
+    const { KeyMetadata } = await client.createKey({ Origin: "EXTERNAL" })
+    expect(KeyMetadata?.Arn).to.match(/^arn:aws:kms:ap-southeast-2:999988887777:/)
+    expect((await kmsClient(kms, "eu-west-3").listKeys({})).Keys).to.deep.equal([])
+    await using some = await startLocalKms({ regions: ["eu-west-3", "eu-central-1"] })
+    expect(some.ready).to.contain("(for tests; regions eu-west-3, eu-central-1)")
+    await kmsClient(some, "eu-central-1").listKeys({})
+    const elsewhere = await refusalOf(kmsClient(some, "us-east-1").listKeys({}))
+    expect(elsewhere.name).to.equal("InvalidSignatureException")
+  })
+
+  it("names an operation of AWS that it has not", async () => {
+    const refusal = await refusalOf(kmsClient(kms).describeCustomKeyStores({}))
+    expect(refusal).to.deep.equal({
+      name: "UnsupportedOperationException",
+      message: "the local KMS has no DescribeCustomKeyStores",
+    })
+  })
+
+  it("keeps web pages and other names of this machine from its admin path", async () => {
+    const ask = (headers: OutgoingHttpHeaders) =>
+      new Promise<number>((resolve, reject) => {
+        const asked = request(`${kms.endpoint}/_admin/clock`, { headers }, (response) => {
+          response.resume()
+          resolve(response.statusCode ?? 0)
+        })
+        asked.on("error", reject).end()
+      })
+    const { host, port } = new URL(kms.endpoint)
+    expect(await ask({ host })).to.equal(200)
+    expect(await ask({ host: `localhost:${port}` })).to.equal(200)
+    for (const headers of [
+      { host: `evil.example:${port}` },
+      { host: `127.0.0.1.evil.example:${port}` },
+      { host, origin: "https://evil.example" },
+      { host, origin: kms.endpoint },
+      { host, origin: "null" },
+    ]) {
+      expect(await ask(headers), JSON.stringify(headers)).to.equal(403)
+    }
+  })
 
   it("answers STS GetCallerIdentity", async () => {
     const sts = new STSClient({

@@ -42,6 +42,8 @@ export interface LocalKmsProcess extends AsyncDisposable {
   reset(): Promise<void>
   /** Any path under `/_admin/`. */
   admin(method: string, path: string, body?: object): Promise<unknown>
+  /** Resolves when its process is gone. */
+  readonly ended: Promise<unknown>
   stop(): Promise<void>
 }
 
@@ -54,6 +56,7 @@ export async function startLocalKms(options: LocalKmsOptions = {}): Promise<Loca
   })
   let stderr = ""
   child.stderr.on("data", (piece: Buffer) => (stderr += piece.toString()))
+  const ended = once(child, "exit")
   const ready = await firstLine(child, () => stderr)
   const endpoint = /http:\S+/.exec(ready)?.[0] ?? ""
 
@@ -79,6 +82,7 @@ export async function startLocalKms(options: LocalKmsOptions = {}): Promise<Loca
     endpoint,
     ready,
     pid: child.pid ?? 0,
+    ended,
     stderr: () => stderr,
     env: environment(endpoint, options.regions?.[0] ?? "us-east-1"),
     clock: {

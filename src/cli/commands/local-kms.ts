@@ -25,7 +25,7 @@ export const localKms = defineCommand({
       requiresArg: true,
       describe: "start of its clock: an ISO 8601 time, or an offset such as +90d",
     },
-    regions: { type: "string", requiresArg: true, default: "us-east-1", describe: "Regions, separated by commas" },
+    regions: { type: "string", requiresArg: true, describe: "the only Regions, separated by commas; default: any" },
     account: { type: "string", requiresArg: true, describe: "account number; 111122223333, or that of the state file" },
     quotas: { choices: ["off", "aws"], default: "off", describe: "request quotas: none, or those of AWS" },
     "rotation-seconds": {
@@ -49,7 +49,7 @@ export const localKms = defineCommand({
     const { account, state, clock, listen, rotationSeconds, replicationSeconds } = args
     const kms = await startLocalKms({
       port: wholeNumber("port", args.port),
-      regions: args.regions.split(",").map((region) => region.trim()),
+      ...(args.regions === undefined ? {} : { regions: args.regions.split(",").map((region) => region.trim()) }),
       quotas: args.quotas,
       freshWrappingKeys: args.freshWrappingKeys,
       ...(rotationSeconds === undefined ? {} : { rotationSeconds: wholeNumber("rotation-seconds", rotationSeconds) }),
@@ -74,10 +74,21 @@ function wholeNumber(option: string, text: string): number {
   throw new KeyferryError("ERR_USAGE", `--${option} '${text}' is no whole number`)
 }
 
+function refusedFile(error: Error): KeyferryError {
+  const { message } = error
+  return "fault" in error && error.fault === "in use"
+    ? new KeyferryError("ERR_STATE_LOCKED", message, { cause: error, hint: "stop that one, or give another --state" })
+    : new KeyferryError("ERR_INPUT_UNREADABLE", message, {
+        cause: error,
+        hint: "give another --state, or remove the file: a local KMS makes it anew",
+      })
+}
+
 /** Options that make no sense, and a port that is taken, are the operator's to correct. */
 function refuse(error: unknown): never {
   if (!(error instanceof Error)) throw error
   if (error.name === "OptionError") throw new KeyferryError("ERR_USAGE", error.message, { cause: error })
+  if (error.name === "StateFileError") throw refusedFile(error)
   const { code, syscall } = error as NodeJS.ErrnoException
   if (syscall === "listen" || syscall === "getaddrinfo") {
     const hint = "choose another --port or --listen, or 0 for a free port"

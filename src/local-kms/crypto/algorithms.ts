@@ -1,5 +1,5 @@
 import { KEY_SPECS, type KeyFamily, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
-import { documented } from "../protocol/refusal.js"
+import { recorded } from "../protocol/refusal.js"
 import type { Key } from "../state/state.js"
 import { curveOf } from "./curve.js"
 
@@ -23,6 +23,7 @@ export const SIGNING_ALGORITHMS = {
   ECDSA_SHA_384: { scheme: "ecdsa", hash: "sha384" },
   ECDSA_SHA_512: { scheme: "ecdsa", hash: "sha512" },
   ED25519_SHA_512: { scheme: "ed25519", hash: "sha512" },
+  ED25519_PH_SHA_512: { scheme: "ed25519ph", hash: "sha512" },
 } as const
 
 export type SigningAlgorithm = keyof typeof SIGNING_ALGORITHMS
@@ -40,7 +41,7 @@ const BY_FAMILY: Readonly<Record<KeyFamily, (keySpec: KeySpec, usage: KeyUsage) 
       : { EncryptionAlgorithms: ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"] },
   ec: (keySpec, usage) =>
     usage === "SIGN_VERIFY" ? { SigningAlgorithms: [curveOf(keySpec).signing] } : { KeyAgreementAlgorithms: ["ECDH"] },
-  edwards: () => ({ SigningAlgorithms: ["ED25519_SHA_512"] }),
+  edwards: () => ({ SigningAlgorithms: ["ED25519_SHA_512", "ED25519_PH_SHA_512"] }),
 }
 
 /** The one member of KeyMetadata and GetPublicKey that lists what the key can do. */
@@ -53,5 +54,5 @@ export function algorithmsOf(key: Pick<Key, "keySpec" | "keyUsage">): Algorithms
 /** Throws InvalidKeyUsageException unless the key can do the algorithm. */
 export function requireAlgorithm(key: Key, algorithm: string): void {
   const listed = Object.values(algorithmsOf(key)).some((names) => names.includes(algorithm))
-  if (!listed) throw documented.wrongAlgorithm(algorithm, key.keySpec)
+  if (!listed) throw recorded.wrongAlgorithm(algorithm, key.keySpec)
 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto"
 import { isAsymmetric } from "../../core/key/key-spec.js"
 import { currentMaterial } from "../state/material.js"
-import { documented, recorded } from "../protocol/refusal.js"
+import { recorded } from "../protocol/refusal.js"
 import type { Key } from "../state/state.js"
 
 /** The bytes of the current material; refuses a key that has none. */
@@ -13,7 +13,7 @@ export function currentSecret(key: Key): Buffer {
 }
 
 export function privateKeyOf(key: Key): KeyObject {
-  if (!isAsymmetric(key.keySpec)) throw documented.notThisKeySpec(key.arn, key.keySpec)
+  if (!isAsymmetric(key.keySpec)) throw recorded.notThisKeySpec()
   return createPrivateKey({ key: currentSecret(key), format: "der", type: "pkcs8" })
 }
 

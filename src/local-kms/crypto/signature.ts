@@ -2,6 +2,7 @@ import { createHash, createPublicKey, sign, verify } from "node:crypto"
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from "./algorithms.js"
 import { curveOf, fromBytes } from "./curve.js"
 import { type EcdsaKey, signEcdsa, verifyEcdsa } from "./ecdsa.js"
+import { signEd25519ph, verifyEd25519ph } from "./ed25519ph.js"
 import { privateKeyOf } from "./key-object.js"
 import { documented } from "../protocol/refusal.js"
 import { type Digest, signPkcs1, signPss, verifyPkcs1, verifyPss } from "./rsa-signature.js"
@@ -25,7 +26,7 @@ const ecdsaKey = (key: Key): EcdsaKey => ({
   scalar: fromBytes(Buffer.from(privateKeyOf(key).export({ format: "jwk" }).d ?? "", "base64url")),
 })
 
-const SCHEMES: Readonly<Record<"pkcs1" | "pss" | "ecdsa" | "ed25519", Scheme>> = {
+const SCHEMES: Readonly<Record<"pkcs1" | "pss" | "ecdsa" | "ed25519" | "ed25519ph", Scheme>> = {
   pkcs1: {
     sign: (key, digest) => signPkcs1(privateKeyOf(key), digest),
     verify: (key, digest, signature) => verifyPkcs1(publicKey(key), digest, signature),
@@ -37,6 +38,10 @@ const SCHEMES: Readonly<Record<"pkcs1" | "pss" | "ecdsa" | "ed25519", Scheme>> =
   ecdsa: {
     sign: (key, digest) => signEcdsa(ecdsaKey(key), digest.bytes),
     verify: (key, digest, signature) => verifyEcdsa(ecdsaKey(key), digest.bytes, signature),
+  },
+  ed25519ph: {
+    sign: (key, digest) => signEd25519ph(privateKeyOf(key), digest.bytes),
+    verify: (key, digest, signature) => verifyEd25519ph(publicKey(key), digest.bytes, signature),
   },
   // hashes by itself (RFC 8032), so the 'digest' is the message
   ed25519: {
@@ -51,6 +56,9 @@ function digestOf({ algorithm, type, bytes }: Message): Digest {
   if (scheme === "ed25519") {
     if (type === "RAW") return { hash, bytes }
     throw documented.invalid(`Algorithm ${algorithm} takes only messages of type RAW.`)
+  }
+  if (scheme === "ed25519ph" && type === "RAW") {
+    throw documented.invalid(`Algorithm ${algorithm} takes only messages of type DIGEST.`)
   }
   const hashed = createHash(hash)
   if (type === "RAW") return { hash, bytes: hashed.update(bytes).digest() }

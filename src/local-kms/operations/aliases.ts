@@ -4,7 +4,7 @@ import { findKey } from "../state/find-key.js"
 import { requireState } from "../state/key-state.js"
 import { KEY_ID, type Context, operation } from "./operation.js"
 import { byName, pageFields, pageOf, settled, sourceOf } from "../protocol/page.js"
-import { documented } from "../protocol/refusal.js"
+import { documented, recorded } from "../protocol/refusal.js"
 import { required, text } from "../protocol/request.js"
 import { settleRegion } from "../state/settle.js"
 import { type Alias, arnOf, type Key, type Region } from "../state/state.js"
@@ -13,7 +13,7 @@ const MAX_ALIASES = 50
 const ALIAS_NAME = required(text({ max: 256, pattern: /^[a-zA-Z0-9:/_-]+$/ }))
 
 function checkName(name: string): void {
-  if (!isAlias(name) || name.startsWith("arn:")) throw documented.invalidAlias()
+  if (!isAlias(name) || name.startsWith("arn:")) throw recorded.invalidAlias()
   if (name.startsWith("alias/aws/")) throw documented.reservedAlias()
 }
 
@@ -31,7 +31,6 @@ function findAlias(region: Region, name: string): Alias {
 }
 
 export const CreateAlias = operation({
-  mutates: true,
   request: { AliasName: ALIAS_NAME, TargetKeyId: required(KEY_ID) },
   run(context, { AliasName, TargetKeyId }) {
     const { region, now } = context
@@ -41,7 +40,9 @@ export const CreateAlias = operation({
     if (region.aliases.has(AliasName)) throw documented.aliasExists(arnOf(region, AliasName))
     if (key.aliases.size >= MAX_ALIASES) throw documented.limit(`A key has at most ${MAX_ALIASES} aliases`)
     key.aliases.add(AliasName)
-    region.aliases.set(AliasName, { name: AliasName, createdAt: now, updatedAt: now, keyId: key.id })
+    const alias = { name: AliasName, createdAt: now, updatedAt: now, keyId: key.id }
+    region.aliases.set(AliasName, alias)
+    context.changes.ofAlias(region, AliasName, alias)
     return {}
   },
 })
@@ -51,7 +52,6 @@ const TYPES = { aes: "symmetric", hmac: "hmac", rsa: "asymmetric", ec: "asymmetr
 const kindOf = (key: Key | undefined) => key && `${TYPES[KEY_SPECS[key.keySpec].family]} ${key.keyUsage}`
 
 export const UpdateAlias = operation({
-  mutates: true,
   request: { AliasName: ALIAS_NAME, TargetKeyId: required(KEY_ID) },
   run(context, { AliasName, TargetKeyId }) {
     const { region, now } = context
@@ -64,18 +64,19 @@ export const UpdateAlias = operation({
     key.aliases.add(AliasName)
     alias.keyId = key.id
     alias.updatedAt = now
+    context.changes.ofAlias(region, AliasName, alias)
     return {}
   },
 })
 
 export const DeleteAlias = operation({
-  mutates: true,
   request: { AliasName: ALIAS_NAME },
-  run({ region, now }, { AliasName }) {
+  run({ region, now, changes }, { AliasName }) {
     settleRegion(region, now)
     const { keyId } = findAlias(region, AliasName)
     region.keys.get(keyId)?.aliases.delete(AliasName)
     region.aliases.delete(AliasName)
+    changes.ofAlias(region, AliasName, undefined)
     return {}
   },
 })

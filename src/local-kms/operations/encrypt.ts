@@ -1,4 +1,4 @@
-import { constants, createPublicKey, privateDecrypt, publicEncrypt, randomBytes } from "node:crypto"
+import { constants, createPublicKey, privateDecrypt, publicEncrypt } from "node:crypto"
 import { KEY_SPECS } from "../../core/key/key-spec.js"
 import { ENCRYPTION_ALGORITHMS, requireAlgorithm } from "../crypto/algorithms.js"
 import { type EncryptionContext, materialOf, seal, unseal } from "../crypto/ciphertext.js"
@@ -6,9 +6,9 @@ import { findKey } from "../state/find-key.js"
 import { requireState } from "../state/key-state.js"
 import { privateKeyOf } from "../crypto/key-object.js"
 import { currentMaterial } from "../state/material.js"
-import { type Context, KEY_ID, operation, requireUsage, USE_FIELDS, useOperation } from "./operation.js"
+import { type Context, KEY_ID, operation, requireUsage, USE_FIELDS, used, useOperation } from "./operation.js"
 import { documented, recorded } from "../protocol/refusal.js"
-import { blob, oneOf, required, textMap, wholeNumber } from "../protocol/request.js"
+import { blob, oneOf, required, textMap } from "../protocol/request.js"
 import type { Key } from "../state/state.js"
 
 type Algorithm = (typeof ENCRYPTION_ALGORITHMS)[number]
@@ -29,14 +29,20 @@ interface Encryption {
   readonly context: EncryptionContext
 }
 
-function encryptWith(key: Key, { algorithm, context }: Encryption, plaintext: Buffer): Buffer {
+/** Asymmetric keys take none, or an empty one. */
+function refuseContext(context: EncryptionContext): void {
+  if (Object.keys(context ?? {}).length > 0) throw recorded.noContext()
+}
+
+/** @throws what KMS answers to Encrypt */
+export function encryptWith(key: Key, { algorithm, context }: Encryption, plaintext: Buffer): Buffer {
   requireAlgorithm(key, algorithm)
   if (algorithm === "SYMMETRIC_DEFAULT") {
     const material = currentMaterial(key)
     if (material === undefined) throw recorded.pendingImport(key.arn)
     return seal({ key, material }, plaintext, context)
   }
-  if (context !== undefined) throw documented.invalid("EncryptionContext cannot be used with asymmetric keys")
+  refuseContext(context)
   const { oaepHash, bytes } = OAEP[algorithm]
   // RFC 8017 section 7.1.1
   const capacity = KEY_SPECS[key.keySpec].bits / 8 - 2 * bytes - 2
@@ -67,19 +73,20 @@ function open(context: Context, opening: Opening, operationName: string): Opened
   const { ciphertext, algorithm, keyId } = opening
   const named = keyId === undefined ? undefined : findKey(context, keyId, "aliases")
   if (algorithm !== "SYMMETRIC_DEFAULT") {
-    if (named === undefined) throw documented.invalid("KeyId is required to decrypt with an asymmetric key")
+    if (named === undefined) throw recorded.noKeyId()
+    refuseContext(opening.context)
     requireState(named, "use")
     requireUsage(named, "ENCRYPT_DECRYPT", operationName)
     return openRsa(named, ciphertext, algorithm)
   }
   if (named !== undefined) {
     requireState(named, "use")
+    if (named.keyUsage === "GENERATE_VERIFY_MAC") throw recorded.wrongKey()
     requireUsage(named, "ENCRYPT_DECRYPT", operationName)
-    requireAlgorithm(named, algorithm)
   }
   const sealed = materialOf(context.region, ciphertext)
   const key = findKey(context, sealed.key.id, "no-aliases")
-  if (named !== undefined && named !== key) throw documented.wrongKey()
+  if (named !== undefined && named !== key) throw recorded.wrongKey()
   requireState(key, "use")
   const plaintext = unseal(sealed, ciphertext, opening.context)
   return { key, plaintext, keyMaterialId: sealed.material.id }
@@ -125,7 +132,8 @@ export const Decrypt = operation({
       keyId: request.KeyId,
     }
     const { key, plaintext, keyMaterialId } = open(context, opening, "Decrypt")
-    if (request.DryRun === true) throw documented.dryRun()
+    if (request.DryRun === true) throw recorded.dryRun()
+    used(key, "Decrypt", context)
     return { KeyId: key.arn, Plaintext: plaintext, EncryptionAlgorithm, KeyMaterialId: keyMaterialId }
   },
 })
@@ -156,7 +164,8 @@ export const ReEncrypt = operation({
     requireUsage(key, "ENCRYPT_DECRYPT", "ReEncrypt")
     const encryption = { algorithm: newAlgorithm, context: request.DestinationEncryptionContext }
     const CiphertextBlob = encryptWith(key, encryption, source.plaintext)
-    if (request.DryRun === true) throw documented.dryRun()
+    if (request.DryRun === true) throw recorded.dryRun()
+    for (const either of [source.key, key]) used(either, "ReEncrypt", context)
     return {
       CiphertextBlob,
       SourceKeyId: source.key.arn,
@@ -167,36 +176,4 @@ export const ReEncrypt = operation({
       DestinationKeyMaterialId: newAlgorithm === "SYMMETRIC_DEFAULT" ? currentMaterial(key)?.id : undefined,
     }
   },
-})
-
-const DATA_KEY = {
-  EncryptionContext: textMap(),
-  KeySpec: oneOf(["AES_256", "AES_128"]),
-  NumberOfBytes: wholeNumber(1, 1024),
-}
-const DATA_KEY_BYTES = { AES_256: 32, AES_128: 16 } as const
-
-const dataKey = (name: string, withPlaintext: boolean) =>
-  useOperation({
-    name,
-    usage: "ENCRYPT_DECRYPT",
-    request: DATA_KEY,
-    run(key, { EncryptionContext, KeySpec, NumberOfBytes }) {
-      if ((KeySpec === undefined) === (NumberOfBytes === undefined)) {
-        throw documented.invalid("Please specify either number of bytes or key spec.")
-      }
-      const plaintext = randomBytes(NumberOfBytes ?? DATA_KEY_BYTES[KeySpec ?? "AES_256"])
-      const encryption = { algorithm: "SYMMETRIC_DEFAULT", context: EncryptionContext } as const
-      const CiphertextBlob = encryptWith(key, encryption, plaintext)
-      const answer = { KeyId: key.arn, CiphertextBlob, KeyMaterialId: currentMaterial(key)?.id }
-      return withPlaintext ? { ...answer, Plaintext: plaintext } : answer
-    },
-  })
-
-export const GenerateDataKey = dataKey("GenerateDataKey", true)
-export const GenerateDataKeyWithoutPlaintext = dataKey("GenerateDataKeyWithoutPlaintext", false)
-
-export const GenerateRandom = operation({
-  request: { NumberOfBytes: required(wholeNumber(1, 1024)) },
-  run: (_, { NumberOfBytes }) => ({ Plaintext: randomBytes(NumberOfBytes) }),
 })

@@ -14,19 +14,23 @@ const KEY_MATERIAL_ID = text({ min: 64, max: 64, pattern: /^[a-f0-9]+$/ })
 
 export const GetParametersForImport = keyOperation({
   state: "getParameters",
-  // the wrapping key has to outlive a restart
-  mutates: true,
   request: {
     WrappingAlgorithm: required(oneOf(WRAPPING_ALGORITHMS)),
     WrappingKeySpec: required(oneOf(["RSA_2048", "RSA_3072", "RSA_4096", "SM2"])),
   },
-  async run(key, { WrappingAlgorithm: algorithm, WrappingKeySpec: spec }, { state, region, now, wrappingKeys }) {
+  async run(
+    key,
+    { WrappingAlgorithm: algorithm, WrappingKeySpec: spec },
+    { state, region, now, wrappingKeys, changes },
+  ) {
     const isMissing = partitionOf(region.name) === "aws-cn" && algorithm.startsWith("RSA_AES_KEY_WRAP")
     if (!isWrappingKeySpec(spec) || isMissing || !wrappingAllowed(key.keySpec, algorithm, spec)) {
       throw recorded.wrapping(algorithm, spec, key.keySpec)
     }
     const expiresAt = now + GRANT_LIFETIME
     const pair = await wrappingKeys.lend(region, spec, { now, until: expiresAt })
+    // it has to outlive a restart
+    changes.ofWrappingKey(region, pair)
     const grant = { keyArn: key.arn, wrappingKeyId: pair.id, algorithm, expiresAt }
     return {
       KeyId: key.arn,

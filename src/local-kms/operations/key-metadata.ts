@@ -26,7 +26,7 @@ export function keyMetadata(key: Key): object {
     MultiRegion: key.set.multiRegion,
     MultiRegionConfiguration: key.set.multiRegion ? multiRegionConfiguration(key) : undefined,
     ...(state === "PendingImport" ? {} : expiry(key)),
-    CurrentKeyMaterialId: isSymmetric(key.keySpec) ? currentMaterial(key)?.id : undefined,
+    CurrentKeyMaterialId: isSymmetric(key.keySpec) && state !== "Creating" ? currentMaterial(key)?.id : undefined,
   }
 }
 

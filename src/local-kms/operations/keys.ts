@@ -32,7 +32,7 @@ function specAndUsage(request: KeyRequest): { readonly keySpec: KeySpec; readonl
   if (!isKeySpec(keySpec)) throw recorded.notForExternal(keySpec)
   const keyUsage = request.KeyUsage ?? (isSymmetric(keySpec) ? "ENCRYPT_DECRYPT" : undefined)
   if (keyUsage === undefined) {
-    throw documented.invalid("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.")
+    throw recorded.noUsage()
   }
   if (!KEY_SPECS[keySpec].usages.includes(keyUsage)) {
     throw documented.invalid(`KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}`)
@@ -41,7 +41,6 @@ function specAndUsage(request: KeyRequest): { readonly keySpec: KeySpec; readonl
 }
 
 export const CreateKey = operation({
-  mutates: true,
   request: {
     Policy: POLICY,
     Description: DESCRIPTION,
@@ -55,7 +54,7 @@ export const CreateKey = operation({
     Tags: TAGS,
     MultiRegion: flag(),
   },
-  run({ region, now }, request) {
+  run({ region, now, changes }, request) {
     const { CustomKeyStoreId, XksKeyId, Origin = "AWS_KMS", MultiRegion: multiRegion = false, Tags = [] } = request
     if (Origin !== "EXTERNAL" || CustomKeyStoreId !== undefined || XksKeyId !== undefined) {
       throw documented.unsupported("the local KMS makes only keys of Origin EXTERNAL")
@@ -80,9 +79,11 @@ export const CreateKey = operation({
       description: request.Description ?? "",
       policy,
       tags,
+      grants: [],
       enabled: true,
       holdings: new Map(),
     })
+    changes.ofSet(set)
     return { KeyMetadata: keyMetadata(key) }
   },
 })
@@ -116,6 +117,26 @@ export const UpdateKeyDescription = keyOperation({
     key.description = Description
     return {}
   },
+})
+
+export const GetKeyLastUsage = keyOperation({
+  state: "look",
+  request: {},
+  run: ({ arn, createdAt, lastUse }) => ({
+    KeyId: arn,
+    ...(lastUse === undefined
+      ? {}
+      : {
+          KeyLastUsage: {
+            Operation: lastUse.operation,
+            Timestamp: lastUse.at / 1000,
+            KmsRequestId: lastUse.requestId,
+          },
+        }),
+    // every use of a key here is known
+    TrackingStartDate: createdAt / 1000,
+    KeyCreationDate: createdAt / 1000,
+  }),
 })
 
 const toggle = (enabled: boolean) =>

@@ -3,7 +3,7 @@ import { KEY_SPECS } from "../../core/key/key-spec.js"
 import { MAC_ALGORITHMS, requireAlgorithm } from "../crypto/algorithms.js"
 import { currentSecret } from "../crypto/key-object.js"
 import { useOperation } from "./operation.js"
-import { documented } from "../protocol/refusal.js"
+import { documented, recorded } from "../protocol/refusal.js"
 import { blob, oneOf, required } from "../protocol/request.js"
 import type { Key } from "../state/state.js"
 
@@ -13,7 +13,7 @@ const ALGORITHM = required(oneOf(MAC_ALGORITHMS))
 function macOf(key: Key, algorithm: string, message: Buffer): Buffer {
   requireAlgorithm(key, algorithm)
   const hash = KEY_SPECS[key.keySpec].mac?.hash
-  if (hash === undefined) throw documented.wrongAlgorithm(algorithm, key.keySpec)
+  if (hash === undefined) throw recorded.wrongAlgorithm(algorithm, key.keySpec)
   return createHmac(hash, currentSecret(key)).update(message).digest()
 }
 

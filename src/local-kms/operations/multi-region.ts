@@ -4,7 +4,8 @@ import { keyOperation } from "./operation.js"
 import { documented, recorded } from "../protocol/refusal.js"
 import { flag, required, text } from "../protocol/request.js"
 import { settleKey } from "../state/settle.js"
-import { addKey, isPrimary, type Key, partitionOf } from "../state/state.js"
+import type { ServedRegions } from "../state/regions.js"
+import { addKey, isPrimary, type Key, partitionOf, type Region } from "../state/state.js"
 import { DESCRIPTION } from "./keys.js"
 import { defaultPolicy, POLICY, requireJson } from "./policy.js"
 import { checkTags, TAGS } from "./tags.js"
@@ -15,7 +16,15 @@ const REGION_NAME = required(text({ max: 32, pattern: /^([a-z]+-){2,3}\d+$/ }))
 const CREATE_KEY_COST = 2
 
 function requirePrimary(key: Key): void {
-  if (!key.set.multiRegion || !isPrimary(key)) throw documented.notPrimary(key.arn)
+  if (!key.set.multiRegion || !isPrimary(key)) throw recorded.notPrimary(key.arn)
+}
+
+function replicaRegion(key: Key, name: string, regions: ServedRegions): Region {
+  if (name === key.region.name) throw recorded.ownRegion(name)
+  const region = regions.get(name)
+  if (region === undefined) throw recorded.noRegion(name)
+  if (partitionOf(name) !== partitionOf(key.region.name)) throw recorded.otherPartition()
+  return region
 }
 
 export const ReplicateKey = keyOperation({
@@ -31,10 +40,7 @@ export const ReplicateKey = keyOperation({
   run(key, request, { regions, now, replicationTime, spend }) {
     requirePrimary(key)
     requireState(key, "changeSet")
-    const region = regions.get(request.ReplicaRegion)
-    if (region === undefined || partitionOf(region.name) !== partitionOf(key.region.name)) {
-      throw documented.noRegion(request.ReplicaRegion)
-    }
+    const region = replicaRegion(key, request.ReplicaRegion, regions)
     const existing = region.keys.get(key.id)
     if (existing !== undefined && settleKey(existing, now)) throw documented.keyExists(existing.arn)
     const tags = checkTags(request.Tags ?? [])
@@ -46,11 +52,16 @@ export const ReplicateKey = keyOperation({
       description: request.Description ?? "",
       policy,
       tags,
+      grants: [],
       enabled: true,
       creatingUntil: now + replicationTime,
       holdings: new Map(),
     })
-    return { ReplicaKeyMetadata: keyMetadata(replica), ReplicaPolicy: policy, ReplicaTags: tags }
+    return {
+      ReplicaKeyMetadata: keyMetadata(replica),
+      ReplicaPolicy: policy,
+      ...(tags.length === 0 ? {} : { ReplicaTags: tags }),
+    }
   },
 })
 

@@ -1,19 +1,21 @@
 import type { KeyUsage } from "../../core/key/key-spec.js"
 import { findKey } from "../state/find-key.js"
 import { requireState, type StateRow } from "../state/key-state.js"
-import { documented } from "../protocol/refusal.js"
+import { documented, recorded } from "../protocol/refusal.js"
 import { type Fields, flag, listOf, readRequest, type RequestOf, required, text } from "../protocol/request.js"
+import type { ServedRegions } from "../state/regions.js"
 import type { Key, Region, State } from "../state/state.js"
+import type { Changes } from "../state/state-file.js"
 import type { WrappingKeys } from "../crypto/wrapping-keys.js"
 
 /** What an operation may look at besides its request. */
 export interface Context {
   readonly state: State
   readonly region: Region
-  /** The Regions that are served. */
-  readonly regions: ReadonlyMap<string, Region>
+  readonly regions: ServedRegions
   /** Milliseconds since 1970 by the service's clock, which is read once for each request. */
   readonly now: number
+  readonly requestId: string
   /** How long, in milliseconds, a new key or alias stays out of the lists. */
   readonly lag: number
   /** How long an on-demand rotation takes, in milliseconds. */
@@ -21,6 +23,7 @@ export interface Context {
   /** How long a new replica is being created and a change of the primary Region is under way, in milliseconds. */
   readonly replicationTime: number
   readonly wrappingKeys: WrappingKeys
+  readonly changes: Changes
   /** Takes so many requests from a quota of a Region, in which the operation acts besides its own; false if it has not as many. */
   readonly spend: (region: Region, operation: string, count: number) => boolean
 }
@@ -29,8 +32,6 @@ type Answer = object | Promise<object>
 
 /** A row of the table of operations. */
 export interface Operation {
-  /** Whether it changes the state, which then has to be written down. */
-  readonly mutates: boolean
   readonly run: (context: Context, body: unknown) => Answer
 }
 
@@ -39,13 +40,12 @@ const GRANT_TOKENS = listOf(text({ max: 8192 }), { min: 0, max: 10 })
 
 interface Row<F extends Fields> {
   readonly request: F
-  readonly mutates?: boolean
   readonly run: (context: Context, request: RequestOf<F>) => Answer
 }
 
-/** An operation that names no key, or finds its key itself. */
-export function operation<const F extends Fields>({ request, mutates = false, run }: Row<F>): Operation {
-  return { mutates, run: (context, body) => run(context, readRequest(request, body)) }
+/** An operation that names no key, or finds its key itself; it tells `context.changes` what it changes. */
+export function operation<const F extends Fields>({ request, run }: Row<F>): Operation {
+  return { run: (context, body) => run(context, readRequest(request, body)) }
 }
 
 interface KeyRow<F extends Fields> {
@@ -55,6 +55,7 @@ interface KeyRow<F extends Fields> {
   readonly state: StateRow
   /** The members besides KeyId. */
   readonly request: F
+  /** Whether it changes the key. */
   readonly mutates?: boolean
   readonly run: (key: Key, request: RequestOf<F>, context: Context) => Answer
 }
@@ -64,13 +65,14 @@ export function keyOperation<const F extends Fields>(row: KeyRow<F>): Operation 
   const { aliases = "no-aliases", mutates = false } = row
   const fields = { ...row.request, KeyId: required(KEY_ID) }
   return {
-    mutates,
-    run(context, body) {
+    async run(context, body) {
       const request = readRequest(fields, body)
       const { KeyId } = request as { readonly KeyId: string }
       const key = findKey(context, KeyId, aliases)
       requireState(key, row.state)
-      return row.run(key, request, context)
+      const answer = await row.run(key, request, context)
+      if (mutates) context.changes.ofSet(key.set)
+      return answer
     },
   }
 }
@@ -82,7 +84,7 @@ interface UseRow<F extends Fields> {
   readonly name: string
   readonly usage: KeyUsage
   readonly request: F
-  readonly run: (key: Key, request: RequestOf<F>) => object
+  readonly run: (key: Key, request: RequestOf<F>) => Answer
 }
 
 /** A cryptographic operation with the key that KeyId names: key ID, key ARN or alias. */
@@ -91,13 +93,19 @@ export function useOperation<const F extends Fields>({ name, usage, request, run
     aliases: "aliases",
     state: "use",
     request: { ...request, ...USE_FIELDS },
-    run(key, all) {
+    async run(key, all, context) {
       requireUsage(key, usage, name)
-      const answer = run(key, all)
-      if ((all as { DryRun?: boolean }).DryRun === true) throw documented.dryRun()
+      const answer = await run(key, all)
+      if ((all as { DryRun?: boolean }).DryRun === true) throw recorded.dryRun()
+      used(key, name, context)
       return answer
     },
   })
+}
+
+/** What GetKeyLastUsage tells. It is written down with the key's next change: a use alone costs no write. */
+export function used(key: Key, operationName: string, { now, requestId }: Context): void {
+  key.lastUse = { operation: operationName, at: now, requestId }
 }
 
 export function requireUsage(key: Key, usage: KeyUsage, operationName: string): void {

@@ -1,4 +1,5 @@
 import { keyOperation } from "./operation.js"
+import { pageFields } from "../protocol/page.js"
 import { documented } from "../protocol/refusal.js"
 import { flag, required, text } from "../protocol/request.js"
 
@@ -30,6 +31,13 @@ export const GetKeyPolicy = keyOperation({
     requireDefault(PolicyName)
     return { Policy: key.policy, PolicyName: "default" }
   },
+})
+
+export const ListKeyPolicies = keyOperation({
+  state: "look",
+  request: pageFields(1000),
+  // a key has one policy, of this name
+  run: () => ({ PolicyNames: ["default"], Truncated: false }),
 })
 
 export const PutKeyPolicy = keyOperation({

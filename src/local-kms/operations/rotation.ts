@@ -13,12 +13,12 @@ export const RotateKeyOnDemand = keyOperation({
   mutates: true,
   request: {},
   run(key, _, { now, rotationTime }) {
-    if (!isSymmetric(key.keySpec)) throw documented.notThisKeySpec(key.arn, key.keySpec)
+    if (!isSymmetric(key.keySpec)) throw recorded.notThisKeySpec()
     const { set } = key
-    if (!isPrimary(key)) throw documented.notPrimary(key.arn)
+    if (!isPrimary(key)) throw recorded.notPrimary(key.arn)
     if (set.rotation !== undefined) throw documented.rotationInProgress(key.arn)
     if (set.rotations >= MAX_ROTATIONS) {
-      throw documented.limit(`The on-demand rotation limit of ${MAX_ROTATIONS} for key ${key.arn} has been reached.`)
+      throw recorded.rotationsSpent(key.arn)
     }
     const pending = set.materials.find((material) => material.state === "PENDING")
     if (pending === undefined) throw recorded.nothingToRotate(key.arn)

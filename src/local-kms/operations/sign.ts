@@ -2,12 +2,12 @@ import { createPublicKey, diffieHellman, type KeyObject } from "node:crypto"
 import { algorithmsOf, requireAlgorithm, SIGNING_ALGORITHMS, type SigningAlgorithm } from "../crypto/algorithms.js"
 import { privateKeyOf, publicKeyOf } from "../crypto/key-object.js"
 import { keyOperation, USE_FIELDS, useOperation } from "./operation.js"
-import { documented } from "../protocol/refusal.js"
+import { documented, recorded } from "../protocol/refusal.js"
 import { blob, oneOf, required } from "../protocol/request.js"
 import { signMessage, verifyMessage } from "../crypto/signature.js"
 
 const MESSAGE = required(blob({ max: 4096 }))
-const MESSAGE_TYPE = oneOf(["RAW", "DIGEST"])
+const MESSAGE_TYPE = oneOf(["RAW", "DIGEST", "EXTERNAL_MU"])
 const ALGORITHM = required(oneOf(Object.keys(SIGNING_ALGORITHMS) as SigningAlgorithm[]))
 
 export const Sign = useOperation({
@@ -16,6 +16,7 @@ export const Sign = useOperation({
   request: { Message: MESSAGE, MessageType: MESSAGE_TYPE, SigningAlgorithm: ALGORITHM },
   run(key, { Message: bytes, MessageType: type = "RAW", SigningAlgorithm }) {
     requireAlgorithm(key, SigningAlgorithm)
+    if (type === "EXTERNAL_MU") throw recorded.wrongMessageType(type, key.keySpec)
     return {
       KeyId: key.arn,
       Signature: signMessage(key, { bytes, type, algorithm: SigningAlgorithm }),
@@ -35,6 +36,7 @@ export const Verify = useOperation({
   },
   run(key, { Message: bytes, MessageType: type = "RAW", Signature, SigningAlgorithm }) {
     requireAlgorithm(key, SigningAlgorithm)
+    if (type === "EXTERNAL_MU") throw recorded.wrongMessageType(type, key.keySpec)
     const message = { bytes, type, algorithm: SigningAlgorithm }
     if (!verifyMessage(key, message, Signature)) throw documented.invalidSignature()
     return { KeyId: key.arn, SignatureValid: true, SigningAlgorithm }
@@ -43,7 +45,7 @@ export const Verify = useOperation({
 
 export const GetPublicKey = keyOperation({
   aliases: "aliases",
-  state: "use",
+  state: "publicKey",
   request: { GrantTokens: USE_FIELDS.GrantTokens },
   run: (key) => ({
     KeyId: key.arn,
@@ -63,7 +65,7 @@ function readPublicKey(bytes: Buffer): KeyObject {
   } catch {
     // falls through to the refusal
   }
-  throw documented.invalid("PublicKey is not a DER-encoded X.509 public key (SubjectPublicKeyInfo)")
+  throw recorded.otherCurve()
 }
 
 export const DeriveSharedSecret = useOperation({
@@ -74,7 +76,7 @@ export const DeriveSharedSecret = useOperation({
     const privateKey = privateKeyOf(key)
     const publicKey = readPublicKey(PublicKey)
     if (publicKey.asymmetricKeyDetails?.namedCurve !== privateKey.asymmetricKeyDetails?.namedCurve) {
-      throw documented.invalid(`PublicKey is not on the curve of key spec ${key.keySpec}`)
+      throw recorded.otherCurve()
     }
     const SharedSecret = diffieHellman({ privateKey, publicKey })
     return { KeyId: key.arn, SharedSecret, KeyAgreementAlgorithm, KeyOrigin: "EXTERNAL" }

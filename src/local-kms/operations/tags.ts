@@ -1,6 +1,6 @@
 import { keyOperation } from "./operation.js"
 import { byName, pageFields, pageOf, sourceOf } from "../protocol/page.js"
-import { documented } from "../protocol/refusal.js"
+import { recorded } from "../protocol/refusal.js"
 import { listOf, required, struct, text } from "../protocol/request.js"
 import type { Tag } from "../state/state.js"
 
@@ -18,14 +18,14 @@ const TAG_CHARACTERS = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u
 /** The tags in order of their keys; throws TagException or LimitExceededException. */
 export function checkTags(tags: readonly Tag[]): Tag[] {
   const names = tags.map((tag) => tag.TagKey)
-  if (new Set(names).size !== names.length) throw documented.tag("Duplicate tag keys")
+  if (new Set(names).size !== names.length) throw recorded.tag("Duplicate tag keys")
   if (names.some((name) => name.toLowerCase().startsWith("aws:"))) {
-    throw documented.tag("Tags beginning with aws: are reserved")
+    throw recorded.tag("Tags beginning with aws: are reserved")
   }
   if (tags.some((tag) => !TAG_CHARACTERS.test(tag.TagKey) || !TAG_CHARACTERS.test(tag.TagValue))) {
-    throw documented.tag("Tag key or value contains invalid characters")
+    throw recorded.tag("Tag key or value contains invalid characters")
   }
-  if (tags.length > MAX_TAGS) throw documented.tag("Too many tags")
+  if (tags.length > MAX_TAGS) throw recorded.tag("Too many tags")
   return byName(tags, (tag) => tag.TagKey)
 }
 

@@ -1,10 +1,10 @@
 import { KmsError } from "./error.js"
 
-const invalid = (message: string) => new KmsError("ValidationException", message)
+const invalid = (message?: string) => new KmsError("ValidationException", message)
 const state = (message: string) => new KmsError("KMSInvalidStateException", message)
 const missing = (message: string) => new KmsError("NotFoundException", message)
 const mismatch = (message: string) => new KmsError("IncorrectKeyMaterialException", message)
-const unsupported = (message: string) => new KmsError("UnsupportedOperationException", message)
+const unsupported = (message?: string) => new KmsError("UnsupportedOperationException", message)
 const bad = (message: string) => new KmsError("InvalidKeyUsageException", message)
 
 /** Refusals that were recorded from the real service: error name and message are letter for letter. */
@@ -45,6 +45,39 @@ export const recorded = {
     state(
       "Cannot perform key material rotation: Key material has not been imported for replicas of the Multi-Region key.",
     ),
+  notPrimary: (arn: string) => unsupported(`${arn} is not a multi-region primary key.`),
+  ownRegion: (region: string) => invalid(`${region} cannot have a replica because it contains the primary.`),
+  otherPartition: () => invalid("The replica key Region must be in the same AWS partition as the primary key Region."),
+  noRegion: (region: string) =>
+    invalid(`Region ${region} is not a valid Region or multi-Region keys are not supported in Region ${region}.`),
+  invalidKeyId: (keyId: string) => missing(`Invalid keyId '${keyId}'`),
+  invalidAlias: () =>
+    invalid(
+      'Alias must start with the prefix "alias/". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html',
+    ),
+  wrongAlgorithm: (algorithm: string, keySpec: string) =>
+    bad(`Algorithm ${algorithm} is incompatible with key spec ${keySpec}.`),
+  wrongMessageType: (type: string, keySpec: string) =>
+    bad(`Message type ${type} is incompatible with key spec ${keySpec}.`),
+  notThisKeySpec: () => unsupported(),
+  noContext: () => invalid("EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs."),
+  noKeyId: () => invalid("KeyId must not be null"),
+  wrongKey: () =>
+    new KmsError(
+      "IncorrectKeyException",
+      "The key ID in the request does not identify a CMK that can perform this operation.",
+    ),
+  noLength: () => invalid("NumberOfBytes is required."),
+  noUsage: () => invalid("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."),
+  rotationsSpent: (arn: string) =>
+    new KmsError(
+      "LimitExceededException",
+      `The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: ${arn}`,
+    ),
+  otherCurve: () => invalid(),
+  tag: (message: string) => new KmsError("TagException", message),
+  dryRun: () =>
+    new KmsError("DryRunOperationException", "The request would have succeeded, but the DryRun option is set."),
   throttled: () =>
     new KmsError(
       "ThrottlingException",
@@ -58,19 +91,15 @@ export const documented = {
   creating: (arn: string) => state(`${arn} is creating.`),
   updating: (arn: string) => state(`${arn} is updating.`),
   pendingReplicaDeletion: (arn: string) => state(`${arn} is pending replica deletion.`),
-  notPrimary: (arn: string) => unsupported(`${arn} is not a multi-Region primary key.`),
   keyExists: (arn: string) => new KmsError("AlreadyExistsException", `${arn} already exists.`),
-  noRegion: (region: string) => invalid(`Region ${region} is not available for replica keys.`),
   noReplica: (arn: string, region: string) => missing(`${arn} has no replica key in ${region}.`),
   samePrimaryRegion: (region: string) => invalid(`The primary Region is ${region} already.`),
   notPendingDeletion: (arn: string) => state(`${arn} is not pending deletion.`),
   noKey: (arn: string) => missing(`Key '${arn}' does not exist`),
   noAlias: (arn: string) => missing(`Alias ${arn} is not found.`),
-  invalidKeyId: (keyId: string) => missing(`Invalid keyId ${keyId}`),
   otherRegion: (region: string) => missing(`Invalid arn ${region}`),
   aliasArn: (arn: string) => new KmsError("InvalidArnException", `${arn} is not a valid key ARN.`),
   invalidArn: (arn: string) => new KmsError("InvalidArnException", `Invalid arn ${arn}`),
-  invalidAlias: () => new KmsError("InvalidAliasNameException", 'Alias must start with the prefix "alias/".'),
   reservedAlias: () => new KmsError("NotAuthorizedException", "The prefix alias/aws/ is reserved."),
   aliasExists: (arn: string) => new KmsError("AlreadyExistsException", `An alias with the name ${arn} already exists`),
   aliasTarget: () => invalid("Aliases must refer to keys. Not aliases"),
@@ -80,31 +109,18 @@ export const documented = {
       "ExpiredImportTokenException",
       "The import token is expired. Use GetParametersForImport to get a new import token and public key.",
     ),
-  wrongKey: () =>
-    new KmsError(
-      "IncorrectKeyException",
-      "The key ID in the request does not identify a CMK that can perform this operation.",
-    ),
   wrongUsage: (arn: string, usage: string, operation: string) =>
     bad(`${arn} key usage is ${usage} which is not valid for ${operation}.`),
-  wrongAlgorithm: (algorithm: string, keySpec: string) =>
-    bad(`Algorithm ${algorithm} and key spec ${keySpec} are incompatible.`),
-  notThisKeySpec: (arn: string, keySpec: string) =>
-    unsupported(`${arn} key spec is ${keySpec} which is not valid for this operation.`),
   limit: (message: string) => new KmsError("LimitExceededException", message),
   rotationInProgress: (arn: string) =>
     new KmsError("ConflictException", `On-demand rotation of ${arn} is already in progress.`),
+  noGrant: (id: string) => missing(`Grant ID ${id} not found`),
+  invalidGrantToken: () => new KmsError("InvalidGrantTokenException", "The grant token is not valid."),
   noPolicy: (name: string) => missing(`No such policy exists: ${name}`),
   malformedPolicy: () => new KmsError("MalformedPolicyDocumentException", "Policy is not valid JSON"),
-  tag: (message: string) => new KmsError("TagException", message),
   marker: () => new KmsError("InvalidMarkerException", "Invalid marker"),
   invalidMac: () => new KmsError("KMSInvalidMacException"),
   invalidSignature: () => new KmsError("KMSInvalidSignatureException"),
-  dryRun: () =>
-    new KmsError(
-      "DryRunOperationException",
-      "The request would have succeeded, but the DryRun parameter was specified.",
-    ),
   accessDenied: (operation: string, account: string) =>
     new KmsError(
       "AccessDeniedException",

@@ -39,7 +39,7 @@ const putClock = route(
     if (advance !== undefined) clock.advance(advance * 1000)
     if (ticking === true) clock.tick()
     if (ticking === false) clock.freeze()
-    service.save()
+    service.changes.ofAll()
     return clockView(service)
   },
 )
@@ -122,7 +122,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
 }
 
 /** Forgets keys, aliases, faults, counts and lag; clock and quotas stay as they are. */
-function reset({ state, faults, requests, settings, save }: Service): void {
+function reset({ state, faults, requests, settings, changes }: Service): void {
   for (const region of state.regions.values()) {
     region.keys.clear()
     region.aliases.clear()
@@ -132,7 +132,7 @@ function reset({ state, faults, requests, settings, save }: Service): void {
   faults.clear()
   requests.clear()
   settings.lag = 0
-  save()
+  changes.ofAll()
 }
 
 /**

@@ -5,9 +5,10 @@ import { callAdmin } from "./admin.js"
 import { readAuthorization } from "../protocol/authorization.js"
 import { KmsError } from "../protocol/error.js"
 import { type LocalKmsOptions, openService } from "./options.js"
-import { isOperation } from "../operations/operations.js"
+import { documented } from "../protocol/refusal.js"
+import { isMissing, isOperation } from "../operations/operations.js"
 import type { Service } from "./service.js"
-import type { Region } from "../state/state.js"
+import type { ServedRegions } from "../state/regions.js"
 import { callSts, stsError } from "../operations/sts.js"
 import { CONTENT_TYPE, errorToWire, toWire } from "../protocol/wire.js"
 
@@ -36,9 +37,9 @@ const MAX_BODY = 1024 * 1024
 const KEEP_ALIVE = 600_000
 const TARGET = "TrentService."
 
-/** Starts the local KMS; resolves when it listens. Throws an OptionError for options that make no sense. */
+/** Starts the local KMS; resolves when it listens. @throws OptionError, StateFileError */
 export async function startLocalKms(options: LocalKmsOptions = {}): Promise<LocalKms> {
-  const { service, warnings } = openService(options)
+  const { service, warnings } = await openService(options)
   const server = createServer((request, response) => {
     void respond(service, request, response)
   })
@@ -53,7 +54,7 @@ export async function startLocalKms(options: LocalKmsOptions = {}): Promise<Loca
   const url = `http://${listen.includes(":") ? `[${listen}]` : listen}:${port}`
   return {
     url,
-    ready: `keyferry local-kms listening on ${url} (for tests; regions ${[...service.regions.keys()].join(", ")})`,
+    ready: `keyferry local-kms listening on ${url} (for tests; ${regionsText(service.regions)})`,
     warnings,
     close: () =>
       new Promise((resolve) => {
@@ -62,6 +63,9 @@ export async function startLocalKms(options: LocalKmsOptions = {}): Promise<Loca
       }),
   }
 }
+
+const regionsText = ({ names }: ServedRegions): string =>
+  names === null ? "any Region" : `regions ${names.join(", ")}`
 
 async function respond(service: Service, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const requestId = randomUUID()
@@ -105,7 +109,7 @@ interface Received {
 }
 
 async function handle(service: Service, received: Received): Promise<Handled> {
-  const { request, body } = received
+  const { request, body, requestId } = received
   if (request.method === "GET" && pathOf(request) === "/health") return json(200, { status: "ok" })
   if (pathOf(request).startsWith("/_admin/")) return admin(service, received)
   if (request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true) {
@@ -113,7 +117,7 @@ async function handle(service: Service, received: Received): Promise<Handled> {
   }
   try {
     const { region, operation } = route(service.regions, request)
-    const { result, delivery } = await service.call(region, operation, () => parseBody(body))
+    const { result, delivery } = await service.call(region, { operation, requestId, body: () => parseBody(body) })
     if (delivery === "none") return undefined
     if (result instanceof KmsError) throw result
     return { status: 200, type: CONTENT_TYPE, body: toWire(result), cut: delivery === "cut" }
@@ -134,11 +138,12 @@ function parseBody(body: string): unknown {
 }
 
 /** Which operation is asked for, in which Region. */
-function route(regions: ReadonlyMap<string, Region>, request: IncomingMessage) {
+function route(regions: ServedRegions, request: IncomingMessage) {
   const target = request.headers["x-amz-target"]
   const operation = typeof target === "string" && target.startsWith(TARGET) ? target.slice(TARGET.length) : ""
   const isCall =
     request.method === "POST" && pathOf(request) === "/" && request.headers["content-type"] === CONTENT_TYPE
+  if (isCall && isMissing(operation)) throw documented.unsupported(`the local KMS has no ${operation}`)
   if (!isCall || !isOperation(operation)) throw new KmsError("UnknownOperationException")
   const caller = readAuthorization(request.headers.authorization)
   if (caller.service !== "kms") {
@@ -168,6 +173,8 @@ function sts(service: Service, { request, body, requestId }: Received): Reply {
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/
 
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
+
 const json = (status: number, answer: object): Reply => ({
   status,
   type: "application/json",
@@ -176,6 +183,10 @@ const json = (status: number, answer: object): Reply => ({
 
 function admin(service: Service, { request, body }: Received): Reply {
   if (!LOOPBACK.test(request.socket.remoteAddress ?? "")) return json(403, { error: "only from this machine" })
+  // a web page in a browser of this machine comes from it too, by a name of its own or with its origin
+  const { host = "", origin } = request.headers
+  if (!LOOPBACK_HOST.test(host)) return json(403, { error: `only for localhost, not for ${host}` })
+  if (origin !== undefined) return json(403, { error: "not for web pages" })
   try {
     return json(200, callAdmin(service, `${request.method ?? "GET"} ${pathOf(request)}`, body))
   } catch (error) {

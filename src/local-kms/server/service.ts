@@ -7,7 +7,9 @@ import { OPERATIONS, type OperationName } from "../operations/operations.js"
 import { createQuotas, type Quotas } from "./quotas.js"
 import { documented, recorded } from "../protocol/refusal.js"
 import { createRequestLog, type RequestLog } from "./request-log.js"
+import type { ServedRegions } from "../state/regions.js"
 import type { Region, State } from "../state/state.js"
+import type { Changes } from "../state/state-file.js"
 import type { WrappingKeys } from "../crypto/wrapping-keys.js"
 
 /** How one request ended, and how much of the answer the caller gets. */
@@ -18,8 +20,7 @@ export interface Outcome {
 
 export interface Service {
   readonly state: State
-  /** Those that are served; the state may have others. */
-  readonly regions: ReadonlyMap<string, Region>
+  readonly regions: ServedRegions
   readonly clock: Clock
   readonly faults: Faults
   readonly quotas: Quotas
@@ -27,40 +28,42 @@ export interface Service {
   /** Milliseconds; both can be changed while it runs. */
   readonly settings: { lag: number; rotationTime: number; replicationTime: number }
   /** Runs one operation in a Region; `body` yields the parsed request or throws. */
-  call: (region: Region, operation: OperationName, body: () => unknown) => Promise<Outcome>
-  /** Writes the state down, if it is to be kept. */
-  save: () => void
+  call: (region: Region, call: Call) => Promise<Outcome>
+  /** Where the state is written down, if it is to be kept. */
+  readonly changes: Changes
 }
 
 export interface ServiceOptions {
   readonly state: State
-  /** Those that are served; the state may have others. */
-  readonly regions: ReadonlyMap<string, Region>
+  readonly regions: ServedRegions
   readonly clock: Clock
   readonly rates: Readonly<Record<string, number>>
   readonly rotationTime: number
   readonly replicationTime: number
   readonly wrappingKeys: WrappingKeys
-  readonly save: () => void
+  readonly changes: Changes
+}
+
+interface Call {
+  readonly operation: OperationName
+  readonly requestId: string
+  readonly body: () => unknown
 }
 
 /** The service apart from HTTP. */
 export function createService(options: ServiceOptions): Service {
-  const { state, regions, clock, rates, rotationTime, replicationTime, wrappingKeys, save } = options
+  const { state, regions, clock, rates, rotationTime, replicationTime, wrappingKeys, changes } = options
   const faults = createFaults()
   const quotas = createQuotas(rates)
   const requests = createRequestLog()
   const settings = { lag: 0, rotationTime, replicationTime }
 
-  const perform = async (region: Region, name: OperationName, body: () => unknown): Promise<object> => {
+  const perform = async (region: Region, { operation: name, requestId, body }: Call): Promise<object> => {
     const now = clock.now()
     if (!quotas.take(region.name, name, now)) throw recorded.throttled()
-    const operation = OPERATIONS[name]
     const spend: Context["spend"] = (replicaRegion, spent, count) => quotas.take(replicaRegion.name, spent, now, count)
-    const context = { state, region, regions, now, wrappingKeys, spend, ...settings }
-    const answer = await operation.run(context, body())
-    if (operation.mutates) save()
-    return answer
+    const context = { state, region, regions, now, requestId, wrappingKeys, spend, changes, ...settings }
+    return await OPERATIONS[name].run(context, body())
   }
 
   const settle = async (name: string, work: () => Promise<object>): Promise<object | KmsError> => {
@@ -83,8 +86,9 @@ export function createService(options: ServiceOptions): Service {
     quotas,
     requests,
     settings,
-    save,
-    async call(region, name, body) {
+    changes,
+    async call(region, call) {
+      const { operation: name } = call
       requests.arrived(name, region.name)
       const { delay, effect, delivery, error } = faults.hit({
         operation: name,
@@ -93,7 +97,7 @@ export function createService(options: ServiceOptions): Service {
       })
       if (delay > 0) await faults.hold(delay)
       const work = async (): Promise<object> => {
-        const answer = effect ? await perform(region, name, body) : undefined
+        const answer = effect ? await perform(region, call) : undefined
         if (error !== undefined) throw error
         if (answer === undefined) throw new KmsError("ConnectionDropped")
         return answer

@@ -1,5 +1,5 @@
 import { isAlias, isKeyId, parseKeyArn } from "../../core/key/key-arn.js"
-import { documented } from "../protocol/refusal.js"
+import { documented, recorded } from "../protocol/refusal.js"
 import { settleKey } from "./settle.js"
 import { arnOf, type Key, type Region } from "./state.js"
 
@@ -20,7 +20,7 @@ export function findKey(context: RegionNow, name: string, aliases: "aliases" | "
   if (arn === undefined && name.startsWith("arn:")) throw documented.invalidArn(name)
   if (arn !== undefined && arn.region !== region.name) throw documented.otherRegion(arn.region)
   const keyId = arn?.keyId ?? name
-  if (!isKeyId(keyId)) throw documented.invalidKeyId(keyId)
+  if (!isKeyId(keyId)) throw recorded.invalidKeyId(keyId)
   const key = region.keys.get(keyId)
   if (key === undefined || (arn !== undefined && name !== key.arn)) {
     throw documented.noKey(arn === undefined ? arnOf(region, `key/${keyId}`) : name)
@@ -31,7 +31,7 @@ export function findKey(context: RegionNow, name: string, aliases: "aliases" | "
 
 function aliasTarget(region: Region, name: string, aliases: "aliases" | "no-aliases"): string {
   const isArn = name.startsWith("arn:")
-  if (aliases === "no-aliases") throw isArn ? documented.aliasArn(name) : documented.invalidKeyId(name)
+  if (aliases === "no-aliases") throw isArn ? documented.aliasArn(name) : recorded.invalidKeyId(name)
   const short = name.slice(name.indexOf("alias/"))
   const expected = arnOf(region, short)
   const alias = region.aliases.get(short)

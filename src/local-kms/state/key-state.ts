@@ -46,6 +46,8 @@ export const STATE_TABLE = {
   getParameters: { ...CREATED, Updating: "updating" },
   importMaterial: CREATED,
   manage: ALIVE,
+  grant: USABLE,
+  publicKey: WITH_MATERIAL,
   scheduleDeletion: { ...ALIVE, Updating: "updating" },
   toggle: { ...WITH_MATERIAL, Updating: "updating" },
   use: USABLE,

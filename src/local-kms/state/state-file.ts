@@ -1,134 +1,139 @@
 import {
   closeSync,
-  existsSync,
   fchmodSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
+  writeSync,
 } from "node:fs"
-import type { ClockState } from "./clock.js"
-import {
-  addKey,
-  type Alias,
-  emptyRegion,
-  type Holding,
-  type Key,
-  type KeySet,
-  type Region,
-  type RegionalKey,
-  type State,
-  type WrappingKey,
-} from "./state.js"
+import { lockFile } from "../../libc/libc.js"
+import type { Clock } from "./clock.js"
+import { type Change, changesOf, FORMAT, readChanges, type Restored, storedSet } from "./journal.js"
+import type { Alias, KeySet, Region, State, WrappingKey } from "./state.js"
 
-interface StoredKey extends Omit<RegionalKey, "holdings"> {
-  readonly region: string
-  readonly holdings: readonly (readonly [string, Holding])[]
+/** Where changes of the state are written down, each before the request that made it is answered. */
+export interface Changes {
+  readonly ofSet: (set: KeySet) => void
+  readonly ofAlias: (region: Region, name: string, alias: Alias | undefined) => void
+  readonly ofWrappingKey: (region: Region, pair: WrappingKey) => void
+  /** Everything, after what is no change of one thing: another time, a reset. */
+  readonly ofAll: () => void
 }
 
-interface StoredSet extends Omit<KeySet, "keys"> {
-  readonly keys: readonly StoredKey[]
+/** For a state that is kept in memory alone. */
+export const UNWRITTEN: Changes = {
+  ofSet: () => undefined,
+  ofAlias: () => undefined,
+  ofWrappingKey: () => undefined,
+  ofAll: () => undefined,
 }
 
-interface StoredRegion {
-  readonly name: string
-  readonly aliases: readonly Alias[]
-  readonly wrappingKeys: readonly WrappingKey[]
-}
+/** The file is in use, or what is in it is no state. */
+export class StateFileError extends Error {
+  override readonly name = "StateFileError"
+  readonly fault: "in use" | "damaged"
 
-interface Stored {
-  readonly format: string
-  readonly account: string
-  readonly secret: string
-  readonly clock: ClockState
-  readonly regions: readonly StoredRegion[]
-  readonly sets: readonly StoredSet[]
-}
-
-const FORMAT = "keyferry local-kms 2"
-const OLD_FORMAT = "keyferry local-kms 1"
-
-/** The state was written before keys had Regions in common; its ciphertexts could not be read either. */
-export class OldStateError extends Error {
-  override readonly name = "OldStateError"
-}
-
-/** Writes everything, plaintext keys included, by a temporary name; mode 0600. */
-export function writeState(file: string, state: State, clock: ClockState): void {
-  const { account, secret } = state
-  const regions = [...state.regions.values()].map(({ name, aliases, wrappingKeys }) => ({
-    name,
-    aliases: [...aliases.values()],
-    wrappingKeys: [...wrappingKeys.values()],
-  }))
-  const stored: Stored = { format: FORMAT, account, secret, clock, regions, sets: setsOf(state).map(storeSet) }
-  const temporary = `${file}.tmp`
-  const descriptor = openSync(temporary, "w", 0o600)
-  try {
-    // a file left over from a crash keeps its mode when it is opened
-    fchmodSync(descriptor, 0o600)
-    writeFileSync(descriptor, JSON.stringify(stored))
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
+  constructor(fault: StateFileError["fault"], message: string) {
+    super(message)
+    this.fault = fault
   }
-  renameSync(temporary, file)
 }
 
-const setsOf = ({ regions }: State): readonly KeySet[] => [
-  ...new Set([...regions.values()].flatMap(({ keys }) => [...keys.values()].map((key) => key.set))),
-]
+/** Bytes of changes after which the whole state is written anew. */
+const MOST_CHANGES = 64 * 1024 * 1024
 
-const storeSet = (set: KeySet): StoredSet => ({ ...set, keys: [...set.keys.values()].map(storeKey) })
-
-const storeKey = (key: Key): StoredKey => ({
-  region: key.region.name,
-  createdAt: key.createdAt,
-  description: key.description,
-  policy: key.policy,
-  tags: key.tags,
-  enabled: key.enabled,
-  deletion: key.deletion,
-  creatingUntil: key.creatingUntil,
-  updatingUntil: key.updatingUntil,
-  holdings: [...key.holdings],
-})
+/** A file that this process alone writes, until it ends. */
+export interface StateFile {
+  /** What was in it; undefined where there was none. */
+  readonly restored: Restored | undefined
+  /** Writes the whole state, and its changes from then on. */
+  readonly keep: (state: State, clock: Clock) => Changes
+}
 
 /**
- * Reads what `writeState` wrote; undefined if there is no such file. Throws an OldStateError for what an earlier
- * keyferry wrote, an Error for anything else.
+ * Takes a state file, mode 0600: the whole state, one thing a line, then each change as it comes. A line that a kill cut
+ * short is the change of a request that nobody had an answer to, and is left out.
+ *
+ * @throws StateFileError
  */
-export function readState(file: string): { readonly state: State; readonly clock: ClockState } | undefined {
-  if (!existsSync(file)) return undefined
-  const stored = JSON.parse(readFileSync(file, "utf8")) as Partial<Stored>
-  const { format, account, secret, clock, regions, sets } = stored
-  if (format === OLD_FORMAT) {
-    throw new OldStateError(`${file} was written by an earlier keyferry, which this one cannot read; take another file`)
+export async function openStateFile(file: string): Promise<StateFile> {
+  // beside the file, which is replaced when it is written whole
+  const lock = openSync(`${file}.lock`, "a", 0o600)
+  if (!(await lockFile(lock, "exclusive"))) {
+    closeSync(lock)
+    throw new StateFileError("in use", `another local KMS has the state file ${file}`)
   }
-  if (format !== FORMAT || !account || !secret || !clock || !regions || !sets) {
-    throw new Error(`the format is not '${FORMAT}'`)
-  }
-  const state = { account, secret, regions: new Map(regions.map((stored) => [stored.name, restore(stored, account)])) }
-  for (const set of sets) restoreSet(set, state)
-  for (const { aliases, keys } of state.regions.values()) {
-    for (const { name, keyId } of aliases.values()) keys.get(keyId)?.aliases.add(name)
-  }
-  return { state, clock }
+  // plaintext keys of a run that was killed while it wrote
+  rmSync(`${file}.tmp`, { force: true })
+  return { restored: restore(file), keep: (state, clock) => keep(file, state, clock) }
 }
 
-function restore({ name, aliases, wrappingKeys }: StoredRegion, account: string): Region {
-  const region = emptyRegion(name, account)
-  for (const alias of aliases) region.aliases.set(alias.name, alias)
-  for (const pair of wrappingKeys) region.wrappingKeys.set(pair.id, pair)
-  return region
-}
-
-function restoreSet(stored: StoredSet, { regions }: State): void {
-  const set: KeySet = { ...stored, keys: new Map() }
-  for (const { region: name, holdings, ...regional } of stored.keys) {
-    const region = regions.get(name)
-    if (region === undefined) throw new Error(`key ${set.id} is in a Region that the file does not have: ${name}`)
-    addKey(set, region, { ...regional, holdings: new Map(holdings) })
+function restore(file: string): Restored | undefined {
+  let text: string
+  try {
+    text = readFileSync(file, "utf8")
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined
+    throw error
+  }
+  try {
+    return readChanges(text)
+  } catch (error) {
+    throw new StateFileError("damaged", `${file} is no state of a local KMS: ${(error as Error).message}`)
   }
 }
+
+function keep(file: string, state: State, clock: Clock): Changes {
+  let open: { readonly descriptor: number; length: number; readonly whole: number } | undefined
+
+  const writeAll = (): void => {
+    const temporary = `${file}.tmp`
+    const descriptor = openSync(temporary, "w", 0o600)
+    // one that was there before keeps its mode when it is opened
+    fchmodSync(descriptor, 0o600)
+    const lines = [{ format: FORMAT, account: state.account, secret: state.secret }, ...changesOf(state, clock.state())]
+    const bytes = Buffer.from(lines.map(lineOf).join(""))
+    try {
+      writeFileSync(descriptor, bytes)
+      fsyncSync(descriptor)
+      renameSync(temporary, file)
+    } catch (error) {
+      closeSync(descriptor)
+      throw error
+    }
+    if (open !== undefined) closeSync(open.descriptor)
+    open = { descriptor, length: bytes.length, whole: bytes.length }
+  }
+
+  const append = (change: Change): void => {
+    if (open === undefined || open.length > open.whole + MOST_CHANGES) {
+      writeAll()
+      return
+    }
+    const bytes = Buffer.from(lineOf(change))
+    try {
+      for (let written = 0; written < bytes.length;) {
+        written += writeSync(open.descriptor, bytes, written, bytes.length - written, open.length + written)
+      }
+      open.length += bytes.length
+    } catch (error) {
+      // a full disk takes half a line
+      ftruncateSync(open.descriptor, open.length)
+      throw error
+    }
+  }
+
+  writeAll()
+  return {
+    ofSet: (set) => append({ set: storedSet(set) }),
+    ofAlias: ({ name: region }, name, alias) => append({ alias: { region, name, alias: alias ?? null } }),
+    ofWrappingKey: ({ name: region }, pair) => append({ wrappingKey: { region, pair } }),
+    ofAll: writeAll,
+  }
+}
+
+const lineOf = (line: object): string => `${JSON.stringify(line)}\n`

@@ -25,6 +25,25 @@ export interface Tag {
   readonly TagValue: string
 }
 
+/** A grant as CreateGrant was asked for it. */
+export interface Grant {
+  readonly id: string
+  /** Names it in RetireGrant until grant and key are found by their IDs. */
+  readonly token: string
+  readonly createdAt: number
+  readonly name: string | undefined
+  readonly grantee: string
+  readonly retiring: string | undefined
+  readonly operations: readonly string[]
+  readonly constraints: object | undefined
+}
+
+export interface LastUse {
+  readonly operation: string
+  readonly at: number
+  readonly requestId: string
+}
+
 /** What the related keys of a multi-Region key share; a single-Region key is alone in its set. */
 export interface KeySet {
   readonly id: string
@@ -48,6 +67,7 @@ export interface RegionalKey {
   description: string
   policy: string
   tags: Tag[]
+  grants: readonly Grant[]
   /** What EnableKey and DisableKey set; the key state follows from this, the materials and the dates below. */
   enabled: boolean
   /** `at` is not known while replicas of the key exist. */
@@ -56,6 +76,8 @@ export interface RegionalKey {
   creatingUntil?: number | undefined
   /** When a change of the primary Region is done. */
   updatingUntil?: number | undefined
+  /** The last cryptographic operation with it. */
+  lastUse?: LastUse | undefined
   /** By key material ID. */
   readonly holdings: Map<string, Holding>
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { KMS } from "@aws-sdk/client-kms"
@@ -99,13 +99,100 @@ describe("local KMS: state file, start options", () => {
   }
 
   it("refuses a file that is something else, and another account's", async () => {
-    writeFileSync(stateFile, "{}")
-    expect(await refused({ stateFile })).to.contain("OptionError")
-    writeFileSync(stateFile, JSON.stringify({ format: "keyferry local-kms 1" }))
-    expect(await refused({ stateFile })).to.contain("was written by an earlier keyferry")
+    for (const text of ["{}", "", "plain", "{}\n{}\n", "\0".repeat(100)]) {
+      writeFileSync(stateFile, text)
+      expect(await refused({ stateFile }), text)
+        .to.contain("StateFileError")
+        .and.contain("is no state of a local KMS")
+      expect(readFileSync(stateFile, "utf8"), "is left as it is").to.equal(text)
+    }
+    for (const version of [1, 2, 4]) {
+      writeFileSync(stateFile, JSON.stringify({ format: `keyferry local-kms ${version}` }))
+      expect(await refused({ stateFile })).to.contain("was written by another version of keyferry")
+    }
     rmSync(stateFile)
     await (await startLocalKms({ stateFile })).stop()
     expect(await refused({ stateFile, account: "444455556666" })).to.contain("OptionError")
+  })
+
+  it("refuses a file whose middle is damaged, and leaves out a change that a kill cut short", async () => {
+    const first = await startLocalKms({ stateFile })
+    const client = kmsClient(first)
+    const kept = await createKey(client)
+    const cut = await createKey(client)
+    process.kill(first.pid, "SIGKILL")
+    await first.ended
+    const whole = readFileSync(stateFile, "utf8")
+    writeFileSync(stateFile, whole.slice(0, -20))
+    const second = await startLocalKms({ stateFile })
+    const again = kmsClient(second)
+    expect((await again.listKeys({})).Keys?.map(({ KeyArn }) => KeyArn)).to.deep.equal([kept])
+    const later = await createKey(again)
+    process.kill(second.pid, "SIGKILL")
+    await second.ended
+    const third = await startLocalKms({ stateFile })
+    const arns = (await kmsClient(third).listKeys({})).Keys?.map(({ KeyArn }) => KeyArn)
+    expect(arns).to.have.members([kept, later]).and.not.include(cut)
+    await third.stop()
+    writeFileSync(stateFile, whole.replace('{"set":', '{"set"'))
+    expect(await refused({ stateFile })).to.contain("StateFileError")
+  })
+
+  it("is one server's: a second is refused, and takes it once the first was killed", async () => {
+    const first = await startLocalKms({ stateFile })
+    expect(await refused({ stateFile })).to.contain("another local KMS has the state file")
+    const KeyId = await createKey(kmsClient(first))
+    process.kill(first.pid, "SIGKILL")
+    await first.ended
+    await using second = await startLocalKms({ stateFile })
+    await kmsClient(second).describeKey({ KeyId })
+  })
+
+  it("removes the plaintext keys that a run left which was killed while it wrote", async () => {
+    writeFileSync(`${stateFile}.tmp`, "plaintext")
+    await (await startLocalKms({ stateFile })).stop()
+    expect(existsSync(`${stateFile}.tmp`)).to.equal(false)
+  })
+
+  it("loses no key that was answered for, killed at any moment while many are made", async () => {
+    const answered: string[] = []
+    for (let kill = 0; kill < 5; kill++) {
+      const local = await startLocalKms({ stateFile })
+      const client = kmsClient(local)
+      const make = async (): Promise<void> => {
+        for (;;) {
+          const arn = await createKey(client).catch(() => undefined)
+          if (arn === undefined) return
+          answered.push(arn)
+          if (answered.length % 50 === 0) process.kill(local.pid, "SIGKILL")
+        }
+      }
+      await Promise.all(Array.from({ length: 8 }, make))
+    }
+    await using last = await startLocalKms({ stateFile })
+    const client = kmsClient(last)
+    for (const KeyId of answered) await client.describeKey({ KeyId })
+    expect(answered.length).to.be.at.least(250)
+  })
+
+  it("keeps grants, what was moved and what was deleted", async () => {
+    const first = await startLocalKms({ stateFile })
+    const client = kmsClient(first)
+    const [KeyId, other] = [await createKey(client), await createKey(client)]
+    await importMaterial(client, KeyId, randomBytes(32))
+    await client.createGrant({ KeyId, GranteePrincipal: "arn:aws:iam::111122223333:role/a", Operations: ["Decrypt"] })
+    for (const name of ["moved", "gone"]) await client.createAlias({ AliasName: `alias/${name}`, TargetKeyId: KeyId })
+    await client.updateAlias({ AliasName: "alias/moved", TargetKeyId: other })
+    await client.deleteAlias({ AliasName: "alias/gone" })
+    await client.scheduleKeyDeletion({ KeyId: other, PendingWindowInDays: 7 })
+    await first.clock.advance(8 * 86_400)
+    process.kill(first.pid, "SIGKILL")
+    await first.ended
+    await using second = await startLocalKms({ stateFile })
+    const again = kmsClient(second)
+    expect((await again.listGrants({ KeyId })).Grants).to.have.lengthOf(1)
+    expect((await again.listAliases({})).Aliases).to.deep.equal([])
+    expect((await again.listKeys({})).Keys?.map(({ KeyArn }) => KeyArn)).to.deep.equal([KeyId])
   })
 
   for (const options of [{ clock: "tomorrow" }, { regions: [] }, { regions: ["nowhere"] }, { account: "1" }]) {

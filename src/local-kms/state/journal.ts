@@ -1,0 +1,131 @@
+import type { ClockState } from "./clock.js"
+import {
+  addKey,
+  type Alias,
+  emptyRegion,
+  type Holding,
+  type Key,
+  type KeySet,
+  type Region,
+  type RegionalKey,
+  type State,
+  type WrappingKey,
+} from "./state.js"
+
+interface StoredKey extends Omit<RegionalKey, "holdings"> {
+  readonly region: string
+  readonly holdings: readonly (readonly [string, Holding])[]
+}
+
+export interface StoredSet extends Omit<KeySet, "keys"> {
+  readonly keys: readonly StoredKey[]
+}
+
+/** One line of a state file: what something is from then on. */
+export type Change =
+  | { readonly clock: ClockState }
+  | { readonly set: StoredSet }
+  /** Null where it is deleted. */
+  | { readonly alias: { readonly region: string; readonly name: string; readonly alias: Alias | null } }
+  | { readonly wrappingKey: { readonly region: string; readonly pair: WrappingKey } }
+
+/** The first line names it. */
+export const FORMAT = "keyferry local-kms 3"
+
+/** What a state file held. */
+export interface Restored {
+  readonly state: State
+  readonly clock: ClockState
+}
+
+/** Changes that make up a whole state. */
+export function changesOf({ regions }: State, clock: ClockState): readonly Change[] {
+  const all = [...regions.values()]
+  const sets = new Set(all.flatMap(({ keys }) => [...keys.values()].map((key) => key.set)))
+  return [
+    { clock },
+    ...all.flatMap(({ name: region, wrappingKeys }) =>
+      [...wrappingKeys.values()].map((pair) => ({ wrappingKey: { region, pair } })),
+    ),
+    ...[...sets].map((set) => ({ set: storedSet(set) })),
+    ...all.flatMap(({ name: region, aliases }) =>
+      [...aliases.values()].map((alias) => ({ alias: { region, name: alias.name, alias } })),
+    ),
+  ]
+}
+
+/** A set as it is written: plaintext keys included. */
+export const storedSet = (set: KeySet): StoredSet => ({ ...set, keys: [...set.keys.values()].map(storedKey) })
+
+const storedKey = (key: Key): StoredKey => ({
+  region: key.region.name,
+  createdAt: key.createdAt,
+  description: key.description,
+  policy: key.policy,
+  tags: key.tags,
+  grants: key.grants,
+  enabled: key.enabled,
+  deletion: key.deletion,
+  creatingUntil: key.creatingUntil,
+  updatingUntil: key.updatingUntil,
+  lastUse: key.lastUse,
+  holdings: [...key.holdings],
+})
+
+/**
+ * Reads the lines of a state file. What follows the last end of a line is left out.
+ *
+ * @throws an Error for what is none
+ */
+export function readChanges(text: string): Restored {
+  const [head = "", ...rest] = text.split("\n")
+  const lines = rest.slice(0, -1)
+  const { format, account, secret } = JSON.parse(head) as Partial<Record<"format" | "account" | "secret", string>>
+  if (format !== FORMAT && format?.startsWith("keyferry local-kms ") === true) {
+    throw new Error(`it was written by another version of keyferry, in format '${format}'; this one reads '${FORMAT}'`)
+  }
+  if (format !== FORMAT || account === undefined || secret === undefined || rest.length === 0) {
+    throw new Error(`its format is not '${FORMAT}'`)
+  }
+  const state: State = { account, secret, regions: new Map() }
+  const region = (name: string): Region => {
+    const known = state.regions.get(name) ?? emptyRegion(name, account)
+    state.regions.set(name, known)
+    return known
+  }
+  let clock: ClockState = { offset: 0 }
+  for (const line of lines) {
+    const change = JSON.parse(line) as Change
+    if ("clock" in change) clock = change.clock
+    else if ("set" in change) {
+      for (const before of state.regions.values()) forget(before, change.set.id)
+      restoreSet(change.set, region)
+    } else if ("wrappingKey" in change) {
+      region(change.wrappingKey.region).wrappingKeys.set(change.wrappingKey.pair.id, change.wrappingKey.pair)
+    } else restoreAlias(change.alias, region(change.alias.region))
+  }
+  for (const { aliases, keys } of state.regions.values()) {
+    for (const { name, keyId } of aliases.values()) keys.get(keyId)?.aliases.add(name)
+  }
+  return { state, clock }
+}
+
+function restoreAlias({ name, alias }: { readonly name: string; readonly alias: Alias | null }, region: Region): void {
+  if (alias === null) region.aliases.delete(name)
+  else region.aliases.set(name, alias)
+}
+
+/** What an earlier line said of the same set. */
+function forget({ keys, deletions }: Region, id: string): void {
+  const key = keys.get(id)
+  if (key === undefined) return
+  keys.delete(id)
+  deletions.delete(key)
+}
+
+function restoreSet(stored: StoredSet, region: (name: string) => Region): void {
+  const set: KeySet = { ...stored, keys: new Map() }
+  for (const { region: name, holdings, ...regional } of stored.keys) {
+    addKey(set, region(name), { ...regional, holdings: new Map(holdings) })
+  }
+}
