@@ -233,6 +233,36 @@ describe("local KMS: keys, aliases, tags, policies", () => {
     expect((await client.describeKey({ KeyId })).KeyMetadata!.Description).to.equal("what it is for")
   })
 
+  it("gives a policy back rewritten, as KMS does", async () => {
+    const KeyId = await createKey(client)
+    const [role, other] = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"]
+    const statement = { Sid: "a:b", Effect: "Allow", Resource: ["*"], Condition: { Bool: { "a:b": ["true"] } } }
+    const Policy = JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [
+        { ...statement, Principal: { AWS: "444455556666" }, Action: ["kms:*"] },
+        { ...statement, Principal: { AWS: [role] }, Action: ["kms:Sign", "kms:Verify"] },
+        { ...statement, Principal: { AWS: [role, other], Service: "a" }, Action: "kms:*" },
+        { ...statement, Principal: "*", NotAction: ["kms:*"] },
+      ],
+    })
+    await client.putKeyPolicy({ KeyId, Policy })
+    const given = (await client.getKeyPolicy({ KeyId })).Policy ?? ""
+    expect(given).to.contain('"Sid" : "a:b"')
+    const shared = { ...statement, Resource: "*" }
+    expect(JSON.parse(given)).to.deep.equal({
+      Version: "2012-10-17",
+      Statement: [
+        { ...shared, Principal: { AWS: "arn:aws:iam::444455556666:root" }, Action: "kms:*" },
+        { ...shared, Principal: { AWS: role }, Action: ["kms:Sign", "kms:Verify"] },
+        { ...shared, Principal: { AWS: [other, role], Service: "a" }, Action: "kms:*" },
+        { ...shared, Principal: "*", NotAction: "kms:*" },
+      ],
+    })
+    await client.putKeyPolicy({ KeyId, Policy: given })
+    expect((await client.getKeyPolicy({ KeyId })).Policy).to.equal(given)
+  })
+
   it("keeps Regions apart", async () => {
     const paris = kmsClient(kms, "eu-west-3")
     const KeyId = await createKey(paris)

@@ -9,7 +9,7 @@ import { documented, recorded } from "../protocol/refusal.js"
 import { flag, oneOf, required, text, wholeNumber } from "../protocol/request.js"
 import { cancelDeletion, scheduleDeletion, settleRegion } from "../state/settle.js"
 import { addKey, type KeySet } from "../state/state.js"
-import { defaultPolicy, POLICY, requireJson } from "./policy.js"
+import { defaultPolicy, POLICY, rewritten } from "./policy.js"
 import { checkTags, TAGS } from "./tags.js"
 
 export const DESCRIPTION = text({ min: 0, max: 8192 })
@@ -61,8 +61,7 @@ export const CreateKey = operation({
     }
     const { keySpec, keyUsage } = specAndUsage(request)
     const id = multiRegion ? `mrk-${randomBytes(16).toString("hex")}` : randomUUID()
-    const policy = request.Policy ?? defaultPolicy(region.account)
-    requireJson(policy)
+    const policy = rewritten(request.Policy ?? defaultPolicy(region), region)
     const tags = checkTags(Tags)
     const set: KeySet = {
       id,

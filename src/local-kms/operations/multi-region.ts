@@ -7,7 +7,7 @@ import { settleKey } from "../state/settle.js"
 import type { ServedRegions } from "../state/regions.js"
 import { addKey, isPrimary, type Key, partitionOf, type Region } from "../state/state.js"
 import { DESCRIPTION } from "./keys.js"
-import { defaultPolicy, POLICY, requireJson } from "./policy.js"
+import { defaultPolicy, POLICY, rewritten } from "./policy.js"
 import { checkTags, TAGS } from "./tags.js"
 
 const REGION_NAME = required(text({ max: 32, pattern: /^([a-z]+-){2,3}\d+$/ }))
@@ -44,8 +44,7 @@ export const ReplicateKey = keyOperation({
     const existing = region.keys.get(key.id)
     if (existing !== undefined && settleKey(existing, now)) throw documented.keyExists(existing.arn)
     const tags = checkTags(request.Tags ?? [])
-    const policy = request.Policy ?? defaultPolicy(region.account)
-    requireJson(policy)
+    const policy = rewritten(request.Policy ?? defaultPolicy(region), region)
     if (!spend(region, "CreateKey", CREATE_KEY_COST)) throw recorded.throttled()
     const replica = addKey(key.set, region, {
       createdAt: now,
