@@ -130,7 +130,13 @@ export function kmsSide(entry: InventoryEntry, now: Date): KmsSide {
     }
   }
   if (record.validTo !== null && new Date(record.validTo) <= now) {
-    return { target, keyArn, status: "expired", validTo: record.validTo, note: `its material has expired: ${expired}` }
+    return {
+      target,
+      keyArn,
+      status: "expired",
+      validTo: record.validTo,
+      note: `by this host's clock its material has expired: ${expired}`,
+    }
   }
   const aliasLeft = entry.alias !== null && !entry.aliasGiven
   const note = aliasLeft ? `the alias ${entry.alias} is still to be given: ${reimport}` : null
