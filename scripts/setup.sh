@@ -11,9 +11,10 @@ source scripts/node.sh
 # softhsm2, libnss3, opencryptoki, libtpm2-pkcs11-1: the tokens · libnss3-tools: certutil · opensc: pkcs11-tool and
 # pkcs11-spy · awscli, openssl, curl: clients that know nothing of keyferry · python3, make, g++: pkcs11js is compiled ·
 # util-linux, mount: openCryptoki in namespaces of its own · less: the AWS CLI's pager · unzip: the console's zip · jq: JSON
-# in the pages of docs/ · strace: what is written, and in which order · faketime: hosts whose clock is wrong
+# in the pages of docs/ · strace: what is written, and in which order · faketime: hosts whose clock is wrong ·
+# zsh, fish: shells that complete names
 PACKAGES=(softhsm2 libnss3 libnss3-tools opencryptoki opensc libtpm2-pkcs11-1 openssl curl python3 make g++ util-linux
-  mount less unzip jq strace faketime)
+  mount less unzip jq strace faketime zsh fish)
 # what `.node` is given where the machine's own Node.js is none of those that package.json takes
 NODE_MAJOR=24
 
@@ -73,6 +74,9 @@ check_elsewhere() {
     softhsm/module-path.sh "$module" >/dev/null 2>&1 || say "no module of $module: the tests that use it will fail"
   done
   command -v faketime >/dev/null || say "no faketime: tests of a host's clock will fail"
+  for command in zsh fish; do
+    command -v "$command" >/dev/null || say "no $command: the tests of its completion will fail"
+  done
   ((${#missing[@]} == 0)) || die "missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//'). $hint"
 }
 

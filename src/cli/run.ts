@@ -10,6 +10,7 @@ import { createLog } from "../log/log.js"
 import type { Output } from "./command.js"
 import { describeFailure, knownError } from "./text/failure.js"
 import { type Layout, layoutOf } from "./text/layout.js"
+import { COMPLETE } from "./commands/commands.js"
 import { choose } from "./parse/parse.js"
 import { Terminal } from "./text/progress-line.js"
 import { loggedProgress, terminalProgress } from "./text/progress.js"
@@ -22,12 +23,15 @@ const SCHEMA_VERSION = 1
 
 /** Runs one command line and gives its exit status. Results go to stdout, everything else to stderr. */
 export async function run(given: readonly string[], version: string): Promise<number> {
-  const words = longForms(given)
+  const isCompleting = given.includes(COMPLETE)
+  const words = isCompleting ? given : longForms(given)
   // asked before parsing, since a command line that does not parse has to be answered in the right form too
   let json = asksForJson(words)
   let running: { readonly log: Log; readonly command: string } | undefined
   let world: World | undefined
   const fail = (thrown: unknown): number => {
+    // nothing but what is offered belongs on somebody's prompt
+    if (isCompleting) return EXIT_CODES.OK.status
     const error = knownError(thrown)
     running?.log.event("run.failed", { command: running.command, error })
     const failure = describeFailure(error, words.includes("--verbose"))

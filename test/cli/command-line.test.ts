@@ -59,7 +59,7 @@ describe("command line", () => {
     [[...PROVISION, "--region", "us-east-1.evil.example"], /^--region /],
     [[...PROVISION, "--role-arn", "foo"], /^--role-arn 'foo' /],
     [[...PROVISION, "--role-arn", "arn:aws:iam::1:role/a"], /^--role-arn /],
-    [["completion", "fish"], /fish/],
+    [["completion", "tcsh"], /tcsh/],
   ]
   for (const [words, tells] of refusals) {
     it(`refuses ${JSON.stringify(words.join(" "))}`, async () => {

@@ -2,6 +2,8 @@ import { printable } from "../../core/base/printable.js"
 import { worstExit } from "../../core/base/exit-code.js"
 import { defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
+import type { Layout } from "../text/layout.js"
+import { wrapped } from "../text/width.js"
 
 export const doctor = defineCommand({
   name: "doctor",
@@ -20,10 +22,15 @@ export const doctor = defineCommand({
     const lines = await doctorLines(world, args)
     const checks = lines.map(({ id, status, message, hint }) => ({ id, status, message, hint }))
     const width = Math.max(...checks.map(({ id }) => id.length))
-    const text = checks.flatMap(({ id, status, message, hint }) => [
-      `${status.padEnd(4)}  ${id.padEnd(width)}  ${message}`,
-      ...(hint === null ? [] : [`${" ".repeat(width + 8)}fix: ${hint}`]),
-    ])
-    return { result: { checks }, text: text.map(printable).join("\n"), exit: worstExit(lines.map(({ exit }) => exit)) }
+    const text = (layout: Layout): string =>
+      checks
+        .filter(({ status }) => !layout.quiet || status !== "ok")
+        .flatMap(({ id, status, message, hint }) => [
+          `${status.padEnd(4)}  ${id.padEnd(width)}  ${printable(message)}`,
+          ...(hint === null ? [] : [`${" ".repeat(width + 8)}fix: ${printable(hint)}`]),
+        ])
+        .map((line) => wrapped(line, layout.width, width + 8))
+        .join("\n")
+    return { result: { checks }, text, exit: worstExit(lines.map(({ exit }) => exit)) }
   },
 })

@@ -3,6 +3,7 @@ import { WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
 import { WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"
 import { checkedName, needed } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
+import { unlessQuiet } from "../text/layout.js"
 import { keyText } from "../text/key-text.js"
 import { EXPIRES_IN, KMS, NAME, TOKEN } from "../options/options.js"
 import { PARAMETER_FILES } from "../options/parameter-files.js"
@@ -65,7 +66,7 @@ export const importCommand = defineCommand({
       bundle,
       expiresIn: args.expiresIn,
     })
-    return { result, text: keyText(result) }
+    return { result, text: unlessQuiet((layout) => keyText(result, layout)) }
   },
 })
 

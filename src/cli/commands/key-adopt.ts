@@ -6,6 +6,7 @@ import { defineCommand } from "../command.js"
 import { confirm } from "../text/confirm.js"
 import { facts } from "../text/facts.js"
 import { KMS, NAME, TOKEN, WRAPPING } from "../options/options.js"
+import { unlessQuiet } from "../text/layout.js"
 import { sourceKeyText } from "../text/source-key-text.js"
 
 export const keyAdopt = defineCommand({
@@ -78,7 +79,7 @@ function output(result: AdoptedKey) {
     ],
     ["next", kms?.next ?? null],
   ])
-  return { result, text: [sourceKeyText(result), adoption, ...judgement].join("\n") }
+  return { result, text: unlessQuiet((layout) => [sourceKeyText(result, layout), adoption, ...judgement].join("\n")) }
 }
 
 function checkedId(text: string): string {

@@ -2,6 +2,7 @@ import { checkedName } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { settingOptions, settingsFrom } from "../options/key-settings.js"
 import { IMPORT_ONCE, KEY_SPEC, NAME, TOKEN } from "../options/options.js"
+import { type Layout, unlessQuiet } from "../text/layout.js"
 import { sourceKeyText } from "../text/source-key-text.js"
 
 export const keyGenerate = defineCommand({
@@ -31,7 +32,8 @@ export const keyGenerate = defineCommand({
     const { key, capability, unenforced } = await generateKey(deps, request)
     const carried = { wrappingAlgorithm: capability.wrappingAlgorithm, wrappingKeySpec, wrapPath: capability.wrapPath }
     const shown = { ...key, custody, unenforced }
-    const text = `${sourceKeyText(shown)}\n\nfor params on a host without the token: --wrapping-algorithm ${carried.wrappingAlgorithm} --wrapping-key-spec ${wrappingKeySpec}`
+    const text = (layout: Layout): string =>
+      `${sourceKeyText(shown, layout)}\n\nfor params on a host without the token: --wrapping-algorithm ${carried.wrappingAlgorithm} --wrapping-key-spec ${wrappingKeySpec}`
     return {
       result: {
         name: request.name,
@@ -41,7 +43,7 @@ export const keyGenerate = defineCommand({
         ...carried,
         token: deps.token.info,
       },
-      text,
+      text: unlessQuiet(text),
     }
   },
 })

@@ -1,6 +1,7 @@
 import { checkedName } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { NAME, TOKEN } from "../options/options.js"
+import { unlessQuiet } from "../text/layout.js"
 import { sourceKeyText } from "../text/source-key-text.js"
 
 export const keyLock = defineCommand({
@@ -23,6 +24,9 @@ export const keyLock = defineCommand({
     const { owner } = await world.settings()
     const deps = await world.withoutKms()
     const result = await lockKey(deps, { owner, name, id: args.id, confirmed: args.acceptNoReimport })
-    return { result: { ...result, token: deps.token.info }, text: sourceKeyText(result.key) }
+    return {
+      result: { ...result, token: deps.token.info },
+      text: unlessQuiet((layout) => sourceKeyText(result.key, layout)),
+    }
   },
 })

@@ -29,6 +29,9 @@ export const keyShow = defineCommand({
       (side) =>
         `${side.target}: ${side.keyArn ?? "no KMS key"}, ${side.note ?? `${side.status}, expires ${side.validTo ?? "never"}`}`,
     )
-    return { result: { ...key, token: deps.token.info }, text: () => [sourceKeyText(key), ...sides].join("\n") }
+    return {
+      result: { ...key, token: deps.token.info },
+      text: (layout) => [sourceKeyText(key, layout), ...sides].join("\n"),
+    }
   },
 })

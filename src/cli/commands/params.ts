@@ -6,6 +6,7 @@ import { defineCommand } from "../command.js"
 import { settingOptions, settingsFrom } from "../options/key-settings.js"
 import { KMS, NAME, TOKEN, WRAPPING } from "../options/options.js"
 import { facts } from "../text/facts.js"
+import { unlessQuiet } from "../text/layout.js"
 
 export const params = defineCommand({
   name: "params",
@@ -59,7 +60,7 @@ export const params = defineCommand({
       requestId: parameters.requestId,
       out: args.out,
     }
-    const text = facts([
+    const rows = [
       ["key ARN", result.keyArn],
       ["key spec", keySpec],
       ["wrapping", `${result.wrappingAlgorithm} under ${result.wrappingKeySpec}`],
@@ -67,10 +68,13 @@ export const params = defineCommand({
       ["wrapping key", result.wrappingKeyFingerprint],
       ["valid to", result.parametersValidTo],
       ["written", args.out],
-    ])
+    ] as const
     return {
       result,
-      text: `${text}\n\ncompare the fingerprint on the token's host: keyferry wrap --expect-fingerprint ${result.wrappingKeyFingerprint}`,
+      text: unlessQuiet(
+        (layout) =>
+          `${facts(rows, layout)}\n\ncompare the fingerprint on the token's host: keyferry wrap --expect-fingerprint ${result.wrappingKeyFingerprint}`,
+      ),
     }
   },
 })

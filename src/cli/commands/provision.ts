@@ -3,6 +3,7 @@ import { defineCommand } from "../command.js"
 import { checkedName } from "../options/arguments.js"
 import { settingOptions, settingsFrom } from "../options/key-settings.js"
 import { IMPORT_ONCE, KMS, NAME, TOKEN } from "../options/options.js"
+import { unlessQuiet } from "../text/layout.js"
 import { keyText } from "../text/key-text.js"
 
 export const provision = defineCommand({
@@ -54,6 +55,6 @@ export const provision = defineCommand({
     refuseEarly(request, policy)
     const deps = await world.deps()
     const result = await provisionKey(deps, { ...request, owner, target: await world.target() })
-    return { result, text: keyText(result) }
+    return { result, text: unlessQuiet((layout) => keyText(result, layout)) }
   },
 })

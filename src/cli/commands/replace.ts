@@ -2,6 +2,7 @@ import { KEY_SETTINGS } from "../../core/manifest/key-settings.js"
 import { defineCommand } from "../command.js"
 import { nameOf } from "../options/arguments.js"
 import { KEY_NAME } from "../options/ending-options.js"
+import { unlessQuiet } from "../text/layout.js"
 import { keyText } from "../text/key-text.js"
 import { changesFrom, settingOptions } from "../options/key-settings.js"
 import { IMPORT_ONCE, KMS, TOKEN } from "../options/options.js"
@@ -25,7 +26,10 @@ export const replace = defineCommand({
     const takenUp = await askReplacements(deps, request)
     return await untilTold(deps, takenUp, async () => {
       const result = await replaceAsked(deps, request, takenUp, name)
-      return { result, text: `${keyText(result)}\nreplaced            ${result.replaced}` }
+      return {
+        result,
+        text: unlessQuiet((layout) => `${keyText(result, layout)}\nreplaced            ${result.replaced}`),
+      }
     })
   },
 })

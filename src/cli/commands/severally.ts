@@ -1,7 +1,7 @@
 import type { KeyResult } from "../../core/records/key-result.js"
 import { exitOf, failedOutcome, type KeyRow, rowOutcome, type RowReason, summarise } from "../../core/plan/row.js"
 import type { Output } from "../command.js"
-import type { Layout } from "../text/layout.js"
+import { type Layout, unlessQuiet } from "../text/layout.js"
 import { keyText } from "../text/key-text.js"
 import { rowsText } from "../text/rows-text.js"
 
@@ -21,7 +21,7 @@ export async function severally({ names, target, reason, run }: Several): Promis
   const [name, secondName] = names
   if (name !== undefined && secondName === undefined) {
     const result = await run(name)
-    return { result, text: keyText(result) }
+    return { result, text: unlessQuiet((layout) => keyText(result, layout)) }
   }
   const rows: KeyRow[] = []
   for (const name of names) rows.push(await rowFor(name, { names, target, reason, run }))

@@ -8,6 +8,7 @@ import { NAME, SOURCE_KEY, TOKEN } from "../options/options.js"
 import { PARAMETER_FILES } from "../options/parameter-files.js"
 import { facts } from "../text/facts.js"
 import { custodyText } from "../text/key-text.js"
+import { type Layout, unlessQuiet } from "../text/layout.js"
 
 import { isKeyId, parseKeyArn } from "../../core/key/key-arn.js"
 import { pinnedAccounts } from "../../core/manifest/manifest.js"
@@ -109,7 +110,7 @@ export const wrap = defineCommand({
       bytes: wrapped.bytes.length,
       awsCommand,
     }
-    const text = facts([
+    const rows = [
       ["name", name],
       ["KMS key", account === null ? `${parameters.keyArn}, its account not known here` : parameters.keyArn],
       ["source key", `${source.label}, ID ${source.id}`],
@@ -118,7 +119,9 @@ export const wrap = defineCommand({
       ["mechanisms", wrapped.mechanisms.join(", ")],
       ["wrapping key", bundle.wrappingKeyFingerprint],
       ["written", `${args.out} (${wrapped.bytes.length} bytes), ${sidecar}`],
-    ])
-    return { result, text: `${text}\n\nimport it with keyferry, or with the AWS CLI:\n${awsCommand}` }
+    ] as const
+    const text = (layout: Layout): string =>
+      `${facts(rows, layout)}\n\nimport it with keyferry, or with the AWS CLI:\n${awsCommand}`
+    return { result, text: unlessQuiet(text) }
   },
 })

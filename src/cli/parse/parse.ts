@@ -3,6 +3,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { AnyCommand, Args, OptionTable } from "../command.js"
 import { COMPLETE, commandsFor, GROUPS, HELP_EPILOGUE } from "../commands/commands.js"
 import { GENERAL } from "../options/options.js"
+import { completions } from "./completions.js"
 import { understood } from "./command-words.js"
 import { checkWords, valueIsDue } from "./words.js"
 import { reworded } from "./yargs-message.js"
@@ -15,6 +16,11 @@ import { reworded } from "./yargs-message.js"
  */
 export async function choose(words: readonly string[], version: string): Promise<Chosen | undefined> {
   const isCompleting = words.includes(COMPLETE)
+  if (isCompleting) {
+    const { offers, isAll } = await completions(words, process.env)
+    if (offers.length > 0) process.stdout.write(`${offers.join("\n")}\n`)
+    if (isAll) return undefined
+  }
   return await parsed(isCompleting ? words : await understood(words), version, isCompleting)
 }
 

@@ -1,13 +1,14 @@
 import type { KeyResult } from "../../core/records/key-result.js"
 import { facts } from "./facts.js"
+import type { Layout } from "./layout.js"
 
 /** A key's result for people: the same facts as the JSON, the attributes on one line. */
-export function keyText(result: KeyResult): string {
+export function keyText(result: KeyResult, layout: Layout): string {
   const { sourceKey, token, proof } = result
   const attributes = Object.entries(sourceKey.attributes ?? {})
     .filter(([, value]) => value !== null && value !== false)
     .map(([name, value]) => (value === true ? name : `${name} ${String(value)}`))
-  return facts([
+  const rows: readonly (readonly [string, string | number | null])[] = [
     ["name", result.name],
     ["key ARN", result.keyArn],
     ["alias", result.alias],
@@ -33,7 +34,8 @@ export function keyText(result: KeyResult): string {
       `${keyArn ?? "not known"}, expires ${validTo ?? "never"}, ${replicaProof === null ? "no material" : replicaProof.result}`,
     ]),
     ["imported", `${result.importedAt}, request ${result.requestId ?? "not known"}`],
-  ])
+  ]
+  return facts(rows, layout)
 }
 
 /** A custody, and what the token does not keep of it. */

@@ -24,5 +24,10 @@ export function layoutOf(
   return { width, wide: args["output"] === "wide", quiet: args["quiet"] === true }
 }
 
+/** What was done, which is no error and no warning. */
+export function unlessQuiet(text: (layout: Layout) => string): (layout: Layout) => string {
+  return (layout) => (layout.quiet ? "" : text(layout))
+}
+
 /** Where nothing is said. */
 export const PLAIN: Layout = { width: undefined, wide: false, quiet: false }

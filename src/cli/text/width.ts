@@ -48,9 +48,12 @@ export function wrapped(line: string, columns: number | undefined, indent = 2): 
   let current = margin
   for (const word of line.trim().split(/(?<=[^ ]) /)) {
     const isFirst = current.trim() === ""
-    if (!isFirst && widthOf(current) + 1 + widthOf(word) > columns) {
+    const below = " ".repeat(indent) + word.trimStart()
+    const isTooLong = widthOf(current) + 1 + widthOf(word) > columns
+    // what is too long for any line stays where it is
+    if (!isFirst && isTooLong && (widthOf(below) <= columns || widthOf(current) > indent)) {
       lines.push(current)
-      current = " ".repeat(indent) + word
+      current = below
     } else current += (isFirst ? "" : " ") + word
   }
   return [...lines, current].join("\n")
