@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { KeyferryError } from "#src/core/base/error.js"
 import { replaceFile, writeTemporary } from "#src/store/files/atomic-file.js"
 import { lockState } from "#src/store/files/lock.js"
+import { writeOutput } from "#src/store/files/output-file.js"
 
 /** Asks once and does not wait. */
 const REQUEST = { command: "provision", scheduled: false, timeout: 0 }
@@ -21,6 +22,16 @@ const ACTIONS: Readonly<Record<string, (path: string) => Promise<void>>> = {
     using temporary = await writeTemporary(path, "new")
     process.stdout.write(`${temporary.path}\n`)
     await inputEnded()
+  },
+
+  /** Writes an output file, and says `written` or the code of the refusal. */
+  async "write-output"(path) {
+    try {
+      await writeOutput(path, "whole")
+      process.stdout.write("written\n")
+    } catch (error) {
+      process.stdout.write(`${error instanceof KeyferryError ? error.code : String(error)}\n`)
+    }
   },
 
   /** Replaces the file over and over until it is killed. */

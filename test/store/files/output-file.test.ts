@@ -1,10 +1,14 @@
-import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { expect } from "chai"
 import { refuseExisting, writeOutput } from "#src/store/files/output-file.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
-import { run } from "../../support/second-process.js"
+import { firstLine, run, start } from "../../support/second-process.js"
+
+const NO_LINKS = fileURLToPath(new URL("../../../../test/store/files/no-links.c", import.meta.url))
 
 describe("writeOutput", () => {
   const base = temporaryFolder()
@@ -40,6 +44,22 @@ describe("writeOutput", () => {
     expect(existsSync(path)).to.equal(false)
     await writeOutput(path, "whole")
     expect(readdirSync(base())).to.deep.equal(["out"])
+  })
+
+  it("is whole, or overwrites nothing, on a file system without hard links too", async () => {
+    const library = join(base(), "no-links.so")
+    execFileSync("cc", ["-shared", "-fPIC", "-o", library, NO_LINKS])
+    const folder = join(base(), "stick")
+    mkdirSync(folder)
+    const path = join(folder, "out")
+    const write = (): Promise<string> => firstLine(start("write-output", path, { env: { LD_PRELOAD: library } }))
+    expect(await write()).to.equal("written")
+    expect(readFileSync(path, "utf8")).to.equal("whole")
+    expect(statSync(path).mode & 0o777).to.equal(0o600)
+    writeFileSync(path, "kept")
+    expect(await write()).to.equal("ERR_OUTPUT_EXISTS")
+    expect(readFileSync(path, "utf8")).to.equal("kept")
+    expect(readdirSync(folder)).to.deep.equal(["out"])
   })
 
   it("fails where there is no folder, before the work is done", async () => {
