@@ -52,6 +52,8 @@ export interface Command<O extends OptionTable> {
   readonly path?: { readonly name: string; readonly describe: string }
   /** Whether the command ends by itself on a signal, like a server; others are simply stopped. */
   readonly handlesSignals?: boolean
+  /** The exit status of whatever fails, where others read it than those of sysexits(3). */
+  readonly failsAs?: ExitName
   /** Returns the result to print; throws KeyferryError. Never writes to stdout, never exits. */
   readonly run: (args: Args<O>, surroundings: Surroundings) => Promise<Output>
 }

@@ -2,12 +2,13 @@ import { coreDumpsOff } from "../host/core-limits.js"
 import { type ClockSkew, systemClock } from "../host/clock.js"
 import { openWorld, type World } from "../host/open.js"
 import type { Place } from "../host/places.js"
-import { EXIT_CODES } from "../core/base/exit-code.js"
+import { EXIT_CODES, type ExitName } from "../core/base/exit-code.js"
 import { KeyferryError } from "../core/base/error.js"
 import { printableJson, printableLines } from "../core/base/printable.js"
 import type { Log } from "../core/ports/log.js"
 import { createLog } from "../log/log.js"
 import type { Output } from "./command.js"
+import { commandsFor } from "./commands/commands.js"
 import { describeFailure, knownError } from "./text/failure.js"
 import { type Layout, layoutOf } from "./text/layout.js"
 import { COMPLETE } from "./commands/commands.js"
@@ -29,6 +30,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
   let json = asksForJson(words)
   let running: { readonly log: Log; readonly command: string } | undefined
   let world: World | undefined
+  let failsAs: ExitName | undefined
   const fail = (thrown: unknown): number => {
     // nothing but what is offered belongs on somebody's prompt
     if (isCompleting) return EXIT_CODES.OK.status
@@ -37,7 +39,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
     const failure = describeFailure(error, words.includes("--verbose"))
     const facts = { ...(world?.places.inResult(failure.json) ?? failure.json), ...warningsOf(world) }
     process.stderr.write(json ? `${printableJson(JSON.stringify(facts))}\n` : `${failure.text}\n`)
-    return failure.exit
+    return failsAs === undefined ? failure.exit : EXIT_CODES[failsAs].status
   }
   // what nobody waits for fails as well: rejections come here too
   process.on("uncaughtException", (error) => process.exit(fail(error)))
@@ -50,6 +52,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
     const chosen = await choose(words, version)
     if (chosen === undefined) return EXIT_CODES.OK.status
     const { command, args } = chosen
+    failsAs = command.failsAs
     json = args["json"] === true || args["output"] === "json"
     // whoever reads a secret waits for it
     void coreDumpsOff()
@@ -82,8 +85,15 @@ export async function run(given: readonly string[], version: string): Promise<nu
     await output.told?.()
     return EXIT_CODES[output.exit ?? "OK"].status
   } catch (error) {
+    failsAs ??= await failureOf(words)
     return fail(error)
   }
+}
+
+/** What a command that could not be parsed fails as. */
+async function failureOf(words: readonly string[]): Promise<ExitName | undefined> {
+  const [named, another] = await commandsFor(words)
+  return another === undefined ? named?.failsAs : undefined
 }
 
 function textOf({ text }: Output, layout: Layout): string {

@@ -8,7 +8,7 @@ import { parseTokenUri } from "../core/token/token-uri.js"
 const NOT_SHOWN = "(not shown)"
 
 /** The manifest in the form of the file, every default filled in; what could hold a secret is shown as its source. */
-export function effective({ id, tokens, targets, keys, policy }: Manifest): object {
+export function effective({ id, tokens, targets, keys, policy, accept }: Manifest): object {
   return {
     version: 1,
     id,
@@ -16,6 +16,7 @@ export function effective({ id, tokens, targets, keys, policy }: Manifest): obje
     targets: mapped(targets, targetOf),
     keys: mapped(keys, keyOf),
     policy: { ...policy, allowCustody: policy.allowCustody ?? CUSTODY_NAMES },
+    ...(Object.keys(accept).length === 0 ? {} : { accept }),
   }
 }
 

@@ -19,6 +19,7 @@ export function resolve(file: ConfigFile): { readonly manifest: Manifest; readon
     targets: mapped(file.targets, resolveTarget),
     keys,
     policy,
+    accept: file.accept,
   }
   return {
     manifest,

@@ -10,6 +10,7 @@ import {
   settingOf,
   type WrittenSettings,
 } from "../core/manifest/key-settings.js"
+import { ACCEPTANCE, acceptanceEnd } from "../core/manifest/acceptances.js"
 import { DEFAULT_ID, DEFAULT_POLICY } from "../core/manifest/manifest.js"
 import type { Form, Setting } from "../core/manifest/setting.js"
 import { DEFAULT_QUOTAS } from "../core/plan/schedule.js"
@@ -177,6 +178,23 @@ const policy = z.strictObject({
     .meta({ description: "wrap wants --expect-fingerprint" }),
 })
 
+const accept = z
+  .record(
+    form(
+      "REASON:NAME, as `check` names them",
+      ACCEPTANCE,
+      "is no acceptance: REASON:NAME, as `check` names what it finds",
+    ),
+    form(
+      "last day (2027-01-31), or a time (RFC 3339)",
+      /^\d{4}-\d\d-\d\d(T.+)?$/,
+      "is no day such as 2027-01-31, and no time (RFC 3339)",
+      (end) => acceptanceEnd(end) !== undefined,
+    ),
+  )
+  .default({})
+  .meta({ description: "what `check` is silent about: REASON:NAME, and the last day of it, or a time" })
+
 /** The whole file; `profiles` are the families of token profiles that there are. */
 export function configSchema(profiles: readonly string[]) {
   return z
@@ -188,6 +206,7 @@ export function configSchema(profiles: readonly string[]) {
       defaults: defaults.default({}).meta({ description: "settings of every key that does not say otherwise" }),
       keys: z.record(name, key).default({}).meta({ description: "keys by name" }),
       policy: policy.prefault({}).meta({ description: "what is permitted" }),
+      accept,
     })
     .meta({ title: "keyferry configuration" })
 }

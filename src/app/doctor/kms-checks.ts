@@ -49,7 +49,7 @@ export async function examineKms(openKms: () => Promise<Kms>, clock: Clock): Pro
 }
 
 /** @param aheadMs by how much this host's clock is ahead of KMS' */
-function clockLine(aheadMs: number): CheckedLine {
+export function clockLine(aheadMs: number): CheckedLine {
   const skew = Math.round(aheadMs / 1000)
   const apart = Math.abs(skew)
   const message =

@@ -45,7 +45,8 @@ export const plan = defineCommand({
         const rowLines = decisionsText(rows, "plan", layout)
         return [...(rowLines === "" ? [] : [rowLines]), ...notes.map((note) => wrapped(note, layout.width))].join("\n")
       },
-      exit: worst === "OK" && work && args.detailedExitcode ? "WORK_FOUND" : worst,
+      // work is work, whatever else is blocked
+      exit: work && args.detailedExitcode ? "WORK_FOUND" : worst,
     }
   },
 })

@@ -3,6 +3,9 @@
  */
 export const EXIT_CODES = {
   OK: { status: 0, meaning: "done, or nothing to do" },
+  CHECK_WARNING: { status: 1, meaning: "`check` alone: a warning" },
+  CHECK_CRITICAL: { status: 2, meaning: "`check` alone: critical" },
+  CHECK_UNKNOWN: { status: 3, meaning: "`check` alone: it cannot tell" },
   WORK_FOUND: { status: 2, meaning: "`--detailed-exitcode` found work to do" },
   USAGE: { status: 64, meaning: "the command line is wrong" },
   DATAERR: { status: 65, meaning: "bad data, or a key that cannot be used so" },

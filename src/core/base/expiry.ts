@@ -80,7 +80,7 @@ function endSeconds(expiresIn: string, nowSeconds: number): number | null {
 }
 
 /** Seconds since 1970 of an RFC 3339 time; NaN for anything else, and for a day that its month does not have. */
-function instantSeconds(text: string): number {
+export function instantSeconds(text: string): number {
   const [, day] = INSTANT.exec(text) ?? []
   // Date.parse takes 30 February for 2 March
   const midnight = day === undefined ? NaN : Date.parse(`${day}T00:00:00Z`)

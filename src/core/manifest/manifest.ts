@@ -1,5 +1,6 @@
 import { type Account } from "../key/aws-name.js"
 import { partitionOf } from "../key/partition.js"
+import type { Acceptances } from "./acceptances.js"
 import type { Binding, Policy } from "./binding.js"
 import type { KeySettings } from "./key-settings.js"
 
@@ -48,6 +49,8 @@ export interface Manifest {
   readonly targets: Readonly<Record<string, Target>>
   readonly keys: Readonly<Record<string, ManifestKey>>
   readonly policy: Policy
+  /** What `check` takes as it is, until when. */
+  readonly accept: Acceptances
 }
 
 /** Owner of labels and tags where no manifest names another. */

@@ -105,7 +105,7 @@ function importSets(context: Context): readonly Wanted[] {
 }
 
 /** Expired or deleted, in a key that waits for material for no reason that KMS tells apart: everything. */
-function lostOf(context: Context, materials: readonly Material[]): readonly Material[] {
+export function lostOf(context: Context, materials: readonly Material[]): readonly Material[] {
   return viewsOf(context).flatMap((view) => {
     if (view.seen !== "key") return []
     const inRegion = materials.filter(({ region }) => region === view.region)

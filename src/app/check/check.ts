@@ -1,0 +1,135 @@
+import type { Acceptances } from "../../core/manifest/acceptances.js"
+import { type AcceptedFinding, withAcceptances } from "../../core/plan/acceptance.js"
+import {
+  type CheckStatus,
+  type Finding,
+  findingsOf,
+  firstEnd,
+  type Thresholds,
+  worstStatus,
+} from "../../core/plan/finding.js"
+import { clockLine } from "../doctor/kms-checks.js"
+import { type Fleet, fleetKeys } from "../fleet/fleet.js"
+import { survey, type Survey } from "../fleet/survey.js"
+import { vaultStatus } from "../fleet/vault-status.js"
+import { performanceData } from "./performance-data.js"
+
+export interface CheckResult {
+  readonly status: CheckStatus
+  readonly checks: readonly AcceptedFinding[]
+  /** As a Nagios plugin prints it. */
+  readonly perfdata: string
+  /** Keys that were looked at, by target. */
+  readonly keys: number
+}
+
+export interface CheckOptions {
+  readonly thresholds: Thresholds
+  readonly accept: Acceptances
+}
+
+/** Everything that monitoring is to know of the fleet. It changes nothing, and works without a token. */
+export async function check(fleet: Fleet, { thresholds, accept }: CheckOptions): Promise<CheckResult> {
+  const surveyed = await survey(fleet, fleetKeys(fleet), {
+    actions: new Set(),
+    depth: { tags: false, materials: "needed" },
+  })
+  const { keys } = surveyed
+  const clocks = clocksOf(fleet, surveyed)
+  const findings: readonly Finding[] = [
+    ...keys.flatMap(({ snapshot, decision }) => findingsOf(snapshot, decision, thresholds)),
+    ...clocks.flatMap(({ findings: found }) => found),
+    ...(await custodyFindings(fleet, surveyed)),
+    ...tokenFindings(surveyed),
+  ]
+  const now = fleet.clock.now()
+  const checks = withAcceptances(findings, accept, now)
+  return {
+    status: worstStatus(checks.map(({ status }) => status)),
+    checks,
+    perfdata: performanceData({
+      findings,
+      keys: keys.length,
+      secondsLeft: keys.flatMap(({ snapshot }) => {
+        const end = firstEnd(snapshot)
+        return end === null ? [] : [Math.floor((end.getTime() - snapshot.now.getTime()) / 1000)]
+      }),
+      offsets: clocks.map(({ offset }) => offset),
+      thresholds,
+    }),
+    keys: keys.length,
+  }
+}
+
+interface ClockView {
+  /** Seconds by which the host's clock is ahead of KMS'. */
+  readonly offset: number
+  readonly findings: readonly Finding[]
+}
+
+const STATUS = { ok: "ok", warn: "warning", fail: "critical" } as const
+
+function clocksOf(fleet: Fleet, { keys }: Survey): readonly ClockView[] {
+  const targets = new Set(keys.map(({ snapshot }) => snapshot.binding.target))
+  return [...targets].flatMap((target) => {
+    const offsetMs = fleet.clockOf(target).kmsOffsetMs()
+    if (offsetMs === null) return []
+    const { status, message, hint } = clockLine(-offsetMs)
+    const finding = { id: "CLOCK_SKEW", status: STATUS[status], message, name: null, target, hint }
+    return [{ offset: Math.round(-offsetMs / 1000), findings: status === "ok" ? [] : [finding] }]
+  })
+}
+
+/** Custody keys: a lost one takes every sealed key along, and one without a backup can be lost. */
+async function custodyFindings(fleet: Fleet, { searched }: Survey): Promise<readonly Finding[]> {
+  const records = await fleet.custodyKeys.list()
+  const { custodyKeys, findings } = await vaultStatus(fleet, searched)
+  const unconfirmed = records.filter(
+    ({ owner, backupConfirmedAt }) => owner === fleet.owner && backupConfirmedAt === null,
+  )
+  return [
+    ...unconfirmed.map(({ label, id }): Finding => ({
+      id: "BACKUP_UNCONFIRMED",
+      status: "warning",
+      message: `no backup of the custody key ${label} is confirmed: if the token is lost, every sealed key dies at its next expiry`,
+      name: label,
+      target: null,
+      hint: `back the token up by the vendor's tool, then keyferry key backup-confirmed --custody-key ${id}`,
+    })),
+    ...custodyKeys
+      .filter(({ severity }) => severity === "fail")
+      .map(({ message, hint }): Finding => ({
+        id: "CUSTODY_KEY_LOST",
+        status: "critical",
+        message,
+        name: records.find(({ label }) => message.includes(label))?.label ?? null,
+        target: null,
+        hint,
+      })),
+    // what is missing or damaged is said of each KMS key
+    ...findings
+      .filter(({ fault }) => fault !== "missing" && fault !== "damaged")
+      .map(({ message, name, hint }): Finding => ({
+        id: "SOURCE_UNUSABLE",
+        status: "critical",
+        message,
+        name,
+        target: null,
+        hint,
+      })),
+  ]
+}
+
+/** What a token holds is not known where it cannot be searched; one that is not given is not asked about. */
+function tokenFindings({ tokens }: Survey): readonly Finding[] {
+  return tokens
+    .filter(({ state }) => state === "failed")
+    .map(({ name, message }) => ({
+      id: "TOKEN_UNSEEN",
+      status: "unknown",
+      message: `${name === null ? "the token" : `token ${name}`} was not looked at: ${message ?? ""}`,
+      name: name ?? "token",
+      target: null,
+      hint: "keyferry doctor",
+    }))
+}
