@@ -23,37 +23,37 @@ const NEUTRAL: Point = { x: 0n, y: 1n, z: 1n, t: 0n }
 const BASE = decode(Buffer.from("5866666666666666666666666666666666666666666666666666666666666666", "hex")) ?? NEUTRAL
 
 function modulo(value: bigint, modulus = P): bigint {
-  const rest = value % modulus
-  return rest < 0n ? rest + modulus : rest
+  const remainder = value % modulus
+  return remainder < 0n ? remainder + modulus : remainder
 }
 
 function power(base: bigint, exponent: bigint): bigint {
-  let result = 1n
-  for (let square = base, rest = exponent; rest > 0n; rest >>= 1n, square = modulo(square * square)) {
-    if (rest & 1n) result = modulo(result * square)
+  let product = 1n
+  for (let square = base, bits = exponent; bits > 0n; bits >>= 1n, square = modulo(square * square)) {
+    if (bits & 1n) product = modulo(product * square)
   }
-  return result
+  return product
 }
 
 function inverse(value: bigint): bigint {
   return power(modulo(value), P - 2n)
 }
 
-function add(first: Point, second: Point): Point {
-  const a = modulo((first.y - first.x) * (second.y - second.x))
-  const b = modulo((first.y + first.x) * (second.y + second.x))
-  const c = modulo(2n * D * first.t * second.t)
-  const d = modulo(2n * first.z * second.z)
+function add(point1: Point, point2: Point): Point {
+  const a = modulo((point1.y - point1.x) * (point2.y - point2.x))
+  const b = modulo((point1.y + point1.x) * (point2.y + point2.x))
+  const c = modulo(2n * D * point1.t * point2.t)
+  const d = modulo(2n * point1.z * point2.z)
   const [e, f, g, h] = [b - a, d - c, d + c, b + a]
   return { x: modulo(e * f), y: modulo(g * h), z: modulo(f * g), t: modulo(e * h) }
 }
 
 function multiply(point: Point, scalar: bigint): Point {
-  let result = NEUTRAL
-  for (let double = point, rest = scalar; rest > 0n; rest >>= 1n, double = add(double, double)) {
-    if (rest & 1n) result = add(result, double)
+  let sum = NEUTRAL
+  for (let double = point, bits = scalar; bits > 0n; bits >>= 1n, double = add(double, double)) {
+    if (bits & 1n) sum = add(sum, double)
   }
-  return result
+  return sum
 }
 
 function littleEndian(bytes: Uint8Array): bigint {

@@ -7,7 +7,7 @@ import { documented, recorded } from "../protocol/refusal.js"
 import { flag, listOf, oneOf, required, struct, text, textMap } from "../protocol/request.js"
 import type { Grant, Key } from "../state/state.js"
 
-/** They are kept, listed and ended; nobody is asked for one, since no policy is enforced. */
+/** They are kept, listed and ended; nobody is terms for one, since no policy is enforced. */
 
 const OPERATION = oneOf([
   "CreateGrant",
@@ -57,7 +57,7 @@ export const CreateGrant = keyOperation({
   },
   run(key, request, { now }) {
     if (request.DryRun === true) throw recorded.dryRun()
-    const asked = {
+    const terms = {
       name: request.Name,
       grantee: request.GranteePrincipal,
       retiring: request.RetiringPrincipal,
@@ -65,12 +65,12 @@ export const CreateGrant = keyOperation({
       constraints: request.Constraints,
     }
     // a retry with the same name is the same grant
-    const before = asked.name === undefined ? undefined : key.grants.find((grant) => termsOf(grant) === termsOf(asked))
+    const before = terms.name === undefined ? undefined : key.grants.find((grant) => termsOf(grant) === termsOf(terms))
     const grant = before ?? {
       id: randomBytes(32).toString("hex"),
       token: randomBytes(96).toString("base64url"),
       createdAt: now,
-      ...asked,
+      ...terms,
     }
     if (before === undefined) key.grants = [...key.grants, grant]
     return { GrantToken: grant.token, GrantId: grant.id }

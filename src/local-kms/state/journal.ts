@@ -88,10 +88,10 @@ export function readChanges(text: string): Restored {
     throw new Error(`its format is not '${FORMAT}'`)
   }
   const state: State = { account, secret, regions: new Map() }
-  const region = (name: string): Region => {
-    const known = state.regions.get(name) ?? emptyRegion(name, account)
-    state.regions.set(name, known)
-    return known
+  const regionNamed = (name: string): Region => {
+    const region = state.regions.get(name) ?? emptyRegion(name, account)
+    state.regions.set(name, region)
+    return region
   }
   let clock: ClockState = { offset: 0 }
   for (const line of lines) {
@@ -99,10 +99,10 @@ export function readChanges(text: string): Restored {
     if ("clock" in change) clock = change.clock
     else if ("set" in change) {
       for (const before of state.regions.values()) forget(before, change.set.id)
-      restoreSet(change.set, region)
+      restoreSet(change.set, regionNamed)
     } else if ("wrappingKey" in change) {
-      region(change.wrappingKey.region).wrappingKeys.set(change.wrappingKey.pair.id, change.wrappingKey.pair)
-    } else restoreAlias(change.alias, region(change.alias.region))
+      regionNamed(change.wrappingKey.region).wrappingKeys.set(change.wrappingKey.pair.id, change.wrappingKey.pair)
+    } else restoreAlias(change.alias, regionNamed(change.alias.region))
   }
   for (const { aliases, keys } of state.regions.values()) {
     for (const { name, keyId } of aliases.values()) keys.get(keyId)?.aliases.add(name)
@@ -123,9 +123,9 @@ function forget({ keys, deletions }: Region, id: string): void {
   deletions.delete(key)
 }
 
-function restoreSet(stored: StoredSet, region: (name: string) => Region): void {
+function restoreSet(stored: StoredSet, regionNamed: (name: string) => Region): void {
   const set: KeySet = { ...stored, keys: new Map() }
   for (const { region: name, holdings, ...regional } of stored.keys) {
-    addKey(set, region(name), { ...regional, holdings: new Map(holdings) })
+    addKey(set, regionNamed(name), { ...regional, holdings: new Map(holdings) })
   }
 }

@@ -19,9 +19,9 @@ export function servedRegions({ regions, account }: State, names: readonly strin
     names,
     get(name) {
       if (names === null ? !isRegionName(name) : !names.includes(name)) return undefined
-      const known = regions.get(name) ?? emptyRegion(name, account)
-      regions.set(name, known)
-      return known
+      const region = regions.get(name) ?? emptyRegion(name, account)
+      regions.set(name, region)
+      return region
     },
   }
 }
