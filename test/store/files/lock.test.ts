@@ -9,6 +9,7 @@ import { expect } from "chai"
 import { lockState } from "#src/store/files/lock.js"
 import { thisProcess } from "#src/store/files/process-identity.js"
 import { expectCode } from "#test/support/expect-code.js"
+import { openFiles } from "#test/support/open-files.js"
 import { CAN_MOUNT } from "#test/support/state-disk.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 import { firstLine, run, start } from "../../support/second-process.js"
@@ -43,6 +44,13 @@ describe("lockState", () => {
     await lock[Symbol.asyncDispose]()
     await takeAndGiveBack()
     expect(readFileSync(file(), "utf8").trim()).to.equal("{}")
+  })
+
+  it("leaves no file open, where it was given back and where it was refused", async () => {
+    const lock = await take()
+    await refused()
+    await lock[Symbol.asyncDispose]()
+    expect(openFiles(folder())).to.deep.equal([])
   })
 
   it("names the process that holds it", async () => {
@@ -301,6 +309,8 @@ describe("lockState", () => {
 
     it("is seen by its holder to be waited for, until who waits is gone", async () => {
       await using lock = await take()
+      // a look keeps nobody from saying that it waits
+      expect(await lock.isAwaited()).to.equal(false)
       let seen: boolean | undefined
       const waiting = take({
         timeout: 300,

@@ -43,6 +43,8 @@ describe("operations as files", () => {
   })
 
   const damages: [what: string, damage: () => void, command: string | null, reason: RegExp][] = [
+    ["null", () => writeFileSync(path(`rotate-${id("a")}.json`), "null\n"), "rotate", /it is no JSON object/],
+    ["a list", () => writeFileSync(path(`rotate-${id("a")}.json`), "[]\n"), "rotate", /it is no JSON object/],
     ["cut", () => writeFileSync(path(`rotate-${id("a")}.json`), "{"), "rotate", /it is not JSON/],
     [
       "changed",
