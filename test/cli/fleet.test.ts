@@ -150,6 +150,12 @@ ${extra}`
       ["sign", "nothing", "NEVER_EXPIRES"],
     ])
     expect(applied.status).to.equal(65)
+    // work is work, whatever else is blocked; without any, what is blocked counts
+    expect((await run(["plan", "--detailed-exitcode"])).status).to.equal(65)
+    writeFileSync(config, manifest({ extra: "  new: { keySpec: HMAC_256, targets: [here] }" }))
+    expect((await run(["plan", "--detailed-exitcode"])).status).to.equal(2)
+    expect((await run(["plan"])).status).to.equal(65)
+    writeFileSync(config, manifest({ extra: "" }))
     expect((await run(["status"])).status).to.equal(0)
     expect((await run(["rewrap", "mac"])).stdout).to.include("hint: aws kms cancel-key-deletion")
   })

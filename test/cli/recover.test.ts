@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { KMS } from "@aws-sdk/client-kms"
 import { expect } from "chai"
+import type { StatusRow } from "#src/app/fleet/status.js"
 import type { DecisionRow } from "#src/core/plan/decision-row.js"
 import type { RecoveryTime } from "#src/core/plan/recovery.js"
 import type { RowSummary } from "#src/core/plan/row.js"
@@ -161,6 +162,30 @@ ${more}`
       .and.match(/^1 more lost nothing$/m)
       .and.not.match(/d-late/)
     expect(await stage.footprint(state)).to.deep.equal(before)
+  })
+
+  it("shows in status that a key is dead, what it holds back, and the command", async () => {
+    const { keys } = (await run(["status", "--json"])).json() as { readonly keys: readonly StatusRow[] }
+    const losses = new Map(keys.map((key) => [`${key.name} ${key.target}`, key.dead]))
+    expect(losses.get("d-late here")).to.equal(null)
+    expect(losses.get("z-first here")).to.deep.include({
+      reason: "MATERIAL_DELETED",
+      regions: [HERE, THERE],
+      holdsBack: "nothing can be encrypted under it, and nothing that was encrypted under it can be decrypted",
+      command: "keyferry recover z-first --yes",
+    })
+    expect(losses.get("b-late here")).to.deep.include({
+      reason: "EXPIRED",
+      regions: [HERE],
+      holdsBack: "it makes and verifies no MACs",
+      command: "keyferry recover b-late",
+    })
+    const { stdout } = await run(["status"])
+    expect(stdout)
+      .to.match(
+        /z-first \(here\): dead now in us-east-1, eu-west-3: nothing can be encrypted [^]*: `keyferry recover z-first --yes`/,
+      )
+      .and.match(/b-late \(here\): dead now in us-east-1: it makes and verifies no MACs: `keyferry recover b-late`/)
   })
 
   it("says at AWS' own quotas how long it takes, and what to ask for", async () => {

@@ -1,6 +1,7 @@
 import { CUSTODIES } from "../../core/key/custody.js"
 import { type ExitName, worstExit } from "../../core/base/exit-code.js"
 import { rfc3339 } from "../../core/base/expiry.js"
+import { type Loss, lossOf } from "../../core/plan/loss.js"
 import { type Material, materialsOf } from "../../core/plan/material.js"
 import type { DecisionRow } from "../../core/plan/decision-row.js"
 import { exitOf, type RowSummary, summarise } from "../../core/plan/row.js"
@@ -29,6 +30,8 @@ export interface GenerationStatus {
 
 export interface StatusRow extends DecisionRow {
   readonly managed: boolean
+  /** What KMS has lost of it, what that holds back, and what brings it back; null where it is alive, or not seen. */
+  readonly dead: Loss | null
   readonly alias: string | null
   /** By Region, the target's own first; null where KMS could not be asked. */
   readonly keyStates: readonly { readonly region: string; readonly keyArn: string; readonly keyState: string | null }[]
@@ -82,6 +85,7 @@ function statusRow({ row, snapshot }: SurveyedKey): StatusRow {
   return {
     ...row,
     managed: binding.managed,
+    dead: lossOf(snapshot),
     alias: entry?.alias ?? binding.alias,
     keyStates: [snapshot.key, ...snapshot.replicas].flatMap(keyStateOf),
     generations: generationsOf(snapshot, row),

@@ -7,6 +7,8 @@ import { defineCommand } from "../command.js"
 import { actionsOf } from "../options/fleet-options.js"
 import { NEXT, notesOf, remarkOf, tokensText } from "../text/decision-text.js"
 import type { Layout } from "../text/layout.js"
+import type { Note } from "../text/notes.js"
+import { keyPrefix } from "../text/row-words.js"
 import { type Column, rowsText } from "../text/rows-text.js"
 import { urgencyOf } from "../text/urgency.js"
 import { wrapped } from "../text/width.js"
@@ -58,7 +60,7 @@ function statusText({ keys, tokens, custodyKeys, vault, operations }: Status, la
       withOutcome: false,
       none: "no keys are known here",
       remark: remarkOf,
-      notes: notesOf,
+      notes: (key) => [...deadNotes(key), ...notesOf(key).filter((note) => !isSaid(key, note))],
       urgency: (key) => urgencyOf(key, isDead(key)),
     },
     layout,
@@ -116,9 +118,20 @@ function stateOf(keyStates: StatusRow["keyStates"]): string | null {
 }
 
 /** Whether KMS has lost material that it needs now, in a Region at least. */
-function isDead({ generations }: StatusRow): boolean {
-  return generations.some(({ state }) => state === "lost")
+const isDead = ({ dead }: StatusRow): boolean => dead !== null
+
+/** What a dead key holds back, and what brings it back. */
+function deadNotes(key: StatusRow): readonly Note[] {
+  if (key.dead === null) return []
+  const { regions, holdsBack, command, reason } = key.dead
+  const help = command === null ? "its custody imports only once: `keyferry replace`" : `\`${command}\``
+  const text = `dead now in ${regions.join(", ")}: ${holdsBack}: ${help}`
+  return [{ key: keyPrefix(key), text, kind: `dead ${reason} ${holdsBack}` }]
 }
+
+/** Whether the note is the hint of a dead key that names the same command. */
+const isSaid = ({ dead, hint }: StatusRow, { text }: Note): boolean =>
+  dead?.command != null && hint?.includes(dead.command) === true && text === `hint: ${hint}`
 
 /** Until the first material ends. */
 function daysLeft(key: StatusRow): string | number | null {

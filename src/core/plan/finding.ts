@@ -1,6 +1,6 @@
 import { rfc3339 } from "../base/expiry.js"
-import { lostOf, wasDeleted } from "./check-import.js"
 import { canReimport, type Context, earliest } from "./context.js"
+import { lossOf } from "./loss.js"
 import { materialsOf } from "./material.js"
 import type { ReasonCode } from "./reason.js"
 import { type Decision, isUnseen, type Snapshot } from "./snapshot.js"
@@ -59,7 +59,7 @@ export function findingsOf(snapshot: Snapshot, decision: Decision, thresholds: T
   return [
     ...blocked(snapshot, decision),
     ...unseen(snapshot),
-    ...dead(context),
+    ...dead(snapshot),
     ...dying(context, decision, thresholds),
     ...sourcesLost(context),
   ]
@@ -92,26 +92,15 @@ function unseen(snapshot: Snapshot): readonly Finding[] {
   )
 }
 
-/** A KMS key without its material does nothing, whatever is to be done of it. */
-function dead(context: Context): readonly Finding[] {
-  const { snapshot, materials } = context
-  const lost = lostOf(context, materials)
-  if (lost.length === 0) return []
-  const { name } = snapshot.binding
-  const isDeleted = snapshot.entry?.withheldAt != null || lost.some((material) => wasDeleted(material, snapshot.now))
-  const regions = [...new Set(lost.map(({ region }) => region))].join(", ")
-  const since = earliest(lost.map(({ validTo }) => validTo))
-  const how = isDeleted ? "was deleted" : `expired${since === null ? "" : ` on ${rfc3339(since)}`}`
-  return [
-    of(snapshot, {
-      id: isDeleted ? "MATERIAL_DELETED" : "EXPIRED",
-      status: "critical",
-      message: `its KMS key is dead in ${regions}: its key material ${how}`,
-      hint: canReimport(context)
-        ? `keyferry recover ${name}${isDeleted ? " --yes, if it is to come back" : ""}`
-        : "its custody imports only once: `keyferry replace` makes a new key",
-    }),
-  ]
+/** A dead key, whatever is to be done of it. */
+function dead(snapshot: Snapshot): readonly Finding[] {
+  const loss = lossOf(snapshot)
+  if (loss === null) return []
+  const { reason, message, command } = loss
+  const wish = reason === "MATERIAL_DELETED" ? ", if it is to come back" : ""
+  const hint =
+    command === null ? "its custody imports only once: `keyferry replace` makes a new key" : `${command}${wish}`
+  return [of(snapshot, { id: reason, status: "critical", message, hint })]
 }
 
 function dying({ snapshot, materials }: Context, decision: Decision, { warn, crit }: Thresholds): readonly Finding[] {

@@ -59,6 +59,9 @@ const STOPS: Readonly<Record<KeyUsage, string>> = {
   KEY_AGREEMENT: "it derives no shared secrets",
 }
 
+/** What does not work with a KMS key that cannot be used. */
+export const stopsOf = (keyUsage: KeyUsage): string => STOPS[keyUsage]
+
 /** What is known of one KMS key when its end is asked for. */
 export interface EndedKey {
   readonly keyArn: string
