@@ -49,6 +49,26 @@ describe("the custody probe", () => {
     })
   }
 
+  it("remembers by what a key spec is sealed, and asks again when told to", async () => {
+    const cache = memoryCache()
+    const keySpecs = ["HMAC_256"] as const
+    {
+      await using first = await open(softhsm(), { cache })
+      expect((await first.probeCustody({ keySpecs })).sealing.HMAC_256).to.include({ possible: true })
+    }
+    for (const [key, text] of cache.entries) {
+      const memory = JSON.parse(text) as { readonly sealing?: Readonly<Record<string, object>> }
+      const sealing = { ...memory.sealing, HMAC_256: { possible: false, mechanism: null, reason: "not today" } }
+      cache.entries.set(key, JSON.stringify({ ...memory, sealing }))
+    }
+    await using token = await open(softhsm(), { cache })
+    const possible = async (fresh: boolean) =>
+      (await token.probeCustody({ fresh, keySpecs })).sealing.HMAC_256?.possible
+    expect(await possible(false), "remembered").to.equal(false)
+    expect(await possible(true)).to.equal(true)
+    expect(await possible(false), "remembered anew").to.equal(true)
+  })
+
   it("remembers facts beside verdicts, and asks again when told to", async () => {
     const cache = memoryCache()
     const request = { keySpec: "HMAC_256", wrappingAlgorithm: "RSAES_OAEP_SHA_1", wrappingKeySpec: "RSA_2048" } as const
