@@ -49,6 +49,7 @@ defaults:
   wrappingKeySpec: ${DEFAULT_WRAPPING_KEY_SPEC}
   expiresIn: ${DEFAULT_EXPIRES_IN}              # under 365d, or never
   renewBefore: 33%            # of its life, or a duration such as 30d
+  renewSpread: 10%            # keys come due over so long before that: of the time from import to it, or a duration
 
 policy:
   minimumHash: SHA-1          # safe in OAEP; SHA-256 refuses what uses SHA-1

@@ -147,6 +147,12 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     ["an expiry of nothing", keys("expiresIn: 0d"), /^keys\.k\.expiresIn: must be a duration/],
     ["an expiry of a year", keys("expiresIn: 365d"), /^keys\.k\.expiresIn: is 365 days or more/],
     ["a renewal before the import", keys("expiresIn: 7d, renewBefore: 7d"), /^keys\.k\.renewBefore: .*not shorter/],
+    [
+      "a spread longer than half of the time to the next import",
+      keys("expiresIn: 10d, renewBefore: 2d, renewSpread: 5d"),
+      /^keys\.k\.renewSpread: .*longer than half/,
+    ],
+    ["a spread of 51%", keys("renewSpread: 51%"), /^keys\.k\.renewSpread: must be .* 0% to 50%/],
     ["100%", keys("renewBefore: 100%"), /^keys\.k\.renewBefore: must be .* 1% to 99%/],
     [
       "a rotation of a key that cannot",

@@ -12,6 +12,7 @@ export const SETTING_EXAMPLES: { readonly [Name in SettingName]: Example<Name> }
   wrappingKeySpec: { flags: ["--wrapping-key-spec", "RSA_3072"], file: "RSA_3072" },
   expiresIn: { flags: ["--expires-in", "never"], file: "never" },
   renewBefore: { flags: null, file: "12h" },
+  renewSpread: { flags: null, file: "3h" },
   rotateEvery: { flags: null, file: "365d" },
   priority: { flags: null, file: 7 },
   description: { flags: ["--description", "for tests"], file: "for tests" },

@@ -7,20 +7,36 @@ import { WRAPPING_ALGORITHM_NAMES } from "../key/wrapping-algorithm.js"
 import { canonicalPolicy } from "./policy-form.js"
 import type { Setting, SettingsCommand } from "./setting.js"
 
-/** When material is to be imported again: so long before its end, or when so much of its life is left. */
-export type RenewBefore =
+/** A length of time by itself, or as a part of another. */
+export type Span =
   | { readonly kind: "duration"; readonly seconds: number }
-  /** 0 to 100, of the time between import and expiry. */
+  /** 0 to 100. */
   | { readonly kind: "percentage"; readonly percent: number }
+
+/** When material is to be imported again. */
+export interface Renewal {
+  /** So long before its end, or with so much of the time between import and expiry left. */
+  readonly renewBefore: Span
+  /** How long before that the first keys are due: a percentage is of the time from the import to then. */
+  readonly renewSpread: Span
+}
 
 export const DEFAULT_EXPIRES_IN = "90d"
 export const DEFAULT_WRAPPING_KEY_SPEC: WrappingKeySpec = "RSA_4096"
 
 /** A third of its life is left when material is imported again: room for a month of failures with 90 days. */
-const DEFAULT_RENEW_BEFORE: RenewBefore = { kind: "percentage", percent: 33 }
+const DEFAULT_RENEW_BEFORE: Span = { kind: "percentage", percent: 33 }
+const DEFAULT_RENEW_SPREAD: Span = { kind: "percentage", percent: 10 }
 
 const DURATION = "a duration such as 90d or 12h (s, m, h, d, w)"
 const PERCENTAGE = /^[1-9]\d?%$/
+const MOST_SPREAD = 50
+const parseSpan = (text: string): Span =>
+  text.endsWith("%")
+    ? { kind: "percentage", percent: Number(text.slice(0, -1)) }
+    : { kind: "duration", seconds: parseDuration(text) ?? 0 }
+const spanWritten = (span: Span): string =>
+  span.kind === "percentage" ? `${span.percent}%` : durationText(span.seconds)
 const isDuration = (text: string): boolean => (parseDuration(text) ?? 0) > 0
 
 /** A setting that is one of these names. */
@@ -136,13 +152,25 @@ export const KEY_SETTINGS = {
     commands: [],
     file: "key and defaults",
     absent: DEFAULT_RENEW_BEFORE,
-    parse: (text: string): RenewBefore =>
-      text.endsWith("%")
-        ? { kind: "percentage", percent: Number(text.slice(0, -1)) }
-        : { kind: "duration", seconds: parseDuration(text) ?? 0 },
-    write: (lead: RenewBefore) => (lead.kind === "percentage" ? `${lead.percent}%` : durationText(lead.seconds)),
+    parse: parseSpan,
+    write: spanWritten,
     fault: (text: string) =>
       isDuration(text) || PERCENTAGE.test(text) ? undefined : `must be ${DURATION}, or a percentage from 1% to 99%`,
+  },
+  renewSpread: {
+    form: { kind: "text", pattern: /^(\d{1,9}[smhdw]|\d\d?%)$/ },
+    flag: null,
+    words:
+      "over how long before renewBefore keys come due, each at a place of its own: a duration, or a part of the time from import to then",
+    commands: [],
+    file: "key and defaults",
+    absent: DEFAULT_RENEW_SPREAD,
+    parse: parseSpan,
+    write: spanWritten,
+    fault: (text: string) =>
+      parseDuration(text) !== undefined || (/^\d\d?%$/.test(text) && Number(text.slice(0, -1)) <= MOST_SPREAD)
+        ? undefined
+        : `must be ${DURATION}, 0s for none, or a percentage from 0% to ${MOST_SPREAD}%`,
   },
   rotateEvery: {
     form: { kind: "text", pattern: /^\d{1,9}[smhdw]$/ },

@@ -3,6 +3,7 @@ import { MOST_TAGS } from "../key/aws-name.js"
 import { CUSTODIES, type Custody } from "../key/custody.js"
 import { KEY_SPECS, type KeySpec, type KeyUsage } from "../key/key-spec.js"
 import { type KeySettings, type SettingName, settingOf } from "./key-settings.js"
+import { isSpreadTooLong } from "./renewal.js"
 
 /** The key spec whose keys KMS rotates to other imported material. */
 const ROTATES: KeySpec = "SYMMETRIC_DEFAULT"
@@ -89,6 +90,13 @@ const FILE_RULES: readonly (readonly [setting: SettingName, rule: Rule<KeySettin
     ({ renewBefore, expiresIn }) =>
       renewBefore.kind === "duration" && renewBefore.seconds >= (parseDuration(expiresIn) ?? Infinity)
         ? `is not shorter than expiresIn, ${expiresIn}`
+        : undefined,
+  ],
+  [
+    "renewSpread",
+    ({ renewBefore, renewSpread, expiresIn }) =>
+      isSpreadTooLong((parseDuration(expiresIn) ?? Infinity) * 1000, { renewBefore, renewSpread })
+        ? `is longer than half of the time from an import to the next, with expiresIn ${expiresIn}`
         : undefined,
   ],
 ]

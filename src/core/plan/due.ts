@@ -1,10 +1,6 @@
 import { createHash } from "node:crypto"
-import type { RenewBefore } from "../manifest/key-settings.js"
-
-/** Part of the time between import and the latest moment for the next, over which keys are spread. */
-export const SPREAD = 0.1
-/** Part of a life that `renewBefore` can take at most: with all of it a key would be imported again at every run. */
-const LONGEST_LEAD = 0.9
+import type { Renewal } from "../manifest/key-settings.js"
+import { boundMs, LONGEST_LEAD, spanMs, spreadMs } from "../manifest/renewal.js"
 
 export interface Life {
   readonly importedAt: Date
@@ -17,20 +13,15 @@ export function jitterOf({ name, target }: { readonly name: string; readonly tar
 }
 
 /**
- * From when material is due; `check-import.ts` compares it with now. The bound is its expiry less `renewBefore`; of the time from import to that
- * bound the last tenth is the spread, so that keys imported together come due apart: earlier than the bound, never later.
+ * From when material is due; `check-import.ts` compares it with now: its expiry less `renewBefore`, less the key's place in
+ * `renewSpread`, so that keys imported together come due apart: earlier than that bound, never later.
  */
-export function renewalAt({ importedAt, validTo }: Life, renewBefore: RenewBefore, jitter: number): Date {
+export function renewalAt({ importedAt, validTo }: Life, renewal: Renewal, jitter: number): Date {
   const lifeMs = validTo.getTime() - importedAt.getTime()
-  const untilBound = lifeMs - Math.min(leadMs(renewBefore, lifeMs), lifeMs * LONGEST_LEAD)
-  return new Date(validTo.getTime() - lifeMs + untilBound * (1 - SPREAD * jitter))
+  return new Date(importedAt.getTime() + boundMs(lifeMs, renewal) - spreadMs(lifeMs, renewal) * jitter)
 }
 
 /** Whether `renewBefore` leaves less than a tenth of a life, and is cut. */
-export function renewsTooEarly(lifeMs: number, renewBefore: RenewBefore): boolean {
-  return leadMs(renewBefore, lifeMs) > lifeMs * LONGEST_LEAD
-}
-
-function leadMs(renewBefore: RenewBefore, lifeMs: number): number {
-  return renewBefore.kind === "duration" ? renewBefore.seconds * 1000 : (lifeMs * renewBefore.percent) / 100
+export function renewsTooEarly(lifeMs: number, { renewBefore }: Renewal): boolean {
+  return spanMs(lifeMs, renewBefore) > lifeMs * LONGEST_LEAD
 }

@@ -53,7 +53,7 @@ function materialOf(snapshot: Snapshot, entry: InventoryEntry, view: SeenKey, ge
   const renewAt =
     validTo === null || state !== "imported"
       ? null
-      : renewalAt({ importedAt, validTo }, snapshot.binding.renewBefore, snapshot.jitter)
+      : renewalAt({ importedAt, validTo }, snapshot.binding, snapshot.jitter)
   const deletedAt = record?.deletedAt ?? null
   return { region, keyArn, generation, keyMaterialId, state, validTo, importedAt, deletedAt, renewAt }
 }

@@ -65,7 +65,7 @@ function* wishes(context: Context): Iterable<Said> {
   const { binding, entry, role } = context.snapshot
   if (!binding.managed || role !== "current") return
   const seconds = parseDuration(binding.expiresIn)
-  if (seconds !== undefined && renewsTooEarly(seconds * 1000, binding.renewBefore)) yield ["RENEW_BEFORE_TOO_LONG", {}]
+  if (seconds !== undefined && renewsTooEarly(seconds * 1000, binding)) yield ["RENEW_BEFORE_TOO_LONG", {}]
   const rotates = binding.rotateEvery !== null
   if (rotates && KEY_SPECS[binding.keySpec].proof !== "key-material-id")
     yield ["ROTATE_NOT_POSSIBLE", { keySpec: binding.keySpec }]

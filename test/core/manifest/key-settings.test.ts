@@ -66,10 +66,11 @@ describe("the settings of a key", () => {
         unknown
       >
       const key = multiRegion === true ? { ...plain, multiRegion: { replicas: replicas ?? [] } } : plain
-      const { renewBefore, rotateEvery, priority, ...asked } = bindingsOf(manifest(key))[0] ?? expect.fail()
+      const { renewBefore, renewSpread, rotateEvery, priority, ...asked } =
+        bindingsOf(manifest(key))[0] ?? expect.fail()
       expect(settingOf(name).flag === null).to.equal(flags === null)
       if (flags === null) {
-        const kept = { renewBefore, rotateEvery, priority, ...asked }[name]
+        const kept = { renewBefore, renewSpread, rotateEvery, priority, ...asked }[name]
         if (name !== "wrapWithTrusted") expect(kept).to.not.deep.equal(settingOf(name).absent)
         return
       }
@@ -139,6 +140,10 @@ describe("the settings of a key", () => {
         renewBefore: fc.oneof(
           duration,
           fc.integer({ min: 1, max: 99 }).map((percent) => `${percent}%`),
+        ),
+        renewSpread: fc.oneof(
+          fc.constantFrom("0s", "1h"),
+          fc.integer({ min: 0, max: 50 }).map((percent) => `${percent}%`),
         ),
         description: text,
         tags: fc.dictionary(fc.stringMatching(/^[a-z]{1,9}$/), fc.stringMatching(/^[\wäß .:/=+@-]{0,20}$/), {

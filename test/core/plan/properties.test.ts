@@ -1,6 +1,6 @@
 import { expect } from "chai"
 import fc from "fast-check"
-import type { RenewBefore } from "#src/core/manifest/key-settings.js"
+import type { Span } from "#src/core/manifest/key-settings.js"
 import { type InventoryEntry, withImport } from "#src/core/records/inventory.js"
 import { jitterOf, renewalAt } from "#src/core/plan/due.js"
 import { plan } from "#src/core/plan/plan.js"
@@ -20,7 +20,7 @@ import {
 
 const runs = { numRuns: process.env["SLOW"] === undefined ? 200 : 5000 }
 
-const renewBefore: fc.Arbitrary<RenewBefore> = fc.oneof(
+const renewBefore: fc.Arbitrary<Span> = fc.oneof(
   fc.record({ kind: fc.constant("duration" as const), seconds: fc.integer({ min: 0, max: 400 * 86_400 }) }),
   fc.record({ kind: fc.constant("percentage" as const), percent: fc.integer({ min: 0, max: 100 }) }),
 )
@@ -107,18 +107,28 @@ describe("properties of plan", () => {
     )
   })
 
-  it("renews after the import, never later than the bound, and by a spread of a tenth", () => {
+  it("renews after the import, never later than the bound, and over the spread before it", () => {
     const life = fc.integer({ min: 60, max: 364 * 86_400 })
+    const renewSpread = fc.oneof(renewBefore, fc.constant<Span>({ kind: "duration", seconds: 0 }))
     fc.assert(
-      fc.property(life, renewBefore, jitter, (seconds, before, place) => {
+      fc.property(life, renewBefore, renewSpread, jitter, (seconds, before, spread, place) => {
         const validTo = new Date(NOW.getTime() + seconds * 1000)
-        const at = renewalAt({ importedAt: NOW, validTo }, before, place)
-        const bound = renewalAt({ importedAt: NOW, validTo }, before, 0)
-        expect(at.getTime()).to.be.within(NOW.getTime() + 1, bound.getTime())
-        expect(at.getTime() - NOW.getTime()).to.be.at.least(0.89 * (bound.getTime() - NOW.getTime()) - 1)
+        const renewal = { renewBefore: before, renewSpread: spread }
+        const at = renewalAt({ importedAt: NOW, validTo }, renewal, place).getTime() - NOW.getTime()
+        const bound = renewalAt({ importedAt: NOW, validTo }, renewal, 0).getTime() - NOW.getTime()
+        expect(at).to.be.within(1, bound)
+        expect(at).to.be.at.least(0.49 * bound - 1)
+        const spreadMs = spread.kind === "duration" ? spread.seconds * 1000 : (bound * spread.percent) / 100
+        expect(at).to.be.closeTo(bound - Math.min(spreadMs, bound / 2) * place, 2)
       }),
       runs,
     )
+  })
+
+  it("spreads over a tenth of the time to the bound where nothing else is said", () => {
+    const validTo = new Date(NOW.getTime() + 100 * 86_400_000)
+    const renewal = { ...BINDING, renewBefore: { kind: "percentage", percent: 20 } as const }
+    expect(renewalAt({ importedAt: NOW, validTo }, renewal, 1)).to.deep.equal(new Date(NOW.getTime() + 72 * 86_400_000))
   })
 
   it("gives keys places all over the spread, the same at every run", () => {
