@@ -97,7 +97,7 @@ describe("translate", () => {
       "ERR_KMS_KEY_STATE",
       /cancel-key-deletion/,
     ],
-    ["KMSInvalidStateException", `${KEY} is pending import.`, "GetPublicKey", "ERR_KMS_KEY_STATE", /keyferry rewrap/],
+    ["KMSInvalidStateException", `${KEY} is pending import.`, "GetPublicKey", "ERR_KMS_KEY_STATE", /keyferry recover/],
     [
       "KMSInvalidStateException",
       "New key material (id: a) cannot be imported into KMS key b, because another key material (id: c) is pending rotation.",
