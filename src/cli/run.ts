@@ -36,7 +36,11 @@ export async function run(given: readonly string[], version: string): Promise<nu
     if (isCompleting) return EXIT_CODES.OK.status
     const error = knownError(thrown)
     running?.log.event("run.failed", { command: running.command, error })
-    const failure = describeFailure(error, words.includes("--verbose"))
+    const failure = describeFailure(
+      error,
+      words.includes("--verbose"),
+      process.stderr.isTTY ? process.stderr.columns : undefined,
+    )
     const facts = { ...(world?.places.inResult(failure.json) ?? failure.json), ...warningsOf(world) }
     process.stderr.write(json ? `${printableJson(JSON.stringify(facts))}\n` : `${failure.text}\n`)
     return failsAs === undefined ? failure.exit : EXIT_CODES[failsAs].status

@@ -24,7 +24,8 @@ export function awsImportCommand({ keyId, ciphertext, parameterFiles, validTo }:
       ? "--expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE"
       : `--expiration-model KEY_MATERIAL_EXPIRES --valid-to ${validTo === undefined ? "TIME" : rfc3339(validTo)}`
   return [
-    `aws kms import-key-material${where} --key-id ${shellWord(keyId)}`,
+    `aws kms import-key-material${where}`,
+    `--key-id ${shellWord(keyId)}`,
     `--encrypted-key-material ${shellWord(`fileb://${ciphertext}`)}`,
     `--import-token ${importTokenWord(parameterFiles)}`,
     expiry,

@@ -1,6 +1,7 @@
 import { EXIT_CODES } from "../../core/base/exit-code.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { printable, printableLines } from "../../core/base/printable.js"
+import { wrapped } from "./width.js"
 
 /** A failure as it is shown: the JSON form of docs/json.md, and the same for people. */
 export interface Failure {
@@ -17,15 +18,15 @@ interface FailureFacts {
   readonly causes: readonly { readonly code: string; readonly message: string }[]
 }
 
-/** Presents a failure; `verbose` adds the places in the code that it came from. */
-export function describeFailure(error: KeyferryError, verbose: boolean): Failure {
+/** Presents a failure; `verbose` adds the places in the code that it came from, `width` are the columns of a terminal. */
+export function describeFailure(error: KeyferryError, verbose: boolean, width?: number): Failure {
   const { code, message, hint, key, causes } = error
   const ofKey = key !== null && !message.includes(key) ? ` (${key})` : ""
   const lines = [
     `keyferry: error: ${message}${ofKey} [${code}]`,
     `keyferry: hint: ${hint}`,
     ...causes.map((cause) => `  ${causeLine(cause)}`),
-  ].map(printable)
+  ].map((line) => wrapped(printable(line), width))
   if (verbose) lines.push(printableLines(framesOf(error)))
   return {
     exit: EXIT_CODES[error.exit].status,

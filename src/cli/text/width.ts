@@ -1,6 +1,7 @@
 import stringWidth from "string-width"
 
-const ASCII = /^[\u0020-\u007e]*$/
+/** What a terminal shows in one column each. */
+const ASCII = /^[\u0020-\u007e…]*$/
 const CUT = "…"
 
 /** Columns that a terminal shows a text in. */

@@ -210,7 +210,8 @@ export const CUSTODY_EVENTS = {
     meaning: "the proof of an import",
     facts: ["region", "kind", "result", "keyMaterialId", "validTo"],
     log: "key.proven",
-    words: ({ fact }) => `proof: ${fact("kind")} ${fact("result")}`,
+    words: ({ fact }) =>
+      fact("kind") === "none" ? "KMS accepted it; that is no proof yet" : `proof: ${fact("kind")} ${fact("result")}`,
   },
   "material.deleted": {
     meaning: "imported material was deleted from KMS",
