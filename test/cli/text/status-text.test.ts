@@ -5,6 +5,7 @@ import { statusText } from "#src/cli/text/status-text.js"
 import { decisionsText } from "#src/cli/text/decision-text.js"
 import type { Layout } from "#src/cli/text/layout.js"
 import { type DecisionRow, decisionRow } from "#src/core/plan/decision-row.js"
+import { lossOf } from "#src/core/plan/loss.js"
 import { plan } from "#src/core/plan/plan.js"
 import { summarise } from "#src/core/plan/row.js"
 import type { Snapshot } from "#src/core/plan/snapshot.js"
@@ -39,6 +40,7 @@ function rowOf(kind: keyof typeof KINDS, name: string, target: string): StatusRo
     ...row,
     managed: true,
     alias: null,
+    dead: lossOf(world),
     keyStates: [{ region: REGION, keyArn: row.keyArn ?? "", keyState }],
     generations: kind === "unreachable" ? [] : [{ ...generation, state, daysLeft: kind === "dead" ? 0 : 40 }],
   }
