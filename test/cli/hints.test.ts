@@ -214,7 +214,7 @@ describe("a hint", function () {
     const refused = await run(["key", "backup-confirmed", "--json"])
     expect([refused.status, refused.error().code]).to.deep.equal([65, "ERR_KEY_AMBIGUOUS"])
     const { hint } = refused.error()
-    const [, id = ""] = /(\w+) \(\S+ of token "second", not confirmed\)/.exec(hint) ?? []
+    const [, id = ""] = /(\w+) \(\S+ of token "second", serial \w+, not confirmed\)/.exec(hint) ?? []
     const confirmed = await run(["key", "backup-confirmed", ...flagsIn(hint).slice(0, 1), id])
     expect(confirmed.stdout, confirmed.stderr).to.include(`(ID ${id}) of token "second"`)
   })

@@ -58,7 +58,7 @@ function refuseSeveralTokens(records: readonly CustodyKeyRecord[]): void {
 }
 
 const keyWords = ({ id, label, token, backupConfirmedAt }: CustodyKeyRecord): string =>
-  `${id} (${label} of token "${token.label}", ${backupConfirmedAt === null ? "not confirmed" : `confirmed on ${backupConfirmedAt}`})`
+  `${id} (${label} of token "${token.label}", serial ${token.serial}, ${backupConfirmedAt === null ? "not confirmed" : `confirmed on ${backupConfirmedAt}`})`
 
 function unknownKey(id: string | null, records: readonly CustodyKeyRecord[]): KeyferryError {
   const message = id === null ? "there is no custody key here yet" : `there is no custody key ${id} here`
