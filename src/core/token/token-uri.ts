@@ -62,7 +62,7 @@ export function parseTokenUri(text: string): TokenUri {
       throw invalid(`has an attribute after the question mark that keyferry does not know: ${name}`)
     }
   }
-  if ("slot-id" in selectors && !IDENTITY.some((name) => name in selectors)) {
+  if ("slot-id" in selectors && !namesToken({ selectors })) {
     throw invalid("chooses by slot-id alone, and slot numbers change: add token= or serial=")
   }
   return {
@@ -71,6 +71,11 @@ export function parseTokenUri(text: string): TokenUri {
     pinSource: options["pin-source"] ?? null,
     libraryParameters: options["x-library-parameters"] ?? null,
   }
+}
+
+/** Whether a selector says which token it is, so that a slot-id may stand beside it. */
+export function namesToken({ selectors }: Pick<TokenUri, "selectors">): boolean {
+  return IDENTITY.some((name) => name in selectors)
 }
 
 /** The selectors as an operator reads them, `token=byok, serial=92f3`; empty for a URI that takes any token. */

@@ -4,7 +4,7 @@ import type { Module, Slot, Token as GrapheneToken } from "graphene-pk11"
 import type { ModuleInfo } from "pkcs11js"
 import { KeyferryError } from "../../core/base/error.js"
 import type { TokenInfo } from "../../core/token/token-info.js"
-import { selectorText, type TokenSelector, type TokenUri } from "../../core/token/token-uri.js"
+import { namesToken, selectorText, type TokenSelector, type TokenUri } from "../../core/token/token-uri.js"
 import { attempt, ckrOf, failureText, tokenError } from "../cryptoki/errors.js"
 import { Module as GrapheneModule, Slot as GrapheneSlot, SlotFlag } from "../cryptoki/graphene.js"
 import { hasFlag, tokenFlags } from "../cryptoki/token-flag.js"
@@ -159,6 +159,7 @@ export function chooseToken(holder: Pkcs11Module, uri: TokenUri): TokenSlot {
     throw new KeyferryError(
       "ERR_TOKEN_AMBIGUOUS",
       `${initialised.length} tokens fit ${selector}: ${listed(initialised)}`,
+      { hint: `${distinction(initialised, uri)} so that one token fits` },
     )
   }
   if (chosen) return chosen
@@ -228,13 +229,41 @@ function fits({ info: library }: Pkcs11Module, { slot, info }: TokenSlot, uri: T
   return (Object.entries(uri.selectors) as [TokenSelector, string][]).every(([name, value]) => fields[name] === value)
 }
 
+/** The slot is named of tokens whose serial tells nothing. */
 function listed(tokens: readonly TokenSlot[]): string {
+  const serials = tokens.map(({ info }) => info.serial)
   return tokens
-    .map(({ info, token }) => {
+    .map(({ info, token, slot }) => {
       const name = hasFlag(token.flags, "CKF_TOKEN_INITIALIZED") ? `"${info.label}"` : "one not initialised"
-      return `${name} (serial ${info.serial || "none"}, ${info.manufacturer} ${info.model})`
+      const isTold = info.serial !== "" && serials.filter((serial) => serial === info.serial).length === 1
+      const place = isTold ? "" : `, slot-id ${idOf(slot.handle)}`
+      return `${name} (serial ${info.serial || "none"}${place}, ${info.manufacturer} ${info.model})`
     })
     .join("; ")
+}
+
+/** In words: what to add to the URI of several tokens that fit it. Slot numbers may change, so they come last. */
+function distinction(tokens: readonly TokenSlot[], uri: TokenUri): string {
+  const fields = tokens.map(({ info: { label, ...info } }) => ({
+    serial: info.serial,
+    token: label,
+    model: info.model,
+  }))
+  const telling = (["serial", "token", "model"] as const).find((name) => {
+    const texts = new Set(fields.map((field) => field[name]))
+    return !texts.has("") && texts.size === tokens.length
+  })
+  if (telling) return `add ${telling}= to the token URI`
+  const slots = tokens.map(({ slot, info }) =>
+    [...(namesToken(uri) ? [] : [identityText(info)]), `slot-id=${idOf(slot.handle)}`].join(";"),
+  )
+  return `nothing but the slot tells them apart: add ${slots.join(" or ")} to the token URI`
+}
+
+/** A selector beside which a slot-id may stand. */
+function identityText({ label, manufacturer, model }: TokenInfo): string {
+  const [name, text] = label ? ["token", label] : manufacturer ? ["manufacturer", manufacturer] : ["model", model]
+  return `${name}=${encodeURIComponent(text)}`
 }
 
 function tokenInfo({ library }: Pkcs11Module, token: GrapheneToken): TokenInfo {
