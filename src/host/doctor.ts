@@ -112,7 +112,8 @@ function tokenDoor(world: World, name: string | null, { uri, libraryParameters }
     modulePath: uri.modulePath ?? "",
     async load() {
       const { openModule } = await import("../pkcs11/session/inspect.js")
-      return world.own(openModule(uri, parameters)).library
+      const { library, locks } = world.own(openModule(uri, parameters))
+      return locks ? library : `${library}, which does no locking: one session, one call at a time`
     },
     async inspect() {
       const { inspectToken } = await import("../pkcs11/session/inspect.js")

@@ -58,7 +58,7 @@ export async function openToken(options: TokenOptions): Promise<Token> {
     const libraryParameters = options.libraryParameters ?? options.uri.libraryParameters
     const { pinHasUser } = options.profile ?? profileOf(chosen.info)
     const { pin: provider, warn } = options
-    await login(chosen, anchor, { provider, libraryParameters, pinHasUser, modulePath: module.path, warn })
+    await login(chosen, anchor, { provider, libraryParameters, pinHasUser, module, warn })
     return new Pkcs11Token(options, { module, chosen, anchor })
   } catch (error) {
     if (anchor) close(anchor)
@@ -85,7 +85,7 @@ class Pkcs11Token implements Token {
 
   constructor(options: TokenOptions, { module, chosen, anchor }: OpenedToken) {
     const profile = options.profile ?? profileOf(chosen.info)
-    const limit = sessionLimit(chosen, options.sessions ?? profile.sessions)
+    const limit = module.locks ? sessionLimit(chosen, options.sessions ?? profile.sessions) : 0
     this.info = chosen.info
     this.#module = module
     this.#pool = new SessionPool(chosen.slot, anchor, { profile, limit })

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #define CK_PTR *
 #define CK_DEFINE_FUNCTION(returns, name) returns name
 #define CK_DECLARE_FUNCTION(returns, name) returns name
@@ -22,6 +23,8 @@ static CK_FUNCTION_LIST_PTR real;
 static CK_FUNCTION_LIST lying;
 static CK_OBJECT_HANDLE last, last_but_one;
 static CK_ULONG sessions;
+enum { MOST = 64 };
+static CK_SESSION_HANDLE open_handles[MOST];
 
 static int lie(const char *name) {
   const char *told = getenv("LIAR");
@@ -40,6 +43,34 @@ static CK_BBOOL is_token_object(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE obje
   return real->C_GetAttributeValue(session, object, &asked, 1) == CKR_OK && token;
 }
 
+/* A module without locking: once two of its calls ran at one time, nothing works any more. */
+static int running, broken;
+
+static CK_RV enter(void) {
+  if (!lie("no locking")) return CKR_OK;
+  if (__sync_fetch_and_add(&running, 1) != 0) broken = 1;
+  usleep(2000);
+  return broken ? CKR_GENERAL_ERROR : CKR_OK;
+}
+
+static CK_RV leave(CK_RV result) {
+  if (lie("no locking")) __sync_fetch_and_sub(&running, 1);
+  return result;
+}
+
+static CK_RV initialize(CK_VOID_PTR given) {
+  CK_C_INITIALIZE_ARGS_PTR args = given;
+  if (lie("never initialised")) return CKR_CANT_LOCK;
+  if (lie("no locking") && args != NULL && args->flags & CKF_OS_LOCKING_OK) return CKR_CANT_LOCK;
+  running = broken = 0;
+  return real->C_Initialize(given);
+}
+
+static CK_RV find_objects_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR template, CK_ULONG count) {
+  CK_RV result = enter();
+  return leave(result == CKR_OK ? real->C_FindObjectsInit(session, template, count) : result);
+}
+
 static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR template,
                           CK_ULONG count, CK_OBJECT_HANDLE_PTR key) {
   if (lie("no AES") && mechanism->mechanism == CKM_AES_KEY_GEN) return CKR_MECHANISM_INVALID;
@@ -47,7 +78,9 @@ static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,
     if (lie("write protected")) return CKR_TOKEN_WRITE_PROTECTED;
     if (lie("full")) return CKR_DEVICE_MEMORY;
   }
-  CK_RV result = real->C_GenerateKey(session, mechanism, template, count, key);
+  CK_RV result = enter();
+  if (result == CKR_OK) result = real->C_GenerateKey(session, mechanism, template, count, key);
+  leave(result);
   if (result != CKR_OK) return result;
   last_but_one = last;
   last = *key;
@@ -109,7 +142,9 @@ static CK_RV wrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_
   if (lie("another key") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) key = last_but_one;
   if (lie("one hash for all") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) mechanism = &oaep;
   if (lie("old padding") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) mechanism = &pkcs1;
-  CK_RV result = real->C_WrapKey(session, mechanism, wrapping, key, wrapped, length);
+  CK_RV result = enter();
+  if (result == CKR_OK) result = real->C_WrapKey(session, mechanism, wrapping, key, wrapped, length);
+  leave(result);
   if (result == CKR_OK && lie("nothing at all")) *length = 0;
   if (result == CKR_OK && lie("a short result")) *length -= 8;
   if (result == CKR_OK && lie("a flipped bit")) wrapped[*length - 1] ^= 1;
@@ -179,18 +214,33 @@ static CK_RV get_info(CK_INFO_PTR info) {
   return lie("no information") ? CKR_GENERAL_ERROR : real->C_GetInfo(info);
 }
 
+static CK_ULONG sessions_of(CK_SLOT_ID slot) {
+  CK_SESSION_INFO info;
+  CK_ULONG count = 0;
+  for (CK_ULONG at = 0; at < sessions && at < MOST; at++)
+    if (real->C_GetSessionInfo(open_handles[at], &info) == CKR_OK && info.slotID == slot) count++;
+  return count;
+}
+
 static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
                           CK_SESSION_HANDLE_PTR session) {
   if (lie("few sessions") && sessions >= 2) return CKR_SESSION_COUNT;
   if (lie("one session") && sessions >= 1) return CKR_SESSION_COUNT;
-  CK_RV result = real->C_OpenSession(slot, flags, application, notify, session);
+  if (lie("no locking") && sessions_of(slot) >= 1) return CKR_FUNCTION_FAILED;
+  CK_RV result = enter();
+  if (result == CKR_OK) result = real->C_OpenSession(slot, flags, application, notify, session);
+  leave(result);
+  if (result == CKR_OK && sessions < MOST) open_handles[sessions] = *session;
   if (result == CKR_OK) sessions++;
   return result;
 }
 
 static CK_RV close_session(CK_SESSION_HANDLE session) {
   CK_RV result = real->C_CloseSession(session);
-  if (result == CKR_OK) sessions--;
+  if (result != CKR_OK) return result;
+  sessions--;
+  for (CK_ULONG at = 0; at < sessions && at < MOST; at++)
+    if (open_handles[at] == session) open_handles[at] = sessions < MOST ? open_handles[sessions] : 0;
   return result;
 }
 
@@ -231,6 +281,8 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   CK_C_GetFunctionList get = (CK_C_GetFunctionList)dlsym(module, "C_GetFunctionList");
   if (get == NULL || get(&real) != CKR_OK) return CKR_LIBRARY_LOAD_FAILED;
   lying = *real;
+  lying.C_Initialize = initialize;
+  lying.C_FindObjectsInit = find_objects_init;
   lying.C_GenerateKey = generate_key;
   lying.C_WrapKey = wrap_key;
   lying.C_GetMechanismList = get_mechanism_list;

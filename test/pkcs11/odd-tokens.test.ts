@@ -1,10 +1,13 @@
 import { expect } from "chai"
+import { generateKeyPairSync } from "node:crypto"
+import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
+import type { Token } from "#src/core/ports/token.js"
 import { parseTokenUri } from "#src/core/token/token-uri.js"
 import { inspectToken } from "#src/pkcs11/session/inspect.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { lyingToken } from "#test/support/liar.js"
 import { addSofthsmToken, type TestToken } from "#test/support/tokens.js"
-import { newKey, open, softhsm } from "../support/token-fixture.js"
+import { newCustodyKey, newKey, nss, open, sealedMaterialOf, softhsm } from "../support/token-fixture.js"
 
 /** SoftHSM behind a module that makes it odd in ways that the standard allows, or that some vendor has. */
 describe("an odd token", () => {
@@ -14,10 +17,44 @@ describe("an odd token", () => {
     const real = softhsm()
     addSofthsmToken(real, "same")
     addSofthsmToken(real, "same")
+    addSofthsmToken(real, "other")
     odd = lyingToken(real)
     Object.assign(process.env, odd.env)
   })
+  const wrappingKey = parseWrappingKey(
+    generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ format: "der", type: "spki" }),
+    "RSA_2048",
+  )
+
+  /** Carries a dozen keys at one time, by both forms of wrapping, and a sealed one. */
+  const carries = async (token: Token): Promise<void> => {
+    const capabilities = await token.selfTest([
+      { keySpec: "SYMMETRIC_DEFAULT", wrappingAlgorithm: "RSAES_OAEP_SHA_1", wrappingKeySpec: "RSA_2048" },
+      { keySpec: "ECC_NIST_P384", wrappingAlgorithm: "RSA_AES_KEY_WRAP_SHA_1", wrappingKeySpec: "RSA_2048" },
+    ])
+    for (const capability of capabilities) expect(capability.usable, capability.reason).to.equal(true)
+    const custody = newCustodyKey()
+    const custodyKey = await token.generateCustodyKey(custody)
+    const made = await Promise.all(
+      Array.from({ length: 12 }, async (_, index) => {
+        const capability = capabilities[index % 2]!
+        const template = newKey({ keySpec: capability.keySpec, custody: index < 6 ? "session" : "token" })
+        const key = await token.generateSourceKey(template)
+        expect(await token.wrap(key, wrappingKey, capability)).to.have.property("bytes")
+        return key
+      }),
+    )
+    const [sessionKey] = made
+    const sealed = await sealedMaterialOf(token, sessionKey!, custodyKey)
+    await token.destroySourceKey(sessionKey!)
+    const opened = await token.unseal(sealed)
+    expect(await token.wrap(opened, wrappingKey, capabilities[0]!)).to.have.property("bytes")
+    for (const key of made.slice(1)) await token.destroySourceKey(key)
+    await token.destroyCustodyKey(custodyKey)
+  }
+
   afterEach(() => {
+    Object.assign(process.env, odd.env)
     delete process.env["LIAR"]
     delete process.env["LIAR_SERIAL"]
   })
@@ -60,6 +97,35 @@ describe("an odd token", () => {
     it("is named by what does tell it, where something does", async () => {
       const { hint } = await expectCode("ERR_TOKEN_AMBIGUOUS", () => inspectToken(parseTokenUri(uri("token=same"))))
       expect(hint).to.equal("add serial= to the token URI so that one token fits")
+    })
+  })
+
+  describe("whose module answers CKR_CANT_LOCK", () => {
+    it("is initialised once more without locking, and called by one session, one call at a time", async () => {
+      process.env["LIAR"] = "no locking"
+      await using token = await open(odd, { sessions: 8 })
+      await carries(token)
+    })
+
+    it("is called one call at a time for two of its tokens", async () => {
+      process.env["LIAR"] = "no locking"
+      await using one = await open(odd)
+      await using other = await open({ ...odd, uri: `pkcs11:token=other?module-path=${odd.module}` })
+      await Promise.all([carries(one), carries(other)])
+    })
+
+    it("is given its library parameters then, too", async () => {
+      const lying = lyingToken(nss())
+      process.env["LIAR_MODULE"] = lying.env["LIAR_MODULE"]
+      process.env["LIAR"] = "no locking"
+      await using token = await open(lying)
+      await carries(token)
+    })
+
+    it("is refused where it cannot do without locking either", async () => {
+      process.env["LIAR"] = "never initialised"
+      const { causes } = await expectCode("ERR_MODULE_UNUSABLE", () => open(odd))
+      expect(causes).to.deep.equal([{ code: "CKR_CANT_LOCK", message: "C_Initialize" }])
     })
   })
 })

@@ -3,7 +3,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { PinLength, PinProvider } from "../../core/ports/pin-provider.js"
 import { attempt, ckrOf, failureText, restate } from "../cryptoki/errors.js"
 import { USER_STATES } from "./health.js"
-import type { TokenSlot } from "./module.js"
+import type { Pkcs11Module, TokenSlot } from "./module.js"
 import { hasFlag, type TokenFlag } from "../cryptoki/token-flag.js"
 
 const CKU_USER = 1
@@ -61,7 +61,7 @@ interface LoginPin {
   readonly libraryParameters: string | null
   /** Of {@link TokenProfile}. */
   readonly pinHasUser: boolean
-  readonly modulePath: string
+  readonly module: Pick<Pkcs11Module, "path" | "locks">
   /** Told where somebody has to enter the PIN at the token. */
   readonly warn: ((text: string) => void) | undefined
 }
@@ -113,7 +113,7 @@ async function loginAtKeypad({ info }: TokenSlot, session: GrapheneSession, pin:
   pin.warn?.(`token "${info.label}" asks for its PIN itself: enter it there (the PIN source is not read)`)
   const { loginWithoutPin } = await import("../cryptoki/login-without-pin.js")
   try {
-    await loginWithoutPin(pin.modulePath, session.handle, CKU_USER)
+    await loginWithoutPin(pin.module, session.handle, CKU_USER)
   } catch (error) {
     if (ckrOf(error) === "CKR_USER_ALREADY_LOGGED_IN" && loggedIn(session)) return
     throw restate(notTaken(error, info.label), {

@@ -6,6 +6,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { TokenInfo } from "../../core/token/token-info.js"
 import { namesToken, selectorText, type TokenSelector, type TokenUri } from "../../core/token/token-uri.js"
 import { attempt, ckrOf, failureText, tokenError } from "../cryptoki/errors.js"
+import { keepInOneThread } from "../cryptoki/one-thread.js"
 import { Module as GrapheneModule, Slot as GrapheneSlot, SlotFlag } from "../cryptoki/graphene.js"
 import { hasFlag, tokenFlags } from "../cryptoki/token-flag.js"
 
@@ -19,6 +20,8 @@ export interface Pkcs11Module extends Disposable {
   readonly info: ModuleInfo
   /** `SoftHSM 2.6`: CK_INFO's description and version. */
   readonly library: string
+  /** Whether it may be called from several threads; one that may not is used by one session a token. */
+  readonly locks: boolean
 }
 
 /** One slot as `token list` shows it. */
@@ -44,7 +47,7 @@ export interface TokenSlot {
 const loaded = new Map<string, Loaded & { holders: number; readonly libraryParameters: string | undefined }>()
 
 /**
- * Loads the library and calls C_Initialize with OS locking. PKCS #11 is initialised once for a process, so a module
+ * Loads the library and calls C_Initialize with OS locking, or without where the module cannot. PKCS #11 is initialised once for a process, so a module
  * that is loaded already is shared; one that other code initialised is used and not finalised.
  *
  * @throws ERR_MODULE_UNUSABLE with what the loader said, or where it is in use with other library parameters
@@ -62,12 +65,13 @@ export function loadModule(path: string, libraryParameters?: string): Pkcs11Modu
   }
   entry.holders++
   loaded.set(path, entry)
-  const { module, info } = entry
+  const { module, info, locks } = entry
   let held = true
   return {
     path,
     module,
     info,
+    locks,
     library: `${trim(info.libraryDescription)} ${version(info.libraryVersion)}`.trim(),
     [Symbol.dispose]() {
       if (!held) return
@@ -82,6 +86,7 @@ export function loadModule(path: string, libraryParameters?: string): Pkcs11Modu
 interface Loaded {
   readonly module: Module
   readonly info: ModuleInfo
+  readonly locks: boolean
   /** Whether it was initialised here, and so is to be finalised here. */
   readonly finalize: boolean
 }
@@ -101,8 +106,11 @@ function load(path: string, libraryParameters: string | undefined): Loaded {
   }
   let finalize = false
   try {
-    finalize = initialise(module, libraryParameters)
-    return { module, info: attempt("C_GetInfo", () => module.lib.C_GetInfo()), finalize }
+    const state = initialise(module, libraryParameters)
+    finalize = state !== "initialised before"
+    const locks = state !== "without locking"
+    if (!locks) keepInOneThread(module.lib)
+    return { module, info: attempt("C_GetInfo", () => module.lib.C_GetInfo()), locks, finalize }
   } catch (cause) {
     if (finalize) quietly(() => module.finalize())
     if (!(cause instanceof KeyferryError)) throw cause
@@ -114,16 +122,21 @@ function load(path: string, libraryParameters: string | undefined): Loaded {
   }
 }
 
-/** Whether the module was initialised by this call; false where other code had done it. */
-function initialise({ lib }: Module, libraryParameters: string | undefined): boolean {
+type Initialisation = "with locking" | "without locking" | "initialised before"
+
+/** Other code may have initialised the module before. */
+function initialise({ lib }: Module, libraryParameters: string | undefined): Initialisation {
   // pkcs11js drops the last byte of the parameters (2.1.7)
   const parameters = libraryParameters === undefined ? {} : { libraryParameters: `${libraryParameters} ` }
+  const ask = (flags: number): void => attempt("C_Initialize", () => lib.C_Initialize({ flags, ...parameters }))
   try {
-    attempt("C_Initialize", () => lib.C_Initialize({ flags: OS_LOCKING, ...parameters }))
-    return true
+    ask(OS_LOCKING)
+    return "with locking"
   } catch (error) {
-    if (ckrOf(error) !== "CKR_CRYPTOKI_ALREADY_INITIALIZED") throw error
-    return false
+    if (ckrOf(error) === "CKR_CRYPTOKI_ALREADY_INITIALIZED") return "initialised before"
+    if (ckrOf(error) !== "CKR_CANT_LOCK") throw error
+    ask(0)
+    return "without locking"
   }
 }
 
