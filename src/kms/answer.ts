@@ -64,6 +64,13 @@ const keyMetadata = z
   })
   .refine(({ Arn, KeyId }) => parseKeyArn(Arn)?.keyId === KeyId, "names two keys")
   .refine((key) => (key.KeySpec ?? key.CustomerMasterKeySpec) !== undefined, { error: "is missing", path: ["KeySpec"] })
+  .refine(
+    ({ KeySpec, CustomerMasterKeySpec = KeySpec }) => (KeySpec ?? CustomerMasterKeySpec) === CustomerMasterKeySpec,
+    {
+      error: "is two key specs",
+      path: ["KeySpec"],
+    },
+  )
   .transform(descriptionOf)
 
 function descriptionOf(key: {

@@ -58,6 +58,7 @@ const ROWS: readonly [title: string, ask: Ask, answer: object, status: 69 | 76][
   ["milliseconds for seconds", describeKey, metadata({ ValidTo: Date.now() }), 69],
   ["a date that is none", describeKey, metadata({ ValidTo: "NaN" }), 69],
   ["a key material ID that is none", describeKey, metadata({ CurrentKeyMaterialId: "../../etc" }), 69],
+  ["two key specs", describeKey, metadata({ CustomerMasterKeySpec: "RSA_2048" }), 69],
   ["no key spec", describeKey, metadata({ KeySpec: undefined }), 69],
   ["no material where one was pinned", importPinned, { KeyId: ARN }, 76],
   ["other material than was pinned", importPinned, { KeyId: ARN, KeyMaterialId: OTHER_MATERIAL }, 76],

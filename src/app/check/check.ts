@@ -38,7 +38,7 @@ export async function check(fleet: Fleet, { thresholds, accept }: CheckOptions):
   const clocks = clocksOf(fleet, surveyed)
   const findings: readonly Finding[] = [
     ...keys.flatMap(({ snapshot, decision }) => findingsOf(snapshot, decision, thresholds)),
-    ...clocks.flatMap(({ findings: found }) => found),
+    ...clocks.flatMap((clock) => clock.findings),
     ...(await custodyFindings(fleet, surveyed)),
     ...tokenFindings(surveyed),
   ]

@@ -70,8 +70,8 @@ function acceptancesOf(texts: readonly string[]): Acceptances {
   return Object.fromEntries(
     texts.map((text) => {
       const equals = text.lastIndexOf("=")
-      const [what, end] = equals === -1 ? [text, THIS_RUN] : [text.slice(0, equals), text.slice(equals + 1)]
-      if (ACCEPTANCE.test(what) && acceptanceEnd(end) !== undefined) return [what, end]
+      const [finding, end] = equals === -1 ? [text, THIS_RUN] : [text.slice(0, equals), text.slice(equals + 1)]
+      if (ACCEPTANCE.test(finding) && acceptanceEnd(end) !== undefined) return [finding, end]
       throw new KeyferryError("ERR_USAGE", `--accept '${text}' is not REASON:NAME, or REASON:NAME=DAY`, {
         hint: "REASON and NAME as `keyferry check --json` has them in `id` and `name`; a day such as 2027-01-31",
       })

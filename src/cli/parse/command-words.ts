@@ -12,11 +12,11 @@ const SHORT: Readonly<Record<string, string>> = { h: "help", o: "output", q: "qu
 export function longForms(words: readonly string[]): readonly string[] {
   const end = words.indexOf("--")
   return words.flatMap((word, at) => {
-    const [, letter = "", rest = ""] = end !== -1 && at > end ? [] : (/^-([hoq])(.*)$/s.exec(word) ?? [])
+    const [, letter = "", suffix = ""] = end !== -1 && at > end ? [] : (/^-([hoq])(.*)$/s.exec(word) ?? [])
     const name = SHORT[letter]
     if (name === undefined) return [word]
-    if (rest === "") return [`--${name}`]
-    return name === "output" ? [`--output=${rest.replace(/^=/, "")}`] : [word]
+    if (suffix === "") return [`--${name}`]
+    return name === "output" ? [`--output=${suffix.replace(/^=/, "")}`] : [word]
   })
 }
 
@@ -28,12 +28,12 @@ export function longForms(words: readonly string[]): readonly string[] {
 export async function understood(words: readonly string[]): Promise<readonly string[]> {
   const general = plainWords(words, GENERAL)
   if (general[0] === "help") {
-    const asked = general.slice(1)
-    const known = asked.length === 0 ? "" : nameOf(asked)
-    if (known === undefined) throw unknownCommand(asked)
-    const [unexpected] = asked.slice(known === "" ? 0 : known.split(" ").length)
-    if (unexpected !== undefined) throw unexpectedAfter(known, unexpected, asked)
-    return [...asked, "--help"]
+    const nameWords = general.slice(1)
+    const name = nameWords.length === 0 ? "" : nameOf(nameWords)
+    if (name === undefined) throw unknownCommand(nameWords)
+    const [unexpected] = nameWords.slice(name === "" ? 0 : name.split(" ").length)
+    if (unexpected !== undefined) throw unexpectedAfter(name, unexpected, nameWords)
+    return [...nameWords, "--help"]
   }
   if (general.length === 0 || isNamed(general)) return words
   // options of a command may stand before it
@@ -47,9 +47,9 @@ export async function understood(words: readonly string[]): Promise<readonly str
 }
 
 /** The command, or the group of commands, that the first words name. */
-function nameOf([first = "", second = ""]: readonly string[]): string | undefined {
-  const names = [`${first} ${second}`, first]
-  return names.find((name) => COMMAND_NAMES.includes(name) || (name === first && Object.hasOwn(GROUPS, name)))
+function nameOf([word1 = "", word2 = ""]: readonly string[]): string | undefined {
+  const names = [`${word1} ${word2}`, word1]
+  return names.find((name) => COMMAND_NAMES.includes(name) || (name === word1 && Object.hasOwn(GROUPS, name)))
 }
 
 /** Whether they name a command, or a group alone, whose commands are still to be chosen from. */
@@ -58,34 +58,34 @@ function isNamed(plain: readonly string[]): boolean {
   return name !== undefined && (COMMAND_NAMES.includes(name) || plain.length === 1)
 }
 
-function unexpectedAfter(known: string, unexpected: string, asked: readonly string[]): KeyferryError {
-  if (Object.hasOwn(GROUPS, known)) return unknownCommand(asked)
+function unexpectedAfter(name: string, unexpected: string, nameWords: readonly string[]): KeyferryError {
+  if (Object.hasOwn(GROUPS, name)) return unknownCommand(nameWords)
   return new KeyferryError("ERR_USAGE", `unexpected argument: '${unexpected}'`)
 }
 
-function unknownCommand([first = "", second]: readonly string[]): KeyferryError {
-  const isGroup = Object.hasOwn(GROUPS, first)
-  const near = isGroup ? nearestOf(first, second ?? "") : nearestAlone(first, second)
-  const written = isGroup ? `${first} ${second ?? ""}` : first
-  const words = didYouMean(near.map((name) => `\`${name}\``))
+function unknownCommand([word1 = "", word2]: readonly string[]): KeyferryError {
+  const isGroup = Object.hasOwn(GROUPS, word1)
+  const candidates = isGroup ? nearestOf(word1, word2 ?? "") : nearestAlone(word1, word2)
+  const written = isGroup ? `${word1} ${word2 ?? ""}` : word1
+  const words = didYouMean(candidates.map((name) => `\`${name}\``))
   return new KeyferryError("ERR_USAGE", `unknown command: ${written}${words}`)
 }
 
 /** Commands of a group by their last word; else whatever has that word in another group. */
 function nearestOf(group: string, word: string): readonly string[] {
   const inGroup = COMMAND_NAMES.filter((name) => name.startsWith(`${group} `))
-  const near = nearest(word, inGroup.map(lastWord))
-  if (near.length > 0) return inGroup.filter((name) => near.includes(lastWord(name)))
+  const candidates = nearest(word, inGroup.map(lastWord))
+  if (candidates.length > 0) return inGroup.filter((name) => candidates.includes(lastWord(name)))
   return nearestAlone(word, undefined)
 }
 
-function nearestAlone(first: string, second: string | undefined): readonly string[] {
-  const near = second === undefined ? [] : nearest(`${first} ${second}`, COMMAND_NAMES)
-  if (near.length > 0) return near
-  const whole = nearest(first, [...COMMAND_NAMES, ...Object.keys(GROUPS), "help"])
+function nearestAlone(word1: string, word2: string | undefined): readonly string[] {
+  const candidates = word2 === undefined ? [] : nearest(`${word1} ${word2}`, COMMAND_NAMES)
+  if (candidates.length > 0) return candidates
+  const whole = nearest(word1, [...COMMAND_NAMES, ...Object.keys(GROUPS), "help"])
   if (whole.length > 0) return whole
-  const last = nearest(first, COMMAND_NAMES.map(lastWord))
-  return COMMAND_NAMES.filter((name) => last.includes(lastWord(name)))
+  const lastWords = nearest(word1, COMMAND_NAMES.map(lastWord))
+  return COMMAND_NAMES.filter((name) => lastWords.includes(lastWord(name)))
 }
 
 const lastWord = (name: string): string => name.split(" ").at(-1) ?? ""

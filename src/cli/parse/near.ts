@@ -7,10 +7,10 @@ function mostEdits(word: string): number {
 
 /** The candidates that are nearest to a word; several where they are equally near, none where nothing is near. */
 export function nearest(word: string, candidates: readonly string[]): readonly string[] {
-  const most = mostEdits(word)
+  const mostDistant = mostEdits(word)
   const distances = [...new Set(candidates)].map((candidate) => ({ candidate, edits: editsBetween(word, candidate) }))
   const least = Math.min(...distances.map(({ edits }) => edits))
-  return least > most ? [] : distances.filter(({ edits }) => edits === least).map(({ candidate }) => candidate)
+  return least > mostDistant ? [] : distances.filter(({ edits }) => edits === least).map(({ candidate }) => candidate)
 }
 
 /**

@@ -17,10 +17,10 @@ export function layoutOf(
   stdout: { readonly isTTY?: boolean; readonly columns?: number },
   env: Readonly<Record<string, string | undefined>>,
 ): Layout {
-  const wanted = /^[1-9]\d{0,3}$/.test(env["COLUMNS"] ?? "") ? Number(env["COLUMNS"]) : undefined
+  const fixedWidth = /^[1-9]\d{0,3}$/.test(env["COLUMNS"] ?? "") ? Number(env["COLUMNS"]) : undefined
   // a serial line says that it has none
-  const own = stdout.columns === 0 ? undefined : stdout.columns
-  const width = stdout.isTTY === true ? (own ?? wanted ?? USUAL_WIDTH) : wanted
+  const terminalWidth = stdout.columns === 0 ? undefined : stdout.columns
+  const width = stdout.isTTY === true ? (terminalWidth ?? fixedWidth ?? USUAL_WIDTH) : fixedWidth
   return { width, wide: args["output"] === "wide", quiet: args["quiet"] === true }
 }
 

@@ -40,12 +40,12 @@ interface Group {
 
 function line({ text, isSame, keys }: Group, { wide, quiet }: Layout): string {
   const names = [...keys]
-  const [first = "", ...others] = names
+  const [name = "", ...others] = names
   // who sees no table sees every name
   const all = wide || quiet
-  if (others.length === 0) return `${first}: ${text}`
+  if (others.length === 0) return `${name}: ${text}`
   if (isSame) return `${names.length} keys: ${text}; for ${namesText(names, all)}`
-  return `${first}: ${text}; likewise ${namesText(others, all)}`
+  return `${name}: ${text}; likewise ${namesText(others, all)}`
 }
 
 /** `a, b, c, d and 94 more` */

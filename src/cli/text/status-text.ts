@@ -75,9 +75,9 @@ function custodyText(
 
 function stateOf(keyStates: StatusRow["keyStates"]): string | null {
   const states = keyStates.map(({ keyState }) => keyState ?? "not known")
-  const [first] = states
-  if (first === undefined) return null
-  return states.every((state) => state === first) ? first : states.join(", ")
+  const [state] = states
+  if (state === undefined) return null
+  return states.every((other) => other === state) ? state : states.join(", ")
 }
 
 /** Whether KMS has lost material that it needs now, in a Region at least. */

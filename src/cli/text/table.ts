@@ -44,11 +44,11 @@ function fitted(natural: readonly number[], width: number): readonly number[] {
 function shared(columns: readonly number[], among: readonly number[], room: number): readonly number[] {
   const widths = [...columns]
   const byWidth = [...among].sort((a, b) => (columns[a] ?? 0) - (columns[b] ?? 0))
-  let left = room
-  byWidth.forEach((column, taken) => {
-    const width = Math.min(columns[column] ?? 0, Math.floor(left / (byWidth.length - taken)))
+  let roomLeft = room
+  byWidth.forEach((column, served) => {
+    const width = Math.min(columns[column] ?? 0, Math.floor(roomLeft / (byWidth.length - served)))
     widths[column] = width
-    left -= width
+    roomLeft -= width
   })
   return widths
 }

@@ -8,8 +8,8 @@ import type { PlannedImport } from "./snapshot.js"
 
 /** Most important first: by `priority`, 1 before 2 and none last, then by name. */
 export function byImportance(a: Pick<Binding, "name" | "priority">, b: Pick<Binding, "name" | "priority">): number {
-  const [first, second] = [a.priority ?? Infinity, b.priority ?? Infinity]
-  if (first !== second) return first - second
+  const [rankA, rankB] = [a.priority ?? Infinity, b.priority ?? Infinity]
+  if (rankA !== rankB) return rankA - rankB
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
 }
 
@@ -104,8 +104,8 @@ function wishesOf({ account, region, requests, quotas }: Place, seconds: number)
     const takes = (quota: number): number => estimate({ [operation]: count }, { [operation]: quota })
     if (takes(perSecond) <= seconds) return []
     // with a greater quota more goes out at once: the whole number that is enough is at most twice the present one
-    let wanted = Math.floor(perSecond) + 1
-    while (takes(wanted) > seconds) wanted += 1
-    return [{ operation, account, region, perSecond, wanted }]
+    let halving = Math.floor(perSecond) + 1
+    while (takes(halving) > seconds) halving += 1
+    return [{ operation, account, region, perSecond, wanted: halving }]
   })
 }

@@ -48,8 +48,10 @@ interface Operation {
 }
 
 const metadata = (answer: Answer): unknown => {
-  const { Arn, KeyId, KeyState, KeySpec, KeyUsage, Origin, MultiRegion } = answer["KeyMetadata"] as Answer
-  return [Arn, KeyId, KeyState, KeySpec, KeyUsage, Origin, MultiRegion ?? false]
+  const { Arn, KeyId, KeyState, KeySpec, CustomerMasterKeySpec, KeyUsage, Origin, MultiRegion } = answer[
+    "KeyMetadata"
+  ] as Answer
+  return [Arn, KeyId, KeyState, KeySpec ?? CustomerMasterKeySpec, KeyUsage, Origin, MultiRegion ?? false]
 }
 const described = (key: Awaited<ReturnType<Kms["describeKey"]>>): unknown => [
   key.keyArn,
