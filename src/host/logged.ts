@@ -1,7 +1,7 @@
 import type { Token } from "../core/ports/token.js"
 import type { Log } from "../core/ports/log.js"
 
-type Method = Exclude<keyof Token, "info" | typeof Symbol.asyncDispose>
+type Method = Exclude<keyof Token, "info" | "writeProtection" | typeof Symbol.asyncDispose>
 
 /** What is logged of a call that succeeded. */
 type Report<Name extends Method> = (call: {

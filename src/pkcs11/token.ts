@@ -1,4 +1,3 @@
-import type { Session as GrapheneSession } from "graphene-pk11"
 import { KeyferryError } from "../core/base/error.js"
 import type { CustodyProbe } from "../core/key/custody.js"
 import { KEY_SPECS, type KeySpec } from "../core/key/key-spec.js"
@@ -9,6 +8,7 @@ import type { VerdictCache } from "../core/ports/verdict-cache.js"
 import type { CustodyKey, CustodyKeyTemplate, SealedBytes, SealedMaterial } from "../core/records/sealed-material.js"
 import type { WrapCapability, WrappedKeyMaterial, WrapRequest } from "../core/key/wrapping.js"
 import type { TokenInfo } from "../core/token/token-info.js"
+import { refuseWrite } from "../core/token/write-protection.js"
 import type { TokenUri } from "../core/token/token-uri.js"
 import type { WrappingKey } from "../core/key/wrapping-key.js"
 import { destroyObject, sign } from "./cryptoki/calls.js"
@@ -25,7 +25,7 @@ import { profileOf, type TokenProfile } from "./profiles.js"
 import { openModule } from "./session/inspect.js"
 import { login, pinState } from "./session/login.js"
 import { chooseToken, type Pkcs11Module, type TokenSlot } from "./session/module.js"
-import { close, openSession, sessionLimit, SessionPool } from "./session/pool.js"
+import { close, openAnchor, sessionLimit, SessionPool } from "./session/pool.js"
 import { sealedMechanism, sealKey, unsealKey } from "./wrap/sealed-key.js"
 import { planOf, wrapFailure, wrapUnder } from "./wrap/wrap.js"
 
@@ -48,20 +48,20 @@ export interface TokenOptions {
  */
 export async function openToken(options: TokenOptions): Promise<Token> {
   const module = openModule(options.uri, options.libraryParameters)
-  let anchor: GrapheneSession | undefined
+  let anchor: OpenedToken["anchor"] | undefined
   try {
     const chosen = chooseToken(module, options.uri)
     const { refusal, warning } = pinState(chosen)
     if (refusal) throw refusal
     if (warning !== null) options.warn?.(warning)
-    anchor = openSession(chosen.slot)
+    anchor = openAnchor(chosen)
     const libraryParameters = options.libraryParameters ?? options.uri.libraryParameters
     const { pinHasUser } = options.profile ?? profileOf(chosen.info)
     const { pin: provider, warn } = options
-    await login(chosen, anchor, { provider, libraryParameters, pinHasUser, module, warn })
+    await login(chosen, anchor.session, { provider, libraryParameters, pinHasUser, module, warn })
     return new Pkcs11Token(options, { module, chosen, anchor })
   } catch (error) {
-    if (anchor) close(anchor)
+    if (anchor) close(anchor.session)
     module[Symbol.dispose]()
     throw error
   }
@@ -71,8 +71,8 @@ export async function openToken(options: TokenOptions): Promise<Token> {
 interface OpenedToken {
   readonly module: Pkcs11Module
   readonly chosen: TokenSlot
-  /** The logged-in session. */
-  readonly anchor: GrapheneSession
+  /** With the logged-in session. */
+  readonly anchor: ReturnType<typeof openAnchor>
 }
 
 class Pkcs11Token implements Token {
@@ -85,10 +85,10 @@ class Pkcs11Token implements Token {
 
   constructor(options: TokenOptions, { module, chosen, anchor }: OpenedToken) {
     const profile = options.profile ?? profileOf(chosen.info)
-    const limit = module.locks ? sessionLimit(chosen, options.sessions ?? profile.sessions) : 0
+    const limit = module.locks ? sessionLimit(chosen, options.sessions ?? profile.sessions, anchor) : 0
     this.info = chosen.info
     this.#module = module
-    this.#pool = new SessionPool(chosen.slot, anchor, { profile, limit })
+    this.#pool = new SessionPool(chosen.slot, anchor.session, { ...anchor, profile, limit })
     this.#verdicts = new Verdicts({
       pool: this.#pool,
       chosen,
@@ -96,6 +96,10 @@ class Pkcs11Token implements Token {
       cache: options.cache,
       modulePath: module.path,
     })
+  }
+
+  get writeProtection(): string | null {
+    return this.#pool.writeProtection
   }
 
   search(terms: SearchTerms = {}): Promise<SearchResult> {
@@ -123,6 +127,7 @@ class Pkcs11Token implements Token {
     if (template.custody === "sealed") {
       throw new KeyferryError("ERR_BUG", "custody sealed is no custody of an object: a session key is sealed")
     }
+    if (template.custody !== "session") this.#refuseWrite(`the source key ${template.label}`, template.label)
     return this.#pool.withSession(async (session, loan) => {
       const make = (): Promise<FoundKey> => generateSourceKey(session, template)
       if (template.custody === "session") {
@@ -153,12 +158,19 @@ class Pkcs11Token implements Token {
     })
   }
 
-  relabel(key: SourceKey, newName: { readonly id: string; readonly label: string }): Promise<SourceKey> {
-    return this.#pool.create((session) => this.#changed(relabelKey(session, this.#handles, { key, newName })))
+  async relabel(key: SourceKey, newName: { readonly id: string; readonly label: string }): Promise<SourceKey> {
+    this.#refuseWrite(`the new name of ${key.label}`, key.label)
+    return await this.#pool.create((session) => this.#changed(relabelKey(session, this.#handles, { key, newName })))
   }
 
-  lock(key: SourceKey): Promise<SourceKey> {
-    return this.#pool.create((session) => this.#changed(lockKey(session, this.#handles, key)))
+  async lock(key: SourceKey): Promise<SourceKey> {
+    this.#refuseWrite(`to lock ${key.label}`, key.label)
+    return await this.#pool.create((session) => this.#changed(lockKey(session, this.#handles, key)))
+  }
+
+  /** What stands against a write from the start; a role that only the token knows of is refused by the token. */
+  #refuseWrite(deed: string, key: string): void {
+    refuseWrite({ info: this.info, writeProtection: this.#pool.protection }, deed, key)
   }
 
   #changed(changed: FoundKey): SourceKey {
@@ -229,6 +241,7 @@ class Pkcs11Token implements Token {
   }
 
   async generateCustodyKey(template: CustodyKeyTemplate): Promise<CustodyKey> {
+    this.#refuseWrite(`the custody key ${template.label}`, template.label)
     const plan = await this.#verdicts.custodyKey()
     return await this.#pool.create((session) => generateCustodyKey(session, template, plan))
   }

@@ -77,6 +77,7 @@ static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,
   if (boolean_of(template, count, CKA_TOKEN)) {
     if (lie("write protected")) return CKR_TOKEN_WRITE_PROTECTED;
     if (lie("full")) return CKR_DEVICE_MEMORY;
+    if (lie("a role that may not write")) return CKR_SESSION_READ_ONLY;
   }
   CK_RV result = enter();
   if (result == CKR_OK) result = real->C_GenerateKey(session, mechanism, template, count, key);
@@ -226,6 +227,8 @@ static CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR applicati
                           CK_SESSION_HANDLE_PTR session) {
   if (lie("few sessions") && sessions >= 2) return CKR_SESSION_COUNT;
   if (lie("one session") && sessions >= 1) return CKR_SESSION_COUNT;
+  if (lie("R/O sessions") && flags & CKF_RW_SESSION) return CKR_TOKEN_WRITE_PROTECTED;
+  if (lie("R/O role") && flags & CKF_RW_SESSION) return CKR_SESSION_READ_ONLY;
   if (lie("no locking") && sessions_of(slot) >= 1) return CKR_FUNCTION_FAILED;
   CK_RV result = enter();
   if (result == CKR_OK) result = real->C_OpenSession(slot, flags, application, notify, session);

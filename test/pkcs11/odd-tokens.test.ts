@@ -1,6 +1,7 @@
 import { expect } from "chai"
 import { generateKeyPairSync } from "node:crypto"
 import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
+import type { SourceKey } from "#src/core/key/source-key.js"
 import type { Token } from "#src/core/ports/token.js"
 import { parseTokenUri } from "#src/core/token/token-uri.js"
 import { inspectToken } from "#src/pkcs11/session/inspect.js"
@@ -126,6 +127,86 @@ describe("an odd token", () => {
       process.env["LIAR"] = "never initialised"
       const { causes } = await expectCode("ERR_MODULE_UNUSABLE", () => open(odd))
       expect(causes).to.deep.equal([{ code: "CKR_CANT_LOCK", message: "C_Initialize" }])
+    })
+  })
+
+  describe("that may not be written to", () => {
+    /** One key that an earlier role made; gone at the end. */
+    const withMade = async (token: TestToken, use: (made: SourceKey) => Promise<void>): Promise<void> => {
+      delete process.env["LIAR"]
+      const template = newKey({ custody: "token" })
+      const key = await (async () => {
+        await using writer = await open(token)
+        return await writer.generateSourceKey(template)
+      })()
+      try {
+        await use(key)
+      } finally {
+        delete process.env["LIAR"]
+        await using writer = await open(token)
+        await writer.destroySourceKey(key)
+      }
+    }
+    const request = {
+      keySpec: "SYMMETRIC_DEFAULT",
+      wrappingAlgorithm: "RSAES_OAEP_SHA_1",
+      wrappingKeySpec: "RSA_2048",
+    } as const
+
+    /** What needs no write goes on, what needs one is refused, and nothing of it is there afterwards. */
+    const servesReaders = async (token: Token, made: SourceKey): Promise<void> => {
+      const [capability] = await token.selfTest([request])
+      const sessionKey = await token.generateSourceKey(newKey())
+      const [found] = await token.findSourceKeys({ id: made.id })
+      expect(found).to.deep.equal(made)
+      for (const key of [found!, sessionKey]) {
+        expect(await token.wrap(key, wrappingKey, capability!)).to.have.property("bytes")
+      }
+      await token.destroySourceKey(sessionKey)
+      const { verdicts } = await token.probeCustody()
+      expect(verdicts.find(({ custody }) => custody === "session")?.enforced).to.equal(true)
+      expect(verdicts.find(({ custody }) => custody === "token")?.enforced).to.equal(false)
+      expect(token.writeProtection).to.match(/CKR_|read-only/)
+      const refused = newKey({ custody: "token" })
+      await expectCode("ERR_TOKEN_WRITE_PROTECTED", () => token.generateSourceKey(refused))
+      expect(await token.findSourceKeys({ id: refused.id })).to.deep.equal([])
+    }
+    const refusesChanges = async (token: Token, made: SourceKey): Promise<void> => {
+      await expectCode("ERR_TOKEN_WRITE_PROTECTED", () => token.generateCustodyKey(newCustodyKey()))
+      await expectCode("ERR_TOKEN_WRITE_PROTECTED", () => token.lock(made))
+      await expectCode("ERR_TOKEN_WRITE_PROTECTED", () => token.relabel(made, newKey()))
+      await expectCode("ERR_TOKEN_WRITE_PROTECTED", () => token.destroySourceKey(made))
+      expect(await token.findSourceKeys({ id: made.id })).to.deep.equal([made])
+    }
+
+    for (const lie of ["R/O sessions", "R/O role"]) {
+      it(`serves what needs no write: ${lie}`, async () => {
+        await withMade(odd, async (made) => {
+          process.env["LIAR"] = lie
+          await using token = await open(odd)
+          expect(token.writeProtection).to.match(/^C_OpenSession: CKR_/)
+          await servesReaders(token, made)
+          await refusesChanges(token, made)
+        })
+      })
+    }
+
+    it("serves what needs no write: a role that may not write, with R/W sessions", async () => {
+      await withMade(odd, async (made) => {
+        process.env["LIAR"] = "a role that may not write"
+        await using token = await open(odd)
+        expect(token.writeProtection).to.equal(null)
+        await servesReaders(token, made)
+      })
+    })
+
+    it("serves what needs no write: an NSS database that is opened read-only", async () => {
+      await withMade(nss(), async (made) => {
+        const libraryParameters = nss().libraryParameters!.replace(/flags= *$/, "flags=readOnly")
+        await using token = await open(nss(), { libraryParameters })
+        await servesReaders(token, made)
+        await refusesChanges(token, made)
+      })
     })
   })
 })

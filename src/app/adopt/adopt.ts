@@ -2,6 +2,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import { type StrayObject, identityOf, labelOf, newSourceKeyId, type SourceKey } from "../../core/key/source-key.js"
+import { refuseWrite } from "../../core/token/write-protection.js"
 import type { AdoptDeps, AdoptRequest } from "./request.js"
 import { bindAdopted, type BoundKey, lookAtKmsKey } from "./kms-key.js"
 import { judgeAdopted } from "./judgement.js"
@@ -37,10 +38,11 @@ export async function adoptKey(deps: AdoptDeps, request: AdoptRequest): Promise<
   const tokenKey = await findKey(deps, request, label)
   if (tokenKey === undefined) return await takeAdopted(deps, request, label, ownEntry)
   await refuseTaken(deps, request, label, tokenKey, ownEntry)
+  if (custody === "sealed" || tokenKey.label !== label) refuseWrite(deps.token, `the adoption of ${name}`, name)
 
   const judgement = judgeAdopted(tokenKey, custody)
   refuseCustodyByPolicy(custody, deps.policy)
-  const unenforced = await refuseCustody(deps, { custody, keySpec: tokenKey.keySpec })
+  const unenforced = await refuseCustody(deps, { custody, keySpec: tokenKey.keySpec, isMade: true })
   const candidates = wrapCandidates(tokenKey.keySpec, request.wrappingKeySpec, "auto", deps.policy)
   const { capability, why } = await chooseTested(deps.token, candidates)
   deps.progress.step(`can be carried to KMS by ${capability.wrappingAlgorithm}: ${why}`)

@@ -1,6 +1,7 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { CustodyKey, SealedMaterial } from "../../core/records/sealed-material.js"
 import { judgeVault } from "../../core/records/vault-health.js"
+import { refuseWrite } from "../../core/token/write-protection.js"
 import { ensureCustodyKey, makeCustodyKey } from "./custody-key.js"
 import { resealOne } from "./reseal.js"
 import type { VaultDeps } from "./seal.js"
@@ -29,6 +30,7 @@ export async function cryptoErase(
   deps: VaultDeps,
   { owner, ids }: { readonly owner: string; readonly ids: readonly string[] },
 ): Promise<Erasure> {
+  refuseWrite(deps.token, "to destroy custody keys")
   const others = await refuseUnhealthy(deps, owner, ids)
   const newest = await chooseNewest(deps, owner, ids, others)
   let resealed = 0

@@ -45,6 +45,10 @@ class TokenWithVault implements CustodialToken {
     return this.hsm.info
   }
 
+  get writeProtection(): Token["writeProtection"] {
+    return this.hsm.writeProtection
+  }
+
   async findSourceKeys(terms: SearchTerms = {}): Promise<readonly SourceKey[]> {
     return (await this.search(terms)).keys
   }

@@ -10,6 +10,7 @@ import {
 } from "../../core/records/sealed-material.js"
 import { newSourceKeyId } from "../../core/key/source-key.js"
 import { sameToken } from "../../core/token/token-info.js"
+import { refuseWrite } from "../../core/token/write-protection.js"
 import type { Deps } from "../deps.js"
 import { record, type RecordDeps } from "../record.js"
 
@@ -35,13 +36,15 @@ export async function ensureCustodyKey(deps: CustodyDeps, owner: string): Promis
  * Refuses to go on without a custody key that is on record: what seals a key asks this before a KMS key is made for it
  * (invariant I4).
  *
- * @throws ERR_CUSTODY_KEY_MISSING
+ * @throws ERR_CUSTODY_KEY_MISSING, ERR_TOKEN_WRITE_PROTECTED where one is still to be made and cannot be
  */
 export async function refuseLostCustodyKey(
   { token, custodyKeys }: Pick<Deps, "token" | "custodyKeys">,
   { owner, custody }: { readonly owner: string; readonly custody: Custody },
 ): Promise<void> {
-  if (custody === "sealed") await custodyKeysOf({ token: token.hsm, custodyKeys }, owner)
+  if (custody !== "sealed") return
+  const { present } = await custodyKeysOf({ token: token.hsm, custodyKeys }, owner)
+  if (present.length === 0) refuseWrite(token, `the first custody key of ${owner}`)
 }
 
 /** An owner's custody keys: on record, and in the token, which must have all of those. */
@@ -68,6 +71,7 @@ async function custodyKeysOf(deps: Pick<CustodyDeps, "token" | "custodyKeys">, o
 
 /** Makes a custody key with its canary: the next of an owner, which is in force from then on. */
 export async function makeCustodyKey(deps: CustodyDeps, owner: string, number: number): Promise<CustodyKey> {
+  refuseWrite(deps.token, `a custody key of ${owner}`)
   const key = await deps.token.generateCustodyKey({ id: newSourceKeyId(), label: custodyLabelOf({ owner, number }) })
   const { id, label, kcv, allowedMechanisms } = key
   await record(deps, "custody-key.generated", {

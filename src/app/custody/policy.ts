@@ -6,6 +6,7 @@ import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { WrapRequest } from "../../core/key/wrapping.js"
 import { localUseFault } from "../../core/manifest/settings-check.js"
 import type { Token } from "../../core/ports/token.js"
+import { refuseWrite, type WriteProtectable } from "../../core/token/write-protection.js"
 import type { Deps } from "../deps.js"
 
 /** What the token makes of a custody for a key spec. */
@@ -17,7 +18,7 @@ export interface Enforcement {
 }
 
 interface PolicyDeps extends Pick<Deps, "policy" | "progress"> {
-  readonly token: Pick<Token, "probeCustody" | "selfTest">
+  readonly token: Pick<Token, "probeCustody" | "selfTest"> & WriteProtectable
 }
 
 /** Judges a custody for a key spec by what probing with throw-away keys showed. */
@@ -86,17 +87,26 @@ export function refuseLocalUse({
   if (fault !== undefined) throw new KeyferryError("ERR_USAGE", `--local-use ${fault}`)
 }
 
+interface CustodyOfKey {
+  readonly custody: Custody
+  readonly keySpec: KeySpec
+  /** Whether the key is in the token already, so that nothing is to be written for it. */
+  readonly isMade?: boolean
+}
+
 /**
  * Refuses a custody that the token cannot do for this key spec, or does not enforce where policy does not take that.
  *
  * @returns what is not enforced and taken, which has been said aloud; null where all of it is
- * @throws ERR_CUSTODY_REFUSED naming the reason, and the custody that would be possible
+ * @throws ERR_CUSTODY_REFUSED naming the reason, and the custody that would be possible; ERR_TOKEN_WRITE_PROTECTED
  */
 export async function refuseCustody(
   deps: PolicyDeps,
-  { custody, keySpec }: { readonly custody: Custody; readonly keySpec: KeySpec },
+  { custody, keySpec, isMade = false }: CustodyOfKey,
 ): Promise<string | null> {
   const { possible, unenforced } = await enforcementOf(deps.token, custody, keySpec)
+  if (!isMade && (custody === "token" || custody === "locked"))
+    refuseWrite(deps.token, `custody ${custody} of ${keySpec}`)
   if (unenforced === null) return null
   if (possible && deps.policy.allowUnenforcedCustody) {
     deps.progress.warn(

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto"
 import type { Token } from "../../core/ports/token.js"
 import type { ResealOperation } from "../../core/records/operation.js"
 import { sameToken } from "../../core/token/token-info.js"
+import { refuseWrite } from "../../core/token/write-protection.js"
 import type { Deps } from "../deps.js"
 import { refuseDamaged } from "../operation/take-up.js"
 
@@ -12,7 +13,9 @@ import { refuseDamaged } from "../operation/take-up.js"
  * @throws ERR_STATE_INVALID, ERR_STATE_WRITE
  */
 export async function askNewCustodyKey(
-  deps: Pick<Deps, "operations" | "clock" | "progress"> & { readonly token: Pick<Token, "info" | "findCustodyKeys"> },
+  deps: Pick<Deps, "operations" | "clock" | "progress"> & {
+    readonly token: Pick<Token, "info" | "writeProtection" | "findCustodyKeys">
+  },
   owner: string,
 ): Promise<ResealOperation> {
   const { operations, damaged } = await deps.operations.list()
@@ -25,6 +28,7 @@ export async function askNewCustodyKey(
     deps.progress.step(`the new custody key that was asked for on ${earlier.askedAt} is gone on with`)
     return earlier
   }
+  refuseWrite(deps.token, "a new custody key")
   const numbers = (await deps.token.findCustodyKeys(owner)).map(({ number }) => number)
   const operation: ResealOperation = {
     id: randomUUID(),

@@ -3,6 +3,7 @@ import { withSealed } from "../../core/records/inventory.js"
 import type { CustodyKey, SealedMaterial } from "../../core/records/sealed-material.js"
 import { identityOf, type SourceKey } from "../../core/key/source-key.js"
 import { sameToken } from "../../core/token/token-info.js"
+import { refuseWrite } from "../../core/token/write-protection.js"
 import { ensureCustodyKey, makeCustodyKey } from "./custody-key.js"
 import { type ResealRow, resealRow } from "./reseal-row.js"
 import { seal, sealAnew, type VaultDeps } from "./seal.js"
@@ -52,6 +53,7 @@ export async function reseal(deps: VaultDeps, request: ResealRequest): Promise<R
   )
 
   const moved = request.to === "sealed" ? objects.filter(({ custody }) => custody === "token") : []
+  if (moved.length > 0) refuseWrite(deps.token, "to move source keys out of the token")
   const custodyKey = await chooseCustodyKey(deps, request, sealedHere, moved.length > 0)
   for (const object of objects) {
     rows.push(

@@ -84,7 +84,9 @@ export async function examineToken(
     () => "logged in",
   )
   if (token === undefined) return outcome(null)
-  lines.push(...(await examineMechanisms(token)), ...(await examineCustody(token)))
+  const mechanisms = await examineMechanisms(token)
+  const custody = await examineCustody(token)
+  lines.push(...writeLines(token), ...mechanisms, ...custody)
   return outcome(token)
 }
 
@@ -102,6 +104,13 @@ function pinLine({ refusal, warning, loginRequired }: Inspection["pin"]): Checke
   if (refusal !== null) return failed("pin", refusal)
   if (warning !== null) return warn("pin", warning, "make sure that the PIN source is right before the next login")
   return ok("pin", loginRequired ? "the PIN flags allow a login" : "the token wants no login")
+}
+
+/** Asked after the probes, which may have shown it. */
+function writeLines({ writeProtection }: CustodialToken): readonly CheckedLine[] {
+  if (writeProtection === null) return []
+  const message = `write-protected (${writeProtection}): only what needs no write is served, such as custody session, wrap and rewrap`
+  return [warn("write", message, "log in as a role that may write for the rest, or lift the write protection")]
 }
 
 /** By live self-test: which key specs the token carries to KMS under the default wrapping key spec, and which not. */

@@ -32,15 +32,18 @@ interface Way extends Choice {
   readonly unenforced: string | null
 }
 
-/** The best way by which the token can carry such a key, proven; refuses what policy or token refuse. */
+/**
+ * The best way by which the token can carry such a key, proven; refuses what policy or token refuse. `isMade`: the source
+ * key is there.
+ */
 export async function chooseWay(
   deps: Pick<Deps, "kms" | "token" | "policy" | "progress" | "custodyKeys">,
   { owner, keySpec, custody }: Pick<InventoryEntry, "owner" | "keySpec" | "custody">,
-  { wrappingAlgorithm, wrappingKeySpec }: ImportWishes,
+  { wrappingAlgorithm, wrappingKeySpec, isMade }: ImportWishes & { readonly isMade?: boolean },
 ): Promise<Way> {
   const possible = wrapCandidates(keySpec, wrappingKeySpec, wrappingAlgorithm, deps.policy)
   const candidates = takenIn(partitionOf(deps.kms.region), possible)
   await refuseLostCustodyKey(deps, { owner, custody })
-  const unenforced = await refuseCustody(deps, { keySpec, custody })
+  const unenforced = await refuseCustody(deps, { keySpec, custody, isMade: isMade ?? false })
   return { ...(await chooseTested(deps.token, candidates)), unenforced }
 }

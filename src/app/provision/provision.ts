@@ -102,7 +102,10 @@ async function prepare(deps: Deps, request: ProvisionRequest, recorded: Inventor
   })
   await refuseLostCustodyKey(deps, request)
   const untrusted = request.wrapWithTrusted ? await refuseWrapWithTrusted(deps, custody) : null
-  const shortcomings = [await refuseCustody(deps, request), untrusted].filter((words) => words !== null)
+  const shortcomings = [
+    await refuseCustody(deps, { ...request, isMade: sourceKey.key !== undefined }),
+    untrusted,
+  ].filter((words) => words !== null)
   const choice = await chooseTested(deps.token, candidates)
   const { wrappingAlgorithm, wrapPath } = choice.capability
   deps.progress.step(`algorithm ${wrappingAlgorithm} (${wrapPath ?? ""}): ${choice.why}`)

@@ -137,7 +137,7 @@ export async function fillReplica(
 ): Promise<MadeEntry> {
   let filledEntry = refuseReplica(entry, region)
   const terms = wished(filledEntry, wishes)
-  const { capability } = await chooseWay(deps, filledEntry, terms)
+  const { capability } = await chooseWay(deps, filledEntry, { ...terms, isMade: true })
   const kms = await deps.kmsIn(region)
   filledEntry = await makeReplica(deps, filledEntry, kms, arnIn(filledEntry, region))
   return await importMissing({ ...deps, kms }, filledEntry, { capability, terms, prove: wishes.prove })

@@ -5,6 +5,7 @@ import { generationsOf, type InventoryEntry, withNested } from "../../core/recor
 import type { KeyDescription } from "../../core/key/key-description.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
+import { refuseWrite } from "../../core/token/write-protection.js"
 import type { Erasure } from "../custody/crypto-erase.js"
 import type { Deps } from "../deps.js"
 import { namedObject } from "./named.js"
@@ -60,6 +61,7 @@ export async function destroyKey(
   const { owner, name } = request
   const source = await namedObject(deps, request)
   const custody = "custody" in source ? source.custody : null
+  if (custody !== "sealed") refuseWrite(deps.token, `to destroy the source key ${name}`, name)
   if (request.erase !== null && custody !== "sealed") {
     throw new KeyferryError(
       "ERR_CUSTODY_REFUSED",

@@ -1,6 +1,7 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { type InventoryEntry, lastImport } from "../../core/records/inventory.js"
 import type { SourceKey } from "../../core/key/source-key.js"
+import { refuseWrite } from "../../core/token/write-protection.js"
 import type { Deps } from "../deps.js"
 import { heldSourceKey } from "./find.js"
 import { namedSource } from "./named.js"
@@ -49,6 +50,7 @@ export async function lockKey(deps: LockDeps & Pick<Deps, "vault">, request: Loc
   const source = await namedSource(deps, request)
   const { name } = request
   if (source.attributes.extractable === false) return { name, key: source, outcome: "nothing" }
+  refuseWrite(deps.token, `to lock the source key ${name}`, name)
   if (source.custody !== "token" && source.custody !== "locked") {
     throw new KeyferryError("ERR_CUSTODY_REFUSED", `custody ${source.custody} of ${name} has nothing to lock`, {
       key: name,

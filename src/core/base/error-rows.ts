@@ -111,6 +111,11 @@ export const ERROR_ROWS = {
     hint: "check that the HSM is reachable: `keyferry doctor`",
   },
   ERR_TOKEN_FULL: { exit: "UNAVAILABLE", retry: "never", hint: "make room in the token: `keyferry key list`" },
+  ERR_TOKEN_WRITE_PROTECTED: {
+    exit: "NOPERM",
+    retry: "never",
+    hint: "give the PIN of a role that may write (--pin-source), or lift the write protection with the vendor's tool; --custody session needs no write, nor do wrap, rewrap, `keyferry key list` and status",
+  },
   ERR_TOKEN_OTHER: {
     exit: "UNAVAILABLE",
     retry: "never",

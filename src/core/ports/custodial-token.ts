@@ -13,6 +13,7 @@ export interface CustodialToken
     Pick<
       Token,
       | "info"
+      | "writeProtection"
       | "findSourceKeys"
       | "search"
       | "generateSourceKey"

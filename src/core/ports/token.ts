@@ -1,4 +1,4 @@
-import type { TokenInfo } from "../token/token-info.js"
+import type { WriteProtectable } from "../token/write-protection.js"
 import type { StrayObject, SearchResult, SourceKey, SourceKeyTemplate } from "../key/source-key.js"
 import type { WrapCapability, WrapRequest, WrappedKeyMaterial } from "../key/wrapping.js"
 import type { KeySpec } from "../key/key-spec.js"
@@ -7,8 +7,7 @@ import type { WrappingKey } from "../key/wrapping-key.js"
 import type { CustodyKey, CustodyKeyTemplate, SealedBytes, SealedMaterial } from "../records/sealed-material.js"
 
 /** A logged-in token. Disposing it closes its sessions, and with them every session object. */
-export interface Token extends AsyncDisposable {
-  readonly info: TokenInfo
+export interface Token extends AsyncDisposable, WriteProtectable {
   /** Source keys (objects with a keyferry label) by CKA_ID, by label, or all; as read back from the token now. */
   findSourceKeys(terms?: { readonly id?: string; readonly label?: string }): Promise<readonly SourceKey[]>
   /** Both in one search, which on some tokens reads every object: source keys, and what only carries such a label. */

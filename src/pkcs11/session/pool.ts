@@ -2,8 +2,9 @@ import type { Session as GrapheneSession, Slot } from "graphene-pk11"
 import { type ErrorCode, KeyferryError } from "../../core/base/error.js"
 import { AttributeReader } from "../cryptoki/attributes.js"
 import { RESULT_BYTES, type Session } from "../cryptoki/calls.js"
-import { attempt, ckrOf } from "../cryptoki/errors.js"
+import { attempt, ckrOf, failureText } from "../cryptoki/errors.js"
 import { SessionFlag } from "../cryptoki/graphene.js"
+import { hasFlag } from "../cryptoki/token-flag.js"
 import type { TokenProfile } from "../profiles.js"
 import { assertThere, USER_STATES } from "./health.js"
 import type { TokenSlot } from "./module.js"
@@ -58,21 +59,58 @@ interface Open {
   pins: number
 }
 
-export function openSession(slot: Slot): GrapheneSession {
-  return attempt("C_OpenSession", () => slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION))
+export function openSession(slot: Slot, { readOnly = false }: { readonly readOnly?: boolean } = {}): GrapheneSession {
+  return attempt("C_OpenSession", () =>
+    readOnly ? slot.open(SessionFlag.SERIAL_SESSION) : slot.open(SessionFlag.SERIAL_SESSION | SessionFlag.RW_SESSION),
+  )
+}
+
+/** The session that keeps the login, and what it shows of the right to write. */
+interface Anchor {
+  readonly session: GrapheneSession
+  /** Whether the token gives R/O sessions alone. */
+  readonly readOnly: boolean
+  /** In words: why no token object can be written; null where nothing is known to stand against it. */
+  readonly writeProtection: string | null
+}
+
+/** CKS_RO_PUBLIC_SESSION and CKS_RO_USER_FUNCTIONS. */
+const READ_ONLY_STATES: readonly number[] = [0, 1]
+
+/** An R/W session, or an R/O one where the token or the role has no other: it serves all that needs no write. */
+export function openAnchor({ slot, token }: TokenSlot): Anchor {
+  try {
+    const session = openSession(slot)
+    // NSS gives an R/O one to whom asks for R/W
+    const readOnly = READ_ONLY_STATES.includes(stateOf(session))
+    const isFlagged = hasFlag(token.flags, "CKF_WRITE_PROTECTED")
+    const flagged = isFlagged ? "CKF_WRITE_PROTECTED is set" : null
+    return { session, readOnly, writeProtection: readOnly ? "it gives read-only sessions" : flagged }
+  } catch (error) {
+    if (!isWriteRefusal(error)) throw error
+    return { session: openSession(slot, { readOnly: true }), readOnly: true, writeProtection: failureText(error) }
+  }
+}
+
+function isWriteRefusal(error: unknown): boolean {
+  return error instanceof KeyferryError && error.code === "ERR_TOKEN_WRITE_PROTECTED"
 }
 
 interface PoolOptions {
   readonly profile: TokenProfile
   /** Sessions besides the anchor, the profile's number unless given; below one the anchor itself is lent. */
   readonly limit?: number
+  /** What the anchor shows; see {@link openAnchor}. */
+  readonly readOnly?: boolean
+  readonly writeProtection?: string | null
 }
 
 /** Sessions to lend besides the anchor: as many as wished, or what CK_TOKEN_INFO leaves. */
-export function sessionLimit({ token }: TokenSlot, wished: number): number {
+export function sessionLimit({ token }: TokenSlot, wished: number, { readOnly }: Pick<Anchor, "readOnly">): number {
   // CK_EFFECTIVELY_INFINITE, and CK_UNAVAILABLE_INFORMATION as pkcs11js gives it
   const unbounded = (count: number): boolean => count === 0 || count >= 0xffffffff || count < 0
-  const bounds = [token.maxSessionCount, token.maxRwSessionCount].filter((count) => !unbounded(count))
+  const counts = [token.maxSessionCount, ...(readOnly ? [] : [token.maxRwSessionCount])]
+  const bounds = counts.filter((count) => !unbounded(count))
   return Math.min(wished, ...bounds.map((count) => count - 1))
 }
 
@@ -90,18 +128,31 @@ export class SessionPool implements Disposable {
   readonly #idle: Open[] = []
   readonly #waiting: ((open: Open | null) => void)[] = []
   readonly #loggedIn: boolean
+  readonly #readOnly: boolean
+  /** In words: what the anchor shows to stand against every write; null for nothing. */
+  readonly protection: string | null
+  /** What the last write was refused with; null after one that went through. */
+  #refusedWrite: string | null = null
   #limit: number
   #lent = 0
   #lastReturned: (() => void) | undefined
 
-  constructor(slot: Slot, anchor: GrapheneSession, { profile, limit = profile.sessions }: PoolOptions) {
+  constructor(slot: Slot, anchor: GrapheneSession, options: PoolOptions) {
+    const { profile, limit = profile.sessions, readOnly = false, writeProtection = null } = options
     this.#slot = slot
     this.#anchor = anchor
     this.#profile = profile
     this.#gate = new StoreGate(profile.serialStore)
     this.#loggedIn = USER_STATES.includes(stateOf(anchor))
+    this.#readOnly = readOnly
+    this.protection = writeProtection
     this.#limit = Math.max(limit, 1)
     if (limit < 1) this.#idle.push(this.#opened(anchor))
+  }
+
+  /** {@link protection}, or what the last write was refused with. */
+  get writeProtection(): string | null {
+    return this.protection ?? this.#refusedWrite
   }
 
   /** Runs `use` with a session of its own. */
@@ -114,7 +165,7 @@ export class SessionPool implements Disposable {
         confirm: () => assertThere(open.session, this.#slot, this.#loggedIn),
         spoil: () => (spoiled = true),
         search: (work) => this.#gate.search(work),
-        create: (work) => this.#gate.create(work),
+        create: (work) => this.#write(work),
       })
     } catch (error) {
       spoiled ||= SPOILED.has(ckrOf(error) ?? "")
@@ -133,6 +184,17 @@ export class SessionPool implements Disposable {
   /** Runs what creates or changes token objects; see {@link Loan.create}. */
   create<T>(use: Use<T>): Promise<T> {
     return this.withSession((session, loan) => loan.create(() => use(session, loan)))
+  }
+
+  async #write<T>(work: () => T | Promise<T>): Promise<T> {
+    try {
+      const written = await this.#gate.create(work)
+      this.#refusedWrite = null
+      return written
+    } catch (error) {
+      if (isWriteRefusal(error)) this.#refusedWrite = failureText(error)
+      throw error
+    }
   }
 
   /** Waits until every session is back, then closes them all, the anchor last. */
@@ -154,7 +216,7 @@ export class SessionPool implements Disposable {
     }
     if (this.#lent < this.#limit) {
       try {
-        const open = this.#opened(openSession(this.#slot))
+        const open = this.#opened(openSession(this.#slot, { readOnly: this.#readOnly }))
         this.#lent++
         return open
       } catch (error) {
