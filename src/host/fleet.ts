@@ -44,7 +44,8 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
   const clockOf = (target: string): Clock =>
     world.clock.of(manifest !== null && Object.hasOwn(manifest.targets, target) ? target : null)
   const isEmpty = recorded.length === 0 && entries.length === 0 && damaged.length === 0
-  const targets = manifest === null ? [null] : Object.keys(manifest.targets)
+  const namedTargets = Object.keys(manifest?.targets ?? {})
+  const targets = namedTargets.length === 0 ? [null] : namedTargets
   const bindings = isEmpty ? await forgottenKeys({ ...state, owner, targets, kmsOf }, world) : recorded
   const places = new Set(bindings.map(placeOf))
 
@@ -90,9 +91,8 @@ async function forgottenKeys(
   const { unknownKeys } = await import("../app/kms-key/unknown-keys.js")
   const bindings: Binding[] = []
   for (const named of targets) {
-    const target = named ?? (await regionOfFlags(world, state.progress))
-    if (target === null) continue
-    const kms = await kmsOf(target)
+    const kms = named === null ? await kmsOfFlags(world) : await kmsOf(named)
+    const target = named ?? kms.region
     for (const [name, [key]] of await unknownKeys({ ...state, kms }, owner)) {
       if (key === undefined || !isKeySpec(key.keySpec)) continue
       const { keySpec, keyUsage } = key
@@ -111,14 +111,17 @@ async function forgottenKeys(
   return bindings
 }
 
-/** The target that flags and environment name; null where they name no Region, so that KMS cannot be asked. */
-async function regionOfFlags(world: Opener, progress: State["progress"]): Promise<string | null> {
+/** KMS that flags and environment name. @throws ERR_KMS_REGION_MISSING: 'no keys' is not said of what was not asked */
+async function kmsOfFlags(world: Opener): Promise<Kms> {
   try {
-    return (await world.kms(null, undefined)).region
+    return await world.kms(null, undefined)
   } catch (error) {
     if (!(error instanceof KeyferryError && error.code === "ERR_KMS_REGION_MISSING")) throw error
-    progress.warn("KMS was not asked whether it has keys of this owner: no Region is given (--region)")
-    return null
+    throw new KeyferryError(
+      "ERR_KMS_REGION_MISSING",
+      "this state directory has no key, and KMS cannot be asked for keys of this owner: no AWS Region is given",
+      { cause: error },
+    )
   }
 }
 

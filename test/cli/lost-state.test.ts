@@ -97,6 +97,48 @@ describe("what the state directory does not know is not taken for absent", () =>
     })
   })
 
+  describe("where no Region is given, so that KMS cannot be asked", () => {
+    const commands = [
+      ["plan"],
+      ["status"],
+      ["rewrap"],
+      ["rewrap", "--all"],
+      ["verify"],
+      ["recover"],
+      ["recover", "--plan"],
+    ]
+    const withoutRegion = { AWS_REGION: undefined, AWS_DEFAULT_REGION: undefined }
+    const run = (args: readonly string[], configFile: string): Promise<CliResult> =>
+      stage.run([...args, "--json"], {
+        state: stage.state(),
+        env: { ...withoutRegion, AWS_CONFIG_FILE: configFile },
+      })
+
+    for (const args of commands) {
+      it(`${args.join(" ")} of a state without keys ends with 78, not with 'no keys'`, async () => {
+        const result = await run(args, "/nonexistent")
+        expect([result.status, result.error().code], result.stdout).to.deep.equal([78, "ERR_KMS_REGION_MISSING"])
+      })
+    }
+
+    it("check cannot tell, and a configuration without targets changes nothing of that", async () => {
+      const path = join(stage.folder, "no-targets.yaml")
+      writeFileSync(path, `version: 1\ntokens: { main: { uri: ${JSON.stringify(stage.token.uri)} } }\n`)
+      for (const args of [["check"], ["check", "--config", path]]) {
+        const result = await run(args, stage.folder)
+        expect(result.status, result.stdout).to.equal(3)
+        expect(result.stdout).to.include("ERR_KMS_REGION_MISSING")
+      }
+    })
+
+    it("status of a state whose keys are known goes on without one", async () => {
+      const state = stage.state()
+      await wellIn(state)(...provisionArgs({ name: "settled" }))
+      const result = await stage.run(["status", "--json"], { state, env: withoutRegion })
+      expect([result.status, outcomesByName(result)], result.stderr).to.deep.equal([0, { settled: "nothing NOT_DUE" }])
+    })
+  })
+
   it("refuses provision, params and adopt of a name that KMS has already, with its alias too", async () => {
     const well = wellIn(stage.state())
     await well(...provisionArgs({ name: "held", alias: "alias/held" }))
