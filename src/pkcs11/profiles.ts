@@ -30,6 +30,8 @@ export interface TokenProfile {
   readonly wrappingKeyUsages: readonly ("encrypt" | "verify")[]
   /** Usages that the token wants true on the public half when it generates a pair with all others false. */
   readonly publicHalfUsages: readonly ("encrypt" | "verify" | "wrap")[]
+  /** CKA_PRIVATE of public keys: of the wrapping key that is brought in, and of the public half of a pair. */
+  readonly publicKeysPrivate: boolean
   /** Usage attributes that the token does not know, so that a template must not state them. */
   readonly unknownUsages: readonly ("signRecover" | "verifyRecover")[]
   /** Attributes that the token refuses in an unwrap template, and sets as keyferry wants them by itself. */
@@ -60,6 +62,7 @@ export const GENERIC: TokenProfile = {
   kwp: ["CKM_AES_KEY_WRAP_KWP", "CKM_AES_KEY_WRAP_PAD"],
   wrappingKeyUsages: [],
   publicHalfUsages: [],
+  publicKeysPrivate: false,
   unknownUsages: [],
   unwrapUnstated: [],
   unwrapWantsPoint: false,
@@ -138,12 +141,14 @@ const VENDORS: Readonly<Record<string, VendorRow>> = {
     match: { manufacturer: ["Marvell Semiconductors, Inc.", "Cavium", "AWS CloudHSM"] },
     modulePath: "/opt/cloudhsm/lib/libcloudhsm_pkcs11.so",
     kwp: ["CKM_CLOUDHSM_AES_KEY_WRAP_ZERO_PAD", "CKM_AES_KEY_WRAP_KWP"],
+    publicKeysPrivate: true,
     unknownUsages: ["signRecover", "verifyRecover"],
     pinHasUser: true,
     evidence: "vendor documents",
     source: "AWS CloudHSM User Guide, supported mechanisms and known issues of the PKCS #11 library",
     notes: [
       "the PIN is user:password",
+      "CKA_PRIVATE is true of public keys too",
       "a wrapped key's owner must be the crypto user that wraps it",
       "attributes cannot be changed after creation",
     ],

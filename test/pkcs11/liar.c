@@ -71,8 +71,11 @@ static CK_RV find_objects_init(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR templ
   return leave(result == CKR_OK ? real->C_FindObjectsInit(session, template, count) : result);
 }
 
+static int is_public(CK_SESSION_HANDLE session);
+
 static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR template,
                           CK_ULONG count, CK_OBJECT_HANDLE_PTR key) {
+  if (is_public(session)) return CKR_USER_NOT_LOGGED_IN;
   if (lie("no AES") && mechanism->mechanism == CKM_AES_KEY_GEN) return CKR_MECHANISM_INVALID;
   if (boolean_of(template, count, CKA_TOKEN)) {
     if (lie("write protected")) return CKR_TOKEN_WRITE_PROTECTED;
@@ -186,8 +189,25 @@ static CK_RV set_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE obj
   return real->C_SetAttributeValue(session, object, template, count);
 }
 
+/* Whether the template is one of a public key without CKA_PRIVATE=true, where the token wants that. */
+static int lacks_private(CK_ATTRIBUTE_PTR template, CK_ULONG count) {
+  for (CK_ULONG at = 0; at < count; at++)
+    if (template[at].type == CKA_CLASS && *(CK_OBJECT_CLASS *)template[at].pValue == CKO_PUBLIC_KEY)
+      return lie("private public keys") && !boolean_of(template, count, CKA_PRIVATE);
+  return 0;
+}
+
+static CK_RV generate_key_pair(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR public_template,
+                               CK_ULONG public_count, CK_ATTRIBUTE_PTR private_template, CK_ULONG private_count,
+                               CK_OBJECT_HANDLE_PTR public_key, CK_OBJECT_HANDLE_PTR private_key) {
+  if (lacks_private(public_template, public_count)) return CKR_TEMPLATE_INCONSISTENT;
+  return real->C_GenerateKeyPair(session, mechanism, public_template, public_count, private_template, private_count,
+                                 public_key, private_key);
+}
+
 static CK_RV create_object(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR template, CK_ULONG count,
                            CK_OBJECT_HANDLE_PTR object) {
+  if (lacks_private(template, count)) return CKR_TEMPLATE_INCONSISTENT;
   CK_BBOOL local = boolean_of(template, count, CKA_LOCAL);
   if (lie("gone at a claim") && local) return CKR_DEVICE_REMOVED;
   return real->C_CreateObject(session, template, count, object);
@@ -259,6 +279,19 @@ static CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO_PTR info) {
   return result;
 }
 
+/* A login of one session alone: the others are public ones, and see and use no private object. */
+static CK_SESSION_HANDLE logged_in;
+
+static int is_public(CK_SESSION_HANDLE session) {
+  return lie("a login of one session") && session != logged_in;
+}
+
+static CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO_PTR info) {
+  CK_RV result = real->C_GetSessionInfo(session, info);
+  if (result == CKR_OK && is_public(session)) info->state = CKS_RW_PUBLIC_SESSION;
+  return result;
+}
+
 static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG length) {
   const char *answer = getenv("LIAR_LOGIN"), *typed = getenv("LIAR_PIN"), *calls = getenv("LIAR_CALLS");
   if (calls != NULL) {
@@ -274,6 +307,7 @@ static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR
     length = strlen(typed);
   }
   CK_RV result = real->C_Login(session, user, pin, length);
+  if (result == CKR_OK) logged_in = session;
   if (answer != NULL) raise(SIGKILL);
   return result;
 }
@@ -287,6 +321,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   lying.C_Initialize = initialize;
   lying.C_FindObjectsInit = find_objects_init;
   lying.C_GenerateKey = generate_key;
+  lying.C_GenerateKeyPair = generate_key_pair;
   lying.C_WrapKey = wrap_key;
   lying.C_GetMechanismList = get_mechanism_list;
   lying.C_GetAttributeValue = get_attribute_value;
@@ -300,6 +335,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   lying.C_GetSlotInfo = get_slot_info;
   lying.C_GetInfo = get_info;
   lying.C_GetTokenInfo = get_token_info;
+  lying.C_GetSessionInfo = get_session_info;
   lying.C_Login = login;
   *list = &lying;
   return CKR_OK;

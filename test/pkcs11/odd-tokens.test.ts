@@ -4,6 +4,7 @@ import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
 import type { SourceKey } from "#src/core/key/source-key.js"
 import type { Token } from "#src/core/ports/token.js"
 import { parseTokenUri } from "#src/core/token/token-uri.js"
+import { profileNamed, TOKEN_PROFILES } from "#src/pkcs11/profiles.js"
 import { inspectToken } from "#src/pkcs11/session/inspect.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { lyingToken } from "#test/support/liar.js"
@@ -207,6 +208,31 @@ describe("an odd token", () => {
         await servesReaders(token, made)
         await refusesChanges(token, made)
       })
+    })
+  })
+
+  describe("that wants CKA_PRIVATE of public keys", () => {
+    const profile = { ...profileNamed("softhsm2")!, publicKeysPrivate: true }
+
+    it("is given it for the wrapping key and for the public half, as its profile says", async () => {
+      process.env["LIAR"] = "private public keys"
+      await using token = await open(odd, { profile })
+      await carries(token)
+    })
+
+    it("is seen to want it where the profile does not say so", async () => {
+      process.env["LIAR"] = "private public keys"
+      await using token = await open(odd)
+      const [verdict] = await token.selfTest([
+        { keySpec: "ECC_NIST_P384", wrappingAlgorithm: "RSA_AES_KEY_WRAP_SHA_1", wrappingKeySpec: "RSA_2048" },
+      ])
+      expect(verdict).to.include({ usable: false })
+      expect(verdict!.reason).to.include("CKR_TEMPLATE_INCONSISTENT")
+    })
+
+    it("is AWS CloudHSM, and no other family", () => {
+      const families = TOKEN_PROFILES.filter(({ publicKeysPrivate }) => publicKeysPrivate).map(({ family }) => family)
+      expect(families).to.deep.equal(["cloudhsm"])
     })
   })
 })

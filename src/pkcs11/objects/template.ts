@@ -71,7 +71,7 @@ export function generationOf(key: NewKey, profile: TokenProfile): KeyGeneration 
     publicHalf: template({
       ...common,
       class: pkcs11js.CKO_PUBLIC_KEY,
-      private: false,
+      private: profile.publicKeysPrivate,
       ...stated(PUBLIC_USAGES, [...profile.publicHalfUsages, ...publicUsages(key.usages)], profile.unknownUsages),
       ...parameters,
     }),
@@ -90,7 +90,7 @@ export function wrappingKeyTemplate(modulus: Uint8Array, exponent: Uint8Array, p
     class: pkcs11js.CKO_PUBLIC_KEY,
     keyType: KEY_TYPES.CKK_RSA,
     token: false,
-    private: false,
+    private: profile.publicKeysPrivate,
     ...stated(PUBLIC_USAGES, ["wrap", ...profile.wrappingKeyUsages], profile.unknownUsages),
     modulus: Buffer.from(modulus),
     publicExponent: Buffer.from(exponent),
