@@ -235,4 +235,10 @@ describe("an odd token", () => {
       expect(families).to.deep.equal(["cloudhsm"])
     })
   })
+
+  it("whose login holds for one session only is used by that one", async () => {
+    process.env["LIAR"] = "a login of one session"
+    await using token = await open(odd, { sessions: 8 })
+    await carries(token)
+  })
 })

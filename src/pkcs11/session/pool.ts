@@ -216,25 +216,36 @@ export class SessionPool implements Disposable {
     }
     if (this.#lent < this.#limit) {
       try {
-        const open = this.#opened(openSession(this.#slot, { readOnly: this.#readOnly }))
-        this.#lent++
-        return open
+        const open = this.#another()
+        if (open) {
+          this.#lent++
+          return open
+        }
       } catch (error) {
-        // the token has fewer than it says; go on with those that it gave
         if (ckrOf(error) !== "CKR_SESSION_COUNT") {
           // the room is still there, and nobody else would tell the one who waits for it
           this.#waiting.shift()?.(null)
           throw error
         }
-        this.#limit = Math.max(this.#lent, 1)
-        if (this.#lent === 0) {
-          this.#lent++
-          return this.#opened(this.#anchor)
-        }
+      }
+      // the token has fewer than it says; go on with those that it gave
+      this.#limit = Math.max(this.#lent, 1)
+      if (this.#lent === 0) {
+        this.#lent++
+        return this.#opened(this.#anchor)
       }
     }
     const open = await new Promise<Open | null>((resolve) => this.#waiting.push(resolve))
     return open ?? this.#take()
+  }
+
+  /** Null where the login holds for the anchor alone, against the standard: then that is the one session to be lent. */
+  #another(): Open | null {
+    const session = openSession(this.#slot, { readOnly: this.#readOnly })
+    const isLoggedIn = (each: GrapheneSession): boolean => USER_STATES.includes(stateOf(each))
+    if (!this.#loggedIn || isLoggedIn(session) || !isLoggedIn(this.#anchor)) return this.#opened(session)
+    close(session)
+    return null
   }
 
   #giveBack(open: Open, spoiled: boolean): void {
