@@ -276,18 +276,20 @@ describe("what the state directory does not know is not taken for absent", () =>
     expect(status.stdout).to.include(join(state, "custody-keys", "00ff.json"))
   })
 
-  it("refuses rotate where an older copy of the state does not know KMS' material", async () => {
+  it("refuses rotate and replace where an older copy of the state does not know KMS' material", async () => {
     const state = stage.state()
     await wellIn(state)(...provisionArgs({ name: "older" }))
     const copy = stage.state()
     cpSync(state, copy, { recursive: true })
     const { keyMaterialId } = (await wellIn(state)("rotate", "older", "--json")).json() as KeyResult
     const before = await stage.footprint(copy)
-    const stale = await runIn(copy)("rotate", "older", "--json")
-    expect([stale.status, stale.error().code]).to.deep.equal([65, "ERR_STATE_INCOMPLETE"])
-    expect(stale.error().message).to.include(keyMaterialId)
-    expect(stale.error().hint).to.include("state merge").and.to.include("status --rebuild")
-    expect(await stage.footprint(copy), "nothing made").to.deep.equal(before)
+    for (const command of ["rotate", "replace"]) {
+      const stale = await runIn(copy)(command, "older", "--json")
+      expect([stale.status, stale.error().code], command).to.deep.equal([65, "ERR_STATE_INCOMPLETE"])
+      expect(stale.error().message).to.include(keyMaterialId)
+      expect(stale.error().hint).to.include("state merge").and.to.include("status --rebuild")
+      expect(await stage.footprint(copy), "nothing made").to.deep.equal(before)
+    }
     const planned = await runIn(copy)("rewrap", "--json")
     expect([planned.status, outcomesByName(planned)]).to.deep.equal([65, { older: "blocked FOREIGN_MATERIAL" }])
     await wellIn(copy)("status", "--rebuild", "--overwrite")

@@ -26,6 +26,7 @@ import { refuseUnknownKey } from "../kms-key/unknown-keys.js"
 import { dressOf } from "../kms-key/settings.js"
 import { proofFor } from "../provision/finished.js"
 import { fillReplica } from "../replicas/replicas.js"
+import { refuseRotatedElsewhere } from "../rotate/view.js"
 import { ensureSource } from "../source-key/ensure.js"
 import { replacementInventory } from "./nested-inventory.js"
 import { refuseForeignAlias, refuseRotating, sayOtherToken } from "./refusals.js"
@@ -41,8 +42,8 @@ export interface ReplaceResult extends KeyResult {
  * to it last. The replaced one stays as it is, tagged, and rewrapped, until it is retired. A replacement that an earlier
  * run left unfinished is finished, and is this one.
  *
- * @throws ERR_CUSTODY_REFUSED, ERR_NOT_ACKNOWLEDGED, ERR_KMS_ALIAS_TAKEN and others before anything is made; what
- * provisioning throws
+ * @throws ERR_CUSTODY_REFUSED, ERR_NOT_ACKNOWLEDGED, ERR_KMS_ALIAS_TAKEN, ERR_STATE_INCOMPLETE and others before
+ * anything is made; what provisioning throws
  */
 export async function replaceKey(deps: Deps, entry: InventoryEntry, wishes: ReplaceWishes): Promise<ReplaceResult> {
   const old = importedEntry(entry)
@@ -56,7 +57,10 @@ export async function replaceKey(deps: Deps, entry: InventoryEntry, wishes: Repl
 async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): Promise<ReplaceResult> {
   sayOtherToken(deps, old)
   const oldKey = await findKmsKey(deps.kms, old.keyArn)
-  if (isAlive(oldKey)) refuseRotating(old)
+  if (isAlive(oldKey)) {
+    refuseRotating(old)
+    await refuseRotatedElsewhere(deps, old)
+  }
   await refuseForeignAlias(deps, old)
   const terms = wished(old, wishes)
   validToFrom(terms.expiresIn, deps.clock.now())

@@ -8,6 +8,7 @@ import { ensureSource } from "../source-key/ensure.js"
 import { importKey, provable } from "../import/import.js"
 import {
   assertEnabled,
+  foreignPending,
   FROM_ANOTHER_COPY,
   materialIn,
   materialOf,
@@ -112,14 +113,7 @@ function needOf(
 /** Only an import of ours whose answer was lost may be what waits there; KMS says if it is, when it is sent again. */
 function refuseForeign(entry: MadeEntry, pending: string | undefined): void {
   if (pending === undefined || entry.importing?.generation === entry.source.generation) return
-  throw new KeyferryError(
-    "ERR_KMS_KEY_STATE",
-    `key material ${pending}, which is not of this state directory, waits for the rotation of the KMS key`,
-    {
-      key: entry.keyArn,
-      hint: "take it in from the copy of the state that imported it (`keyferry state merge DIR`), or delete it there (`keyferry rotate --abandon`, aws kms delete-imported-key-material), then run again",
-    },
-  )
+  throw foreignPending(pending, entry.keyArn)
 }
 
 async function rotateTo(deps: Deps, entry: MadeEntry, home: RegionView, id: string): Promise<void> {

@@ -9,7 +9,7 @@ import {
   type MadeEntry,
 } from "../../core/records/inventory.js"
 import { type KeyResult, keyResult } from "../../core/records/key-result.js"
-import { MOST_ROTATIONS, pendingRotation, rotationsDone, rotationsWarning } from "../../core/key/rotation.js"
+import { MOST_ROTATIONS, rotationsDone, rotationsWarning } from "../../core/key/rotation.js"
 import type { ImportAgainWishes } from "../../core/records/operation.js"
 import { labelOf, newSourceKeyId } from "../../core/key/source-key.js"
 import { refuseOtherToken } from "../../core/token/token-info.js"
@@ -17,7 +17,13 @@ import type { Deps } from "../deps.js"
 import { refuseCustodyByPolicy } from "../custody/policy.js"
 import { AS_BEFORE, chooseWay, wished } from "../import/terms.js"
 import { completeRotation } from "./complete.js"
-import { assertEnabled, lookAtRotation, refuseUnknownMaterial, type RotationView } from "./view.js"
+import {
+  assertEnabled,
+  lookAtRotation,
+  refusePendingMaterial,
+  refuseUnknownMaterial,
+  type RotationView,
+} from "./view.js"
 
 /**
  * New key material for the same KMS key, and its rotation to it: the next source key, NEW_KEY_MATERIAL, every replica,
@@ -114,22 +120,13 @@ async function finish(deps: Deps, entry: MadeEntry, view: RotationView, wishes: 
 }
 
 /** Nothing of ours is under way, so what KMS holds or does is somebody else's. */
-function refuseBusy({ name }: MadeEntry, { home, inProgress }: RotationView): void {
+function refuseBusy(entry: MadeEntry, { home, inProgress }: RotationView): void {
   if (inProgress) {
     throw new KeyferryError("ERR_ROTATION_PENDING", "KMS rotates the key already, and not by this state directory", {
-      key: name,
+      key: entry.name,
     })
   }
-  const pending = pendingRotation(home.rotations)
-  if (pending === undefined) return
-  throw new KeyferryError(
-    "ERR_KMS_KEY_STATE",
-    `key material ${pending.keyMaterialId}, which is not of this state directory, waits for the rotation of the KMS key`,
-    {
-      key: name,
-      hint: "take it in from the copy of the state that imported it (`keyferry state merge DIR`), or delete it there (`keyferry rotate --abandon`, aws kms delete-imported-key-material), then run again",
-    },
-  )
+  refusePendingMaterial(entry, home)
 }
 
 /** One source key has its material in several targets: where another of them was rotated first, this one follows it. */

@@ -1,8 +1,9 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { type InventoryEntry, keyArnIn, type MadeEntry } from "../../core/records/inventory.js"
+import { isSymmetric } from "../../core/plan/material.js"
 import type { KeyDescription, RegionalKey } from "../../core/key/key-description.js"
 import { keyStateRow } from "../../core/key/key-state.js"
-import { isPending, type KeyRotation } from "../../core/key/rotation.js"
+import { isPending, type KeyRotation, pendingRotation } from "../../core/key/rotation.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Deps } from "../deps.js"
 
@@ -95,6 +96,44 @@ export function refuseUnknownMaterial(
     `${keyArn} holds key material ${keyMaterialId} (${keyMaterialState ?? "imported"}), which this state directory does not know: it is older than KMS, or ${name} was rotated from another copy of it`,
     { key: name, hint: FROM_ANOTHER_COPY },
   )
+}
+
+/**
+ * Refuses material that waits for its rotation where nothing of ours is under way: somebody else began that.
+ *
+ * @throws ERR_KMS_KEY_STATE
+ */
+export function refusePendingMaterial({ name }: InventoryEntry, { rotations }: Pick<RegionView, "rotations">): void {
+  const pending = pendingRotation(rotations)
+  if (pending === undefined) return
+  throw foreignPending(pending.keyMaterialId, name)
+}
+
+export function foreignPending(keyMaterialId: string, key: string): KeyferryError {
+  return new KeyferryError(
+    "ERR_KMS_KEY_STATE",
+    `key material ${keyMaterialId}, which is not of this state directory, waits for the rotation of the KMS key`,
+    {
+      key,
+      hint: "take it in from the copy of the state that imported it (`keyferry state merge DIR`), or delete it there (`keyferry rotate --abandon`, aws kms delete-imported-key-material), then run again",
+    },
+  )
+}
+
+/**
+ * Refuses to go on from a state that does not have every generation of a key whose own rotations are finished, whatever
+ * is to be made in its place: the entry would be kept, without them, as that of a key which is kept alive.
+ *
+ * @throws ERR_STATE_INCOMPLETE, ERR_KMS_KEY_STATE
+ */
+export async function refuseRotatedElsewhere({ kms }: Pick<Deps, "kms">, entry: MadeEntry): Promise<void> {
+  const { keyArn, keySpec, imports } = entry
+  // an endpoint that names no material leaves nothing to compare
+  if (!isSymmetric(keySpec) || imports.every(({ keyMaterialId }) => keyMaterialId === null)) return
+  // the primary takes new material first, so that no replica holds more
+  const rotations = await kms.listKeyRotations(keyArn)
+  refuseUnknownMaterial(entry, { keyArn, rotations })
+  refusePendingMaterial(entry, { rotations })
 }
 
 /** What helps where another copy of the state, or a later one, has rotated. */

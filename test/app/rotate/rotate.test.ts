@@ -198,9 +198,14 @@ describe("rotate", () => {
       const before = await listed(first.keyArn)
       expect(before.map(({ KeyMaterialState }) => KeyMaterialState)).to.include(what)
       const code = what === "CURRENT" ? "ERR_STATE_INCOMPLETE" : "ERR_KMS_KEY_STATE"
-      const error = await expectCode(code, () => rotate(first.name))
-      expect(error.hint).to.include("keyferry state merge DIR")
+      const { deps } = await world.run()
+      const replace = async () => replaceKey(deps, await entryOf(first.name), SAME)
+      for (const step of [() => rotate(first.name), replace]) {
+        const error = await expectCode(code, step)
+        expect(error.hint).to.include("keyferry state merge DIR")
+      }
       expect(await listed(first.keyArn)).to.deep.equal(before)
+      expect((await entryOf(first.name)).replacement).to.equal(null)
       expect((await entryOf(first.name)).source.generation).to.equal(0)
     })
   }
