@@ -20,6 +20,23 @@ describe("what can be known before a KMS key is made is refused before (invarian
 
   const noSecrets = (name: string) => provisionArgs({ name, "key-spec": "HMAC_256" })
 
+  const pkcs11 = (...args: readonly string[]): string => {
+    const { module, label, pin, env } = stage.token
+    const login = ["--module", module, "--token-label", label, "--login", "--pin", "env:USER_PIN", "--type", "secrkey"]
+    return execFileSync("pkcs11-tool", [...login, ...args], {
+      env: { ...process.env, ...env, USER_PIN: pin },
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+    })
+  }
+  /** The CKA_ID that it had. */
+  const deleteCustodyKey = (owner: string): string => {
+    const custodyKey = new RegExp(`label:\\s+keyferry/custody/${owner}/\\S+\\s+ID:\\s+([0-9a-f]+)`)
+    const id = custodyKey.exec(pkcs11("--list-objects"))?.[1] ?? ""
+    pkcs11("--delete-object", "--id", id)
+    return id
+  }
+
   it("a custody log that was damaged, by every command that would write there", async () => {
     const state = stage.state()
     const first = await stage.run([...noSecrets("logged"), "--json"], { state })
@@ -37,22 +54,58 @@ describe("what can be known before a KMS key is made is refused before (invarian
     const sealed = (name: string) => provisionArgs({ name, custody: "sealed" })
     const first = await stage.run([...sealed("sealed-1"), "--json"], { state })
     expect(first.status, first.stderr).to.equal(0)
-    const { module, label, pin, env } = stage.token
-    const login = ["--module", module, "--token-label", label, "--login", "--pin", "env:USER_PIN", "--type", "secrkey"]
-    const pkcs11 = (...args: readonly string[]): string =>
-      execFileSync("pkcs11-tool", [...login, ...args], {
-        env: { ...process.env, ...env, USER_PIN: pin },
-        encoding: "utf8",
-        stdio: ["ignore", "pipe", "pipe"],
-      })
-    const id = /label:\s+keyferry\/custody\S+\s+ID:\s+([0-9a-f]+)/.exec(pkcs11("--list-objects"))?.[1] ?? ""
-    pkcs11("--delete-object", "--id", id)
+    const id = deleteCustodyKey("keyferry")
     const lost: Refusal = { code: "ERR_CUSTODY_KEY_MISSING", exit: 65, tells: /no longer/ }
     await refused(stage, sealed("sealed-2"), lost, { state })
     await refused(stage, ["replace", "sealed-1"], lost, { state })
     const wrong = ["--key-type", "AES:32", "--label", "keyferry/custody/keyferry/1", "--id", id]
     pkcs11("--keygen", ...wrong, "--sensitive", "--usage-wrap")
     await refused(stage, sealed("sealed-2"), { ...lost, tells: /another/ }, { state })
+  })
+
+  it("a custody key that is lost, before key material that is sealed under it is imported again", async () => {
+    const state = stage.state()
+    const config = join(stage.folder, "lost-custody.yaml")
+    const write = (expiresIn: string, renewBefore: string): void => {
+      const { token, kms } = stage
+      const settings = { token: "only", custody: "sealed", targets: ["here"], expiresIn, renewBefore }
+      const keys = {
+        lost: { keySpec: "SYMMETRIC_DEFAULT" },
+        deleted: { keySpec: "SYMMETRIC_DEFAULT" },
+        mac: { keySpec: "HMAC_256" },
+      }
+      const tokens = { only: { uri: token.uri } }
+      const targets = { here: { region: "us-east-1", endpoint: kms.endpoint } }
+      const manifest = { version: 1, id: "lost-custody", tokens, targets, defaults: settings, keys }
+      writeFileSync(config, JSON.stringify(manifest))
+    }
+    write("20d", "5d")
+    const made = await stage.run(["apply", "--config", config, "--json"], { state })
+    expect(made.status, made.stderr).to.equal(0)
+    const rows = (made.json() as { keys: readonly { name: string; keyArn: string }[] }).keys
+    const KeyId = rows.find(({ name }) => name === "deleted")?.keyArn ?? ""
+    deleteCustodyKey("lost-custody")
+    await stage.sdk.deleteImportedKeyMaterial({ KeyId })
+    // other material ends are asked for, so that all is due
+    write("never", "5d")
+    const before = await stage.footprint(state)
+    for (const command of [
+      ["rewrap", "--all"],
+      ["rewrap", "lost"],
+      ["rewrap", "mac"],
+      ["verify", "lost", "--full"],
+      ["recover", "deleted", "--yes"],
+      ["apply", "--yes"],
+      ["rotate", "lost"],
+    ]) {
+      const refusal = await stage.run([...command, "--config", config, "--json"], { state })
+      const told = refusal.stdout + refusal.stderr
+      expect(refusal.status, `${command.join(" ")}: ${told}`).to.equal(65)
+      expect(told, `${command.join(" ")}: ${told}`)
+        .to.match(/ERR_CUSTODY_KEY_MISSING/)
+        .and.match(/no longer/)
+      expect(await stage.footprint(state), command.join(" ")).to.deep.equal(before)
+    }
   })
 
   for (const folder of ["vault", "custody-keys"]) {

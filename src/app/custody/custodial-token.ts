@@ -13,7 +13,7 @@ import type { Token } from "../../core/ports/token.js"
 import type { WrapCapability, WrappedKeyMaterial } from "../../core/key/wrapping.js"
 import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../../core/records/sealed-material.js"
 import { sha256, type WrappingKey } from "../../core/key/wrapping-key.js"
-import { type CustodyDeps, ensureCustodyKey } from "./custody-key.js"
+import { type CustodyDeps, ensureCustodyKey, refuseMissing } from "./custody-key.js"
 import { record, type Step } from "../record.js"
 import { enforcementOf } from "./policy.js"
 import { seal, sourceKeyOf } from "./seal.js"
@@ -35,6 +35,9 @@ class TokenWithVault implements CustodialToken {
   readonly hsm: Token
   /** The custody key in force, by owner: looked for once. */
   readonly #custodyKeys = new Map<string, ReturnType<typeof ensureCustodyKey>>()
+
+  /** The custody keys that the token has, by owner: looked for once, and again where one is not among them. */
+  readonly #present = new Map<string, ReturnType<Token["findCustodyKeys"]>>()
 
   constructor(deps: Dependencies) {
     this.#deps = deps
@@ -105,6 +108,14 @@ class TokenWithVault implements CustodialToken {
       bytes: wrapped.bytes.length,
     })
     return wrapped
+  }
+
+  async refuseUnopenable(key: SourceKey): Promise<void> {
+    if (key.custody !== "sealed") return
+    const { custodyKey, owner } = await this.#material(key)
+    const before = (await this.#present.get(owner)) ?? []
+    const isPresent = before.some(({ id }) => id === custodyKey.id)
+    refuseMissing(custodyKey, isPresent ? before : await this.#lookForCustodyKeys(owner), owner)
   }
 
   async publicKey(key: SourceKey): Promise<Uint8Array> {
@@ -184,6 +195,14 @@ class TokenWithVault implements CustodialToken {
     // what failed is tried again by who asks next
     key.catch(() => this.#custodyKeys.delete(owner))
     return key
+  }
+
+  #lookForCustodyKeys(owner: string): ReturnType<Token["findCustodyKeys"]> {
+    const keys = this.findCustodyKeys(owner)
+    this.#present.set(owner, keys)
+    // what failed is tried again by who asks next
+    keys.catch(() => this.#present.delete(owner))
+    return keys
   }
 
   async #sealed(terms: NonNullable<SearchTerms>) {

@@ -51,22 +51,24 @@ export async function refuseLostCustodyKey(
 async function custodyKeysOf(deps: Pick<CustodyDeps, "token" | "custodyKeys">, owner: string) {
   const recorded = await recordsOf(deps, owner)
   const present = await deps.token.findCustodyKeys(owner)
-  for (const { id, label, kcv } of recorded) {
-    const key = present.find((candidate) => candidate.id === id)
-    const isOther = key !== undefined && kcv !== null && key.kcv !== null && key.kcv !== kcv
-    if (key !== undefined && !isOther) continue
-    const fate = isOther
-      ? `in the place of the custody key ${label} (ID ${id}) another`
-      : `the custody key ${label} (ID ${id}) no longer`
-    throw new KeyferryError(
-      "ERR_CUSTODY_KEY_MISSING",
-      `the token has ${fate}, under which keys of ${owner} are sealed`,
-      {
-        key: label,
-      },
-    )
-  }
+  for (const keyRecord of recorded) refuseMissing(keyRecord, present, owner)
   return { recorded, present }
+}
+
+/** @throws ERR_CUSTODY_KEY_MISSING where those present lack a custody key, or have another in its place */
+export function refuseMissing(
+  { id, label, kcv }: SealedMaterial["custodyKey"],
+  present: readonly CustodyKey[],
+  owner: string,
+): void {
+  const key = present.find((candidate) => candidate.id === id)
+  const isOther = key !== undefined && kcv !== null && key.kcv !== null && key.kcv !== kcv
+  if (key !== undefined && !isOther) return
+  const fate = isOther
+    ? `in the place of the custody key ${label} (ID ${id}) another`
+    : `the custody key ${label} (ID ${id}) no longer`
+  const message = `the token has ${fate}, under which keys of ${owner} are sealed`
+  throw new KeyferryError("ERR_CUSTODY_KEY_MISSING", message, { key: label })
 }
 
 /** Makes a custody key with its canary: the next of an owner, which is in force from then on. */

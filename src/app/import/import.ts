@@ -53,9 +53,10 @@ type ImportDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> &
  * called, so that a run that dies in between is understood by the next. Killed and run again it repeats the same import,
  * which KMS takes as the same material.
  *
- * @throws ERR_PROOF_FAILED after recording the failed proof; whatever Token and Kms throw
+ * @throws ERR_CUSTODY_KEY_MISSING before parameters are spent; ERR_PROOF_FAILED after recording the failed proof; whatever Token and Kms throw
  */
 export async function importKey(deps: ImportDeps, step: ImportStep): Promise<Imported> {
+  if ("source" in step) await tokenIn(deps).refuseUnopenable(step.source)
   let imported = acceptedBefore(step, deps.kms.region) ?? (await importAndProve(deps, step, pinOf(step)))
   if ("prove" in step && step.prove === "full" && imported.record.proof.kind === "none") {
     imported = await proveByImport(deps, step, imported)

@@ -26,7 +26,7 @@ export interface RewrapStep {
  * deleted before, so the KMS key can be used at every moment of it. Everything that can be refused is refused before the
  * first GetParametersForImport is spent (invariant I4).
  *
- * @throws ERR_KEY_NOT_FOUND, ERR_KEY_NOT_EXTRACTABLE, ERR_NO_USABLE_ALGORITHM; what Token and Kms throw
+ * @throws ERR_KEY_NOT_FOUND, ERR_KEY_NOT_EXTRACTABLE, ERR_CUSTODY_KEY_MISSING, ERR_NO_USABLE_ALGORITHM; what Token and Kms throw
  */
 export async function rewrapKey(deps: Deps, entry: InventoryEntry, step: RewrapStep): Promise<InventoryEntry> {
   const { keyArn } = entry
@@ -93,6 +93,7 @@ async function prepared(
   if (record === undefined) throw new KeyferryError("ERR_BUG", `${entry.name} has no generation ${planned.generation}`)
   const source = sources.get(record.id) ?? (await heldSourceKey(deps.token, record, entry.name))
   refuseUnextractable(source)
+  await deps.token.refuseUnopenable(source)
   const kms = planned.region === deps.kms.region ? deps.kms : await deps.kmsIn(planned.region)
   return { planned, source, kms }
 }

@@ -32,6 +32,13 @@ export interface CustodialToken
     capability: WrapCapability,
     kmsKey: string | null,
   ): Promise<WrappedKeyMaterial>
+  /**
+   * Refuses a sealed key whose custody key the token has lost, which `wrap` would find only once import parameters are
+   * spent (invariant I4).
+   *
+   * @throws ERR_CUSTODY_KEY_MISSING, ERR_VAULT_DAMAGED
+   */
+  refuseUnopenable(key: SourceKey): Promise<void>
   /** The token itself, without the vault: for what moves keys between the two, or watches over either. */
   readonly hsm: Token
 }
