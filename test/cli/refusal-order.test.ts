@@ -58,6 +58,8 @@ describe("what can be known before a KMS key is made is refused before (invarian
     const lost: Refusal = { code: "ERR_CUSTODY_KEY_MISSING", exit: 65, tells: /no longer/ }
     await refused(stage, sealed("sealed-2"), lost, { state })
     await refused(stage, ["replace", "sealed-1"], lost, { state })
+    const params = ["params", "--name", "sealed-3", "--key-spec", "SYMMETRIC_DEFAULT", "--custody", "sealed"]
+    await refused(stage, [...params, "--out", join(stage.folder, "sealed-3.json")], lost, { state })
     const wrong = ["--key-type", "AES:32", "--label", "keyferry/custody/keyferry/1", "--id", id]
     pkcs11("--keygen", ...wrong, "--sensitive", "--usage-wrap")
     await refused(stage, sealed("sealed-2"), { ...lost, tells: /another/ }, { state })

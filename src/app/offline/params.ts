@@ -15,6 +15,7 @@ import type { Deps } from "../deps.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
 import { refuseUnknownKey } from "../kms-key/unknown-keys.js"
 import { settled } from "../kms-key/eventual.js"
+import { refuseLostCustodyKey } from "../custody/custody-key.js"
 import { chooseTested } from "../source-key/choose.js"
 
 export interface ParamsRequest {
@@ -58,6 +59,8 @@ export async function params(deps: ParamsDeps, request: ParamsRequest): Promise<
     })
   }
   if (described !== null) assertTakesImport(described, { keySpec, pendingOnly: false })
+  const { token } = deps
+  if (token !== null && request.create !== null) await refuseLostCustodyKey({ ...deps, token }, request.create)
   const { algorithm, why } = await choose(deps, keySpec, request)
   deps.progress.step(`algorithm ${algorithm}: ${why}`)
   await refuseOtherAccount(deps, { ...request, name: request.create?.name ?? request.name }, async () =>
