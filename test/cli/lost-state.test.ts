@@ -80,6 +80,35 @@ describe("what the state directory does not know is not taken for absent", () =>
       })
     }
 
+    for (const command of [
+      ["rotate", "paid"],
+      ["rotate", "--abandon", "paid"],
+      ["replace", "paid"],
+      ["retire", "paid", "--yes"],
+      ["disable", "paid", "--yes"],
+      ["schedule-deletion", "paid", "--yes"],
+    ]) {
+      it(`${command.join(" ")} asks KMS for it before it says that there is none, and makes nothing`, async () => {
+        await stage.kms.clearCounts()
+        const result = await run(...command, "--config", path)
+        expect([result.status, result.error().code], result.stderr).to.deep.equal([65, "ERR_STATE_INCOMPLETE"])
+        expect(result.error().hint).to.include("status --rebuild")
+        const { CreateKey = 0, ListKeys = 0 } = await requests()
+        expect([CreateKey, ListKeys]).to.deep.equal([0, 1])
+      })
+    }
+
+    for (const command of ["rewrap", "verify", "recover"]) {
+      it(`${command} of its name does so where the state knows others, and no configuration names it`, async () => {
+        const partial = stage.state()
+        await wellIn(partial)(...provisionArgs({ name: `beside-${command}` }))
+        const result = await stage.run([command, "paid", "--json"], { state: partial })
+        expect([result.status, result.error().code], result.stderr).to.deep.equal([65, "ERR_STATE_INCOMPLETE"])
+        const nobody = await stage.run([command, "nobody", "--json"], { state: partial })
+        expect([nobody.status, nobody.error().code]).to.deep.equal([65, "ERR_KEY_NOT_FOUND"])
+      })
+    }
+
     it("is taken in by status --rebuild, as the hint says, and then there is nothing to do", async () => {
       const rebuilt = await run("status", "--rebuild", "--config", path)
       expect(rebuilt.status, rebuilt.stderr).to.equal(0)

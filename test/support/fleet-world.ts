@@ -50,7 +50,7 @@ export const APPLY: ReconcileOptions = {
 
 /** One run over all keys of the fleet, or those named; results by name. */
 export async function runOver(fleet: Fleet, options: ReconcileOptions, names: readonly string[] = []) {
-  const all = await reconcile(fleet, fleetKeys(fleet, names), options)
+  const all = await reconcile(fleet, await fleetKeys(fleet, names), options)
   const rows: Readonly<Record<string, DecisionRow>> = Object.fromEntries(all.map((row) => [row.name, row]))
   return { rows, exit: exitOf(all), all }
 }

@@ -30,7 +30,7 @@ export interface CheckOptions {
 
 /** Everything that monitoring is to know of the fleet. It changes nothing, and works without a token. */
 export async function check(fleet: Fleet, { thresholds, accept }: CheckOptions): Promise<CheckResult> {
-  const surveyed = await survey(fleet, fleetKeys(fleet), {
+  const surveyed = await survey(fleet, await fleetKeys(fleet), {
     actions: new Set(),
     depth: { tags: false, materials: "needed" },
   })

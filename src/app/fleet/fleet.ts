@@ -16,6 +16,7 @@ import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { Vault } from "../../core/ports/vault.js"
 import type { Quotas } from "../../core/plan/schedule.js"
 import type { Deps } from "../deps.js"
+import { refuseUnknownKey } from "../kms-key/unknown-keys.js"
 import type { SharedLock } from "./lanes.js"
 
 /**
@@ -83,12 +84,9 @@ export interface FleetKey {
  * Every KMS key, or those of the names: of each binding, in the manifest's order, followed by the keys that it replaced,
  * until they are retired; then of what no binding names.
  *
- * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing
+ * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing, ERR_STATE_INCOMPLETE where KMS has a key of that name
  */
-export function fleetKeys(
-  fleet: Pick<Fleet, "owner" | "bindings" | "unmanaged" | "entries" | "damaged">,
-  names: readonly string[] = [],
-): readonly FleetKey[] {
+export async function fleetKeys(fleet: Fleet, names: readonly string[] = []): Promise<readonly FleetKey[]> {
   const entries = new Map(fleet.entries.map((entry) => [placeOf(entry), entry]))
   const damage = new Map(fleet.damaged.map((damaged) => [placeOf(damaged), damaged.error]))
   const places = new Set(fleet.bindings.map(placeOf))
@@ -101,6 +99,9 @@ export function fleetKeys(
   ]
   const unknown = names.find((name) => !bindings.some((binding) => binding.name === name))
   if (unknown !== undefined) {
+    for (const target of new Set(fleet.bindings.map((binding) => binding.target))) {
+      await refuseUnknownKey({ ...fleet, kms: await fleet.kmsOf(target) }, { owner: fleet.owner, name: unknown })
+    }
     throw new KeyferryError("ERR_KEY_NOT_FOUND", `nothing is known of a key ${unknown}`, {
       key: unknown,
       hint: "`keyferry status` lists the keys of the configuration and of the state directory",

@@ -1,14 +1,16 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { Deps } from "../deps.js"
+import { refuseUnknownKey } from "./unknown-keys.js"
 
 /**
- * The inventory's entry of a name; with several targets the one that is named.
+ * The inventory's entry of a name; with several targets the one that is named. KMS is asked before a name is said to be
+ * none: the state may have forgotten it (invariant I12).
  *
- * @throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS
+ * @throws ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS; ERR_STATE_INCOMPLETE where KMS has a key of the name, and what it throws
  */
 export async function findKey(
-  deps: Pick<Deps, "inventory">,
+  deps: Pick<Deps, "inventory" | "kms" | "progress">,
   { owner, name, target }: { readonly owner: string; readonly name: string; readonly target: string | null },
 ): Promise<InventoryEntry> {
   const named = target === null ? undefined : await deps.inventory.get(name, target)
@@ -23,6 +25,7 @@ export async function findKey(
       hint: `name one with --target: ${targets}`,
     })
   }
+  await refuseUnknownKey(deps, { owner, name })
   const place = target === null || targets === "" ? "this state directory" : `the target ${target}`
   throw new KeyferryError("ERR_KEY_NOT_FOUND", `${place} has no key named ${name}`, {
     key: name,

@@ -23,7 +23,7 @@ export interface TakenUp<O extends KeyOperation> {
   readonly refusals: ReadonlyMap<string, unknown>
 }
 
-type OperationDeps = Pick<Deps, "operations" | "inventory" | "clock" | "progress">
+type OperationDeps = Pick<Deps, "operations" | "inventory" | "kms" | "clock" | "progress">
 
 /**
  * Writes down what a command is asked to do before it begins: one operation for all names that no earlier one governs.

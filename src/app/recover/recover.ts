@@ -26,14 +26,14 @@ export interface Recovery {
  * Looks for lost material of all keys, or of those named; one that the configuration does not name is brought back only
  * by its name.
  *
- * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing
+ * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing, ERR_STATE_INCOMPLETE
  */
 export async function surveyLost(
   fleet: Fleet,
   names: readonly string[],
   { onRow }: Pick<SurveyOptions, "onRow">,
 ): Promise<Recovery> {
-  const sorted = [...fleetKeys(fleet, names)].sort((a, b) => byImportance(a.binding, b.binding))
+  const sorted = [...(await fleetKeys(fleet, names))].sort((a, b) => byImportance(a.binding, b.binding))
   const { keys, tokens, tokenExit } = await survey(fleet, sorted, {
     ...planOptions(names, { deleted: true }),
     actions: ACTIONS,

@@ -1,4 +1,4 @@
-import { errorOf, KeyferryError } from "../../core/base/error.js"
+import { errorOf } from "../../core/base/error.js"
 import { phaseOf } from "../../core/key/key-state.js"
 import { KEY_SPECS, type ProofKind } from "../../core/key/key-spec.js"
 import { filled, REASONS } from "../../core/plan/reason.js"
@@ -34,7 +34,7 @@ const PROOFS: Readonly<
  * that were replaced follow the one that took their place. A key that fails does not stop the others; a failed proof
  * exits with 76. Tokens and targets are opened with the first key that needs them.
  *
- * @throws ERR_KEY_NOT_FOUND for a name without an entry in the inventory
+ * @throws ERR_KEY_NOT_FOUND for a name that stands for nothing, ERR_STATE_INCOMPLETE
  */
 export async function verifyKeys(
   fleet: Fleet,
@@ -42,7 +42,7 @@ export async function verifyKeys(
   options: VerifyOptions,
 ): Promise<readonly VerifyRow[]> {
   const rows: VerifyRow[] = []
-  for (const key of chosenKeys(fleet, names)) {
+  for (const key of await fleetKeys(fleet, names)) {
     const { entry } = key
     rows.push(
       ...(entry === null
@@ -76,18 +76,6 @@ async function unrecordedRow(fleet: Fleet, { binding, damage }: FleetKey, isName
 }
 
 const UNKNOWN = REASONS.UNKNOWN_HERE.hint ?? null
-
-function chosenKeys(fleet: Fleet, names: readonly string[]): readonly FleetKey[] {
-  const keys = fleetKeys(fleet)
-  const unknown = names.find((name) => !keys.some(({ binding }) => binding.name === name))
-  if (unknown !== undefined) {
-    throw new KeyferryError("ERR_KEY_NOT_FOUND", `this state directory has no key named ${unknown}`, {
-      key: unknown,
-      hint: "`keyferry status` shows the keys there are; --state-dir and --config say where to look",
-    })
-  }
-  return names.length === 0 ? keys : keys.filter(({ binding }) => names.includes(binding.name))
-}
 
 async function verifyKey(fleet: Fleet, key: RecordedKey, options: VerifyOptions): Promise<readonly VerifyRow[]> {
   const { entry } = key

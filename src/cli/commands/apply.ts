@@ -41,7 +41,7 @@ export async function applyFleet(args: FleetArgs, { world, terminal }: Surroundi
   const { exitOf, summarise } = await import("../../core/plan/row.js")
   const fleet = await world.fleet({ lock: true })
   using line = terminal.progressLine("applying")
-  const rows = await reconcile(fleet, fleetKeys(fleet, names), {
+  const rows = await reconcile(fleet, await fleetKeys(fleet, names), {
     actions,
     depth: { tags: true, materials: "needed" },
     untilDone: true,

@@ -26,7 +26,7 @@ export const plan = defineCommand({
     const { worstExit } = await import("../../core/base/exit-code.js")
     const fleet = await world.fleet({ lock: false })
     using line = terminal.progressLine("looking at")
-    const { keys, tokens, tokenExit } = await survey(fleet, fleetKeys(fleet, names), {
+    const { keys, tokens, tokenExit } = await survey(fleet, await fleetKeys(fleet, names), {
       actions,
       includeDisabled: args.includeDisabled,
       depth: { tags: true, materials: "needed" },

@@ -44,7 +44,7 @@ export const rewrap = defineCommand({
     const { exitOf, summarise } = await import("../../core/plan/row.js")
     const fleet = await world.fleet({ lock: true })
     using line = terminal.progressLine("rewrapping")
-    const rows = await reconcile(fleet, fleetKeys(fleet, names), {
+    const rows = await reconcile(fleet, await fleetKeys(fleet, names), {
       // what was asked for once and not finished goes on by itself
       actions: new Set(["rewrap", "finish-rotation", "finish-replacement"]),
       depth: { tags: false, materials: "needed" },

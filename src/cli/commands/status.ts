@@ -25,7 +25,7 @@ export const status = defineCommand({
     const { status: surveyStatus } = await import("../../app/fleet/status.js")
     const fleet = await surroundings.world.fleet({ lock: false })
     using line = surroundings.terminal.progressLine("looking at")
-    const { status: result, exit } = await surveyStatus(fleet, fleetKeys(fleet, names), {
+    const { status: result, exit } = await surveyStatus(fleet, await fleetKeys(fleet, names), {
       actions: actionsOf(undefined),
       onRow: line.onRow,
     })

@@ -40,7 +40,7 @@ describe("apply and status", () => {
   const apply = async (bindings: readonly Binding[]) => runOver(await fleetOf(await world.run(), { bindings }), APPLY)
   const look = async (bindings: readonly Binding[]) => {
     const fleet = await fleetOf(await world.run(), { bindings })
-    return await survey(fleet, fleetKeys(fleet), { depth: APPLY.depth, actions: APPLY.actions })
+    return await survey(fleet, await fleetKeys(fleet), { depth: APPLY.depth, actions: APPLY.actions })
   }
 
   it("makes what is missing, and does nothing the second time", async () => {
@@ -161,7 +161,7 @@ describe("apply and status", () => {
     await world.kms.clearCounts()
     const bindings = [binding("s-here", HMAC), binding("s-lost", HMAC), binding("s-new")]
     const fleet = await fleetOf(run, { bindings })
-    const { status: seen, exit } = await status(fleet, fleetKeys(fleet), { actions: APPLY.actions })
+    const { status: seen, exit } = await status(fleet, await fleetKeys(fleet), { actions: APPLY.actions })
     expect(exit).to.equal("OK")
     expect(
       Object.fromEntries(seen.keys.map((key) => [key.name, [key.outcome, key.reason, key.managed]])),
@@ -182,21 +182,21 @@ describe("apply and status", () => {
 
     const refused = new KeyferryError("ERR_TOKEN_PIN_LOCKED", "the PIN is locked")
     const blind = await fleetOf(run, { bindings, tokenOf: () => Promise.reject(refused) })
-    const unseen = await status(blind, fleetKeys(blind), { actions: APPLY.actions })
+    const unseen = await status(blind, await fleetKeys(blind), { actions: APPLY.actions })
     expect([unseen.exit, unseen.status.tokens]).to.deep.equal([
       "NOPERM",
       [{ name: null, state: "failed", message: "the PIN is locked" }],
     ])
     expect(unseen.status.keys.find(({ name }) => name === "s-lost")).to.include({ outcome: "nothing" })
     const without = await fleetOf(run, { bindings, tokenOf: () => Promise.resolve(null) })
-    expect((await status(without, fleetKeys(without), { actions: APPLY.actions })).exit).to.equal("OK")
+    expect((await status(without, await fleetKeys(without), { actions: APPLY.actions })).exit).to.equal("OK")
   })
 
   it("status fails as KMS does where KMS cannot be asked", async () => {
     await apply([binding("s-far", HMAC)])
     const run = await world.run({ endpoint: "http://127.0.0.1:9" })
     const fleet = await fleetOf(run, { bindings: [binding("s-far", HMAC)] })
-    const { status: seen, exit } = await status(fleet, fleetKeys(fleet), { actions: APPLY.actions })
+    const { status: seen, exit } = await status(fleet, await fleetKeys(fleet), { actions: APPLY.actions })
     expect(seen.keys[0]).to.include({ outcome: "blocked", reason: "KMS_UNREACHABLE" })
     expect(exit).to.equal("UNAVAILABLE")
     expect(bindingOf((await run.deps.inventory.get("s-far", "us-east-1"))!).name).to.equal("s-far")

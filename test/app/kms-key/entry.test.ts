@@ -10,9 +10,15 @@ import { createKey } from "../../support/local-kms-fixture.js"
 import { openWorld, type World, worldEnvironment } from "../../support/world.js"
 
 describe("the entry of a name", () => {
+  worldEnvironment()
   const folder = temporaryFolder()
-  const find = (name: string, target: string | null, owner = "keyferry") =>
-    findKey({ inventory: inventoryFiles(folder()) }, { owner, name, target })
+  let world: World
+  before(async () => {
+    world = await openWorld()
+  })
+  after(() => world[Symbol.asyncDispose]())
+  const find = async (name: string, target: string | null, owner = "keyferry") =>
+    await findKey({ ...(await world.run()).deps, inventory: inventoryFiles(folder()) }, { owner, name, target })
 
   it("is the owner's, in the target that is named, or in the only one", async () => {
     const inventory = inventoryFiles(folder())
@@ -34,6 +40,15 @@ describe("the entry of a name", () => {
       const error = await expectCode("ERR_KEY_NOT_FOUND", () => find(name, target, owner))
       expect([error.key, error.hint]).to.satisfy(([key, text]: [string, string]) => key === name && hint.test(text))
     }
+  })
+
+  it("is looked for in KMS before it is said to be none: an owner's key that the state does not know", async () => {
+    const tags = { "keyferry:owner": "keyferry", "keyferry:name": "lost" }
+    const Tags = Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue }))
+    const { KeyMetadata } = await world.sdk.createKey({ Origin: "EXTERNAL", Tags })
+    const error = await expectCode("ERR_STATE_INCOMPLETE", () => find("lost", null))
+    expect([error.key, error.message.includes(KeyMetadata?.Arn ?? "-")]).to.deep.equal(["lost", true])
+    await expectCode("ERR_KEY_NOT_FOUND", () => find("lost", null, "another"))
   })
 })
 
