@@ -3,7 +3,13 @@ import { randomUUID } from "node:crypto"
 import type { Custody } from "../../core/key/custody.js"
 import { errorAfter, KeyferryError } from "../../core/base/error.js"
 import { validToFrom } from "../../core/base/expiry.js"
-import { beginEntry, type ImportRecord, type InventoryEntry, type MadeEntry } from "../../core/records/inventory.js"
+import {
+  beginEntry,
+  importOf,
+  type ImportRecord,
+  type InventoryEntry,
+  type MadeEntry,
+} from "../../core/records/inventory.js"
 import { type KeyResult, keyResult } from "../../core/records/key-result.js"
 import { isKeySpec, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
@@ -119,6 +125,46 @@ function refuseOlder(recorded: InventoryEntry | undefined, { bundle, name }: Imp
   )
 }
 
+/**
+ * The bundle is believed of the source key whose material was imported before only where it says the same: an import
+ * that changed the custody, or the key, would take the source key from all later runs.
+ */
+async function refuseOtherSource(
+  { vault }: Pick<ImportWrappedDeps, "vault">,
+  recorded: InventoryEntry | undefined,
+  { bundle, name }: ImportRequest,
+): Promise<void> {
+  if (recorded === undefined || bundle === null || recorded.source.id === "") return
+  const { source, custody, region } = recorded
+  if (bundle.generation !== source.generation || importOf(recorded, source.generation, region) === undefined) return
+  const { sourceKey } = bundle
+  const hint =
+    "wrap the key again with `keyferry wrap`; what another state directory knows of it comes by `keyferry state merge DIR`"
+  const differs = (["kcv", "publicKeyFingerprint"] as const).some(
+    (fact) => sourceKey[fact] !== null && source[fact] !== null && sourceKey[fact] !== source[fact],
+  )
+  if (sourceKey.id !== source.id || differs) {
+    const message = `the bundle is of the source key ${nameOf(sourceKey)}, and that of ${name} is ${nameOf(source)}`
+    throw new KeyferryError("ERR_TRANSFER_INVALID", message, { key: name, hint })
+  }
+  const isSealedHere = sourceKey.custody === "sealed" && (await vault.get(sourceKey.id)) !== undefined
+  if (custodyOf(sourceKey.custody, custody) === custody || isSealedHere) return
+  const message = `the bundle says custody ${sourceKey.custody}, and that of ${name} is ${custody}`
+  throw new KeyferryError("ERR_TRANSFER_INVALID", message, { key: name, hint })
+}
+
+const nameOf = ({ id, kcv, publicKeyFingerprint }: Pick<SourceKey, "id" | "kcv" | "publicKeyFingerprint">): string =>
+  [id, kcv ?? publicKeyFingerprint].filter((fact) => fact !== null).join(", ")
+
+/** The token at hand knows better than a file. */
+function refuseOtherCustody(inToken: SourceKey | undefined, { bundle, name }: ImportRequest): void {
+  if (bundle === null || inToken?.id !== bundle.sourceKey.id) return
+  const { custody } = bundle.sourceKey
+  if (custody === inToken.custody || custodyOf(custody, inToken.custody) === inToken.custody) return
+  const message = `the bundle says custody ${custody}, and the token has ${name} in custody ${inToken.custody}`
+  throw new KeyferryError("ERR_TRANSFER_INVALID", message, { key: name })
+}
+
 /** The inventory's entry of the key, begun here where `params` ran elsewhere, and what the proof stands on. */
 async function gather(
   deps: ImportWrappedDeps,
@@ -132,7 +178,9 @@ async function gather(
     })
   }
   refuseOlder(recorded, request)
+  await refuseOtherSource(deps, recorded, request)
   const inToken = await sourceInToken(deps, request, recorded)
+  refuseOtherCustody(inToken, request)
   const label = labelOf({ owner: request.owner, name: request.name, generation: recorded?.source.generation ?? 0 })
   const facts = request.bundle?.sourceKey ?? inToken
   const custody = custodyOf(facts?.custody, recorded?.custody)

@@ -70,7 +70,9 @@ export async function wrap(
   const capability = await proven(deps.token, candidates, source)
   const { unenforced } = await enforcementOf(deps.token, source.custody, source.keySpec)
   const wrapped = await deps.token.wrap(source, wrappingKey, capability, parameters.keyArn)
-  const { id, label, custody, kcv, publicKeyFingerprint, attributes } = source
+  const { id, label, custody, kcv, publicKeyFingerprint } = source
+  // an adopted key was an object of the token before it was sealed; what is wrapped is a session object
+  const attributes = custody === "sealed" ? { ...source.attributes, token: false } : source.attributes
   return {
     wrapped,
     source,

@@ -10,6 +10,11 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, escaped)
 }
 
+/** Whether {@link printable} leaves a text as it is. */
+export function isPrintable(text: string): boolean {
+  return printable(text) === text
+}
+
 /** The same for text of several lines, such as a stack. */
 export function printableLines(text: string): string {
   return text.split("\n").map(printable).join("\n")

@@ -1,5 +1,6 @@
 import * as z from "zod"
 import { KeyferryError } from "../../core/base/error.js"
+import { isPrintable } from "../../core/base/printable.js"
 import { CUSTODY_NAMES } from "../../core/key/custody.js"
 import { isKeyId, parseKeyArn } from "../../core/key/key-arn.js"
 import { KEY_SPEC_NAMES, KEY_SPECS, WRAPPING_KEY_SPEC_NAMES } from "../../core/key/key-spec.js"
@@ -11,6 +12,32 @@ import { attributes, digest, token, wrapPath } from "../files/inventory-schema.j
 import { base64Text, parsedJson } from "./json-input.js"
 
 const hex = z.string().regex(/^([0-9a-f]{2})+$/, "is not hex")
+
+/** Text of at most so many characters, as PKCS #11 v3.1 section 3.2 has them of a token, that shows as it is. */
+const line = (most: number) =>
+  z
+    .string()
+    .refine(isPrintable, "holds characters that do not show")
+    .refine((text) => Array.from(text).length <= most, `is longer than ${most} characters`)
+
+/** Longer than any name of a constant, and than any sentence of keyferry on what a token does not enforce. */
+const [MOST_OF_NAME, MOST_OF_WORDS] = [64, 4096]
+
+const bundleToken = token.extend({
+  label: line(32),
+  serial: line(16),
+  manufacturer: line(32),
+  model: line(16),
+  firmwareVersion: line(8),
+  // a description of 32 characters with its version
+  library: line(48),
+})
+
+const bundleAttributes = attributes.extend({
+  class: line(MOST_OF_NAME),
+  keyType: line(MOST_OF_NAME),
+  keyGenMechanism: line(MOST_OF_NAME).nullable(),
+})
 
 const proof = z.union(
   [z.strictObject({ publicKey: base64Text }), z.strictObject({ nonce: hex, mac: hex })],
@@ -33,15 +60,15 @@ const bundleSchema = z
     wrappingKeyFingerprint: digest,
     importTokenDigest: digest,
     encryptedKeyMaterialDigest: digest,
-    token,
+    token: bundleToken,
     sourceKey: z.strictObject({
       id: hex,
       label: z.string(),
       custody: z.enum(CUSTODY_NAMES),
-      unenforced: z.string().nullable().exactOptional(),
-      kcv: z.string().nullable(),
+      unenforced: line(MOST_OF_WORDS).nullable().exactOptional(),
+      kcv: hex.nullable(),
       publicKeyFingerprint: digest.nullable(),
-      attributes,
+      attributes: bundleAttributes,
     }),
     proof: proof.nullable(),
   })
@@ -54,8 +81,17 @@ const bundleSchema = z
 function contradiction(bundle: Bundle): { readonly field: keyof Bundle; readonly reason: string } | null {
   const { wrappingAlgorithm, wrapPath: path, keySpec, sourceKey, name, generation } = bundle
   const identity = identityOf(sourceKey.label)
-  if (identity !== undefined && (identity.name !== name || identity.generation !== generation)) {
+  // what has no label of keyferry's is named by its label
+  const isOwn = identity === undefined ? sourceKey.label === name && generation === 0 : isName(identity.owner)
+  if (!isOwn || (identity !== undefined && (identity.name !== name || identity.generation !== generation))) {
     return { field: "sourceKey", reason: "has a label of another name or generation" }
+  }
+  const isObject = sourceKey.custody === "token" || sourceKey.custody === "locked"
+  if (sourceKey.attributes.token === !isObject) {
+    return { field: "sourceKey", reason: `has custody ${sourceKey.custody}, which its attribute token denies` }
+  }
+  if (sourceKey.attributes.extractable !== true) {
+    return { field: "sourceKey", reason: "is of a key that is not extractable, which nothing wraps" }
   }
   if (!kmsAllows(keySpec, wrappingAlgorithm, bundle.wrappingKeySpec)) {
     return { field: "wrappingAlgorithm", reason: `is none that KMS takes for ${keySpec} under this wrapping key` }

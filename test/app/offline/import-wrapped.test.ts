@@ -112,6 +112,31 @@ describe("importWrapped", () => {
     expect(await world.requests("ImportKeyMaterial")).to.equal(imports)
   })
 
+  it("is refused where the bundle's custody or source key is not that of the token or of an import before", async () => {
+    const { sourceKey } = bundle
+    const saying = (changed: Partial<Bundle["sourceKey"]>) =>
+      request({ bundle: { ...bundle, sourceKey: { ...sourceKey, ...changed } } })
+    const imports = await world.requests("ImportKeyMaterial")
+    const byToken = await expectCode("ERR_TRANSFER_INVALID", () =>
+      importWrapped(run.deps, saying({ custody: "sealed" })),
+    )
+    expect(byToken.message).to.match(/says custody sealed, and the token has/)
+    expect(await world.requests("ImportKeyMaterial")).to.equal(imports)
+
+    await importWrapped(online(), request())
+    const entry = await run.deps.inventory.get(bundle.name, TARGET)
+    for (const changed of [
+      { custody: "sealed" },
+      { custody: "session" },
+      { id: "00".repeat(16) },
+      { publicKeyFingerprint: null, kcv: "000000" },
+    ] as const) {
+      await expectCode("ERR_TRANSFER_INVALID", () => importWrapped(online(), saying(changed)))
+    }
+    expect(await world.requests("ImportKeyMaterial")).to.equal(imports + 1)
+    expect(await run.deps.inventory.get(bundle.name, TARGET)).to.deep.equal(entry)
+  })
+
   it("says that nothing but KMS' acceptance is known where there is neither bundle nor token", async () => {
     const result = await importWrapped(online(), request({ bundle: null }))
     expect(result.proof).to.include({ result: "accepted" })

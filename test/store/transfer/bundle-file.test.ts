@@ -49,11 +49,27 @@ describe("bundle", () => {
 
   const { sourceKey } = bundle
   const pair = { keySpec: "ECC_NIST_P256", proof: { publicKey: spki.toString("base64") } }
+  const controls = "\u001b[31mx"
+  const has = (changed: object) => ({ sourceKey: { ...sourceKey, ...changed } })
+  const hasAttribute = (changed: object) => has({ attributes: { ...TOKEN_KEY_ATTRIBUTES, ...changed } })
   const untrue: [name: string, changed: object, field: string][] = [
     ["an empty token", { token: {} }, "token"],
     ["a path that is none", { wrapPath: "bogus" }, "wrapPath"],
     ["the path of another algorithm", { wrapPath: "composed" }, "wrapPath"],
     ["a custody that is none", { sourceKey: { ...sourceKey, custody: "bogus" } }, "sourceKey.custody"],
+    ["custody sealed of an object of the token", has({ custody: "sealed" }), "sourceKey"],
+    ["custody session of an object of the token", has({ custody: "session" }), "sourceKey"],
+    ["custody token of a session object", hasAttribute({ token: false }), "sourceKey"],
+    ["a key that could not be wrapped", hasAttribute({ extractable: false }), "sourceKey"],
+    ["a label of control characters", has({ label: controls }), "sourceKey"],
+    ["a label whose owner is none", has({ label: `keyferry/${controls}/payments/0` }), "sourceKey"],
+    ["a foreign label that is not the name", has({ label: "other" }), "sourceKey"],
+    ["an attribute of control characters", hasAttribute({ keyType: controls }), "sourceKey.attributes.keyType"],
+    ["a check value that is none", has({ kcv: controls }), "sourceKey.kcv"],
+    ["words of control characters", has({ unenforced: controls }), "sourceKey.unenforced"],
+    ["a serial of control characters", { token: { ...bundle.token, serial: "x\n\u0000" } }, "token.serial"],
+    ["what turns the direction of writing", { token: { ...bundle.token, label: "\u202ex" } }, "token.label"],
+    ["a serial longer than PKCS #11 has", { token: { ...bundle.token, serial: "1".repeat(17) } }, "token.serial"],
     ["an attribute that is none", { sourceKey: { ...sourceKey, attributes: {} } }, "sourceKey.attributes"],
     ["a mechanism that is none", { mechanisms: ["CKM_\u001b[31m"] }, "mechanisms[0]"],
     ["no mechanism", { mechanisms: [] }, "mechanisms"],
