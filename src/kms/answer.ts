@@ -40,7 +40,7 @@ const regionalKey = z.object({ Arn: keyArn.optional(), Region: word.optional() }
 const keyMetadata = z
   .object({
     Arn: keyArn,
-    KeyId: keyId,
+    KeyId: keyId.optional(),
     KeyState: word,
     Description: text(8192).optional(),
     KeySpec: word.optional(),
@@ -62,7 +62,7 @@ const keyMetadata = z
     ValidTo: date.optional(),
     CurrentKeyMaterialId: keyMaterialId.optional(),
   })
-  .refine(({ Arn, KeyId }) => parseKeyArn(Arn)?.keyId === KeyId, "names two keys")
+  .refine(({ Arn, KeyId }) => KeyId === undefined || parseKeyArn(Arn)?.keyId === KeyId, "names two keys")
   .refine((key) => (key.KeySpec ?? key.CustomerMasterKeySpec) !== undefined, { error: "is missing", path: ["KeySpec"] })
   .refine(
     ({ KeySpec, CustomerMasterKeySpec = KeySpec }) => (KeySpec ?? CustomerMasterKeySpec) === CustomerMasterKeySpec,
@@ -75,7 +75,7 @@ const keyMetadata = z
 
 function descriptionOf(key: {
   Arn: string
-  KeyId: string
+  KeyId?: string | undefined
   KeyState: string
   Description?: string | undefined
   KeySpec?: string | undefined
@@ -92,7 +92,7 @@ function descriptionOf(key: {
 }): KeyDescription {
   return {
     keyArn: key.Arn,
-    keyId: key.KeyId,
+    keyId: parseKeyArn(key.Arn)?.keyId ?? key.Arn,
     keyState: key.KeyState,
     description: key.Description ?? "",
     keySpec: key.KeySpec ?? key.CustomerMasterKeySpec ?? "",

@@ -56,6 +56,12 @@ const OUT_OF_DATE = row(
   "check this machine's clock, then the certificate",
 )
 
+const NO_ALIAS = row(
+  "ERR_KMS_ALIAS",
+  "KMS does not take that for the name of an alias",
+  "an alias is alias/ and up to 250 letters, digits, `/`, `_`, `-`; alias/aws/ is AWS' own",
+)
+
 /** AWS error names, Node's error codes, and what they come to (the API Reference lists them by operation). */
 export const ERRORS_BY_NAME: Readonly<Record<string, ErrorRow>> = {
   // the key
@@ -72,11 +78,7 @@ export const ERRORS_BY_NAME: Readonly<Record<string, ErrorRow>> = {
   InvalidKeyUsageException: row("ERR_KMS_KEY_MISMATCH", "the key usage of the KMS key does not allow it"),
   KeyUnavailableException: PASSING,
   AlreadyExistsException: row("ERR_KMS_ALIAS_TAKEN", "the alias is in use"),
-  InvalidAliasNameException: row(
-    "ERR_KMS_ALIAS",
-    "KMS does not take that for the name of an alias",
-    "an alias is alias/ and up to 250 letters, digits, `/`, `_`, `-`; alias/aws/ is AWS' own",
-  ),
+  InvalidAliasNameException: NO_ALIAS,
 
   // the import
   InvalidImportTokenException: row("ERR_KMS_IMPORT_TOKEN", "the import token is damaged or belongs to another KMS key"),
@@ -237,6 +239,11 @@ export const REFINEMENTS: readonly { name: string; operation?: string; message?:
     name: "ValidationException",
     message: /cannot be used to import/i,
     row: row("ERR_ALGORITHM_NOT_ALLOWED", "KMS does not take this wrapping algorithm for the key spec"),
+  },
+  {
+    name: "ValidationException",
+    message: /^Alias must start with|at 'aliasName' failed/,
+    row: NO_ALIAS,
   },
   {
     name: "ValidationException",

@@ -15,7 +15,7 @@ class ForeignAnswer extends Error implements NativeError {
 }
 
 /**
- * Holds each answer against what every answer of AWS has: a request ID; and, where it is a refusal, the name of an error.
+ * Holds each answer against what every answer of AWS has: a request ID; a Date; and, where it is a refusal, the name of an error.
  * Anything else says nothing of whether AWS did what was asked. `onTime` gets the Date of AWS' own answers alone
  * (RFC 9110 section 6.6.1): others have one too.
  */
@@ -34,8 +34,8 @@ export function ownAnswersOnly(onTime: (date: Date) => void): Pluggable<object, 
           }
           const response = result.response as HttpResponse
           if (!isOwn(response)) throw new ForeignAnswer(response.statusCode)
-          const date = new Date(response.headers["date"] ?? NaN)
-          if (!Number.isNaN(date.getTime())) onTime(date)
+          const date = dateOf(response)
+          if (date !== null) onTime(date)
           return result
         },
         // the innermost of its step, so that it sees answers before they are read
@@ -45,11 +45,18 @@ export function ownAnswersOnly(onTime: (date: Date) => void): Pluggable<object, 
   }
 }
 
-function isOwn({ statusCode, headers, body }: HttpResponse): boolean {
+function dateOf({ headers }: HttpResponse): Date | null {
+  const date = new Date(headers["date"] ?? NaN)
+  return Number.isNaN(date.getTime()) ? null : date
+}
+
+function isOwn(response: HttpResponse): boolean {
+  const { statusCode, headers, body } = response
   if (headers["x-amzn-requestid"] === undefined) return false
   const text = Buffer.from(body as Uint8Array).toString("utf8")
   // nothing, an object of JSON, or the XML of STS: what is neither would be read as an answer without fields
-  if (statusCode < 300) return /^\s*($|[{<])/.test(text)
+  // without AWS' time all would be reckoned by this host's clock (invariant I11)
+  if (statusCode < 300) return dateOf(response) !== null && /^\s*($|[{<])/.test(text)
   // AWS redirects nobody
   if (statusCode < 400) return false
   return headers["x-amzn-errortype"] !== undefined || namesError(text)

@@ -40,7 +40,7 @@ const rotation = (more: object): object => ({ KeyId: ARN, KeyMaterialId: MATERIA
 /** What is answered, to which request; 76 contradicts what was asked or pinned, 69 cannot be. */
 const ROWS: readonly [title: string, ask: Ask, answer: object, status: 69 | 76][] = [
   ["a key of another ID", describeKey, metadata({ Arn: OTHER, KeyId: OTHER.split("/")[1] }), 76],
-  ["no key ID", describeKey, metadata({ KeyId: undefined }), 69],
+  ["a key of another ID by its ARN alone", describeKey, metadata({ Arn: OTHER, KeyId: undefined }), 76],
   ["a tag without its value", (kms) => kms.listResourceTags(ARN), { Tags: [{ TagKey: "a" }] }, 69],
   [
     "a key of another Region",

@@ -89,6 +89,22 @@ describe("answers that are not of AWS", () => {
     await expectCode("ERR_KMS_ACCESS_DENIED", () => kms.createKey(SYMMETRIC))
   })
 
+  for (const date of [undefined, "", "xx", "yesterday"]) {
+    it(`believes no answer whose Date is ${String(date)}: the host's clock must not stand in for it`, async () => {
+      const { key } = await kms.createKey(SYMMETRIC)
+      proxy.spoil("DescribeKey", {
+        effect: true,
+        respond(response, answered) {
+          response.sendDate = false
+          const { date: _, ...headers } = answered?.headers ?? {}
+          response.writeHead(200, date === undefined ? headers : { ...headers, date }).end(answered?.body)
+        },
+        times: 9,
+      })
+      await expectCode("ERR_KMS_ANSWER", () => kms.describeKey(key.keyArn))
+    })
+  }
+
   it("believes no refusal with a request ID that names no error", async () => {
     proxy.spoil("CreateKey", {
       effect: false,

@@ -145,10 +145,12 @@ async function proveByImport(
 ): Promise<Imported> {
   const { keyMaterialId } = accepted
   if (keyMaterialId === null) {
-    deps.progress.warn(
-      "KMS named no KeyMaterialId, so the second, pinned import that would be the proof is not possible",
-    )
-    return { entry, record: accepted }
+    const message = `KMS took the key material of ${entry.name} and named no KeyMaterialId, which the proof would be pinned to`
+    throw new KeyferryError("ERR_KMS_ANSWER", message, {
+      key: keyArnOf(entry, deps.kms.region),
+      exit: "PROOF",
+      hint: "run the same command again; --prove accept does without the proof, where this KMS names no key material",
+    })
   }
   deps.progress.step(`importing once more, pinned to key material ${keyMaterialId}, as the proof`)
   try {
@@ -172,9 +174,9 @@ function tokenIn({ token }: ImportDeps): Deps["token"] {
   return token
 }
 
-/** Whether a second, pinned import would turn KMS' acceptance into a proof. */
-export function provable({ proof, keyMaterialId }: ImportRecord): boolean {
-  return proof.kind === "none" && proof.result === "accepted" && keyMaterialId !== null
+/** Whether KMS' acceptance is still to become a proof, by an import that is pinned. */
+export function provable({ proof }: ImportRecord): boolean {
+  return proof.kind === "none" && proof.result === "accepted"
 }
 
 /** The import of an earlier run that only wants its proof. */
@@ -182,7 +184,8 @@ function acceptedBefore(step: ImportStep, region: string): Imported | undefined 
   if (!("prove" in step) || step.prove !== "full" || step.importType !== undefined) return undefined
   const { entry } = step
   const accepted = importOf(entry, generationOf(step), region)
-  if (entry.importing !== null || accepted === undefined || !provable(accepted)) return undefined
+  // without its ID the material has to be imported once more before it can be pinned
+  if (accepted?.keyMaterialId == null || entry.importing !== null || !provable(accepted)) return undefined
   return { entry, record: accepted }
 }
 

@@ -54,16 +54,20 @@ describe("the proof that KMS holds the same key material", () => {
     })
   }
 
-  it("stays with acceptance where KMS names no KeyMaterialId, and says so", async () => {
+  it("is accepted where KMS names no KeyMaterialId, and refused where the full proof was asked for", async () => {
     proxy.alter("ImportKeyMaterial", ({ KeyId }) => ({ KeyId }))
-    const { deps, warnings } = await world.run({ endpoint: proxy.endpoint })
-    for (const prove of ["accept", "full"] as const) {
-      const result = await provision(deps, requestFor(`nameless-${prove}`, { prove }))
-      expect(result.proof).to.deep.equal({ kind: "none", result: "accepted" })
-      expect(result.keyMaterialId).to.equal(null)
+    const { deps } = await world.run({ endpoint: proxy.endpoint })
+    const result = await provision(deps, requestFor("nameless", { prove: "accept" }))
+    expect(result).to.deep.include({ proof: { kind: "none", result: "accepted" }, keyMaterialId: null })
+    const full = requestFor("nameless-full", { prove: "full" })
+    for (const time of ["first", "second"]) {
+      const error = await expectCode("ERR_KMS_ANSWER", () => provision(deps, full))
+      expect([error.exit, error.message.includes("KeyMaterialId")], time).to.deep.equal(["PROOF", true])
     }
-    expect(warnings).to.have.length(1)
-    expect((await provision(deps, requestFor("nameless-full", { prove: "full" }))).outcome).to.equal("nothing")
+    expect(await world.requests("CreateKey")).to.equal(2)
+    proxy.alter("ImportKeyMaterial")
+    const proven = await provision(deps, full)
+    expect(proven).to.deep.include({ proof: { kind: "key-material-id", result: "proven" } })
   })
 
   it("is not reached with a wrapping key from KMS that is not what was asked for", async () => {

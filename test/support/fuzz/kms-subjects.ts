@@ -51,7 +51,15 @@ const metadata = (answer: Answer): unknown => {
   const { Arn, KeyId, KeyState, KeySpec, CustomerMasterKeySpec, KeyUsage, Origin, MultiRegion } = answer[
     "KeyMetadata"
   ] as Answer
-  return [Arn, KeyId, KeyState, KeySpec ?? CustomerMasterKeySpec, KeyUsage, Origin, MultiRegion ?? false]
+  return [
+    Arn,
+    KeyId ?? String(Arn).split("/").at(-1),
+    KeyState,
+    KeySpec ?? CustomerMasterKeySpec,
+    KeyUsage,
+    Origin,
+    MultiRegion ?? false,
+  ]
 }
 const described = (key: Awaited<ReturnType<Kms["describeKey"]>>): unknown => [
   key.keyArn,
