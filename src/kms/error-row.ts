@@ -180,7 +180,7 @@ export const REFINEMENTS: readonly { name: string; operation?: string; message?:
   {
     name: "KMSInvalidStateException",
     message: /is pending import/,
-    row: row("ERR_KMS_KEY_STATE", "the KMS key holds no key material", "import it again: keyferry recover NAME"),
+    row: row("ERR_KMS_KEY_STATE", "the KMS key holds no key material", "import it again: keyferry recover NAME --yes"),
   },
   {
     name: "KMSInvalidStateException",

@@ -85,7 +85,7 @@ describe("the ends of a KMS key's life", function () {
     const words = ["delete-material", "withheld", "--yes"]
     const { row, stderr } = await end(words)
     expect(row).to.include({ outcome: "done", reason: "MATERIAL_DELETED", keyState: "PendingImport" })
-    expect(stderr).to.include("keyferry recover withheld")
+    expect(stderr).to.include("keyferry recover withheld --yes")
     expect(events().at(-1)).to.deep.include({ event: "material.deleted", keyArn })
     expect(events().at(-1)?.facts).to.deep.include({ keyMaterialIds: [keyMaterialId] })
     const entry = readJson(join(state, "inventory", "us-east-1", "withheld.json")) as unknown as InventoryEntry

@@ -143,7 +143,7 @@ describe("state merge", () => {
     await inventoryFiles(older).put({ ...entry, withheldAt: null })
     await well(ours, "state", "merge", older)
     expect((await entryIn(ours, "gone")).withheldAt).to.equal((await entryIn(theirs, "gone")).withheldAt)
-    await well(ours, "rewrap", "gone")
+    await well(ours, "recover", "gone", "--yes")
     expect((await entryIn(ours, "gone")).withheldAt, "brought back by name").to.equal(null)
     await well(ours, "state", "merge", theirs)
     expect((await entryIn(ours, "gone")).withheldAt, "and stays so").to.equal(null)

@@ -142,13 +142,16 @@ describe("a host's clock that is not KMS'", () => {
       const { keyArn = "" } = await provision(name, "--expires-in", "90d")
       await remove(keyArn, name)
       await days(100)
-      for (const command of [["rewrap", "--due"], ["apply"], ["rewrap", "--all"]]) {
+      for (const command of [["rewrap", "--due"], ["apply"], ["rewrap", "--all"], ["rewrap", name]]) {
         expect(rowsOf(await run(...command))).to.deep.equal([["blocked", "MATERIAL_DELETED"]])
       }
       const again = await run("provision", "--name", name, "--key-spec", "SYMMETRIC_DEFAULT", "--custody", "token")
       expect(again.error()).to.include({ code: "ERR_KMS_KEY_STATE" })
+      const rotated = await run("rotate", name)
+      expect(rotated.error()).to.include({ code: "ERR_KMS_KEY_STATE" })
+      for (const { hint } of [again.error(), rotated.error()]) expect(hint).to.include(`keyferry recover ${name} --yes`)
       expect((await stage.sdk.describeKey({ KeyId: keyArn })).KeyMetadata?.KeyState).to.equal("PendingImport")
-      expect(rowsOf(await run("rewrap", name))).to.deep.equal([["done", "DELETED"]])
+      expect(rowsOf(await run("recover", name, "--yes"))).to.deep.equal([["done", "DELETED"]])
       expect(readFileSync(join(state, "inventory", "us-east-1", `${name}.json`), "utf8")).to.not.include("deletedAt")
     })
   }

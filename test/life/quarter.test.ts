@@ -82,7 +82,7 @@ describe(`a quarter of ${KEYS} keys in two Regions, seed ${chance.seed}`, functi
     troubles.sawPages(forAll())
     site.proxy.unspoil()
     const forChanges = pagesForChanges(site.proxy, chance)
-    // by its name a key comes back even where its material was deleted on purpose
+    // a key whose material was deleted on purpose stays blocked by its name too
     const named = enrolled.map(({ name }) => name).filter((name) => !asked.delete.includes(name))
     await site.run(host, ["rewrap", ...chance.sample(named, 5)])
     await site.run(host, ["apply"])

@@ -56,7 +56,7 @@ export async function holdsMaterial(
 export function materialGone({ name, keyArn }: MadeEntry): KeyferryError {
   return new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} has lost the key material of ${name} before its end`, {
     key: name,
-    hint: `\`keyferry rewrap ${name}\` imports it again, if that is what you want`,
+    hint: `\`keyferry recover ${name} --yes\` imports it again, if that is what you want`,
   })
 }
 

@@ -62,8 +62,8 @@ async function provisionKey(deps: Deps, request: ProvisionRequest): Promise<KeyR
       if (!changed) deps.progress.step(`${request.name} is provisioned already; nothing to do`)
       return keyResult(entry, finished.record, changed ? "done" : "nothing", null)
     }
-    refuseGenerations(recorded)
     refuseDeleted(recorded)
+    refuseGenerations(recorded)
   }
   const prepared = await prepare(deps, request, recorded)
   const begunEntry = { ...(recorded ?? newEntry(deps, request, prepared)), unenforced: prepared.unenforced }

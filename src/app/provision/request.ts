@@ -53,7 +53,7 @@ export function refuseDeleted(entry: InventoryEntry): void {
   if (entry.withheldAt === null && imported?.deletedAt === undefined) return
   throw new KeyferryError("ERR_KMS_KEY_STATE", `the key material of ${entry.name} was deleted from its KMS key`, {
     key: entry.keyArn ?? entry.name,
-    hint: `import it again, if that is what you want: keyferry rewrap ${entry.name}`,
+    hint: `import it again, if that is what you want: keyferry recover ${entry.name} --yes`,
   })
 }
 

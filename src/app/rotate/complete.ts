@@ -69,7 +69,7 @@ async function importInto(
   const { kms, key, rotations, primary } = place
   const need = needOf(entry, place, terms, deps.clock.now())
   if (need === "nothing") return entry
-  assertEnabled(key)
+  assertEnabled(entry, key)
   const pending = pendingRotation(rotations)
   if (need === "new") {
     refuseForeign(entry, pending?.keyMaterialId)
@@ -118,7 +118,7 @@ function refuseForeign(entry: MadeEntry, pending: string | undefined): void {
 
 async function rotateTo(deps: Deps, entry: MadeEntry, home: RegionView, id: string): Promise<void> {
   if (await isUnderWay(home, id)) return
-  assertEnabled(await home.kms.describeKey(home.keyArn))
+  assertEnabled(entry, await home.kms.describeKey(home.keyArn))
   await record(deps, "rotation.requested", rotationStep(deps, { entry, home, id }))
   try {
     await settled({ kms: home.kms, sleep: deps.sleep }, home.keyArn, () => home.kms.rotateKeyOnDemand(home.keyArn))

@@ -70,7 +70,7 @@ export function rotatable(entry: InventoryEntry): MadeEntry {
 
 async function begin(deps: Deps, entry: MadeEntry, view: RotationView, wishes: ImportAgainWishes): Promise<KeyResult> {
   refuseBusy(entry, view)
-  for (const { key } of [view.home, ...view.replicas]) assertEnabled(key)
+  for (const { key } of [view.home, ...view.replicas]) assertEnabled(entry, key)
   const rotations = rotationsDone(view.home.rotations)
   if (rotations >= MOST_ROTATIONS) {
     throw new KeyferryError(

@@ -145,8 +145,11 @@ export const FROM_ANOTHER_COPY =
  *
  * @throws ERR_KMS_KEY_STATE
  */
-export function assertEnabled({ keyArn, keyState }: KeyDescription): void {
+export function assertEnabled({ name }: InventoryEntry, { keyArn, keyState }: KeyDescription): void {
   const { phase, hint } = keyStateRow(keyState)
   if (phase === "usable") return
-  throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}, not Enabled`, { key: keyArn, hint })
+  throw new KeyferryError("ERR_KMS_KEY_STATE", `${keyArn} is in state ${keyState}, not Enabled`, {
+    key: keyArn,
+    hint: hint.replaceAll("NAME", name),
+  })
 }

@@ -7,7 +7,7 @@ import { KMS } from "../options/options.js"
 export const deleteMaterial = defineCommand({
   name: "delete-material",
   describe:
-    "delete imported key material from KMS, in every Region: nothing works with the KMS key until `recover NAME` imports it again",
+    "delete imported key material from KMS, in every Region: nothing works with the KMS key until `recover NAME --yes` imports it again",
   examples: [["$0 delete-material payments --yes", "all generations, without asking"]],
   names: KEY_NAME,
   options: {

@@ -52,7 +52,7 @@ const KEY_STATES = {
     listsRotations: true,
     blocks: null,
     words: "has no key material",
-    hint: "it has no key material: nothing works with it until `keyferry recover` imports it again",
+    hint: "it has no key material: nothing works with it until `keyferry recover NAME --yes` imports it again",
   },
   PendingDeletion: {
     phase: "dying",

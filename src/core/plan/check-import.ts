@@ -212,16 +212,28 @@ export const cannotReimport: Check = (context) => {
   return { reason: "CANNOT_REIMPORT", facts: { custody: entry?.custody ?? binding.custody, lost } }
 }
 
-/** Material that is gone before its time, or by `delete-material`, was deleted on purpose: only who asks for it brings it back. */
+/**
+ * Material that is gone before its time, or by `delete-material`, was deleted on purpose: `recover` brings it back where a
+ * person says so, and naming the key is not that.
+ */
 export const materialDeleted: Check = (context) => {
   const { force, recover } = context.options
-  if (recover == null ? force === "named" : recover.deleted) return undefined
+  if (recover?.deleted === true || givesAnotherEnd(context)) return undefined
   const { now, entry } = context.snapshot
   const withheld = entry?.withheldAt != null
+  // what waited for its rotation is no matter of `recover`: the rotation that is asked for by name makes it again
+  const rotating = recover == null && force === "named" ? stagedGeneration(context) : undefined
   const deleted = context.materials.find(
-    (material) => material.state === "lost" && (withheld || wasDeleted(material, now)),
+    (material) =>
+      material.state === "lost" && material.generation !== rotating && (withheld || wasDeleted(material, now)),
   )
   return deleted === undefined ? undefined : { reason: "MATERIAL_DELETED", facts: { key: deleted.keyArn } }
+}
+
+/** Who names a key whose fixed end has passed, and another end: what `recover` could not bring back (FIXED_END_PASSED). */
+function givesAnotherEnd({ snapshot: { binding, now }, options: { force, expiresIn } }: Context): boolean {
+  if (force !== "named" || expiresIn == null) return false
+  return new Date(binding.expiresIn) <= now
 }
 
 /** What is to be brought back had an end that has passed meanwhile: KMS would not take it. */

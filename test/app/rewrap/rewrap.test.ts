@@ -185,14 +185,18 @@ describe("rewrap", () => {
     expect(rows["w-emptied"]).to.include({ outcome: "blocked", reason: "SOURCE_MISSING" })
   })
 
-  it("brings deleted material back only when the key is named", async () => {
+  it("leaves deleted material to recover, of a key that is named too", async () => {
     const { keyArn } = await made("w-deleted")
     await world.sdk.deleteImportedKeyMaterial({ KeyId: keyArn })
-    expect((await rewrap({ force: "all" })).rows["w-deleted"]).to.include({
-      outcome: "blocked",
-      reason: "MATERIAL_DELETED",
-    })
-    expect((await rewrap({ force: "named" }, ["w-deleted"])).rows["w-deleted"]).to.include({
+    for (const options of [{ force: "all" }, { force: "named" }, { force: "named", shorten: true }] as const) {
+      expect((await rewrap(options, ["w-deleted"])).rows["w-deleted"]).to.include({
+        outcome: "blocked",
+        reason: "MATERIAL_DELETED",
+        hint: "`keyferry recover w-deleted --yes` imports it again, if that is what you want",
+      })
+    }
+    expect((await stateOf(keyArn)).KeyState).to.equal("PendingImport")
+    expect((await rewrap({ recover: { deleted: true } }, ["w-deleted"])).rows["w-deleted"]).to.include({
       outcome: "done",
       reason: "DELETED",
     })

@@ -274,9 +274,16 @@ const ROWS: readonly Row[] = [
   [
     "the material was deleted, and the key is named",
     { key: seen(lost) },
+    "MATERIAL_DELETED",
+    `its key material was deleted from ${arn(REGION)} before its expiry`,
+    { options: { force: "named", shorten: true, expiresIn: "90d" } },
+  ],
+  [
+    "the material was deleted, its fixed end has passed, and the key is named with another end",
+    { key: seen(lost), ...bound({ expiresIn: "2026-05-30T00:00:00Z" }) },
     "DELETED",
     "its key material was deleted, and is asked for",
-    { options: { force: "named" }, imports: [`${REGION} 0 ${materialId(0)}`] },
+    { options: { force: "named", expiresIn: "90d" }, imports: [`${REGION} 0 ${materialId(0)}`] },
   ],
   [
     "lost material is asked for, and KMS has it",

@@ -2,7 +2,7 @@ import type { Calendar, Task } from "./calendar.js"
 import type { Host, Run, Site } from "./site.js"
 import type { Witness } from "./witness.js"
 
-/** Commands that hints name; what was deleted on purpose is not to come back, so `rewrap NAME` is none of them. */
+/** Commands that hints name; what was deleted on purpose is not to come back, so `recover NAME` is none of them. */
 const HINTED = /`(?:keyferry )?(status --rebuild[^`]*)`/g
 const TRIES = 3
 
