@@ -61,17 +61,16 @@ async function replaceMade(deps: Deps, old: MadeEntry, wishes: ReplaceWishes): P
     refuseRotating(old)
     await refuseRotatedElsewhere(deps, old)
   }
+  const earlier = await begunBefore(deps, old)
+  // before the alias: it may be with the key that another copy of the state has put in this one's place
+  if (earlier === null) await refuseUnknownKey(deps, old)
   await refuseForeignAlias(deps, old)
   const terms = wished(old, wishes)
   validToFrom(terms.expiresIn, deps.clock.now())
   refuseImportOnce({ ...old, ...terms, isAccepted: wishes.acceptNoReimport ?? false })
   refuseLocalUse({ custody: old.custody, localUse: wishes.localUse ?? false })
-  const earlier = await begunBefore(deps, old)
   await refuseOtherAccount(deps, { ...old, target: null }, () => deps.kms.callersAccount())
-  if (earlier === null) {
-    refuseCustodyByPolicy(old.custody, deps.policy)
-    await refuseUnknownKey(deps, old)
-  }
+  if (earlier === null) refuseCustodyByPolicy(old.custody, deps.policy)
   const choice = await chooseWay(deps, old, terms)
 
   const nested: Deps = { ...deps, inventory: replacementInventory(deps.inventory, old) }

@@ -191,7 +191,7 @@ const REASON_ROWS = {
   ALIAS_TAKEN: {
     action: "blocked",
     sentence: "{alias} names another KMS key, {holder}",
-    hint: "choose another alias, or delete that one",
+    hint: "if that key is tagged as NAME, another copy of this state made it: `keyferry state merge DIR` takes that in, or `keyferry status --rebuild --overwrite` where that copy is gone; else choose another alias",
     exit: "DATAERR",
   },
 

@@ -166,6 +166,21 @@ describe("replace", () => {
     expect((await entryOf("refused")).replacement).to.equal(null)
   })
 
+  it("is refused where another copy of the state has replaced it, with the alias moved or without one", async () => {
+    for (const alias of ["alias/copied", null]) {
+      const { name } = await make(alias === null ? "copied-bare" : "copied", { alias })
+      const before = await entryOf(name)
+      const { keyArn } = await replace(name)
+      const { deps } = await world.run()
+      await deps.inventory.put(before)
+      const made = await keys()
+      const error = await expectCode("ERR_STATE_INCOMPLETE", () => replace(name))
+      expect(error.message).to.include(keyArn)
+      expect(error.hint).to.include("state merge").and.to.include("status --rebuild")
+      expect(await keys()).to.equal(made)
+    }
+  })
+
   describe("of what is imported once", () => {
     const once = { acceptNoReimport: true, expiresIn: "never" } as const
     const inToken = async (id: string) => (await (await world.run()).inToken.search({ id })).keys
