@@ -6,10 +6,8 @@ import type { ImportParameters } from "../../core/key/wrapping-key.js"
 import { WRAPPING_ALGORITHM_NAMES } from "../../core/key/wrapping-algorithm.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { LooseParameters } from "../../core/records/transfer.js"
+import { importTokenFault } from "./import-token.js"
 import { base64Bytes, parsedJson } from "./json-input.js"
-
-/** ImportKeyMaterial takes an import token of at most so many bytes. */
-export const MAX_IMPORT_TOKEN_BYTES = 6144
 
 const keyName = z
   .string()
@@ -29,7 +27,7 @@ const parametersSchema = z
   .object({
     KeyId: keyName,
     PublicKey: base64Bytes,
-    ImportToken: base64Bytes.refine(({ length }) => length <= MAX_IMPORT_TOKEN_BYTES, "is too long"),
+    ImportToken: base64Bytes,
     ParametersValidTo: instant.nullish(),
     WrappingAlgorithm: z.enum(WRAPPING_ALGORITHM_NAMES).nullish(),
     WrappingKeySpec: z.enum(WRAPPING_KEY_SPEC_NAMES).nullish(),
@@ -42,6 +40,12 @@ const parametersSchema = z
       WrappingKeyFingerprint == null || WrappingKeyFingerprint === sha256(PublicKey),
     { path: ["WrappingKeyFingerprint"], message: "is not that of PublicKey" },
   )
+  .check(({ value, issues }) => {
+    // what is no base64 has no bytes
+    if (issues.length > 0) return
+    const fault = importTokenFault(value.ImportToken, value.PublicKey)
+    if (fault !== null) issues.push({ code: "custom", input: null, path: ["ImportToken"], message: fault })
+  })
 
 /** Writes a parameters file. @throws ERR_TRANSFER_INVALID where {@link decodeParameters} would refuse it */
 export function encodeParameters(parameters: ImportParameters, keySpec: KeySpec, name: string | null): string {

@@ -1,7 +1,8 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { LooseParameters } from "../../core/records/transfer.js"
+import { importTokenFault } from "./import-token.js"
 import { readInput, readTextInput } from "./input.js"
-import { decodeParameters, MAX_IMPORT_TOKEN_BYTES } from "./parameters-file.js"
+import { decodeParameters } from "./parameters-file.js"
 
 /** The three forms in which import parameters come as files. */
 export interface ParameterPaths {
@@ -31,26 +32,41 @@ export async function readParameters(paths: ParameterPaths): Promise<LooseParame
   if (consoleZip !== undefined) {
     const { readConsoleZip } = await import("./console-zip.js")
     const zip = await readConsoleZip(await readInput(consoleZip), consoleZip)
-    return loose(
-      binary(zip.publicKey, `${consoleZip}: the wrapping public key`),
-      token(zip.importToken, `${consoleZip}: the import token`),
-    )
+    const paths = {
+      publicKey: `${consoleZip}: the wrapping public key`,
+      importToken: `${consoleZip}: the import token`,
+    }
+    return loose(zip, paths)
   }
   if (publicKey === undefined || importToken === undefined) {
     throw new KeyferryError("ERR_USAGE", "--public-key and --import-token go together")
   }
-  return loose(binary(await readInput(publicKey), publicKey), token(await readInput(importToken), importToken))
+  const pair = { publicKey: await readInput(publicKey), importToken: await readInput(importToken) }
+  return loose(pair, { publicKey, importToken })
 }
 
-const loose = (publicKey: Uint8Array, importToken: Uint8Array): LooseParameters => ({
-  keyId: null,
-  publicKey,
-  importToken,
-  parametersValidTo: null,
-  wrappingAlgorithm: null,
-  wrappingKeySpec: null,
-  keySpec: null,
-})
+type Pair<T> = Readonly<Record<"publicKey" | "importToken", T>>
+
+/** The two files, with the words that name each. */
+function loose(files: Pair<Uint8Array>, paths: Pair<string>): LooseParameters {
+  const publicKey = binary(files.publicKey, paths.publicKey)
+  const importToken = binary(files.importToken, paths.importToken)
+  const fault = importTokenFault(importToken, publicKey)
+  if (fault !== null) {
+    throw new KeyferryError("ERR_TRANSFER_INVALID", `${paths.importToken} ${fault}`, {
+      hint: "give the ImportToken of the same answer of GetParametersForImport as the public key",
+    })
+  }
+  return {
+    keyId: null,
+    publicKey,
+    importToken,
+    parametersValidTo: null,
+    wrappingAlgorithm: null,
+    wrappingKeySpec: null,
+    keySpec: null,
+  }
+}
 
 const PRINTABLE = /^[\t\r\n\x20-\x7e]*$/
 const BASE64 = /^[A-Za-z0-9+/\s]+={0,2}$/
@@ -75,13 +91,4 @@ function binary(bytes: Uint8Array, path: string): Uint8Array {
 /** Buffer passes over what is not base64; writing it again finds that. */
 function sameBase64(decoded: Buffer, text: string): boolean {
   return decoded.toString("base64").replace(/=+$/, "") === text.replace(/\s/g, "").replace(/=+$/, "")
-}
-
-function token(bytes: Uint8Array, path: string): Uint8Array {
-  const importToken = binary(bytes, path)
-  if (importToken.length <= MAX_IMPORT_TOKEN_BYTES) return importToken
-  throw new KeyferryError(
-    "ERR_TRANSFER_INVALID",
-    `${path} has ${importToken.length} bytes, too many for an import token`,
-  )
 }

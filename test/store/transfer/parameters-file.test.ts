@@ -43,6 +43,7 @@ describe("a parameters file", () => {
     expect(again.keyArn).to.equal(ARN)
   })
 
+  const PEM = Buffer.from("-----BEGIN PUBLIC KEY-----\n").toString("base64")
   const damaged: [name: string, json: string, field: string][] = [
     ["no JSON", "{", "p.json"],
     ["a list", "[]", "p.json"],
@@ -51,6 +52,8 @@ describe("a parameters file", () => {
     ["no import token", awsJson({ ImportToken: "" }), "ImportToken"],
     ["an import token of white space", awsJson({ ImportToken: " \n" }), "ImportToken"],
     ["an import token that is too long", awsJson({ ImportToken: "QUFB".repeat(2100) }), "ImportToken"],
+    ["the public key as the import token", awsJson({ ImportToken: spki.toString("base64") }), "ImportToken"],
+    ["PEM as the import token", awsJson({ ImportToken: PEM }), "ImportToken"],
     ["no key ID", awsJson({ KeyId: null }), "KeyId"],
     ["a key ID that is none", awsJson({ KeyId: "x;touch y" }), "KeyId"],
     ["an alias for a key ID", awsJson({ KeyId: "alias/payments" }), "KeyId"],

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process"
-import { randomBytes } from "node:crypto"
+import { generateKeyPairSync, randomBytes } from "node:crypto"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { zipSync } from "fflate"
@@ -10,6 +10,9 @@ import { temporaryFolder } from "#test/support/temp-dir.js"
 
 const KEY = randomBytes(294)
 const TOKEN = randomBytes(3000)
+const pair = generateKeyPairSync("ec", { namedCurve: "P-256" })
+const SPKI = pair.publicKey.export({ format: "der", type: "spki" })
+const PEM = pair.publicKey.export({ format: "pem", type: "spki" })
 
 describe("import parameters that come as loose files", () => {
   const folder = temporaryFolder()
@@ -41,6 +44,10 @@ describe("import parameters that come as loose files", () => {
     ["HTML", "<html><body>502 Bad Gateway</body></html>", /token is text/],
     ["empty quotes", '""', /token is text/],
     ["a path instead of its file", "fileb://ImportToken.bin", /token is text/],
+    ["the public key", KEY, /token is the wrapping public key/],
+    ["the public key in base64", KEY.toString("base64"), /token is the wrapping public key/],
+    ["another public key", SPKI, /token is a public key/],
+    ["PEM in base64", Buffer.from(PEM).toString("base64"), /token is PEM/],
     ["longer than any", randomBytes(6145), /6145 bytes, too many/],
   ]
   for (const [name, content, message] of refused) {
@@ -105,6 +112,14 @@ describe("the console's zip", () => {
       const { publicKey, importToken } = await read(zipSync(names))
       expect(Buffer.from(publicKey).equals(KEY)).to.equal(true)
       expect(Buffer.from(importToken).equals(TOKEN)).to.equal(true)
+    }
+  })
+
+  it("is refused with a public key as its import token", async () => {
+    for (const token of [KEY, SPKI]) {
+      const archive = zipSync({ ...whole, "ImportToken.bin": token })
+      const error = await expectCode("ERR_TRANSFER_INVALID", () => read(archive))
+      expect(error.message).to.match(/the import token is .*public key/)
     }
   })
 
