@@ -76,6 +76,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
       world = opened
       try {
         output = await command.run(args, { ...surroundings, world })
+        await world.places.learnAccounts()
       } finally {
         for (const { message, code } of world.clock.skews()) progress.warn(`${message} [${code}]`)
       }

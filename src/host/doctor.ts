@@ -53,11 +53,10 @@ export async function doctorDeps(world: World, { deep }: { readonly deep: boolea
     ...state,
     config,
     doors: tokensOf(settings).map(({ name, setting }) => ({ name, door: tokenDoor(world, name, setting) })),
-    targets: targetsOf(settings).map((name) => ({
-      name,
-      openKms: () => world.kms(name),
-      clock: world.clock.of(kmsSetting(settings, name).name),
-    })),
+    targets: targetsOf(settings).map((name) => {
+      const inventoryName = kmsSetting(settings, name).name
+      return { name, inventoryName, openKms: () => world.kms(name), clock: world.clock.of(inventoryName) }
+    }),
     owner: settings.owner,
     deep,
     surroundings: async () => [coreDumpLine(), ...(await stateLines(stateDir)), await backupLine(stateDir)],

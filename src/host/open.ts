@@ -320,11 +320,15 @@ export class World implements AsyncDisposable {
     const { account } = setting
     const pinned = account === null ? null : { account, origin: `account of target ${setting.name ?? ""}` }
     let target = setting.name
-    const onCall = (call: KmsCall): void => this.log.event("kms.call", { ...call, target })
+    let hasAnswered = false
+    const onCall = (call: KmsCall): void => {
+      hasAnswered ||= call.error === null
+      this.log.event("kms.call", { ...call, target })
+    }
     const onTime = (date: Date): void => this.clock.learn(setting.name, date)
     const kms = this.own(await openKms({ ...setting, pinned, env, pacer, onCall, onTime }))
     target ??= nameOfTarget ?? kms.region
-    this.places.add(target, kms)
+    this.places.add(target, kms, () => hasAnswered)
     if (kms.endpoint !== null) this.progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)
     return kms
   }

@@ -16,22 +16,44 @@ export interface Place {
   readonly endpointOrigin: string | null
 }
 
+interface Opened {
+  readonly target: string
+  readonly kms: Kms
+  readonly hasAnswered: () => boolean
+}
+
 /** The targets that a run has opened, each in its Regions, the target's own first. */
 export class Places {
-  readonly #opened: { readonly target: string; readonly kms: Kms }[] = []
+  readonly #opened: Opened[] = []
 
-  add(target: string, kms: Kms): void {
-    this.#opened.push({ target, kms })
+  /** @param hasAnswered whether any request of it was answered */
+  add(target: string, kms: Kms, hasAnswered: () => boolean = () => false): void {
+    this.#opened.push({ target, kms, hasAnswered })
+  }
+
+  /**
+   * Asks STS for the account of each place that has answered without showing it, as KMS without keys does. What STS does
+   * not tell stays not known.
+   */
+  async learnAccounts(): Promise<void> {
+    for (const opened of this.#opened) {
+      if (!opened.hasAnswered() || this.#placeLike(placeOf(opened))?.account != null) continue
+      await opened.kms.callersAccount().catch(() => null)
+    }
   }
 
   /** Each once, though a target may have been opened by its name and by flags as well. */
   all(): readonly Place[] {
     const places = new Map<string, Place>()
     for (const place of this.#opened.map(placeOf)) {
-      const key = JSON.stringify([place.target, place.region, place.endpoint])
+      const key = identityOf(place)
       if (places.get(key)?.account == null) places.set(key, place)
     }
     return [...places.values()]
+  }
+
+  #placeLike(place: Place): Place | undefined {
+    return this.all().find((other) => identityOf(other) === identityOf(place))
   }
 
   /** That of a target, in the Region of the ARN where one is given; null where the run has not opened it. */
@@ -83,7 +105,9 @@ export class Places {
   }
 }
 
-function placeOf({ target, kms }: { readonly target: string; readonly kms: Kms }): Place {
+const identityOf = ({ target, region, endpoint }: Place): string => JSON.stringify([target, region, endpoint])
+
+function placeOf({ target, kms }: Opened): Place {
   const { region, endpoint } = kms
   const known = kms.knownAccount()
   return {

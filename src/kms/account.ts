@@ -14,6 +14,8 @@ export interface PinnedAccount {
 interface AccountWatch {
   /** Runs a call only as the pinned account; one that finds no key asks whether it is looked for in the right one. */
   readonly call: Caller
+  /** What STS has said of the credentials, whoever asked it. */
+  readonly learn: (account: Account) => void
   /** Whose credentials are at hand; STS is asked where no answer of KMS has shown it. */
   readonly callers: () => Promise<Account>
   /** The account of the keys that KMS has answered about, or of the credentials; null before the first answer. */
@@ -65,6 +67,7 @@ export function watchAccount(
   }
 
   return {
+    learn: (account) => void (ofCallers = account),
     callers,
     known: () => ofKeys ?? ofCallers,
     async call(request, run) {

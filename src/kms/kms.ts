@@ -35,17 +35,18 @@ export async function openKms(
     })
     return { account: answer.Account, arn: answer.Arn }
   }
-  const accountOfSts = async () => {
-    const { account, arn } = await callerIdentity()
-    return { account, partition: arn.split(":")[1] ?? "" }
-  }
-  const { call, callers, known } = watchAccount(callAnyone, accountOfSts, options.pinned ?? null)
+  const accountOfSts = async () => accountIn(await callerIdentity())
+  const { call, callers, known, learn } = watchAccount(callAnyone, accountOfSts, options.pinned ?? null)
   const session = { client, call, region, serverTime: () => lastDate }
 
   return {
     region,
     endpoint,
-    callerIdentity,
+    async callerIdentity() {
+      const identity = await callerIdentity()
+      learn(accountIn(identity))
+      return identity
+    },
     callersAccount: callers,
     knownAccount: known,
 
@@ -59,3 +60,8 @@ export async function openKms(
     },
   }
 }
+
+const accountIn = ({ account, arn }: { readonly account: string; readonly arn: string }) => ({
+  account,
+  partition: arn.split(":")[1] ?? "",
+})

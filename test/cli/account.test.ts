@@ -65,6 +65,33 @@ describe("the account that a target is in", () => {
     expect(kms[0]).to.include({ endpoint: other.endpoint, account: OTHER_ACCOUNT })
   })
 
+  it("holds for status --rebuild and doctor, which make nothing, too", async () => {
+    for (const args of [
+      ["status", "--rebuild"],
+      ["status", "--rebuild", "--overwrite"],
+    ]) {
+      const rebuilt = await inOther(args)
+      expect([rebuilt.status, rebuilt.error().code], rebuilt.stdout).to.deep.equal([78, "ERR_POLICY_REFUSED"])
+    }
+    const examined = await inOther(["doctor"])
+    const { checks } = examined.json() as { checks: readonly { id: string; status: string; message: string }[] }
+    const identity = checks.find(({ id }) => id === "aws-identity")
+    expect([examined.status, identity?.status]).to.deep.equal([78, "fail"])
+    expect(identity?.message).to.include("111122223333").and.include(OTHER_ACCOUNT)
+  })
+
+  it("is asked of STS, once, where KMS has no key that shows it", async () => {
+    for (const args of [["status"], ["plan"], ["doctor"], ["status", "--rebuild"]]) {
+      const result = await stage.run([...args, "--json", "--verbose"], {
+        state: stage.state(),
+        env: { AWS_ENDPOINT_URL: other.endpoint },
+      })
+      expect(result.status, result.stderr).to.equal(0)
+      expect((result.json() as Placed).kms[0]).to.include({ account: OTHER_ACCOUNT })
+      expect(result.stderr.match(/operation=sts:GetCallerIdentity/g), args.join(" ")).to.have.length(1)
+    }
+  })
+
   it("is asked for where a key is not to be seen: it is no key that is gone", async () => {
     const result = await inOther(["rewrap", "payments"])
     expect(result.status).to.equal(78)

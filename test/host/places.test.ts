@@ -4,6 +4,7 @@ import { Places } from "#src/host/places.js"
 
 import { awsEnvironment, openAt } from "#test/support/aws-environment.js"
 import { KEY_ARN, serveIdentities } from "#test/support/identity-server.js"
+import { startLocalKms } from "#test/support/local-kms.js"
 
 describe("the places of a run", () => {
   awsEnvironment()
@@ -27,6 +28,23 @@ describe("the places of a run", () => {
       keys: [{ ...row, target: "prod", keyArn: KEY_ARN }, { target: "other" }],
       kms: [place],
     })
+  })
+
+  it("have the account from STS where KMS has answered without showing one, and is asked where it has answered alone", async () => {
+    const server = await startLocalKms()
+    after(() => server.stop())
+    const { kms: opened, calls } = await openAt(server)
+    using kms = opened
+    let hasAnswered = false
+    const places = new Places()
+    places.add("prod", kms, () => hasAnswered)
+    await places.learnAccounts()
+    expect([places.of("prod")?.account, calls.length]).to.deep.equal([null, 0])
+    hasAnswered = true
+    await places.learnAccounts()
+    await places.learnAccounts()
+    expect(places.of("prod")?.account).to.equal("111122223333")
+    expect(calls.map(({ operation }) => operation)).to.deep.equal(["sts:GetCallerIdentity"])
   })
 
   it("say nothing of a run that asked no KMS", () => {

@@ -15,6 +15,7 @@ const EXPIRATION = "2099-01-01T00:00:00Z"
 export const KEY_ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 const METADATA = {
   Arn: KEY_ARN,
+  KeyId: KEY_ARN.slice(KEY_ARN.indexOf("/") + 1),
   KeyState: "PendingImport",
   KeySpec: "SYMMETRIC_DEFAULT",
   KeyUsage: "ENCRYPT_DECRYPT",

@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/ports/clock.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
+import { refuseOtherAccount } from "../kms-key/account.js"
 import { kmsSide, type Leftover, listKeys } from "../source-key/list.js"
 import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
 import { examineKms } from "./kms-checks.js"
@@ -20,6 +21,8 @@ export interface DoctorDeps extends VaultDoctor {
 
 interface DoctorTarget {
   readonly name: string | null
+  /** As the inventory calls it; null where that is the name of its Region. */
+  readonly inventoryName: string | null
   readonly openKms: () => Promise<Kms>
   readonly clock: Clock
 }
@@ -36,8 +39,12 @@ export async function examine(deps: DoctorDeps): Promise<readonly CheckedLine[]>
   }
   // KMS first, which tells the time
   const kmsLines: CheckedLine[] = []
-  for (const { name, openKms, clock } of deps.targets) {
-    kmsLines.push(...(await examineKms(openKms, clock)).map((line) => lineOf(name, line)))
+  for (const { name, inventoryName, openKms, clock } of deps.targets) {
+    const refuseAccount = async (kms: Kms): Promise<void> => {
+      const target = inventoryName ?? kms.region
+      await refuseOtherAccount(deps, { owner: deps.owner, name: null, target }, () => kms.callersAccount())
+    }
+    kmsLines.push(...(await examineKms(openKms, clock, refuseAccount)).map((line) => lineOf(name, line)))
   }
   lines.push(...(await examineVaults(deps, tokens)), ...kmsLines)
   lines.push(...(await deps.surroundings()))

@@ -7,8 +7,16 @@ import { type CheckedLine, fail, failed, ok, warn } from "./check.js"
 const SKEW_WARN_SECONDS = 60
 const SKEW_FAIL_SECONDS = 300
 
-/** Checks credentials, endpoint and clock; nothing is changed in KMS. */
-export async function examineKms(openKms: () => Promise<Kms>, clock: Clock): Promise<readonly CheckedLine[]> {
+/**
+ * Checks credentials, endpoint and clock; nothing is changed in KMS.
+ *
+ * @param refuseAccount throws where the credentials' account is not the one that the target is in
+ */
+export async function examineKms(
+  openKms: () => Promise<Kms>,
+  clock: Clock,
+  refuseAccount: (kms: Kms) => Promise<void>,
+): Promise<readonly CheckedLine[]> {
   const lines: CheckedLine[] = []
   let kms: Kms
   try {
@@ -21,6 +29,7 @@ export async function examineKms(openKms: () => Promise<Kms>, clock: Clock): Pro
   }
   try {
     const { account, arn } = await kms.callerIdentity()
+    await refuseAccount(kms)
     lines.push(ok("aws-identity", `account ${account} as ${arn}`))
   } catch (error) {
     lines.push(failed("aws-identity", error))

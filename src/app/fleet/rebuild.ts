@@ -10,7 +10,7 @@ import { type FoundKey, type FoundSource, rebuiltEntry, type Rebuilt } from "../
 import { identityOf } from "../../core/key/source-key.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { Deps } from "../deps.js"
-import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
+import { refuseOtherAccount } from "../kms-key/account.js"
 import { taggedKeys } from "../kms-key/tagged-keys.js"
 import { TAGS } from "../kms-key/tags.js"
 import { record, type RecordDeps } from "../record.js"
@@ -72,12 +72,10 @@ interface Remains {
 export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promise<Rebuilding> {
   const { claimed = new Set<string>(), isOwnName = () => true } = request
   const { keys: tagged, sources, unseen } = await readRemains(deps, request.owner)
+  // an account without a key of this owner may be the wrong one
+  await refuseOtherAccount(deps, { ...request, name: null }, () => deps.kms.callersAccount())
   const keys = tagged.filter((key) => isOwnName(nameOf(key)) && !claimed.has(key.key.keyArn))
   for (const { key } of keys) claimed.add(key.keyArn)
-  const [first] = keys
-  if (first !== undefined) {
-    await refuseOtherAccount(deps, { ...request, name: null }, () => Promise.resolve(accountOf(first.key.keyArn)))
-  }
   const rows: RebuildRow[] = []
   for (const name of [...new Set(keys.map(nameOf))].sort()) {
     const sameName = keys.filter((tagged) => nameOf(tagged) === name)

@@ -17,9 +17,10 @@ describe("doctor's look at KMS", () => {
     now: () => new Date(0),
     kmsOffsetMs: () => (seconds === null ? null : seconds * 1000),
   })
+  const anyAccount = (): Promise<void> => Promise.resolve()
   const examine = async (clock = offsetBy(0)) => {
     const { kms } = (await world.run()).deps
-    return (await examineKms(() => Promise.resolve(kms), clock)).map(({ id, status, exit, message }) => ({
+    return (await examineKms(() => Promise.resolve(kms), clock, anyAccount)).map(({ id, status, exit, message }) => ({
       line: `${id} ${status} ${exit}`,
       message,
     }))
@@ -57,7 +58,7 @@ describe("doctor's look at KMS", () => {
 
   it("takes no Region for a host with the token alone, and every other failure to open for what it is", async () => {
     const opening = async (code: "ERR_KMS_REGION_MISSING" | "ERR_KMS_CREDENTIALS") =>
-      (await examineKms(() => Promise.reject(new KeyferryError(code, "no")), offsetBy(0))).map(
+      (await examineKms(() => Promise.reject(new KeyferryError(code, "no")), offsetBy(0), anyAccount)).map(
         ({ id, status, exit }) => `${id} ${status} ${exit}`,
       )
     expect(await opening("ERR_KMS_REGION_MISSING")).to.deep.equal(["kms warn OK"])
