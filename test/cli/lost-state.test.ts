@@ -305,6 +305,25 @@ describe("what the state directory does not know is not taken for absent", () =>
     expect(status.stdout).to.include(join(state, "custody-keys", "00ff.json"))
   })
 
+  it("names a key that another copy put in place, alias and all, and what takes it in", async () => {
+    const path = config(["moved"])
+    const state = stage.state()
+    await wellIn(state)("apply", "--config", path)
+    const [merged, rebuilt] = [stage.state(), stage.state()]
+    for (const copy of [merged, rebuilt]) cpSync(state, copy, { recursive: true })
+    await wellIn(state)("replace", "moved", "--config", path)
+    const stale = await runIn(merged)("replace", "moved", "--config", path, "--json")
+    expect([stale.status, stale.error().code]).to.deep.equal([65, "ERR_STATE_INCOMPLETE"])
+    const planned = await runIn(merged)("plan", "--config", path, "--json")
+    expect(planned.stdout).to.include("keyferry state merge DIR").and.to.not.include("delete that one")
+    await wellIn(merged)("state", "merge", state)
+    await runIn(rebuilt)("status", "--rebuild", "--overwrite", "--config", path)
+    for (const copy of [merged, rebuilt]) {
+      const after = await runIn(copy)("plan", "--config", path, "--json")
+      expect(after.stdout).to.not.include("ALIAS_TAKEN")
+    }
+  })
+
   it("refuses rotate and replace where an older copy of the state does not know KMS' material", async () => {
     const state = stage.state()
     await wellIn(state)(...provisionArgs({ name: "older" }))
