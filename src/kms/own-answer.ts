@@ -51,9 +51,9 @@ function dateOf({ headers }: HttpResponse): Date | null {
 }
 
 function isOwn(response: HttpResponse): boolean {
-  const { statusCode, headers, body } = response
+  const { statusCode, headers } = response
   if (headers["x-amzn-requestid"] === undefined) return false
-  const text = Buffer.from(body as Uint8Array).toString("utf8")
+  const text = Buffer.from(response.body as Uint8Array).toString("utf8")
   // nothing, an object of JSON, or the XML of STS: what is neither would be read as an answer without fields
   // without AWS' time all would be reckoned by this host's clock (invariant I11)
   if (statusCode < 300) return dateOf(response) !== null && /^\s*($|[{<])/.test(text)

@@ -96,8 +96,9 @@ describe("answers that are not of AWS", () => {
         effect: true,
         respond(response, answered) {
           response.sendDate = false
-          const { date: _, ...headers } = answered?.headers ?? {}
-          response.writeHead(200, date === undefined ? headers : { ...headers, date }).end(answered?.body)
+          const headers = Object.entries(answered?.headers ?? {}).filter(([name]) => name !== "date")
+          if (date !== undefined) headers.push(["date", date])
+          response.writeHead(200, Object.fromEntries(headers)).end(answered?.body)
         },
         times: 9,
       })

@@ -98,7 +98,8 @@ export function consequencesOf(consequences: Consequences): readonly string[] {
 const UNTIL: Readonly<Record<Ending, (consequences: Consequences) => string>> = {
   enable: () => "",
   disable: ({ name }) => `until \`keyferry enable ${name}\``,
-  "delete-material": ({ name }) => `until the same key material is imported again by \`keyferry recover ${name} --yes\``,
+  "delete-material": ({ name }) =>
+    `until the same key material is imported again by \`keyferry recover ${name} --yes\``,
   "schedule-deletion": ({ deletionDate, keySpec, keys }) =>
     `at once, and for ever from ${deletionDate ?? "its deletion"}; until then ` +
     `\`aws kms cancel-key-deletion --key-id ${keys[0]?.keyArn ?? ""}\` keeps it` +

@@ -121,7 +121,9 @@ describe("material that was recorded", () => {
     const { reason } = plan(snapshot({ entry, sources, key }))
     expect(reason).to.equal("MATERIAL_DELETED")
     expect(
-      plan(snapshot({ entry, sources, key }), { recover: { deleted: true } }).imports.map(({ generation }) => generation),
+      plan(snapshot({ entry, sources, key }), { recover: { deleted: true } }).imports.map(
+        ({ generation }) => generation,
+      ),
     ).to.include(0)
   })
 })
