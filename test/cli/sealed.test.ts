@@ -73,7 +73,7 @@ describe("sealed custody on the command line", () => {
     const { code, message, hint } = result.error()
     expect(code).to.equal("ERR_CUSTODY_REFUSED")
     expect(message).to.match(/sealed of ECC_NIST_P256: \S/)
-    expect(hint).to.match(/--custody token/)
+    expect(hint).to.include("keyferry token probe")
     expect(await stage.footprint(state)).to.deep.equal(before)
     expect(vault(state)).to.deep.equal([])
   })

@@ -32,6 +32,36 @@ export type Change =
 /** The first line names it. */
 export const FORMAT = "keyferry local-kms 3"
 
+/** Of keyferry 0.1.0: one object on one line. */
+const FORMAT_OF_0_1_0 = "keyferry local-kms 2"
+
+interface Whole {
+  readonly format: string
+  readonly account: string
+  readonly secret: string
+  readonly clock: ClockState
+  readonly regions: readonly {
+    readonly name: string
+    readonly aliases: readonly Alias[]
+    readonly wrappingKeys: readonly WrappingKey[]
+  }[]
+  readonly sets: readonly (Omit<StoredSet, "keys"> & { readonly keys: readonly Omit<StoredKey, "grants">[] })[]
+}
+
+function linesOf({ account, secret, clock, regions, sets }: Whole): string {
+  const changes: readonly Change[] = [
+    { clock },
+    ...regions.flatMap(({ name: region, wrappingKeys }) =>
+      wrappingKeys.map((pair) => ({ wrappingKey: { region, pair } })),
+    ),
+    ...sets.map((set) => ({ set: { ...set, keys: set.keys.map((key) => ({ ...key, grants: [] })) } })),
+    ...regions.flatMap(({ name: region, aliases }) =>
+      aliases.map((alias) => ({ alias: { region, name: alias.name, alias } })),
+    ),
+  ]
+  return [{ format: FORMAT, account, secret }, ...changes].map((line) => `${JSON.stringify(line)}\n`).join("")
+}
+
 /** What a state file held. */
 export interface Restored {
   readonly state: State
@@ -80,7 +110,9 @@ const storedKey = (key: Key): StoredKey => ({
 export function readChanges(text: string): Restored {
   const [head = "", ...rest] = text.split("\n")
   const lines = rest.slice(0, -1)
-  const { format, account, secret } = JSON.parse(head) as Partial<Record<"format" | "account" | "secret", string>>
+  const header = JSON.parse(head) as Partial<Whole>
+  if (header.format === FORMAT_OF_0_1_0) return readChanges(linesOf(header as Whole))
+  const { format, account, secret } = header
   if (format !== FORMAT && format?.startsWith("keyferry local-kms ") === true) {
     throw new Error(`it was written by another version of keyferry, in format '${format}'; this one reads '${FORMAT}'`)
   }
