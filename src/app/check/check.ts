@@ -98,11 +98,11 @@ async function custodyFindings(fleet: Fleet, { searched }: Survey): Promise<read
     })),
     ...custodyKeys
       .filter(({ severity }) => severity === "fail")
-      .map(({ message, hint }): Finding => ({
+      .map(({ label, message, hint }): Finding => ({
         id: "CUSTODY_KEY_LOST",
         status: "critical",
         message,
-        name: records.find(({ label }) => message.includes(label))?.label ?? null,
+        name: label,
         target: null,
         hint,
       })),

@@ -26,7 +26,7 @@ export async function vaultStatus(fleet: Fleet, tokens: readonly SearchedToken[]
   const records = await fleet.custodyKeys.list()
   const unreadable = (await fleet.custodyKeys.damaged()).map(({ reason }): CustodyKeyFinding => {
     const hint = "restore that file from a backup; its custody key stays in the token"
-    return { severity: "fail", message: `the record of a custody key cannot be read: ${reason}`, hint }
+    return { severity: "fail", label: null, message: `the record of a custody key cannot be read: ${reason}`, hint }
   })
   const nothingSealed = records.length === 0 && vault.sealed.length === 0 && vault.damaged.length === 0
   if (nothingSealed) return { sealed: 0, findings: [], custodyKeys: unreadable }

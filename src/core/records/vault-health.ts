@@ -62,6 +62,8 @@ export type VaultFault = keyof typeof HINTS
 /** A fault of a custody key itself. */
 export interface CustodyKeyFinding {
   readonly severity: "warn" | "fail"
+  /** Of the custody key; null where its record does not tell it. */
+  readonly label: string | null
   readonly message: string
   readonly hint: string
 }
@@ -216,7 +218,12 @@ function finding(
 
 function custodyKeyFindings({ owner, records, token, vault }: VaultView): readonly CustodyKeyFinding[] {
   const ownRecords = records.filter((record) => record.owner === owner)
-  const fail = (message: string, hint: string): CustodyKeyFinding => ({ severity: "fail", message, hint })
+  const fail = ({ label }: { readonly label: string }, message: string, hint: string): CustodyKeyFinding => ({
+    severity: "fail",
+    label,
+    message,
+    hint,
+  })
   if (token === null) return ownRecords.flatMap((record) => unconfirmed(record))
   const judged = token.custodyKeys.flatMap((key): readonly CustodyKeyFinding[] => {
     const wrong = assessCustodyKey(key.attributes)
@@ -226,6 +233,7 @@ function custodyKeyFindings({ owner, records, token, vault }: VaultView): readon
         ? []
         : [
             fail(
+              key,
               `the custody key ${key.label} (${key.id}) of token "${token.info.label}": ${findingsText(wrong)}`,
               REPLACE,
             ),
@@ -234,6 +242,7 @@ function custodyKeyFindings({ owner, records, token, vault }: VaultView): readon
       ...(record !== undefined && differs(record.kcv, key.kcv)
         ? [
             fail(
+              key,
               `the custody key ${key.label} (${key.id}) of token "${token.info.label}" has another check value than when it was made`,
               HINTS["custody-key-differs"],
             ),
@@ -246,15 +255,18 @@ function custodyKeyFindings({ owner, records, token, vault }: VaultView): readon
   )
   return [
     ...judged,
-    ...gone.map(({ id, label }): CustodyKeyFinding => {
+    ...gone.map((record): CustodyKeyFinding => {
+      const { id, label } = record
       const sealedCount = vault.sealed.filter((sealed) => sealed.custodyKey.id === id).length
       if (sealedCount === 0)
         return {
           severity: "warn",
+          label,
           message: `the custody key ${label} (${id}) is not in token "${token.info.label}" any more; nothing is sealed under it`,
           hint: CLEAR,
         }
       return fail(
+        record,
         `the custody key ${label} (${id}) is not in token "${token.info.label}"; ${sealedCount} sealed keys are lost without it`,
         RESTORE,
       )
@@ -271,14 +283,14 @@ function unconfirmed({ label, id, token, backupConfirmedAt }: CustodyKeyRecord):
   if (backupConfirmedAt !== null) return []
   const message = `no backup of the custody key ${label} (${id}) of token "${token.label}" is confirmed: if the token is lost, every key sealed under it dies at its next expiry`
   const hint = `back the token up by the vendor's tool, then run \`keyferry key backup-confirmed --custody-key ${id}\``
-  return [{ severity: "warn", message, hint }]
+  return [{ severity: "warn", label, message, hint }]
 }
 
 function unrecorded({ label, id }: CustodyKey, tokenLabel: string): CustodyKeyFinding {
   const message = `the custody key ${label} (${id}) of token "${tokenLabel}" is not recorded in this state directory, so nothing shows whether it opens anything`
   const hint =
     "another state directory may have made it; `keyferry key reseal --all --new-custody-key` makes one that is recorded"
-  return { severity: "warn", message, hint }
+  return { severity: "warn", label, message, hint }
 }
 
 function inForce({ owner, records, token }: VaultView): VaultHealth["inForce"] {

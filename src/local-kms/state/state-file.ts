@@ -63,13 +63,17 @@ export interface StateFile {
 export async function openStateFile(file: string): Promise<StateFile> {
   // beside the file, which is replaced when it is written whole
   const lock = openSync(`${file}.lock`, "a", 0o600)
-  if (!(await lockFile(lock, "exclusive"))) {
+  try {
+    if (!(await lockFile(lock, "exclusive"))) {
+      throw new StateFileError("in use", `another local KMS has the state file ${file}`)
+    }
+    // plaintext keys of a run that was killed while it wrote
+    rmSync(`${file}.tmp`, { force: true })
+    return { restored: restore(file), keep: (state, clock) => keep(file, state, clock) }
+  } catch (error) {
     closeSync(lock)
-    throw new StateFileError("in use", `another local KMS has the state file ${file}`)
+    throw error
   }
-  // plaintext keys of a run that was killed while it wrote
-  rmSync(`${file}.tmp`, { force: true })
-  return { restored: restore(file), keep: (state, clock) => keep(file, state, clock) }
 }
 
 function restore(file: string): Restored | undefined {
@@ -103,6 +107,8 @@ function keep(file: string, state: State, clock: Clock): Changes {
       renameSync(temporary, file)
     } catch (error) {
       closeSync(descriptor)
+      // it may hold plaintext keys
+      rmSync(temporary, { force: true })
       throw error
     }
     if (open !== undefined) closeSync(open.descriptor)

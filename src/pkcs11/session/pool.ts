@@ -82,13 +82,23 @@ export function openAnchor({ slot, token }: TokenSlot): Anchor {
   try {
     const session = openSession(slot)
     // NSS gives an R/O one to whom asks for R/W
-    const readOnly = READ_ONLY_STATES.includes(stateOf(session))
+    const readOnly = READ_ONLY_STATES.includes(stateOrClose(session))
     const isFlagged = hasFlag(token.flags, "CKF_WRITE_PROTECTED")
     const flagged = isFlagged ? "CKF_WRITE_PROTECTED is set" : null
     return { session, readOnly, writeProtection: readOnly ? "it gives read-only sessions" : flagged }
   } catch (error) {
     if (!isWriteRefusal(error)) throw error
     return { session: openSession(slot, { readOnly: true }), readOnly: true, writeProtection: failureText(error) }
+  }
+}
+
+/** The state of a session that was opened a moment ago; one that does not tell it is closed. */
+function stateOrClose(session: GrapheneSession): number {
+  try {
+    return stateOf(session)
+  } catch (error) {
+    close(session)
+    throw error
   }
 }
 
@@ -242,8 +252,14 @@ export class SessionPool implements Disposable {
   /** Null where the login holds for the anchor alone, against the standard: then that is the one session to be lent. */
   #another(): Open | null {
     const session = openSession(this.#slot, { readOnly: this.#readOnly })
-    const isLoggedIn = (each: GrapheneSession): boolean => USER_STATES.includes(stateOf(each))
-    if (!this.#loggedIn || isLoggedIn(session) || !isLoggedIn(this.#anchor)) return this.#opened(session)
+    if (!this.#loggedIn || USER_STATES.includes(stateOrClose(session))) return this.#opened(session)
+    try {
+      // where the anchor is logged out as well, what is wrong shows in the call that the session is for
+      if (!USER_STATES.includes(stateOf(this.#anchor))) return this.#opened(session)
+    } catch (error) {
+      close(session)
+      throw error
+    }
     close(session)
     return null
   }
