@@ -190,6 +190,8 @@ describe("judgeVault", () => {
       .to.include("warn")
       .and.include("not recorded")
     expect(of({ token: { info: TOKEN, custodyKeys: [], objects: [] } }).join()).to.include("1 sealed keys are lost")
+    const { custodyKeys } = judgeVault(view({ token: { info: TOKEN, custodyKeys: [], objects: [] } }))
+    expect(custodyKeys.map(({ label }) => label)).to.include(KEY.label)
     expect(assessCustodyKey({ ...ATTRIBUTES, decrypt: true }).map(({ attribute }) => attribute)).to.deep.equal([
       "decrypt",
     ])
