@@ -1,6 +1,6 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { failedOutcome, type KeyRow, rowOutcome } from "../../core/plan/row.js"
-import { type FormerEntry, type ImportWishes, withNested } from "../../core/records/inventory.js"
+import { type FormerEntry, generationsOf, type ImportWishes, type InventoryEntry, withNested } from "../../core/records/inventory.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import { isKeySpec, KEY_SPECS, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
@@ -226,10 +226,39 @@ async function rebuiltOf(
     sourceId: tags[TAGS.source] ?? null,
     terms: termsOf(name),
     sources: sources.filter(({ id }) => !newestOfOthers.includes(id)),
+    sourceOfMaterial: sourceOfMaterial(await entriesThere(deps, name, target), key.keyArn),
     now: rfc3339(deps.clock.now()),
     seals: await anySeals(deps, owner),
   })
   return { ...rebuilt, lost: [...rebuilt.lost, ...unread] }
+}
+
+/** What is there of a name; nothing where it cannot be read, for which it is rebuilt. */
+async function entriesThere(
+  { inventory }: Pick<RebuildDeps, "inventory">,
+  name: string,
+  target: string,
+): Promise<readonly InventoryEntry[]> {
+  try {
+    const entry = await inventory.get(name, target)
+    return entry === undefined ? [] : withNested(entry)
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error
+    return []
+  }
+}
+
+/** An import with a request ID was made by whoever wrote the entry; one without was itself rebuilt. */
+function sourceOfMaterial(entries: readonly InventoryEntry[], keyArn: string): ReadonlyMap<string, string> {
+  const pairs = entries
+    .filter((entry) => entry.keyArn === keyArn)
+    .flatMap((entry) =>
+      entry.imports.flatMap(({ generation, keyMaterialId, requestId }): [string, string][] => {
+        const source = generationsOf(entry).find((record) => record.generation === generation)
+        return source === undefined || keyMaterialId === null || requestId === null ? [] : [[keyMaterialId, source.id]]
+      }),
+    )
+  return new Map(pairs)
 }
 
 async function anySeals({ tokens }: Pick<RebuildDeps, "tokens">, owner: string): Promise<boolean> {

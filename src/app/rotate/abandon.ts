@@ -66,14 +66,7 @@ export async function planAbandonment(
 /** Gives it up: in KMS first, then in the inventory, then what was asked for; killed in between, the same goes on. */
 export async function abandonRotation(deps: AbandonDeps, abandonment: Abandonment): Promise<KeyRow> {
   const { entry, begun, pending, operations, consequences } = abandonment
-  if (begun !== null) {
-    const facts = { keyMaterialId: pending?.keyMaterialId }
-    await record(deps, "rotation.abandoned", { key: begun, facts: { step: "intended", ...facts } })
-    // in the replicas KMS deletes it by itself
-    if (pending !== null) await pending.home.kms.deleteImportedKeyMaterial(pending.home.keyArn, pending.keyMaterialId)
-    await deps.inventory.put(withoutNewest(begun))
-    await record(deps, "rotation.abandoned", { key: begun, facts: { step: "done", ...facts } })
-  }
+  if (begun !== null) await giveUpNewest(deps, begun, pending)
   for (const operation of operations) await withoutName(deps, operation, entry.name)
   const isNothing = begun === null && operations.length === 0
   const outcome = rowOutcome(
@@ -82,6 +75,20 @@ export async function abandonRotation(deps: AbandonDeps, abandonment: Abandonmen
     consequences.join("; "),
   )
   return { ...factsOf(entry), ...outcome }
+}
+
+/** Gives up the generation that was begun: its material is deleted where it waits in KMS, and the entry knows no more of it. */
+export async function giveUpNewest(
+  deps: Pick<Deps, "inventory"> & RecordDeps,
+  begun: MadeEntry,
+  pending: { readonly home: Pick<RegionView, "kms" | "keyArn">; readonly keyMaterialId: string } | null,
+): Promise<void> {
+  const facts = { keyMaterialId: pending?.keyMaterialId }
+  await record(deps, "rotation.abandoned", { key: begun, facts: { step: "intended", ...facts } })
+  // in the replicas KMS deletes it by itself
+  if (pending !== null) await pending.home.kms.deleteImportedKeyMaterial(pending.home.keyArn, pending.keyMaterialId)
+  await deps.inventory.put(withoutNewest(begun))
+  await record(deps, "rotation.abandoned", { key: begun, facts: { step: "done", ...facts } })
 }
 
 /** The row of a name whose rotation cannot be given up. */

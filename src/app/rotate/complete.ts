@@ -6,6 +6,7 @@ import type { Deps } from "../deps.js"
 import { record } from "../record.js"
 import { ensureSource } from "../source-key/ensure.js"
 import { importKey, provable } from "../import/import.js"
+import { giveUpNewest } from "./abandon.js"
 import {
   assertEnabled,
   foreignPending,
@@ -53,7 +54,7 @@ export async function completeRotation(
   for (const { kms, keyArn } of [home, ...replicas]) await kms.tagResource(keyArn, { [TAGS.source]: entry.source.id })
   entry = { ...entry, rotating: false }
   await deps.inventory.put(entry)
-  // two hosts that rotate at once: neither has every generation, and each says so
+  // another host that rotated past it has a generation which this one has not
   refuseUnknownMaterial(entry, { keyArn: home.keyArn, rotations: await home.kms.listKeyRotations(home.keyArn) })
   const imported = importOf(entry, entry.source.generation, home.kms.region)
   if (imported === undefined) throw new KeyferryError("ERR_BUG", `no import of ${entry.source.label} is recorded`)
@@ -80,8 +81,32 @@ async function importInto(
   const { source, entry: sourced } = await ensureSource(deps, entry, { held, sharesLabel: true })
   const { capability, expiresIn, prove } = terms
   const importAs = need === "new" ? ({ importType: "NEW_KEY_MATERIAL" } as const) : {}
-  return (await importKey({ ...deps, kms }, { entry: sourced, source, capability, expiresIn, prove, ...importAs }))
-    .entry
+  const imported = await importKey(
+    { ...deps, kms },
+    { entry: sourced, source, capability, expiresIn, prove, ...importAs },
+  )
+  if (need === "new") await withdrawIfRotated(deps, imported.entry, place)
+  return imported.entry
+}
+
+/**
+ * KMS takes new material as soon as another host's rotation is over: rotated to as well, it would rotate the KMS key twice
+ * for one wish, and neither host would have every generation.
+ *
+ * @throws ERR_STATE_INCOMPLETE, once the material is deleted again
+ */
+async function withdrawIfRotated(deps: Deps, entry: MadeEntry, home: RegionView): Promise<void> {
+  try {
+    refuseUnknownMaterial(entry, {
+      keyArn: home.keyArn,
+      rotations: await home.kms.listKeyRotations(home.keyArn),
+    })
+  } catch (error) {
+    const keyMaterialId = materialOf(entry)
+    const isRotated = error instanceof KeyferryError && error.code === "ERR_STATE_INCOMPLETE"
+    if (isRotated && keyMaterialId !== null) await giveUpNewest(deps, entry, { home, keyMaterialId })
+    throw error
+  }
 }
 
 /** Whether the newest generation is to be imported into a Region: as new, again, or not. */
@@ -129,18 +154,20 @@ async function rotateTo(deps: Deps, entry: MadeEntry, home: RegionView, id: stri
 }
 
 async function isUnderWay({ kms, keyArn }: RegionView, id: string): Promise<boolean> {
-  if (await isCurrent({ kms, keyArn }, id)) return true
+  if (await isRotatedTo({ kms, keyArn }, id)) return true
   return (await kms.keyRotationStatus(keyArn)).onDemandRotationStartDate !== null
 }
 
-async function isCurrent({ kms, keyArn }: Pick<RegionView, "kms" | "keyArn">, id: string): Promise<boolean> {
-  return materialIn(await kms.listKeyRotations(keyArn), id)?.keyMaterialState === "CURRENT"
+/** Also where another host has rotated past it since. */
+async function isRotatedTo({ kms, keyArn }: Pick<RegionView, "kms" | "keyArn">, id: string): Promise<boolean> {
+  const material = materialIn(await kms.listKeyRotations(keyArn), id)
+  return material?.keyMaterialState === "CURRENT" || material?.keyMaterialState === "NON_CURRENT"
 }
 
 /** @throws ERR_ROTATION_PENDING */
 async function waitForRotation(deps: Pick<Deps, "sleep" | "progress">, home: RegionView, id: string): Promise<void> {
   let waited = 0
-  for (let wait: number = WAIT.firstMs; !(await isCurrent(home, id)); wait = Math.min(wait * 2, WAIT.longestMs)) {
+  for (let wait: number = WAIT.firstMs; !(await isRotatedTo(home, id)); wait = Math.min(wait * 2, WAIT.longestMs)) {
     if (waited === 0) deps.progress.step("waiting until KMS has rotated, which takes some minutes")
     if (waited >= WAIT.allMs) {
       throw new KeyferryError("ERR_ROTATION_PENDING", `KMS is still rotating to key material ${id}`, {

@@ -47,6 +47,8 @@ export interface Remains {
   /** How the configuration wants the key imported; null where it does not name the key. */
   readonly terms: ImportWishes | null
   readonly sources: readonly FoundSource[]
+  /** Source keys, by CKA_ID, of the material that an entry there saw KMS take from them; by KMS' ID of the material. */
+  readonly sourceOfMaterial: ReadonlyMap<string, string>
   /** RFC 3339 UTC. */
   readonly now: string
   /** Whether a token has a custody key of the owner: then what is nowhere was sealed, as far as anybody can tell. */
@@ -77,11 +79,16 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
   // the tag names the newest that is in use: one that waits for its rotation is not in it yet
   const tagged = generations - (rotating ? 2 : 1)
   let token: TokenInfo | null = null
+  const imported = materials.map(({ keyMaterialId }) => remains.sourceOfMaterial.get(keyMaterialId))
   const records = Array.from({ length: generations }, (_, generation) => {
-    const foundSource = sourceOf(remains, generation)
-    token = foundSource?.token ?? token
-    const id = generation === tagged ? sourceId : null
-    if (foundSource === undefined) lost.push(missing(remains, generation, id))
+    const candidates = candidatesFor(remains, generation, imported)
+    const [foundSource, second] = candidates
+    const id = imported[generation] ?? (generation === tagged ? sourceId : null)
+    if (foundSource === undefined || second !== undefined) {
+      lost.push(missing(candidates, generation, id))
+      return recordOf(undefined, { owner, name, generation }, id)
+    }
+    token = foundSource.token
     return recordOf(foundSource, { owner, name, generation }, id)
   })
   const source = records.at(-1) ?? recordOf(undefined, { owner, name, generation: 0 }, sourceId)
@@ -141,22 +148,28 @@ export function materialsInOrder(rotations: readonly KeyRotation[]): readonly Ke
 const isPending = (rotation: KeyRotation | undefined): boolean =>
   rotation?.keyMaterialState?.startsWith("PENDING") === true
 
-/** By its label; undefined where several have it and the tag names none of them: only an import could tell them apart. */
-function sourceOf(remains: Remains, generation: number): FoundSource | undefined {
-  const labelled = labelledAs(remains, generation)
-  const [source, second] = labelled
-  return second === undefined ? source : labelled.find(({ id }) => id === remains.sourceId)
-}
-
-function labelledAs({ owner, name, sources }: Remains, generation: number): readonly FoundSource[] {
+/**
+ * The source keys that may be a generation's: the one that was seen to be, else those with its label that were not seen to
+ * be another's, of which the tag may name one. Several only an import could tell apart.
+ *
+ * @param imported the IDs of those that were seen to be a generation's, in the order of the generations
+ */
+function candidatesFor(
+  { owner, name, sources, sourceId }: Remains,
+  generation: number,
+  imported: readonly (string | undefined)[],
+): readonly FoundSource[] {
+  const id = imported[generation]
+  if (id !== undefined) return sources.filter((source) => source.id === id)
   const label = labelOf({ owner, name, generation })
-  return sources.filter((source) => source.label === label)
+  const labelled = sources.filter((source) => source.label === label && !imported.includes(source.id))
+  const tagged = labelled.filter((source) => source.id === sourceId)
+  return tagged.length === 1 ? tagged : labelled
 }
 
-function missing(remains: Remains, generation: number, id: string | null): string {
-  const several = labelledAs(remains, generation)
-  return several.length > 1
-    ? `which of ${several.map((source) => source.id).join(", ")} is generation ${generation}`
+function missing(candidates: readonly FoundSource[], generation: number, id: string | null): string {
+  return candidates.length > 1
+    ? `which of ${candidates.map((source) => source.id).join(", ")} is generation ${generation}`
     : `the source key of generation ${generation} (${id ?? "no ID known"}): it is neither in the token nor in the vault`
 }
 

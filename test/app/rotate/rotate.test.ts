@@ -210,7 +210,7 @@ describe("rotate", () => {
     })
   }
 
-  it("says so where another host rotates between this one's look and its import", async () => {
+  it("rotates no second time where another host rotates between this one's look and its import, and says so", async () => {
     const first = await make("overtaken")
     await world.kms.rotationSeconds(0)
     const run = await world.run()
@@ -227,7 +227,14 @@ describe("rotate", () => {
     const entry = await entryOf("overtaken")
     const error = await expectCode("ERR_STATE_INCOMPLETE", () => rotateKey(deps, entry, SAME))
     expect(error.hint).to.include("keyferry state merge DIR")
-    expect(await entryOf("overtaken")).to.include({ rotating: false })
+    expect(await entryOf("overtaken")).to.include({ rotating: false, importing: null })
+    expect((await entryOf("overtaken")).source.generation).to.equal(0)
+    expect((await listed(first.keyArn)).map(({ KeyMaterialState }) => KeyMaterialState)).to.have.members([
+      "CURRENT",
+      "NON_CURRENT",
+    ])
+    const lines = readFileSync(join(run.stateDir, CUSTODY_LOG), "utf8").trimEnd().split("\n")
+    expect(lines.filter((line) => line.includes('"rotation.abandoned"'))).to.have.length(2)
   })
 
   it("leaves somebody else's pending material alone", async () => {

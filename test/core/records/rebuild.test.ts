@@ -33,6 +33,7 @@ const REMAINS: Remains = {
   sourceId: "aa",
   terms: null,
   sources: [source(0, "aa"), source(1, "bb", "sealed"), { ...source(0, "cc"), label: "another" }],
+  sourceOfMaterial: new Map(),
   seals: false,
   now: "2026-06-01T00:00:00Z",
 }
@@ -94,6 +95,26 @@ describe("rebuiltEntry", () => {
       "the source key of generation 1 (bb): it is neither in the token nor in the vault",
     ])
     expect(diesAt).to.equal("2026-08-20T00:00:00Z")
+  })
+
+  it("believes an import that an entry there saw before labels, which two hosts may give twice", () => {
+    const sources = [source(0, "aa"), source(1, "bb"), source(1, "cc")]
+    const three = [rotation(2, { rotationDate: days(-1) }), rotation(1, { rotationDate: days(-3) }), rotation(0)].map((material, index) => ({
+      ...material,
+      keyMaterialState: index === 0 ? "CURRENT" : "NON_CURRENT",
+    }))
+    const rebuilt = (sourceOfMaterial: Remains["sourceOfMaterial"]) =>
+      rebuiltEntry({ ...REMAINS, primary: primary({}, three), sources, sourceId: "cc", sourceOfMaterial })
+    const ids = ({ entry }: ReturnType<typeof rebuilt>) => [...entry.earlier, entry.source].map(({ id }) => id)
+    const both = new Map([
+      [materialId(1), "bb"],
+      [materialId(2), "cc"],
+    ])
+    expect(ids(rebuilt(both))).to.deep.equal(["aa", "bb", "cc"])
+    expect(rebuilt(both).lost).to.have.length(3)
+    expect(ids(rebuilt(new Map([[materialId(2), "cc"]])))).to.deep.equal(["aa", "bb", "cc"])
+    const destroyed = rebuilt(new Map([[materialId(1), "dd"]]))
+    expect(destroyed.lost).to.include("the source key of generation 1 (dd): it is neither in the token nor in the vault")
   })
 
   it("names the end of what nothing can give back: the first of expiries and deletions, in every Region", () => {
