@@ -1,6 +1,12 @@
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import { failedOutcome, type KeyRow, rowOutcome } from "../../core/plan/row.js"
-import { type FormerEntry, generationsOf, type ImportWishes, type InventoryEntry, withNested } from "../../core/records/inventory.js"
+import {
+  type FormerEntry,
+  generationsOf,
+  type ImportWishes,
+  type InventoryEntry,
+  withNested,
+} from "../../core/records/inventory.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import { isKeySpec, KEY_SPECS, type KeyUsage } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"

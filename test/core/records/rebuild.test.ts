@@ -99,10 +99,12 @@ describe("rebuiltEntry", () => {
 
   it("believes an import that an entry there saw before labels, which two hosts may give twice", () => {
     const sources = [source(0, "aa"), source(1, "bb"), source(1, "cc")]
-    const three = [rotation(2, { rotationDate: days(-1) }), rotation(1, { rotationDate: days(-3) }), rotation(0)].map((material, index) => ({
-      ...material,
-      keyMaterialState: index === 0 ? "CURRENT" : "NON_CURRENT",
-    }))
+    const three = [rotation(2, { rotationDate: days(-1) }), rotation(1, { rotationDate: days(-3) }), rotation(0)].map(
+      (material, index) => ({
+        ...material,
+        keyMaterialState: index === 0 ? "CURRENT" : "NON_CURRENT",
+      }),
+    )
     const rebuilt = (sourceOfMaterial: Remains["sourceOfMaterial"]) =>
       rebuiltEntry({ ...REMAINS, primary: primary({}, three), sources, sourceId: "cc", sourceOfMaterial })
     const ids = ({ entry }: ReturnType<typeof rebuilt>) => [...entry.earlier, entry.source].map(({ id }) => id)
@@ -114,7 +116,9 @@ describe("rebuiltEntry", () => {
     expect(rebuilt(both).lost).to.have.length(3)
     expect(ids(rebuilt(new Map([[materialId(2), "cc"]])))).to.deep.equal(["aa", "bb", "cc"])
     const destroyed = rebuilt(new Map([[materialId(1), "dd"]]))
-    expect(destroyed.lost).to.include("the source key of generation 1 (dd): it is neither in the token nor in the vault")
+    expect(destroyed.lost).to.include(
+      "the source key of generation 1 (dd): it is neither in the token nor in the vault",
+    )
   })
 
   it("names the end of what nothing can give back: the first of expiries and deletions, in every Region", () => {
