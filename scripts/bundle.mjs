@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // usage: node scripts/bundle.mjs
-// Joins build/src and the packages that it imports into few files, dist/main.js and its chunks: what stood between a
-// command and its first line was the reading of some 400 files (docs/adr/0005). Native addons stay packages.
+// Joins build/src and the packages that it imports into two CommonJS files: dist/main.cjs, which any Node.js can parse, and
+// dist/run.cjs. What stood between a command and its first line was finding and reading files, by the hundred, and for
+// ECMAScript modules with some more work for each (docs/adr/0005). Native addons stay packages.
 import { build } from "esbuild"
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync, chmodSync } from "node:fs"
 import { join } from "node:path"
@@ -10,44 +11,46 @@ import { fileURLToPath, URL } from "node:url"
 process.chdir(fileURLToPath(new URL("..", import.meta.url)))
 const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"))
 
-// An import of node:http as a module reads all that it exports, WebSocket among it, and that loads undici: a tenth of the
-// start of a command that talks to KMS. What asks for it by require reads what it uses.
-const httpByRequire = {
-  name: "node:http by require",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?http$/ }, ({ namespace }) =>
-      namespace === "http" ? { path: "node:http", external: true } : { path: "node:http", namespace: "http" },
-    )
-    onLoad({ filter: /^/, namespace: "http" }, () => ({ contents: 'module.exports = require("node:http")' }))
+const joined = {
+  bundle: true,
+  format: "cjs",
+  platform: "node",
+  mainFields: ["module", "main"],
+  // as Node.js takes it where nothing is joined: its other form imports pkcs11js in a way that pkcs11js has not
+  alias: { "graphene-pk11": "./node_modules/graphene-pk11/build/cjs/index.js" },
+  // what is loaded later is asked for by require, and not by the loader of modules
+  supported: { "dynamic-import": false },
+  external: Object.keys(dependencies),
+  define: { "import.meta.url": "urlOfThisFile" },
+  banner: { js: 'const urlOfThisFile = require("node:url").pathToFileURL(__filename).href;' },
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+}
+const runApart = {
+  name: "run.cjs apart",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/cli\/run\.js$/ }, () => ({ path: "./run.cjs", external: true }))
   },
 }
 
 // a command that is running finds its files until the last moment
 const fresh = "build/dist"
 rmSync(fresh, { recursive: true, force: true })
-const { metafile } = await build({
+await build({
+  ...joined,
   entryPoints: ["build/src/main.js"],
-  outdir: fresh,
-  bundle: true,
-  splitting: true,
-  format: "esm",
-  platform: "node",
-  // an import of a CommonJS package at run time gives its default alone
-  mainFields: ["module", "main"],
-  // as Node.js takes it where nothing is joined: its other form imports pkcs11js in a way that pkcs11js has not
-  alias: { "graphene-pk11": "./node_modules/graphene-pk11/build/cjs/index.js" },
-  target: "node22",
-  external: Object.keys(dependencies),
-  plugins: [httpByRequire],
-  // CommonJS packages ask for Node.js' own modules by require
-  banner: {
-    js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
-  },
-  legalComments: "none",
-  metafile: true,
-  logLevel: "warning",
+  outfile: join(fresh, "main.cjs"),
+  target: "node12",
+  plugins: [runApart],
 })
-chmodSync(join(fresh, "main.js"), 0o755)
+chmodSync(join(fresh, "main.cjs"), 0o755)
+const { metafile } = await build({
+  ...joined,
+  entryPoints: ["build/src/cli/run.js"],
+  outfile: join(fresh, "run.cjs"),
+  target: "node22",
+})
 
 // `import { z }` brings all of zod, with the words of fifty languages; `import * as z` what is used
 if (
@@ -57,12 +60,6 @@ if (
 ) {
   throw new Error('zod came whole: write `import * as z from "zod"`')
 }
-for (const { entryPoint = "", exports } of Object.values(metafile.outputs)) {
-  if (entryPoint.includes("node_modules/") && exports.join() === "default") {
-    throw new Error(`import() of ${entryPoint}, a CommonJS package, would give its default alone: import it statically`)
-  }
-}
-
 // Each licence asks for its text beside the code.
 const packages = Object.keys(metafile.inputs)
   .map((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0])

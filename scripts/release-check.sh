@@ -40,7 +40,7 @@ old_node() {
   for major in 18 20; do
     scripts/fetch-node.sh "$major" "$work/node-$major" || return
     status=0
-    said=$("$work/node-$major/bin/node" dist/main.js status 2>&1) || status=$?
+    said=$("$work/node-$major/bin/node" dist/main.cjs status 2>&1) || status=$?
     printf '%s\n' "$said"
     [[ $status == 69 && $said == "keyferry: this is Node.js v$major."* && $said != *$'\n'* ]] || return 1
   done

@@ -146,7 +146,7 @@ install_packages() {
 # `npm run` and `npx` look here first, so that they take the Node.js of .node as well; and `keyferry` is there for a shell.
 link_commands() {
   if [[ -x .node/bin/node ]]; then ln -sfn ../../.node/bin/node node_modules/.bin/node; else rm -f node_modules/.bin/node; fi
-  ln -sfn ../../dist/main.js node_modules/.bin/keyferry
+  ln -sfn ../../dist/main.cjs node_modules/.bin/keyferry
 }
 
 install_system

@@ -2,7 +2,11 @@ import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type { KeyRow } from "#src/core/plan/row.js"
 
-export const MAIN = fileURLToPath(new URL("../../../dist/main.js", import.meta.url))
+export const MAIN = fileURLToPath(new URL("../../../dist/main.cjs", import.meta.url))
+
+/** Where Node.js keeps what it has compiled; of a process whose coverage is measured it would make that less exact. */
+const compiled = process.env["KEYFERRY_TEST_COMPILED"]
+const COMPILED = compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }
 
 export interface CliResult {
   readonly status: number | null
@@ -41,7 +45,13 @@ export interface CliOptions {
  */
 export function keyferry(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const [command = "", ...rest] = [...(options.prefix ?? []), process.execPath, MAIN, ...args]
-  const env = { PATH: process.env["PATH"], HOME: process.env["HOME"], NODE_V8_COVERAGE: "", ...options.env }
+  const env = {
+    ...COMPILED,
+    PATH: process.env["PATH"],
+    HOME: process.env["HOME"],
+    NODE_V8_COVERAGE: "",
+    ...options.env,
+  }
   const child = spawn(command, rest, { env, cwd: options.cwd, stdio: ["pipe", "pipe", "pipe"] })
   const kill = (): boolean => child.kill(options.signal ?? "SIGKILL")
   let [stdout, stderr] = ["", ""]
