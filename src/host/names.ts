@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises"
 import { homedir } from "node:os"
 import { join } from "node:path"
-import { type Named, namesInFile } from "../config/names.js"
+import type { Named } from "../config/names.js"
 import { stateDirPath } from "../config/state-dir.js"
 import { isName } from "../core/key/source-key.js"
 
@@ -23,12 +23,18 @@ export async function namesToComplete(
   env: NodeJS.ProcessEnv,
 ): Promise<readonly string[]> {
   const path = config ?? env["KEYFERRY_CONFIG"] ?? ""
-  const ofFile = path === "" ? [] : await namesInFile(fromHome(path, env), kind)
+  const ofFile = path === "" ? [] : await inFile(fromHome(path, env), kind)
   const inventory = join(stateDirPath(stateDir === undefined ? undefined : fromHome(stateDir, env), env), "inventory")
   const targets = kind === "tokens" ? [] : await namesIn(inventory)
   const ofState =
     kind === "keys" ? (await Promise.all(targets.map((target) => keysIn(inventory, target)))).flat() : targets
   return [...new Set([...ofFile, ...ofState])].sort()
+}
+
+// every command line is parsed beside the completion of names, and most of them read no YAML
+async function inFile(path: string, kind: Named): Promise<readonly string[]> {
+  const { namesInFile } = await import("../config/names.js")
+  return await namesInFile(path, kind)
 }
 
 const keysIn = async (inventory: string, target: string): Promise<readonly string[]> =>
