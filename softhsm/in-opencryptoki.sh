@@ -32,9 +32,10 @@ enter() {
     [[ ! -d $kept/$name ]] || { mkdir "/run/$name" && mount --rbind "$kept/$name" "/run/$name"; }
   done
   umount -l "$kept" && rmdir "$kept"
-  mkdir -p /run/lock/opencryptoki/swtok
-  chgrp -R pkcs11 /run/lock/opencryptoki
-  chmod -R 0770 /run/lock/opencryptoki
+  # 3.27 shows no slot where its group may not write to these
+  mkdir -p /run/opencryptoki /run/lock/opencryptoki/swtok
+  chgrp -R pkcs11 /run/opencryptoki /run/lock/opencryptoki /var/lib/opencryptoki
+  chmod -R 0770 /run/opencryptoki /run/lock/opencryptoki /var/lib/opencryptoki
   pkcsslotd </dev/null >&2 || die 'pkcsslotd did not start'
   "$@" || status=$?
   # what sudo's root wrote goes back to the caller, who will want to remove it

@@ -172,6 +172,10 @@ const policy = z.strictObject({
     .boolean()
     .default(DEFAULT_POLICY.allowUnenforcedCustody)
     .meta({ description: "take a custody that the token does not enforce, and say so" }),
+  allowShortScalars: z.boolean().default(DEFAULT_POLICY.allowShortScalars).meta({
+    description:
+      "import EC keys that the token gives out with a scalar shorter or longer than RFC 5915 has; what KMS makes of them is not known",
+  }),
   requireFingerprint: z
     .boolean()
     .default(DEFAULT_POLICY.requireFingerprint)

@@ -68,6 +68,7 @@ describe("the configuration file", () => {
       minimumHash: "SHA-1",
       allowCustody: ["sealed", "token"],
       allowUnenforcedCustody: false,
+      allowShortScalars: false,
       requireFingerprint: false,
     })
   })

@@ -4,7 +4,7 @@
  *
  * LIAR_LOGIN: what C_Login answers without asking the real token, a number; or "killed", where the process dies after
  * the real answer. LIAR_PIN: the token has a keypad, at which somebody types this. LIAR_CALLS: a file that gets a line
- * for each C_Login, with the PIN. LIAR_SERIAL: the token's serial number. */
+ * for each C_Login, with the PIN. LIAR_SERIAL: the token's serial number. LIAR_CREATE: no key comes in by its value. */
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +24,8 @@ static CK_FUNCTION_LIST lying;
 static CK_OBJECT_HANDLE last, last_but_one;
 static CK_ULONG sessions;
 enum { MOST = 64 };
+static CK_OBJECT_HANDLE unwrapped[1024];
+static CK_ULONG unwrapped_count;
 static CK_SESSION_HANDLE open_handles[MOST];
 
 static int lie(const char *name) {
@@ -63,6 +65,7 @@ static CK_RV initialize(CK_VOID_PTR given) {
   if (lie("never initialised")) return CKR_CANT_LOCK;
   if (lie("no locking") && args != NULL && args->flags & CKF_OS_LOCKING_OK) return CKR_CANT_LOCK;
   running = broken = 0;
+  unwrapped_count = 0;
   return real->C_Initialize(given);
 }
 
@@ -135,8 +138,84 @@ static CK_RV get_mechanism_list(CK_SLOT_ID slot, CK_MECHANISM_TYPE_PTR list, CK_
   return CKR_OK;
 }
 
+/* EC private keys with a scalar of another length than RFC 5915 has, of every key or of those that C_UnwrapKey made. */
+static int is_unwrapped(CK_OBJECT_HANDLE key) {
+  for (CK_ULONG at = 0; at < unwrapped_count && at < 1024; at++)
+    if (unwrapped[at] == key) return 1;
+  return 0;
+}
+
+static int is_ec_private(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key) {
+  CK_OBJECT_CLASS class = 0;
+  CK_KEY_TYPE type = 0;
+  CK_ATTRIBUTE asked[] = {{CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &type, sizeof type}};
+  return real->C_GetAttributeValue(session, key, asked, 2) == CKR_OK && class == CKO_PRIVATE_KEY && type == CKK_EC;
+}
+
+/* Where the content of a DER element starts, and where the last byte of its length is. */
+static CK_ULONG content(CK_BYTE_PTR der, CK_ULONG at, CK_ULONG *length) {
+  *length = der[at + 1] < 0x80 ? at + 1 : at + 1 + (der[at + 1] & 0x7f);
+  return *length + 1;
+}
+
+/* Drops the leading zero bytes of the scalar, or adds one where its first bit is set. */
+static CK_ULONG change_scalar(CK_BYTE_PTR der, CK_ULONG bytes, int add) {
+  CK_ULONG lengths[5], at = content(der, 0, &lengths[0]) + 3;
+  at = content(der, at, &lengths[4]), at += der[lengths[4]];
+  at = content(der, at, &lengths[1]), at = content(der, at, &lengths[2]) + 3, at = content(der, at, &lengths[3]);
+  for (; !add && der[at] == 0; bytes--) {
+    memmove(der + at, der + at + 1, bytes - at - 1);
+    for (int each = 0; each < 4; each++) der[lengths[each]]--;
+  }
+  if (!add || der[at] < 0x80) return bytes;
+  memmove(der + at + 1, der + at, bytes - at);
+  der[at] = 0;
+  for (int each = 0; each < 4; each++) der[lengths[each]]++;
+  return bytes + 1;
+}
+
+static CK_RV wrap_changed(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE wrapping,
+                          CK_OBJECT_HANDLE key, CK_BYTE_PTR wrapped, CK_ULONG_PTR length) {
+  CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+  CK_KEY_TYPE aes_type = CKK_AES, secret_type = CKK_GENERIC_SECRET;
+  CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+  CK_BYTE value[32] = {1}, der[1024], sealed[1024];
+  CK_ULONG bytes = sizeof sealed;
+  CK_ATTRIBUTE known[] = {{CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &aes_type, sizeof aes_type},
+                          {CKA_TOKEN, &no, 1},               {CKA_WRAP, &yes, 1},
+                          {CKA_UNWRAP, &yes, 1},             {CKA_VALUE, value, sizeof value}};
+  CK_ATTRIBUTE secret[] = {{CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &secret_type, sizeof secret_type},
+                           {CKA_TOKEN, &no, 1},               {CKA_SENSITIVE, &no, 1},
+                           {CKA_EXTRACTABLE, &yes, 1},        {CKA_VALUE, der, sizeof der}};
+  CK_OBJECT_HANDLE aes, plain, changed;
+  CK_RV result = real->C_CreateObject(session, known, 6, &aes);
+  if (result == CKR_OK) result = real->C_WrapKey(session, mechanism, aes, key, sealed, &bytes);
+  if (result == CKR_OK) result = real->C_UnwrapKey(session, mechanism, aes, sealed, bytes, secret, 5, &plain);
+  if (result == CKR_OK) result = real->C_GetAttributeValue(session, plain, &secret[5], 1);
+  if (result != CKR_OK) return result;
+  secret[5].ulValueLen = change_scalar(der, secret[5].ulValueLen, lie("a zero byte before the scalar"));
+  result = real->C_CreateObject(session, secret, 6, &changed);
+  if (result == CKR_OK) result = real->C_WrapKey(session, mechanism, wrapping, changed, wrapped, length);
+  real->C_DestroyObject(session, aes);
+  real->C_DestroyObject(session, plain);
+  real->C_DestroyObject(session, changed);
+  return result;
+}
+
+static CK_RV unwrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE unwrapping,
+                        CK_BYTE_PTR wrapped, CK_ULONG bytes, CK_ATTRIBUTE_PTR template, CK_ULONG count,
+                        CK_OBJECT_HANDLE_PTR key) {
+  CK_RV result = real->C_UnwrapKey(session, mechanism, unwrapping, wrapped, bytes, template, count, key);
+  if (result == CKR_OK) unwrapped[unwrapped_count++ % 1024] = *key;
+  return result;
+}
+
 static CK_RV wrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE wrapping,
                       CK_OBJECT_HANDLE key, CK_BYTE_PTR wrapped, CK_ULONG_PTR length) {
+  int changes = lie("short scalars") || lie("a zero byte before the scalar") ||
+                lie("short scalars once unsealed") && is_unwrapped(key);
+  if (changes && is_ec_private(session, key))
+    return wrap_changed(session, mechanism, wrapping, key, wrapped, length);
   CK_RSA_PKCS_OAEP_PARAMS sha1 = {CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0};
   CK_MECHANISM oaep = {CKM_RSA_PKCS_OAEP, &sha1, sizeof sha1};
   CK_MECHANISM pkcs1 = {CKM_RSA_PKCS, NULL, 0};
@@ -197,6 +276,13 @@ static int lacks_private(CK_ATTRIBUTE_PTR template, CK_ULONG count) {
   return 0;
 }
 
+/* Whether the template is one of a key with its value, which some tokens do not let in. */
+static int has_value(CK_ATTRIBUTE_PTR template, CK_ULONG count) {
+  for (CK_ULONG at = 0; at < count; at++)
+    if (template[at].type == CKA_VALUE) return 1;
+  return 0;
+}
+
 static CK_RV generate_key_pair(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR public_template,
                                CK_ULONG public_count, CK_ATTRIBUTE_PTR private_template, CK_ULONG private_count,
                                CK_OBJECT_HANDLE_PTR public_key, CK_OBJECT_HANDLE_PTR private_key) {
@@ -208,6 +294,7 @@ static CK_RV generate_key_pair(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mecha
 static CK_RV create_object(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR template, CK_ULONG count,
                            CK_OBJECT_HANDLE_PTR object) {
   if (lacks_private(template, count)) return CKR_TEMPLATE_INCONSISTENT;
+  if (getenv("LIAR_CREATE") != NULL && has_value(template, count)) return CKR_TEMPLATE_INCONSISTENT;
   CK_BBOOL local = boolean_of(template, count, CKA_LOCAL);
   if (lie("gone at a claim") && local) return CKR_DEVICE_REMOVED;
   return real->C_CreateObject(session, template, count, object);
@@ -323,6 +410,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   lying.C_GenerateKey = generate_key;
   lying.C_GenerateKeyPair = generate_key_pair;
   lying.C_WrapKey = wrap_key;
+  lying.C_UnwrapKey = unwrap_key;
   lying.C_GetMechanismList = get_mechanism_list;
   lying.C_GetAttributeValue = get_attribute_value;
   lying.C_OpenSession = open_session;

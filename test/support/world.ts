@@ -53,17 +53,19 @@ export interface World extends AsyncDisposable {
   reset(): Promise<void>
   /** A run against this world, or with parts of it replaced; `endpoint` puts something before KMS. */
   run(options?: { readonly endpoint?: string; readonly region?: string }): Promise<Run>
-  /** Logs out and in again, by which session objects die. */
-  reopenToken(): Promise<void>
+  /** Logs out and in again, by which session objects die; `forgets` what was seen of the token, as another module would. */
+  reopenToken(options?: { readonly forgets?: boolean }): Promise<void>
   requests(operation: string): Promise<number>
 }
 
-export async function openWorld(regions: readonly string[] = ["us-east-1"]): Promise<World> {
-  const testToken = sharedSofthsmToken()
+export async function openWorld(
+  regions: readonly string[] = ["us-east-1"],
+  testToken: TestToken = sharedSofthsmToken(),
+): Promise<World> {
   const kms = await startLocalKms({ regions: [...regions] })
   const sdk = kmsClient(kms)
   const folder = mkdtempSync(join(tmpdir(), "keyferry-app-"))
-  const cache = memoryCache()
+  let cache = memoryCache()
   const open = (): Promise<Token> => openToken({ uri: parseTokenUri(testToken.uri), pin: pinOf(testToken.pin), cache })
   let token = await open()
   let states = 0
@@ -121,7 +123,8 @@ export async function openWorld(regions: readonly string[] = ["us-east-1"]): Pro
         with: (parts) => ({ ...deps, token: custodialToken({ ...files, ...parts, ...around, token }), ...parts }),
       }
     },
-    async reopenToken() {
+    async reopenToken({ forgets = false } = {}) {
+      if (forgets) cache = memoryCache()
       await token[Symbol.asyncDispose]()
       token = await open()
     },

@@ -10,15 +10,20 @@ import {
 import type { ToBeLocked } from "../../core/ports/to-be-locked.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import type { Token } from "../../core/ports/token.js"
+import type { Policy } from "../../core/manifest/binding.js"
 import type { WrapCapability, WrappedKeyMaterial } from "../../core/key/wrapping.js"
 import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../../core/records/sealed-material.js"
 import { sha256, type WrappingKey } from "../../core/key/wrapping-key.js"
 import { type CustodyDeps, ensureCustodyKey, refuseMissing } from "./custody-key.js"
 import { record, type Step } from "../record.js"
 import { enforcementOf } from "./policy.js"
-import { seal, sourceKeyOf } from "./seal.js"
+import { assertSame, shortens } from "./same-material.js"
+import { opensToItself, seal, type SealStep, sourceKeyOf } from "./seal.js"
 
 type Dependencies = CustodyDeps & { readonly toBeLocked: ToBeLocked }
+
+/** Of P-521 keys every second one has a scalar that begins with a zero byte: so many in a row are a fault. */
+const MAX_GENERATED = 64
 
 type SearchTerms = Parameters<Token["search"]>[0]
 
@@ -110,12 +115,14 @@ class TokenWithVault implements CustodialToken {
     return wrapped
   }
 
-  async refuseUnopenable(key: SourceKey): Promise<void> {
+  async refuseUnopenable(key: SourceKey, { allowShortScalars }: Pick<Policy, "allowShortScalars">): Promise<void> {
     if (key.custody !== "sealed") return
-    const { custodyKey, owner } = await this.#material(key)
+    const material = await this.#material(key)
+    const { custodyKey, owner } = material
     const before = (await this.#present.get(owner)) ?? []
     const isPresent = before.some(({ id }) => id === custodyKey.id)
     refuseMissing(custodyKey, isPresent ? before : await this.#lookForCustodyKeys(owner), owner)
+    if (!allowShortScalars && (await shortens(this.hsm, key.keySpec))) await assertSame(this.hsm, material, material)
   }
 
   async publicKey(key: SourceKey): Promise<Uint8Array> {
@@ -156,21 +163,34 @@ class TokenWithVault implements CustodialToken {
       throw new KeyferryError("ERR_CUSTODY_REFUSED", message, { key: label })
     }
     const custodyKey = await this.#custodyKey(identity.owner)
-    const object = await this.hsm.generateSourceKey({ ...template, custody: "session" })
+    const rest = { identity: { ...identity, id, label }, origin: "generated", custodyKey, unenforced } as const
+    const object = await this.#generateUntilExact(template, rest)
     try {
       await this.#logGenerated(object, "sealed")
-      const step = {
-        object,
-        identity: { ...identity, id, label },
-        origin: "generated",
-        custodyKey,
-        unenforced,
-      } as const
-      return sourceKeyOf(await seal(this.#deps, step))
+      return sourceKeyOf(await seal(this.#deps, { object, ...rest }))
     } catch (error) {
       await this.#destroyQuietly(object)
       throw error
     }
+  }
+
+  /** A session key that this token, where it changes some when it unseals them, gives back to the last byte. */
+  async #generateUntilExact(template: SourceKeyTemplate, step: Omit<SealStep, "object">): Promise<SourceKey> {
+    const { keySpec, label } = template
+    const mayChange = await shortens(this.hsm, keySpec)
+    for (let attempt = 0; attempt < MAX_GENERATED; attempt++) {
+      const object = await this.hsm.generateSourceKey({ ...template, custody: "session" })
+      let keeps = false
+      try {
+        keeps = !mayChange || (await opensToItself(this.#deps, { object, ...step }))
+        if (keeps) return object
+      } finally {
+        if (!keeps) await this.#destroyQuietly(object)
+      }
+    }
+    throw new KeyferryError("ERR_CUSTODY_REFUSED", `none of ${MAX_GENERATED} ${keySpec} keys was unsealed as it was`, {
+      key: label,
+    })
   }
 
   async #toBeLocked(keys: readonly SourceKey[]): Promise<readonly SourceKey[]> {

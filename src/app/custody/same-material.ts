@@ -1,10 +1,11 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { SealedBytes, CustodyKey, SealedMaterial } from "../../core/records/sealed-material.js"
+import { KEY_SPECS, type KeySpec } from "../../core/key/key-spec.js"
 import type { Token } from "../../core/ports/token.js"
 import { newSourceKeyId } from "../../core/key/source-key.js"
 
 /** How it is seen that two ciphertexts hold one key, without any of it leaving the token. */
-export type Opener = Pick<Token, "seal" | "unseal" | "destroySourceKey">
+export type Opener = Pick<Token, "seal" | "unseal" | "destroySourceKey" | "probeCustody">
 
 type Under = Pick<CustodyKey, "id" | "label">
 
@@ -36,10 +37,24 @@ export async function assertSame(
 ): Promise<void> {
   const resealed = await sealedAgain(token, sealed, original.custodyKey)
   if (isEqual(resealed.ciphertext, original.ciphertext)) return
+  if (await shortens(token, sealed.keySpec)) {
+    throw new KeyferryError(
+      "ERR_SHORT_SCALAR",
+      `the token changes the private key of ${sealed.label} when it unseals it: it drops leading zero bytes of EC private keys, or adds one`,
+      { key: sealed.label },
+    )
+  }
   throw new KeyferryError("ERR_SEALED_UNREADABLE", `what was sealed of ${sealed.label} does not open to the same key`, {
     key: sealed.label,
     hint: "nothing was replaced or destroyed; the token does not unseal what it seals: `keyferry token probe --fresh`",
   })
+}
+
+/** Whether the token was seen to change some EC private keys when it unseals them. */
+export async function shortens(token: Pick<Token, "probeCustody">, keySpec: KeySpec): Promise<boolean> {
+  if (KEY_SPECS[keySpec].family !== "ec") return false
+  const { sealing } = await token.probeCustody({ keySpecs: [keySpec] })
+  return sealing[keySpec]?.shortScalars === true
 }
 
 export function isEqual(a: Uint8Array, b: Uint8Array): boolean {

@@ -93,11 +93,30 @@ async function takeSealed(deps: CustodyDeps, { object, identity }: SealStep): Pr
 }
 
 async function sealNew(deps: CustodyDeps, step: SealStep): Promise<SealedMaterial> {
+  const { identity, custodyKey, origin } = step
+  const { owner, name } = identity
+  const sealed = await materialOf(deps, step)
+  await keep(deps, sealed, sealed)
+  await record(deps, "source.sealed", {
+    key: { owner, name, source: identity },
+    token: deps.token.info,
+    facts: { ...sealFacts(sealed), origin, under: custodyKey.label },
+  })
+  return sealed
+}
+
+/** Whether the object, sealed, opens to the same key to the last byte; nothing of it is kept. */
+export async function opensToItself(deps: CustodyDeps, step: SealStep): Promise<boolean> {
+  const sealed = await materialOf(deps, step)
+  return isEqual((await sealedAgain(deps.token, sealed, sealed.custodyKey)).ciphertext, sealed.ciphertext)
+}
+
+async function materialOf(deps: CustodyDeps, step: SealStep): Promise<SealedMaterial> {
   const { object, identity, custodyKey, origin, unenforced } = step
   const { owner, name, generation, id, label } = identity
   const provenance = await provenanceOf(deps, object, origin)
   const { ciphertext, mechanism } = await deps.token.seal(object, custodyKey)
-  const sealed: SealedMaterial = {
+  return {
     owner,
     name,
     generation,
@@ -112,13 +131,6 @@ async function sealNew(deps: CustodyDeps, step: SealStep): Promise<SealedMateria
     provenance,
     unenforced,
   }
-  await keep(deps, sealed, sealed)
-  await record(deps, "source.sealed", {
-    key: { owner, name, source: identity },
-    token: deps.token.info,
-    facts: { ...sealFacts(sealed), origin, under: custodyKey.label },
-  })
-  return sealed
 }
 
 /** What unsealing, or the end of the object, would forget. */

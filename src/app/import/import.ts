@@ -45,7 +45,7 @@ interface WrappedBefore extends ImportRequest, WrappedForImport {
   readonly evidence: Evidence
 }
 
-type ImportDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> &
+type ImportDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep" | "policy"> &
   RecordDeps & { readonly token: Deps["token"] | null }
 
 /**
@@ -56,7 +56,7 @@ type ImportDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> &
  * @throws ERR_CUSTODY_KEY_MISSING before parameters are spent; ERR_PROOF_FAILED after recording the failed proof; whatever Token and Kms throw
  */
 export async function importKey(deps: ImportDeps, step: ImportStep): Promise<Imported> {
-  if ("source" in step) await tokenIn(deps).refuseUnopenable(step.source)
+  if ("source" in step) await tokenIn(deps).refuseUnopenable(step.source, deps.policy)
   let imported = acceptedBefore(step, deps.kms.region) ?? (await importAndProve(deps, step, pinOf(step)))
   if ("prove" in step && step.prove === "full" && imported.record.proof.kind === "none") {
     imported = await proveByImport(deps, step, imported)

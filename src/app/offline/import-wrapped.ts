@@ -39,7 +39,7 @@ export interface ImportRequest {
   readonly expiresIn: string
 }
 
-type ImportWrappedDeps = Omit<Deps, "token" | "policy"> & { readonly token: CustodialToken | null }
+type ImportWrappedDeps = Omit<Deps, "token"> & { readonly token: CustodialToken | null }
 
 /**
  * Last of the three steps, on the online host: imports what was wrapped elsewhere, and proves it by the bundle or, where

@@ -93,7 +93,7 @@ async function prepared(
   if (record === undefined) throw new KeyferryError("ERR_BUG", `${entry.name} has no generation ${planned.generation}`)
   const source = sources.get(record.id) ?? (await heldSourceKey(deps.token, record, entry.name))
   refuseUnextractable(source)
-  await deps.token.refuseUnopenable(source)
+  await deps.token.refuseUnopenable(source, deps.policy)
   const kms = planned.region === deps.kms.region ? deps.kms : await deps.kmsIn(planned.region)
   return { planned, source, kms }
 }

@@ -176,6 +176,11 @@ export const ERROR_ROWS = {
     retry: "never",
     hint: "restore the vault file or the token from a backup; `keyferry doctor` names every key that is touched",
   },
+  ERR_SHORT_SCALAR: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "`keyferry replace NAME` makes a new key, with material that this token gives back as it is; or restore the token that sealed it, or take the risk with policy.allowShortScalars: true",
+  },
   ERR_KEY_ATTRIBUTES: {
     exit: "DATAERR",
     retry: "never",

@@ -51,6 +51,8 @@ export interface SealingVerdict {
   readonly enforced: boolean
   /** `CKM_…` of the RFC 5649 that passed; null if none did. */
   readonly mechanism: string | null
+  /** Unsealing changes the length of some EC private keys: those are not kept, and others generated in their place. */
+  readonly shortScalars: boolean
   /** In words: what is wrong, or that nothing is. */
   readonly reason: string
 }

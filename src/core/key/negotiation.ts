@@ -14,6 +14,8 @@ export type WantedAlgorithm = WrappingAlgorithm | "auto"
 /** What the policy says of wrapping; SHA-1 in OAEP is safe for this use, but may be forbidden all the same. */
 export interface WrapPolicy {
   readonly minimumHash: OaepHash
+  /** Takes a path that shortens EC private keys whose scalar begins with zero bytes. */
+  readonly allowShortScalars?: boolean
 }
 
 const allowedAlgorithms = (keySpec: KeySpec, wrappingKeySpec: WrappingKeySpec): readonly WrappingAlgorithm[] =>
@@ -52,7 +54,8 @@ export function wrapCandidates(
       `policy.minimumHash is ${policy.minimumHash}, and ${candidates.join(", ")} uses SHA-1`,
     )
   }
-  return permitted.map((algorithm) => ({ keySpec, wrappingAlgorithm: algorithm, wrappingKeySpec }))
+  const risk = policy.allowShortScalars === true ? { allowShortScalars: true } : {}
+  return permitted.map((algorithm) => ({ keySpec, wrappingAlgorithm: algorithm, wrappingKeySpec, ...risk }))
 }
 
 function allowedHint(

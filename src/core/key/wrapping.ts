@@ -6,6 +6,8 @@ export interface WrapRequest {
   readonly keySpec: KeySpec
   readonly wrappingAlgorithm: WrappingAlgorithm
   readonly wrappingKeySpec: WrappingKeySpec
+  /** Whether the policy takes a path that shortens scalars; see {@link WrapCapability.shortScalars}. */
+  readonly allowShortScalars?: boolean
 }
 
 /** The self-test's verdict on one {@link WrapRequest} (invariant I9). */
@@ -15,6 +17,8 @@ export interface WrapCapability extends WrapRequest {
   /** `CKM_…` names that the path calls, in order. */
   readonly mechanisms: readonly string[]
   readonly usable: boolean
+  /** The path is exact but for EC private keys whose scalar begins with zero bytes; usable only where policy takes it. */
+  readonly shortScalars: boolean
   /** In words: why it is usable, or what is wrong with each path that was tried. */
   readonly reason: string
 }

@@ -22,6 +22,8 @@ export interface Policy extends WrapPolicy {
   readonly allowCustody: readonly Custody[] | null
   /** Takes a custody that the token does not enforce, and says so in every output and record. */
   readonly allowUnenforcedCustody: boolean
+  /** Takes EC private keys that the token gives out with a scalar of another length than RFC 5915 has. */
+  readonly allowShortScalars: boolean
   /** `wrap` wants --expect-fingerprint. */
   readonly requireFingerprint: boolean
 }

@@ -61,6 +61,7 @@ export const DEFAULT_POLICY: Policy = {
   minimumHash: "SHA-1",
   allowCustody: null,
   allowUnenforcedCustody: false,
+  allowShortScalars: false,
   requireFingerprint: false,
 }
 

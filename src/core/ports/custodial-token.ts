@@ -1,6 +1,7 @@
 import type { SourceKey } from "../key/source-key.js"
 import type { WrapCapability, WrappedKeyMaterial } from "../key/wrapping.js"
 import type { WrappingKey } from "../key/wrapping-key.js"
+import type { Policy } from "../manifest/binding.js"
 import type { Token } from "./token.js"
 
 /**
@@ -33,12 +34,12 @@ export interface CustodialToken
     kmsKey: string | null,
   ): Promise<WrappedKeyMaterial>
   /**
-   * Refuses a sealed key whose custody key the token has lost, which `wrap` would find only once import parameters are
-   * spent (invariant I4).
+   * Refuses a sealed key whose custody key the token has lost, or which the token changes when it unseals it: `wrap` or
+   * KMS would find that only once import parameters are spent (invariant I4).
    *
-   * @throws ERR_CUSTODY_KEY_MISSING, ERR_VAULT_DAMAGED
+   * @throws ERR_CUSTODY_KEY_MISSING, ERR_VAULT_DAMAGED, ERR_SHORT_SCALAR
    */
-  refuseUnopenable(key: SourceKey): Promise<void>
+  refuseUnopenable(key: SourceKey, policy: Pick<Policy, "allowShortScalars">): Promise<void>
   /** The token itself, without the vault: for what moves keys between the two, or watches over either. */
   readonly hsm: Token
 }

@@ -171,6 +171,12 @@ export class OwnedObjects implements Disposable {
     return object
   }
 
+  /** Gives an object up, which lives on; returns it. */
+  release(object: Handle): Handle {
+    this.#objects.splice(this.#objects.indexOf(object), 1)
+    return object
+  }
+
   [Symbol.dispose](): void {
     for (const object of this.#objects) {
       try {

@@ -18,11 +18,11 @@ type Fact = boolean | null
  * Finds out with throw-away keys what the token enforces (docs/custody.md): session keys, and one token object. A
  * refusal counts only where the same call on a key that allows it goes through; where that fails the fact stays null.
  */
-export function probeCustody(pool: SessionPool): Promise<EnforcementFacts> {
+export function probeCustody(pool: SessionPool, { native }: { readonly native: boolean }): Promise<EnforcementFacts> {
   return pool.withSession(async (session, loan) => {
     loan.spoil()
     using objects = new OwnedObjects(session)
-    const probe = { session, objects }
+    const probe = { session, objects, native }
     return {
       extractableFalseRefusesWrap: await refusesWrap(probe, { extractable: false }),
       extractableOneWay: await isOneWay(probe, "extractable", false),
@@ -34,15 +34,22 @@ export function probeCustody(pool: SessionPool): Promise<EnforcementFacts> {
   })
 }
 
-/** Secret keys go by OAEP, private keys by the composed form: tokens check them in different places. */
+/** A {@link Probe}, and whether the token lists CKM_RSA_AES_KEY_WRAP. */
+type CustodyProbe = Probe & { readonly native: boolean }
+
+/**
+ * Secret keys go by OAEP, private keys by RSA-AES: tokens check them in different places. One that has RSA-AES as a
+ * mechanism of its own, and nothing else, is asked by that.
+ */
+const RSA_AES = ["RSA_AES_KEY_WRAP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1"] as const
 const WRAPS: readonly { readonly keySpec: KeySpec; readonly algorithms: readonly WrappingAlgorithm[] }[] = [
-  { keySpec: "SYMMETRIC_DEFAULT", algorithms: ["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"] },
-  { keySpec: "ECC_NIST_P256", algorithms: ["RSA_AES_KEY_WRAP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1"] },
+  { keySpec: "SYMMETRIC_DEFAULT", algorithms: ["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1", ...RSA_AES] },
+  { keySpec: "ECC_NIST_P256", algorithms: RSA_AES },
 ]
 
 /** Whether C_WrapKey refuses a key with the restriction, and wraps one without; false if any kind of key gets out. */
 async function refusesWrap(
-  probe: Probe,
+  probe: CustodyProbe,
   restriction: { readonly extractable?: false; readonly wrapWithTrusted?: true },
 ): Promise<Fact> {
   const answers: Fact[] = []
@@ -58,12 +65,12 @@ async function refusesWrap(
 }
 
 async function workingPlan(
-  probe: Probe,
+  probe: CustodyProbe,
   control: Handle,
   algorithms: readonly WrappingAlgorithm[],
 ): Promise<WrapPlan | undefined> {
   for (const algorithm of algorithms) {
-    for (const plan of plansOf(algorithm, probe.session.profile)) {
+    for (const plan of plansOf(algorithm, probe.session.profile, probe)) {
       if (await wraps(probe, control, plan)) return plan
     }
   }

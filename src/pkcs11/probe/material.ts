@@ -54,6 +54,31 @@ export function privateKeyFlaw(value: Buffer, keySpec: KeySpec, spki: Uint8Array
   return isTheSame ? null : "gives another key than the one to be wrapped"
 }
 
+/**
+ * What is wrong with the length of an opened EC private key's scalar, in words; null for nothing, and for every other
+ * family. RFC 5915 section 3 wants ⌈log2(n)/8⌉ bytes; OpenSSL reads other lengths, what KMS makes of them is not known.
+ */
+export function scalarFlaw(value: Buffer, keySpec: KeySpec): string | null {
+  const { family, bits } = KEY_SPECS[keySpec]
+  if (family !== "ec") return null
+  const [expected, length] = [Math.ceil(bits / 8), scalarOf(value)?.length ?? 0]
+  if (length === expected) return null
+  const deed = length < expected ? "drops leading zero bytes of" : "adds a zero byte to"
+  return `${deed} an EC private key's scalar (${length} bytes of ${keySpec}; RFC 5915 has ${expected})`
+}
+
+/** ECPrivateKey.privateKey of an EC PKCS #8 (RFC 5915 section 3); undefined where there is none. */
+export function scalarOf(value: Buffer): Buffer | undefined {
+  const outer = element(value, 0)
+  const version = outer && element(value, outer.start)
+  const algorithm = version && element(value, version.end)
+  const inner = algorithm && element(value, algorithm.end)
+  const sequence = inner && element(value, inner.start)
+  const one = sequence && element(value, sequence.start)
+  const scalar = one && element(value, one.end)
+  return scalar?.tag === 0x04 ? value.subarray(scalar.start, scalar.end) : undefined
+}
+
 /** RSAPrivateKey.version is 0 (RFC 8017 A.1.2). */
 function hasTwoPrimes(value: Buffer, offset: number): boolean {
   const sequence = element(value, offset)

@@ -5,7 +5,7 @@ import { isMechanismName } from "../cryptoki/mechanisms.js"
 import { CUSTODY_KEY_FEATURES, type CustodyKeyFeatures } from "../objects/custody-key.js"
 import type { SealingFinding } from "./sealing.js"
 
-export type Remembered = Pick<WrapCapability, "wrapPath" | "mechanisms" | "usable" | "reason">
+export type Remembered = Pick<WrapCapability, "wrapPath" | "mechanisms" | "usable" | "shortScalars" | "reason">
 
 /** What is cached for one token and one state of its module, firmware and profile. */
 export interface Memory {
@@ -34,7 +34,8 @@ export function memoryOf(value: unknown): Memory {
 
 function isFinding(value: unknown): value is SealingFinding {
   if (!isRecord(value) || typeof value["reason"] !== "string") return false
-  const { possible, mechanism } = value
+  const { possible, mechanism, shortScalars } = value
+  if (typeof shortScalars !== "boolean") return false
   if (possible === false) return mechanism === null
   return possible === true && typeof mechanism === "string" && isMechanismName(mechanism)
 }
@@ -45,11 +46,11 @@ function isFeatures(value: unknown): value is CustodyKeyFeatures {
 
 function isRemembered(value: unknown): value is Remembered {
   if (!isRecord(value)) return false
-  const { wrapPath, mechanisms, usable, reason } = value
-  if (typeof reason !== "string" || !Array.isArray(mechanisms)) return false
+  const { wrapPath, mechanisms, usable, shortScalars, reason } = value
+  if (typeof reason !== "string" || typeof shortScalars !== "boolean" || !Array.isArray(mechanisms)) return false
   const names = mechanisms.map((name: unknown) => (typeof name === "string" && isMechanismName(name) ? name : null))
-  if (usable === false) return wrapPath === null && names.length === 0
-  if (usable !== true || names.includes(null)) return false
+  if (usable === false && !shortScalars) return wrapPath === null && names.length === 0
+  if (usable !== !shortScalars || names.includes(null)) return false
   if (wrapPath === "native") return names.length === 1 && names[0] === "CKM_RSA_AES_KEY_WRAP"
   if (names.at(-1) !== "CKM_RSA_PKCS_OAEP") return false
   return (wrapPath === "oaep" && names.length === 1) || (wrapPath === "composed" && names.length === 2)

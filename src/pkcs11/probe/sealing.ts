@@ -16,6 +16,8 @@ import {
 import { refusalOf } from "../cryptoki/errors.js"
 import type { MechanismName } from "../cryptoki/mechanisms.js"
 import { type SealingKey, sealUnder, unsealUnder, wrappingOf } from "../wrap/seal.js"
+import { scalarFlaw, scalarOf } from "./material.js"
+import { probeScalars } from "./scalars.js"
 import { failure, openPath } from "./self-test.js"
 import {
   localPair,
@@ -26,6 +28,7 @@ import {
   throwAwayUsages,
   withProbe,
 } from "./throw-away.js"
+import type { Opened } from "./opened.js"
 import type { SessionPool } from "../session/pool.js"
 import { SECRET_USAGES, stated } from "../objects/template.js"
 import { wrapUnder } from "../wrap/wrap.js"
@@ -38,8 +41,8 @@ export interface SealingProbe {
   readonly conclusive: boolean
 }
 
-/** Keys of one spec that are tried before it counts as undecided: the length of an RSA PKCS #8 differs. */
-const MAX_SAMPLES = 6
+/** Keys of one spec that are tried before it counts as undecided: of RSA the length, of EC the first byte differs. */
+const MAX_SAMPLES = 12
 const PLAIN: CustodyKeyFeatures = { notModifiable: false, allowedMechanisms: false, unwrapTemplate: false }
 const ALGORITHMS: readonly WrappingAlgorithm[] = ["RSA_AES_KEY_WRAP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1"]
 
@@ -54,8 +57,11 @@ export function probeSealing(pool: SessionPool, keySpec: KeySpec): Promise<Seali
     let conclusive = true
     for (const mechanism of probe.session.profile.kwp) {
       try {
-        const flaw = await tryMechanism(probe, keySpec, mechanism)
-        if (flaw === null) return { finding: passed(mechanism), conclusive: true }
+        const sealingKey = await throwAwayCustodyKey(probe, mechanism, PLAIN)
+        const flaw = await tryMechanism(probe, keySpec, sealingKey)
+        if (flaw === null) {
+          return { finding: passed(mechanism, await tryScalars(probe, keySpec, sealingKey)), conclusive: true }
+        }
         flaws.push(flaw)
       } catch (error) {
         const refusal = refusalOf(error)
@@ -64,38 +70,34 @@ export function probeSealing(pool: SessionPool, keySpec: KeySpec): Promise<Seali
       }
     }
     const reason = [...new Set(flaws)].join("; ") || "no mechanism is known for it"
-    return { finding: { possible: false, mechanism: null, reason }, conclusive }
+    return { finding: { possible: false, mechanism: null, shortScalars: false, reason }, conclusive }
   })
 }
 
-function passed(mechanism: MechanismName): SealingFinding {
-  return {
-    possible: true,
-    mechanism,
-    reason: "sealed, unsealed, and opened outside the token: length and value are exact",
+/** `flaw` in words: what unsealing does to some EC private keys; null for nothing. */
+function passed(mechanism: MechanismName, flaw: string | null): SealingFinding {
+  const common = { possible: true, mechanism, shortScalars: flaw !== null }
+  if (flaw === null) {
+    return { ...common, reason: "sealed, unsealed, and opened outside the token: length and value are exact" }
   }
+  return { ...common, reason: `once unsealed, ${mechanism} ${flaw}: such a key is not kept, and another one generated` }
 }
 
 /** In words what is wrong with sealing by the mechanism; null for nothing. Refusals are thrown. */
-async function tryMechanism(probe: Probe, keySpec: KeySpec, mechanism: MechanismName): Promise<string | null> {
-  const sealingKey = await throwAwayCustodyKey(probe, mechanism, PLAIN)
+async function tryMechanism(probe: Probe, keySpec: KeySpec, sealingKey: SealingKey): Promise<string | null> {
+  const { mechanism } = sealingKey
+  const { family } = KEY_SPECS[keySpec]
   for (let index = 0; index < MAX_SAMPLES; index++) {
     const sample = await makeSample(probe, keySpec)
     const before = await exact(probe, { ...sample, kwp: mechanism })
     if ("flaw" in before) return before.flaw
-    const unsealed = await unsealUnder(probe.session, sealingKey, {
-      ciphertext: await sealUnder(probe.session, sealingKey, { object: sample.object, keySpec }),
-      keySpec,
-      id: randomBytes(16),
-      label: THROW_AWAY_LABEL,
-      publicKey: sample.publicKey,
-      wrapWithTrusted: false,
-      usages: throwAwayUsages(keySpec),
-    })
-    probe.objects.add(unsealed.object)
-    const after = await exact(probe, { ...sample, object: unsealed.object, kwp: mechanism })
+    const after = await exact(probe, { ...(await unsealedAgain(probe, sealingKey, sample)), kwp: mechanism })
     if ("flaw" in after) return `once unsealed, ${after.flaw}`
-    if (KEY_SPECS[keySpec].family !== "rsa" || before.length % 8 !== 0) return null
+    if (family === "ec" && !hurts(before.value)) {
+      const flaw = scalarFlaw(after.value, keySpec)
+      return flaw === null || scalarFlaw(before.value, keySpec) !== null ? null : `once unsealed, ${mechanism} ${flaw}`
+    }
+    if (family !== "ec" && (family !== "rsa" || before.value.length % 8 !== 0)) return null
   }
   throw new KeyferryError(
     "ERR_TOKEN_UNAVAILABLE",
@@ -103,11 +105,49 @@ async function tryMechanism(probe: Probe, keySpec: KeySpec, mechanism: Mechanism
   )
 }
 
+/** In words what unsealing does to EC private keys of some values; null for nothing, and for every other family. */
+async function tryScalars(probe: Probe, keySpec: KeySpec, sealingKey: SealingKey): Promise<string | null> {
+  if (KEY_SPECS[keySpec].family !== "ec") return null
+  const kwp = sealingKey.mechanism
+  const open = (object: Handle): ReturnType<typeof exact> => exact(probe, { object, flaw: () => null, kwp })
+  for (const sample of (await probeScalars(probe, keySpec, open)).exact) {
+    const after = await exact(probe, { ...(await unsealedAgain(probe, sealingKey, sample)), kwp })
+    const flaw = "flaw" in after ? after.flaw : scalarFlaw(after.value, sample.keySpec)
+    if (flaw !== null) return flaw
+  }
+  return null
+}
+
+/** Whether the scalar is of those that some tokens lengthen or shorten: the others must come out right everywhere. */
+function hurts(value: Buffer): boolean {
+  const [first = 0] = scalarOf(value) ?? []
+  return first === 0 || first >= 0x80
+}
+
+/** A sample that was sealed and unsealed. */
+async function unsealedAgain(
+  { session, objects }: Probe,
+  sealingKey: SealingKey,
+  sample: Sample,
+): Promise<Pick<Sample, "object" | "flaw">> {
+  const { keySpec, publicKey } = sample
+  const { object } = await unsealUnder(session, sealingKey, {
+    ciphertext: await sealUnder(session, sealingKey, { object: sample.object, keySpec }),
+    keySpec,
+    id: randomBytes(16),
+    label: THROW_AWAY_LABEL,
+    publicKey,
+    wrapWithTrusted: false,
+    usages: throwAwayUsages(keySpec),
+  })
+  return { object: objects.add(object), flaw: (value) => sample.flaw(value) }
+}
+
 /** Wraps an object by the mechanism under an AES key that leaves by OAEP, opens both here, and compares. */
 async function exact(
   { session }: Probe,
   { object, flaw: compare, kwp }: Pick<Sample, "object" | "flaw"> & { readonly kwp: MechanismName },
-): Promise<{ readonly length: number } | { readonly flaw: string }> {
+): Promise<Opened> {
   const pair = await localPair("RSA_2048")
   let refused: unknown
   for (const algorithm of ALGORITHMS) {
@@ -118,7 +158,7 @@ async function exact(
       if ("flaw" in opened && opened.flaw.startsWith("CKM_RSA_PKCS_OAEP") && algorithm !== ALGORITHMS.at(-1)) continue
       if ("flaw" in opened) return opened
       const flaw = compare(opened.value)
-      return flaw === null ? { length: opened.value.length } : { flaw: `${kwp} ${flaw}` }
+      return flaw === null ? opened : { flaw: `${kwp} ${flaw}` }
     } catch (error) {
       refused = refusalOf(error)
     }

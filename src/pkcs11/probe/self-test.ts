@@ -7,6 +7,7 @@ import { MECHANISMS } from "../cryptoki/mechanisms.js"
 import type { SessionPool } from "../session/pool.js"
 import { plansOf, type WrapPlan, wrapUnder } from "../wrap/wrap.js"
 import { openKwp, openOaep, type Opened } from "./opened.js"
+import { probeScalars, type ScalarFinding } from "./scalars.js"
 import { type LocalPair, localPair, makeSample, type Probe, type Sample, withProbe } from "./throw-away.js"
 
 /** A verdict, and whether it may be remembered: a passing fault of the token says nothing about a path. */
@@ -43,9 +44,10 @@ export async function selfTest(
       withProbe(pool, async (probe) => {
         const samples = new Samples(() => makeSample(probe, keySpec))
         const native = mechanisms.has(MECHANISMS.CKM_RSA_AES_KEY_WRAP)
+        const trial = { probe, samples, native, scalars: new Map() }
         for (const request of requests) {
           if (request.keySpec !== keySpec || !allowed(request)) continue
-          verdicts.set(request, await judge({ probe, samples, native }, request))
+          verdicts.set(request, await judge(trial, request))
         }
       }),
     ),
@@ -93,6 +95,8 @@ interface Trial {
   readonly samples: Samples
   /** Whether the token lists CKM_RSA_AES_KEY_WRAP. */
   readonly native: boolean
+  /** By the mechanism that carries the material, which neither hash nor size of the wrapping key changes. */
+  readonly scalars: Map<string, ScalarFinding>
 }
 
 async function judge(trial: Trial, request: WrapRequest): Promise<Verdict> {
@@ -107,23 +111,48 @@ async function judge(trial: Trial, request: WrapRequest): Promise<Verdict> {
   const plans = plansOf(request.wrappingAlgorithm, trial.probe.session.profile, { native: trial.native })
   const flaws: string[] = []
   let conclusive = true
+  let shortening: WrapPlan | undefined
   for (const plan of plans) {
     const attempt = await tryPath(trial, { keySpec: request.keySpec, pair, plan })
-    if (attempt.flaw === null) return { capability: passed(request, plan), conclusive: true }
-    flaws.push(attempt.flaw)
+    const { flaw } = attempt.flaw === null ? await tryScalars(trial, { keySpec: request.keySpec, pair, plan }) : attempt
+    if (flaw === null) return { capability: passed(request, plan), conclusive: true }
+    if (attempt.flaw === null) shortening ??= plan
+    flaws.push(flaw)
     conclusive &&= attempt.conclusive
   }
-  return refusal(request, [...new Set(flaws)].join("; "), conclusive)
+  const reason = [...new Set(flaws)].join("; ")
+  if (shortening === undefined) return refusal(request, reason, conclusive)
+  const capability = { ...passed(request, shortening), usable: false, shortScalars: true, reason }
+  return { capability, conclusive: true }
+}
+
+interface PathTrial {
+  readonly keySpec: KeySpec
+  readonly pair: LocalPair
+  readonly plan: WrapPlan
+}
+
+/** Whether a path that is right for a key at hand is right for EC private keys of every value; in words what is not. */
+async function tryScalars(
+  { probe, scalars }: Trial,
+  { keySpec, pair, plan }: PathTrial,
+): Promise<{ readonly flaw: string | null }> {
+  if (KEY_SPECS[keySpec].family !== "ec") return { flaw: null }
+  const name = carrier(plan)
+  const finding =
+    scalars.get(name) ??
+    (await probeScalars(probe, keySpec, async (key) =>
+      openPath(await wrapUnder(probe.session, { key, publicKey: pair, plan }), pair, plan),
+    ))
+  scalars.set(name, finding)
+  return { flaw: finding.flaw === null ? null : `${name} ${finding.flaw}` }
 }
 
 /**
  * Tries one path until a sample decides it: a token that fills the value up to whole blocks is right by luck where the
  * length is a multiple of 8, and the length of an RSA PKCS #8 differs from key to key.
  */
-async function tryPath(
-  { probe, samples }: Trial,
-  { keySpec, pair, plan }: { readonly keySpec: KeySpec; readonly pair: LocalPair; readonly plan: WrapPlan },
-): Promise<Attempt> {
+async function tryPath({ probe, samples }: Trial, { keySpec, pair, plan }: PathTrial): Promise<Attempt> {
   const varies = KEY_SPECS[keySpec].family === "rsa"
   for (let index = 0; index < MAX_SAMPLES; index++) {
     let opened: Opened
@@ -177,12 +206,14 @@ function passed(request: WrapRequest, plan: WrapPlan): WrapCapability {
     wrapPath: plan.path,
     mechanisms,
     usable: true,
+    shortScalars: false,
     reason: "opened outside the token: hash, padding and length are exact",
   }
 }
 
 function refusal(request: WrapRequest, reason: string, conclusive: boolean): Verdict {
-  return { capability: { ...request, wrapPath: null, mechanisms: [], usable: false, reason }, conclusive }
+  const unusable = { wrapPath: null, mechanisms: [], usable: false, shortScalars: false, reason }
+  return { capability: { ...request, ...unusable }, conclusive }
 }
 
 /** A failing call in words; throws on where the token is gone. */

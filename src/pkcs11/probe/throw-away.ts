@@ -33,6 +33,7 @@ export function withProbe<T>(pool: SessionPool, use: (probe: Probe) => Promise<T
 
 /** A throw-away key of the token, and how a value that left the token is compared with it. */
 export interface Sample {
+  readonly keySpec: KeySpec
   readonly object: Handle
   /** SubjectPublicKeyInfo, DER; null for secret keys. */
   readonly publicKey: Uint8Array | null
@@ -80,9 +81,9 @@ export async function makeSample(probe: Probe, keySpec: KeySpec): Promise<Sample
   const { object, publicHalf } = handles
   if (publicHalf) {
     const publicKey = publicKeyOf(session, publicHalf, keySpec)
-    return { object, publicKey, flaw: (value) => privateKeyFlaw(value, keySpec, publicKey) }
+    return { keySpec, object, publicKey, flaw: (value) => privateKeyFlaw(value, keySpec, publicKey) }
   }
-  return { object, publicKey: null, flaw: comparison(session, object, keySpec) }
+  return { keySpec, object, publicKey: null, flaw: comparison(session, object, keySpec) }
 }
 
 const USAGES = { aes: ["encrypt"], hmac: ["sign"], rsa: [], ec: [], edwards: [] } as const

@@ -13,7 +13,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { SourceKey } from "../../core/key/source-key.js"
 import type { CustodyKeyPlan } from "../objects/custody-key.js"
 import { attempt } from "../cryptoki/errors.js"
-import { isMechanismName, type MechanismName } from "../cryptoki/mechanisms.js"
+import { isMechanismName, type MechanismName, MECHANISMS } from "../cryptoki/mechanisms.js"
 import { moduleDigest, type TokenSlot } from "../session/module.js"
 import { profileDigest } from "../profiles.js"
 import { type Memory, memoryOf, NOTHING, type Remembered } from "./memory.js"
@@ -23,7 +23,7 @@ import type { SessionPool } from "../session/pool.js"
 import type { TokenProfile } from "../profiles.js"
 
 /** Raised when the self-test or the custody probe tests something new, so that what was cached before is void. */
-const SELF_TEST_VERSION = 3
+const SELF_TEST_VERSION = 4
 
 /** The token that is judged, and where its verdicts are remembered. */
 interface JudgedToken {
@@ -93,9 +93,9 @@ export class Verdicts {
     return requests.map((request) => {
       const verdict = verdicts[untested.indexOf(request)]?.capability
       const remembered = wraps[nameOf(request)]
-      if (verdict) return verdict
-      if (!remembered) throw new Error(`no verdict on ${nameOf(request)}`)
-      return { ...request, ...remembered }
+      const capability = verdict ?? (remembered && { ...request, ...remembered })
+      if (!capability) throw new Error(`no verdict on ${nameOf(request)}`)
+      return allowedByPolicy(capability, request)
     })
   }
 
@@ -131,11 +131,8 @@ export class Verdicts {
   }
 
   async #test(requests: readonly WrapRequest[]): Promise<readonly Verdict[]> {
-    const { pool, chosen } = this.#token
-    const { slot } = chosen
-    const listed = new Set(attempt("C_GetMechanismList", () => slot.lib.C_GetMechanismList(slot.handle)))
     const { selfTest } = await import("./self-test.js")
-    const verdicts = await selfTest(pool, requests, listed)
+    const verdicts = await selfTest(this.#token.pool, requests, this.#listed())
     const lasting = verdicts.filter(({ conclusive }) => conclusive).map(({ capability }) => capability)
     await this.#remember({
       wraps: Object.fromEntries(lasting.map((capability) => [nameOf(capability), fieldsOf(capability)])),
@@ -146,7 +143,12 @@ export class Verdicts {
   /** Loaded when there is no verdict yet, like the self-test. */
   async #probe(): Promise<EnforcementFacts> {
     const { probeCustody } = await import("./custody.js")
-    return await probeCustody(this.#token.pool)
+    return await probeCustody(this.#token.pool, { native: this.#listed().has(MECHANISMS.CKM_RSA_AES_KEY_WRAP) })
+  }
+
+  #listed(): ReadonlySet<number> {
+    const { slot } = this.#token.chosen
+    return new Set(attempt("C_GetMechanismList", () => slot.lib.C_GetMechanismList(slot.handle)))
   }
 
   async #recall(): Promise<Memory> {
@@ -195,6 +197,13 @@ function nameOf({ keySpec, wrappingAlgorithm, wrappingKeySpec }: WrapRequest): s
   return `${keySpec} ${wrappingAlgorithm} ${wrappingKeySpec}`
 }
 
-function fieldsOf({ wrapPath, mechanisms, usable, reason }: WrapCapability): Remembered {
-  return { wrapPath, mechanisms, usable, reason }
+/** Taken as it is where policy says so; what is remembered is the verdict itself. */
+function allowedByPolicy(capability: WrapCapability, { allowShortScalars = false }: WrapRequest): WrapCapability {
+  if (!capability.shortScalars || !allowShortScalars) return capability
+  const reason = `${capability.reason}; taken, as policy.allowShortScalars is true`
+  return { ...capability, usable: true, reason }
+}
+
+function fieldsOf({ wrapPath, mechanisms, usable, shortScalars, reason }: WrapCapability): Remembered {
+  return { wrapPath, mechanisms, usable, shortScalars, reason }
 }

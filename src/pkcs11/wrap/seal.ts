@@ -131,7 +131,7 @@ function unsealedTemplate(sealed: SealedKey, profile: TokenProfile): Template {
 }
 
 /** The uncompressed point: what the BIT STRING at the end of the SubjectPublicKeyInfo holds (RFC 5480 section 2.2). */
-function pointOf(spki: Uint8Array): Buffer {
+export function pointOf(spki: Uint8Array): Buffer {
   const { x = "", y = "" } = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" }).export({
     format: "jwk",
   })

@@ -63,12 +63,12 @@ describe("core/custody: judgeCustodies", () => {
   })
 
   it("calls sealing enforced where it is possible and the custody key cannot leave", () => {
-    const seen = { possible: true, mechanism: "CKM_AES_KEY_WRAP_KWP", reason: "exact" }
+    const seen = { possible: true, mechanism: "CKM_AES_KEY_WRAP_KWP", shortScalars: false, reason: "exact" }
     expect(judgeSealing(HONEST, seen)).to.deep.equal({ ...seen, enforced: true })
     const leaves = judgeSealing({ ...HONEST, extractableFalseRefusesWrap: false }, seen)
     expect(leaves).to.include({ possible: true, enforced: false })
     expect(leaves.reason).to.equal(verdictOn("sealed", { extractableFalseRefusesWrap: false }).reason)
-    const cannot = { possible: false, mechanism: null, reason: "pads" }
+    const cannot = { possible: false, mechanism: null, shortScalars: false, reason: "pads" }
     expect(judgeSealing(HONEST, cannot)).to.deep.equal({ ...cannot, enforced: false })
   })
 })

@@ -107,6 +107,7 @@ describe("chooseAlgorithm", () => {
     wrapPath: usable ? ("oaep" as const) : null,
     mechanisms: [],
     usable,
+    shortScalars: false,
     reason,
   })
 

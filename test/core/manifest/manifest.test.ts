@@ -30,7 +30,7 @@ describe("DEFAULT_POLICY", () => {
   it("takes no custody that a token does not enforce", () => {
     expect(DEFAULT_POLICY).to.deep.equal({
       ...{ minimumHash: "SHA-1", allowCustody: null },
-      ...{ allowUnenforcedCustody: false, requireFingerprint: false },
+      ...{ allowUnenforcedCustody: false, allowShortScalars: false, requireFingerprint: false },
     })
   })
 })

@@ -20,6 +20,7 @@ const oaep: WrapCapability = {
   wrapPath: "oaep",
   mechanisms: ["CKM_RSA_PKCS_OAEP"],
   usable: true,
+  shortScalars: false,
   reason: "",
 }
 

@@ -58,7 +58,10 @@ describe("the custody probe", () => {
     }
     for (const [key, text] of cache.entries) {
       const memory = JSON.parse(text) as { readonly sealing?: Readonly<Record<string, object>> }
-      const sealing = { ...memory.sealing, HMAC_256: { possible: false, mechanism: null, reason: "not today" } }
+      const sealing = {
+        ...memory.sealing,
+        HMAC_256: { possible: false, mechanism: null, shortScalars: false, reason: "not today" },
+      }
       cache.entries.set(key, JSON.stringify({ ...memory, sealing }))
     }
     await using token = await open(softhsm(), { cache })

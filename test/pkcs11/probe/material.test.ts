@@ -1,7 +1,7 @@
 import { expect } from "chai"
 import { generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto"
 import type { KeySpec } from "#src/core/key/key-spec.js"
-import { privateKeyFlaw, secretLengthFlaw } from "#src/pkcs11/probe/material.js"
+import { privateKeyFlaw, scalarFlaw, secretLengthFlaw } from "#src/pkcs11/probe/material.js"
 
 const PADS = "pads the value with zero bytes before wrapping"
 
@@ -101,4 +101,41 @@ describe("privateKeyFlaw", () => {
     const small = generateKeyPairSync("rsa", { modulusLength: 1024 })
     expect(privateKeyFlaw(pkcs8(small), "RSA_2048", spki(small))).to.equal("gives an RSA key of another length")
   })
+})
+
+describe("scalarFlaw", () => {
+  /** ECPrivateKey within PKCS #8, with a scalar of so many bytes; what else it holds is not looked at. */
+  const withScalar = (length: number): Buffer => {
+    const element = (tag: number, content: Buffer): Buffer =>
+      Buffer.concat([
+        content.length < 128 ? Buffer.from([tag, content.length]) : Buffer.from([tag, 0x81, content.length]),
+        content,
+      ])
+    const version = (number: number): Buffer => element(0x02, Buffer.of(number))
+    const key = element(0x30, Buffer.concat([version(1), element(0x04, Buffer.alloc(length, 7))]))
+    return element(0x30, Buffer.concat([version(0), element(0x30, Buffer.alloc(9)), element(0x04, key)]))
+  }
+  const cases: [keySpec: KeySpec, length: number, flaw: RegExp | null][] = [
+    ["ECC_NIST_P256", 32, null],
+    [
+      "ECC_NIST_P256",
+      31,
+      /^drops leading zero bytes of an EC private key's scalar \(31 bytes of ECC_NIST_P256; RFC 5915 has 32\)$/,
+    ],
+    ["ECC_NIST_P256", 33, /^adds a zero byte to /],
+    ["ECC_NIST_P384", 46, /^drops/],
+    ["ECC_NIST_P521", 66, null],
+    // as many as the bits fill without the odd one
+    ["ECC_NIST_P521", 65, /^drops/],
+    ["ECC_NIST_P521", 67, /^adds/],
+    ["ECC_SECG_P256K1", 30, /^drops/],
+    ["RSA_2048", 31, null],
+    ["ECC_NIST_EDWARDS25519", 31, null],
+  ]
+  for (const [keySpec, length, flaw] of cases) {
+    it(`${keySpec} of ${length} bytes`, () => {
+      if (flaw === null) expect(scalarFlaw(withScalar(length), keySpec)).to.equal(null)
+      else expect(scalarFlaw(withScalar(length), keySpec)).to.match(flaw)
+    })
+  }
 })
