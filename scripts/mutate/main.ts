@@ -1,7 +1,7 @@
 /**
  * `npm run mutate [-- --layers core,store] [-- --seed N] [-- --count N]`: makes small changes of the compiled program, one
- * at a time, and asks the layer's own tests whether they notice. Prints each change that none noticed, then the score of
- * each layer. `--named` takes the changes of named.ts instead, each of which a named test must catch: status 1 otherwise.
+ * at a time, and asks those of the layer's own tests that run the changed place whether they notice. Prints each change
+ * that none noticed, then the score of each layer. `--named` takes the changes of named.ts instead, each of which a named test must catch: status 1 otherwise.
  */
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { type Mutation, mutationsOf } from "./mutations.js"
 import { NAMED } from "./named.js"
-import { openWorkshop, type Workshop } from "./workshop.js"
+import { type Baseline, openWorkshop, type Workshop } from "./workshop.js"
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url))
 const LAYERS = ["core", "app", "store", "pkcs11"]
@@ -40,26 +40,42 @@ function drawn(candidates: readonly Candidate[], seed: string, count: number): r
     .map(({ candidate }) => candidate)
 }
 
-/** The layer's tests, those first that are likely to notice: the file's own, then its folder's. */
-function testsFor(file: string): readonly string[] {
-  const layer = file.split("/")[0] ?? ""
+/** The tests that run the changed place, those first that are likely to notice: the file's own, then its folder's. */
+function testsFor({ file, mutation }: Candidate, baselines: readonly Baseline[]): readonly Baseline[] {
   const own = file.replace(/\.js$/, ".test.js")
-  const nearness = (test: string): number => (test === own ? 0 : dirname(test) === dirname(file) ? 1 : 2)
-  return filesOf("test", layer, ".test.js").toSorted((a, b) => nearness(a) - nearness(b))
+  const nearness = ({ test }: Baseline): number => (test === own ? 0 : dirname(test) === dirname(file) ? 1 : 2)
+  return baselines
+    .filter(({ coverage }) => coverage.has(file, mutation.start))
+    .toSorted((a, b) => nearness(a) - nearness(b) || a.seconds - b.seconds)
+}
+
+/** Each test file of the layer once on the program as it is: how long it takes, and what it runs. */
+async function measureLayer(workshop: Workshop, layer: string): Promise<readonly Baseline[]> {
+  const tests = filesOf("test", layer, ".test.js")
+  const baselines: Baseline[] = []
+  for (const [at, test] of tests.entries()) {
+    console.error(`${layer}: ${at + 1} of ${tests.length} test files as they are`)
+    baselines.push(await workshop.measure(test))
+  }
+  return baselines
 }
 
 async function mutateLayer(workshop: Workshop, layer: string, { seed, count }: { seed: string; count: number }) {
   const candidates = filesOf("src", layer, ".js").flatMap((file) =>
     mutationsOf(file, readFileSync(join(ROOT, "build/src", file), "utf8")).map((mutation) => ({ file, mutation })),
   )
-  let caught = 0
   const chosen = drawn(candidates, seed, count)
-  for (const { file, mutation } of chosen) {
+  const baselines = await measureLayer(workshop, layer)
+  let caught = 0
+  for (const [at, candidate] of chosen.entries()) {
+    const { file, mutation } = candidate
+    const tests = testsFor(candidate, baselines)
+    console.error(`${layer}: ${at + 1} of ${chosen.length}, ${caught} caught; next ${file}:${mutation.line}`)
     const text = workshop.read(file)
     const changed = text.slice(0, mutation.start) + mutation.replacement + text.slice(mutation.end)
-    const outcome = await workshop.test({ file, text: changed }, testsFor(file))
-    if (outcome === "survived") console.log(`survived: ${file}:${mutation.line}: ${mutation.change}`)
-    else caught += 1
+    const outcome = await workshop.test({ file, text: changed }, tests)
+    if (outcome !== "survived") caught += 1
+    else console.log(`survived ${tests.length} test files: ${file}:${mutation.line}: ${mutation.change}`)
   }
   const percent = chosen.length === 0 ? 100 : Math.round((100 * caught) / chosen.length)
   console.log(`${layer}: ${caught} of ${chosen.length} caught, ${percent} % (of ${candidates.length} possible changes)`)
