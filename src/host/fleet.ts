@@ -26,7 +26,11 @@ interface Opener {
 /** The state, and its lock; null where it is only read. */
 type LockedState = State & Pick<Fleet, "lock">
 
-/** The manifest's keys or, without one, those of the inventory, less those of targets that flags leave out. */
+/**
+ * The manifest's keys or, without one, those of the inventory, less those of targets that flags leave out.
+ *
+ * @throws ERR_KEY_NOT_FOUND where flags leave out every key that there is
+ */
 export async function fleetOf(settings: Settings, { lock, ...state }: LockedState, world: Opener): Promise<Fleet> {
   const { manifest, flags, owner } = settings
   const { entries, damaged } = await state.inventory.all()
@@ -48,6 +52,8 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
   const targets = namedTargets.length === 0 ? [null] : namedTargets
   const bindings = isEmpty ? await forgottenKeys({ ...state, owner, targets, kmsOf }, world) : recorded
   const places = new Set(bindings.map(placeOf))
+  const placed = [...bindings, ...damaged].map(({ target }) => ({ target, region: regionOf(target) }))
+  refuseNothingLeft(placed, flags)
 
   return {
     ...state,
@@ -126,6 +132,21 @@ async function kmsOfFlags(world: Opener): Promise<Kms> {
 }
 
 const placeOf = ({ name, target }: Pick<Binding, "name" | "target">): string => JSON.stringify([name, target])
+
+/** 'No keys' would be taken for 'nothing to do', most of all by an unattended run with a Region misspelt. */
+function refuseNothingLeft(places: readonly Pick<Flags, "target" | "region">[], flags: Flags): void {
+  if (places.length === 0 || places.some((place) => isAskedFor(place, flags))) return
+  const { target, region } = flags
+  const asked = [target !== undefined && `the target ${target}`, region !== undefined && `the Region ${region}`]
+  const there = places.map((place) => place.region ?? place.target)
+  const targets = places.map((place) => place.target)
+  const wanted = [...new Set(target === undefined ? there : [...targets, ...there])].join(", ")
+  throw new KeyferryError(
+    "ERR_KEY_NOT_FOUND",
+    `no key is in ${asked.filter((words) => words !== false).join(" and ")}: all that there are are in ${wanted}`,
+    { hint: `name another --region or --target, or none: the keys are in ${wanted}` },
+  )
+}
 
 const isAskedFor = (place: Pick<Flags, "target" | "region">, flags: Flags): boolean =>
   (flags.target === undefined || flags.target === place.target) &&

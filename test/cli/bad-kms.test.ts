@@ -1,6 +1,7 @@
 import { join } from "node:path"
 import { expect } from "chai"
 import type { KeySpec } from "#src/core/key/key-spec.js"
+import { outcomesByName } from "#test/support/cli.js"
 import { type KmsProxy, startKmsProxy } from "#test/support/kms-proxy.js"
 import { createKey, importedKey, makeMaterial } from "../support/local-kms-fixture.js"
 import { inParallel, sharedLane } from "../support/in-parallel.js"
@@ -36,6 +37,29 @@ describe("bad input: AWS KMS", () => {
         tells: /--kms-timeout '.+' is no duration from 1s to 10m/,
       } as const
       await refused(stage, [...provisionArgs({ "key-id": keyId }), "--kms-timeout", duration], refusal)
+    }
+  })
+
+  it("a key state that it does not know: no command says that the key is well", async () => {
+    const [state, name] = [stage.state(), "frozen"]
+    const made = await stage.run(provisionArgs({ name }), { state })
+    expect(made.status, made.stderr).to.equal(0)
+    await using proxy = await startKmsProxy(stage.kms.endpoint)
+    const env = { AWS_ENDPOINT_URL: proxy.endpoint }
+    for (const keyState of ["Frozen", "enabled"]) {
+      proxy.alter("DescribeKey", ({ KeyMetadata }) => ({
+        KeyMetadata: { ...(KeyMetadata as object), KeyState: keyState },
+      }))
+      for (const command of ["status", "plan", "rewrap"]) {
+        const looked = await stage.run([command, "--json"], { state, env })
+        expect([looked.status, outcomesByName(looked)], command).to.deep.equal([
+          69,
+          { frozen: "blocked STATE_UNKNOWN" },
+        ])
+        expect(looked.stdout).to.include(keyState)
+      }
+      const check = await stage.run(["check"], { state, env })
+      expect([check.status, check.stdout.includes("[STATE_UNKNOWN]")], check.stdout).to.deep.equal([3, true])
     }
   })
 

@@ -295,6 +295,24 @@ describe("what the state directory does not know is not taken for absent", () =>
     })
   })
 
+  it("does not say that there is nothing where a Region or a target leaves out every key", async () => {
+    const state = stage.state()
+    await wellIn(state)(...provisionArgs({ name: "here" }))
+    const path = config(["here"])
+    for (const words of [["status"], ["plan"], ["rewrap", "--due"], ["verify"], ["status", "--config", path]]) {
+      const elsewhere = await runIn(state)(...words, "--region", "eu-west-3", "--json")
+      expect([elsewhere.status, elsewhere.error().code], words.join(" ")).to.deep.equal([65, "ERR_KEY_NOT_FOUND"])
+      expect(elsewhere.error().message).to.include("eu-west-3")
+      expect(elsewhere.error().hint).to.include("us-east-1")
+    }
+    const target = await runIn(state)("rewrap", "--target", "no-such", "--config", path, "--json")
+    expect(target.status, target.stdout + target.stderr).to.not.equal(0)
+    const check = await runIn(state)("check", "--region", "eu-west-3")
+    expect(check.status).to.equal(3)
+    expect(check.stdout).to.match(/UNKNOWN - .*eu-west-3.*us-east-1/)
+    await wellIn(state)("status", "--region", "us-east-1")
+  })
+
   it("lets everything but what it is about go on where a custody key's record cannot be read", async () => {
     const state = stage.state()
     await wellIn(state)(...provisionArgs({ name: "plain" }))
@@ -314,14 +332,28 @@ describe("what the state directory does not know is not taken for absent", () =>
     await wellIn(state)("replace", "moved", "--config", path)
     const stale = await runIn(merged)("replace", "moved", "--config", path, "--json")
     expect([stale.status, stale.error().code]).to.deep.equal([65, "ERR_STATE_INCOMPLETE"])
-    const planned = await runIn(merged)("plan", "--config", path, "--json")
-    expect(planned.stdout).to.include("keyferry state merge DIR").and.to.not.include("delete that one")
+    for (const command of ["plan", "status", "apply"]) {
+      const looked = await runIn(merged)(command, "--config", path, "--json")
+      expect([looked.status, outcomesByName(looked)], command).to.deep.equal([65, { moved: "blocked UNKNOWN_HERE" }])
+      expect(looked.stdout).to.include("keyferry state merge DIR").and.to.include("--overwrite")
+    }
+    await wellIn(merged)("rewrap", "moved", "--config", path) // it is kept alive all the same
     await wellIn(merged)("state", "merge", state)
     await runIn(rebuilt)("status", "--rebuild", "--overwrite", "--config", path)
     for (const copy of [merged, rebuilt]) {
       const after = await runIn(copy)("plan", "--config", path, "--json")
       expect(after.stdout).to.not.include("ALIAS_TAKEN")
     }
+  })
+
+  it("names a key that another copy put in the place of one without an alias, by the tags of both", async () => {
+    const [state, copy] = [stage.state(), stage.state()]
+    await wellIn(state)(...provisionArgs({ name: "nameless" }))
+    cpSync(state, copy, { recursive: true })
+    await wellIn(state)("replace", "nameless")
+    const status = await runIn(copy)("status", "--json")
+    expect([status.status, outcomesByName(status)["nameless"]]).to.deep.equal([65, "blocked UNKNOWN_HERE"])
+    expect((await wellIn(state)("status", "--json")).stdout).to.not.include("UNKNOWN_HERE")
   })
 
   it("refuses rotate and replace where an older copy of the state does not know KMS' material", async () => {

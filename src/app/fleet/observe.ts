@@ -1,5 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
-import { keysOf, type InventoryEntry } from "../../core/records/inventory.js"
+import { keysOf, type InventoryEntry, withNested } from "../../core/records/inventory.js"
 import { NOTHING_ASKED, type Operation, unfinishedOf } from "../../core/records/operation.js"
 import { jitterOf } from "../../core/plan/due.js"
 import { isSymmetric } from "../../core/plan/material.js"
@@ -11,7 +11,7 @@ import type { Fleet, FleetKey } from "./fleet.js"
 import type { SourceIndex } from "./source-index.js"
 import { findKmsKey } from "../kms-key/find.js"
 import { unknownKey } from "../kms-key/unknown-keys.js"
-import { identityTags, TAGS } from "../kms-key/tags.js"
+import { bearsTags, identityTags, TAGS } from "../kms-key/tags.js"
 
 /** How much KMS is asked of a key: each of these costs requests, one a key. */
 export interface ObserveDepth {
@@ -103,6 +103,10 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
         return blind(key)
       }
       let unknown: string | null = null
+      const unknownFor = async (view: KeyView, holder: string | null | undefined): Promise<string | null> =>
+        entry === null || role === "former" || !depth.tags
+          ? null
+          : await successorOf(fleet, kms, { entry, view, holder })
       if (entry === null) {
         try {
           unknown = (await unknownKey({ ...fleet, kms }, binding))?.keyArn ?? null
@@ -120,7 +124,7 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
       ])
       return {
         ...local,
-        unknownKey: unknown,
+        unknownKey: unknown ?? (await unknownFor(key, holder)),
         // by now KMS has answered, and told the time
         now: fleet.clockOf(binding.target).now(),
         region: kms.region,
@@ -131,6 +135,31 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
       }
     },
   }
+}
+
+/**
+ * ARN of the KMS key that another copy of the state has put in the place of an entry's: the one behind its alias, or the
+ * one that its tags name, if that is alive, tagged as the entry, and in no entry here. KMS is asked only where one of them is another key.
+ */
+async function successorOf(
+  fleet: Pick<Fleet, "entries">,
+  kms: Kms,
+  { entry, view, holder }: { entry: InventoryEntry; view: KeyView; holder: string | null | undefined },
+): Promise<string | null> {
+  if (view.seen !== "key") return null
+  const { keyArn } = view
+  const behindAlias = holder == null ? undefined : keyArn.replace(/[^/]+$/, holder)
+  const candidates = [behindAlias, view.tags?.[TAGS.replacedBy]].filter(
+    (candidate): candidate is string => candidate !== undefined && candidate !== keyArn,
+  )
+  if (candidates.length === 0) return null
+  const known = new Set(fleet.entries.flatMap(withNested).flatMap((other) => keysOf(other).map((key) => key.keyArn)))
+  for (const candidate of new Set(candidates)) {
+    if (known.has(candidate) || !(await bearsTags(kms, candidate, entry))) continue
+    const successor = await findKmsKey(kms, candidate)
+    if (successor !== null && phaseOf(successor) !== "dying") return successor.keyArn
+  }
+  return null
 }
 
 async function holderOf(kms: Pick<Kms, "describeKey">, alias: string): Promise<string | null> {

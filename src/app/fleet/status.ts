@@ -5,7 +5,7 @@ import { type Loss, lossOf } from "../../core/plan/loss.js"
 import { type Material, materialsOf } from "../../core/plan/material.js"
 import type { DecisionRow } from "../../core/plan/decision-row.js"
 import { exitOf, type RowSummary, summarise } from "../../core/plan/row.js"
-import { isUnseen, type KeyView, type Snapshot } from "../../core/plan/snapshot.js"
+import { isOfUnknownState, isUnseen, type KeyView, type Snapshot } from "../../core/plan/snapshot.js"
 import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
 import { operationsStatus, type OperationStatus } from "../operation/status.js"
 import type { Fleet, FleetKey } from "./fleet.js"
@@ -74,7 +74,9 @@ export async function status(
   // a key in a bad state was looked at all the same: only what could not be seen fails
   const unseen = keys.filter(
     ({ snapshot: { key, replicas, damage, unknownKey } }) =>
-      damage !== null || unknownKey !== null || [key, ...replicas].some(isUnseen),
+      damage !== null ||
+      unknownKey !== null ||
+      [key, ...replicas].some((view) => isUnseen(view) || isOfUnknownState(view)),
   )
   const exit = worstExit([tokenExit, exitOf(unseen.map(({ row }) => row))])
   return { status: { keys: rows, summary: summarise(rows), tokens, custodyKeys, vault, operations }, exit }

@@ -1,26 +1,40 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { Kms } from "../../core/ports/kms.js"
 import { findKmsKey } from "./find.js"
+import { bearsTags } from "./tags.js"
 
-type AliasKms = Pick<Kms, "describeKey" | "createAlias">
+type LookKms = Pick<Kms, "describeKey" | "listResourceTags">
+type AliasKms = LookKms & Pick<Kms, "createAlias">
+
+/** An alias, and the key whose it is to be. */
+interface WantedAlias {
+  readonly alias: string
+  readonly owner: string
+  readonly name: string
+}
 
 /**
  * Refuses an alias that names another KMS key than ours.
  *
- * @throws ERR_KMS_ALIAS_TAKEN
+ * @throws ERR_KMS_ALIAS_TAKEN; ERR_STATE_INCOMPLETE where that key has the tags of the same owner and name
  */
 export async function refuseTakenAlias(
-  kms: Pick<Kms, "describeKey">,
-  alias: string,
+  kms: LookKms,
+  wanted: WantedAlias,
   ...ours: readonly (string | null | undefined)[]
 ): Promise<void> {
-  const holder = await aliasHolder(kms, alias)
+  const holder = await aliasHolder(kms, wanted.alias)
   if (holder === null || ours.includes(holder)) return
-  throw new KeyferryError("ERR_KMS_ALIAS_TAKEN", `${alias} names another KMS key`, { key: holder })
+  throw await taken(kms, wanted, holder)
 }
 
-/** Gives the KMS key its alias; true if that was still to be done. Throws ERR_KMS_ALIAS_TAKEN. */
-export async function pointAlias(kms: AliasKms, alias: string, keyArn: string): Promise<boolean> {
+/**
+ * Gives the KMS key its alias; true if that was still to be done.
+ *
+ * @throws ERR_KMS_ALIAS_TAKEN; ERR_STATE_INCOMPLETE where the key that has it is tagged as this one
+ */
+export async function pointAlias(kms: AliasKms, wanted: WantedAlias, keyArn: string): Promise<boolean> {
+  const { alias } = wanted
   if ((await aliasHolder(kms, alias)) === keyArn) return false
   try {
     await kms.createAlias(alias, keyArn)
@@ -28,7 +42,9 @@ export async function pointAlias(kms: AliasKms, alias: string, keyArn: string): 
     if (!(error instanceof KeyferryError)) throw error
     // its answer was lost, now or in a run before: where the alias points tells what became of it
     const open = error.code === "ERR_KMS_OUTCOME_UNKNOWN" || error.code === "ERR_KMS_ALIAS_TAKEN"
-    if (open && (await aliasHolder(kms, alias)) === keyArn) return true
+    const holder = open ? await aliasHolder(kms, alias) : null
+    if (holder === keyArn) return true
+    if (holder !== null && (await bearsTags(kms, holder, wanted))) throw await taken(kms, wanted, holder)
     const { code, message, hint, causes, cause } = error
     throw new KeyferryError(code, `${message}: ${alias}`, { key: keyArn, hint, causes, cause })
   }
@@ -38,22 +54,36 @@ export async function pointAlias(kms: AliasKms, alias: string, keyArn: string): 
 /**
  * Makes an alias name another KMS key, or gives it where it is not there; true if that was still to be done.
  *
- * @throws ERR_KMS_ALIAS_TAKEN where it names a third key
+ * @throws ERR_KMS_ALIAS_TAKEN where it names a third key, ERR_STATE_INCOMPLETE where that is tagged as this one
  */
 export async function moveAlias(
   kms: AliasKms & Pick<Kms, "updateAlias">,
-  alias: string,
+  wanted: WantedAlias,
   { from, to }: { readonly from: string; readonly to: string },
 ): Promise<boolean> {
+  const { alias } = wanted
   const holder = await aliasHolder(kms, alias)
-  if (holder === null || holder === to) return await pointAlias(kms, alias, to)
-  if (holder !== from) throw new KeyferryError("ERR_KMS_ALIAS_TAKEN", `${alias} names another KMS key`, { key: holder })
+  if (holder === null || holder === to) return await pointAlias(kms, wanted, to)
+  if (holder !== from) throw await taken(kms, wanted, holder)
   try {
     await kms.updateAlias(alias, to)
   } catch (error) {
     if ((await aliasHolder(kms, alias)) !== to) throw error
   }
   return true
+}
+
+/** What another copy of the state made, or put in this key's place, is taken in, not evaded. */
+async function taken(kms: LookKms, wanted: WantedAlias, holder: string): Promise<KeyferryError> {
+  const { alias, owner, name } = wanted
+  if (!(await bearsTags(kms, holder, wanted))) {
+    return new KeyferryError("ERR_KMS_ALIAS_TAKEN", `${alias} names another KMS key`, { key: holder })
+  }
+  return new KeyferryError(
+    "ERR_STATE_INCOMPLETE",
+    `${alias} names ${holder}, which has the tags of ${name}, owner ${owner}, and this state directory does not know it as that`,
+    { key: name },
+  )
 }
 
 async function aliasHolder(kms: Pick<Kms, "describeKey">, alias: string): Promise<string | null> {

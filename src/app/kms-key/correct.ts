@@ -29,7 +29,7 @@ const CORRECTIONS: Readonly<Record<Drift["field"], ((correction: Correction) => 
     return entry
   },
   alias: async ({ deps, kms, keyArn, entry, drift }) => {
-    if (drift.found === "none") await pointAlias(kms, drift.wanted, keyArn)
+    if (drift.found === "none") await pointAlias(kms, { ...entry, alias: drift.wanted }, keyArn)
     else await kms.updateAlias(drift.wanted, keyArn)
     await record(deps, "alias.moved", { key: entry, facts: { alias: drift.wanted } })
     return { ...entry, alias: drift.wanted, aliasGiven: true }

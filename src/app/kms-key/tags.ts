@@ -1,3 +1,5 @@
+import { KeyferryError } from "../../core/base/error.js"
+import type { Kms } from "../../core/ports/kms.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 
 /** Tags of a KMS key that say whose it is, where that survives the loss of the state (docs/operations.md, "The state directory is lost"). */
@@ -17,6 +19,21 @@ export function identityTags({ owner, name, source, requestId }: InventoryEntry)
     [TAGS.name]: name,
     [TAGS.request]: requestId,
     ...(source.id === "" ? {} : { [TAGS.source]: source.id }),
+  }
+}
+
+/** Whether a KMS key says by its tags that it is the owner's of that name; not where they may not be seen. */
+export async function bearsTags(
+  kms: Pick<Kms, "listResourceTags">,
+  keyId: string,
+  { owner, name }: { readonly owner: string; readonly name: string },
+): Promise<boolean> {
+  try {
+    const tags = await kms.listResourceTags(keyId)
+    return tags[TAGS.owner] === owner && tags[TAGS.name] === name
+  } catch (error) {
+    if (error instanceof KeyferryError) return false
+    throw error
   }
 }
 

@@ -111,7 +111,7 @@ async function prepare(deps: Deps, request: ProvisionRequest, recorded: Inventor
   deps.progress.step(`algorithm ${wrappingAlgorithm} (${wrapPath ?? ""}): ${choice.why}`)
   const keyArn = await findKmsKey(deps, request, recorded)
   if (recorded === undefined) await refuseUnknownKey(deps, request, [keyArn])
-  if (alias !== null) await refuseTakenAlias(deps.kms, alias, keyArn)
+  if (alias !== null) await refuseTakenAlias(deps.kms, { ...request, alias }, keyArn)
   await refuseReplicas(deps, request, recorded)
   await learnKmsTime(deps)
   validToFrom(request.expiresIn, deps.clock.now())
@@ -189,7 +189,7 @@ async function recordRecovered(deps: Deps, entry: MadeEntry): Promise<void> {
 async function giveAlias(deps: Deps, entry: MadeEntry): Promise<boolean> {
   const { alias, aliasGiven, keyArn } = entry
   if (alias === null || aliasGiven) return false
-  const isNew = await pointAlias(deps.kms, alias, keyArn)
+  const isNew = await pointAlias(deps.kms, { ...entry, alias }, keyArn)
   await record(deps, "alias.moved", { key: entry, facts: { alias, found: !isNew } })
   await deps.inventory.put({ ...entry, aliasGiven: true })
   return isNew

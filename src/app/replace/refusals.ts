@@ -17,10 +17,10 @@ export function refuseRotating({ name, rotating }: MadeEntry): void {
 export async function refuseForeignAlias(deps: Pick<Deps, "kms" | "kmsIn">, old: MadeEntry): Promise<void> {
   const { alias, replacement } = old
   if (alias === null) return
-  await refuseTakenAlias(deps.kms, alias, old.keyArn, replacement?.keyArn)
+  await refuseTakenAlias(deps.kms, { ...old, alias }, old.keyArn, replacement?.keyArn)
   for (const { region, keyArn } of old.replicas) {
     const ours = replacement === null ? undefined : keyArnIn(replacement, region)
-    await refuseTakenAlias(await deps.kmsIn(region), alias, keyArn, ours)
+    await refuseTakenAlias(await deps.kmsIn(region), { ...old, alias }, keyArn, ours)
   }
 }
 

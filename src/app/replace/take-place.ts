@@ -19,7 +19,7 @@ export async function takePlace(
   oldKey: KeyDescription | null,
 ): Promise<void> {
   const { alias } = old
-  if (alias !== null && (await moveAlias(deps.kms, alias, { from: old.keyArn, to: successor.keyArn }))) {
+  if (alias !== null && (await moveAlias(deps.kms, { ...old, alias }, { from: old.keyArn, to: successor.keyArn }))) {
     const facts = { alias, from: old.keyArn }
     await record(deps, "alias.moved", { key: successor, facts })
   }

@@ -15,7 +15,7 @@ export async function aliasReplica(
   if (entry.alias === null || keyArn === undefined) return entry
   const { alias } = entry
   const kms = await deps.kmsIn(region)
-  if (await moveAlias(kms, alias, { from: oldArn ?? keyArn, to: keyArn })) {
+  if (await moveAlias(kms, { ...entry, alias }, { from: oldArn ?? keyArn, to: keyArn })) {
     await record(deps, "alias.moved", { key: entry, keyArn, facts: { alias, region } })
   }
   const aliased = withReplica(entry, { region, keyArn, aliasGiven: true })

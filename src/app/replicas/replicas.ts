@@ -42,7 +42,8 @@ export async function ensureReplica(
 ): Promise<Replicated> {
   const primary = refuseReplica(entry, region)
   if (isReplicated(primary, region, deps.clock.now())) return { entry: primary, changed: false }
-  if (entry.alias !== null) await refuseTakenAlias(await deps.kmsIn(region), entry.alias, arnIn(primary, region))
+  const { alias } = entry
+  if (alias !== null) await refuseTakenAlias(await deps.kmsIn(region), { ...entry, alias }, arnIn(primary, region))
   const filled = await fillReplica(deps, primary, region, wishes)
   return { entry: await aliasReplica(deps, filled, region), changed: true }
 }
@@ -64,13 +65,14 @@ export async function ensureReplicas(
 /**
  * Refuses replicas that cannot be, before the primary is made (invariant I4).
  *
- * @throws ERR_REPLICA_REFUSED, ERR_KMS_ALIAS_TAKEN
+ * @throws ERR_REPLICA_REFUSED, ERR_KMS_ALIAS_TAKEN, ERR_STATE_INCOMPLETE
  */
 export async function refuseReplicas(
   deps: Pick<Deps, "kms" | "kmsIn">,
-  { name, alias, replicas = [] }: { name: string; alias: string | null; replicas?: readonly string[] },
+  wishes: { owner: string; name: string; alias: string | null; replicas?: readonly string[] },
   recorded: InventoryEntry | undefined,
 ): Promise<void> {
+  const { name, alias, replicas = [] } = wishes
   for (const region of replicas) {
     if (region === deps.kms.region) {
       throw new KeyferryError("ERR_REPLICA_REFUSED", `${region} is where the primary of ${name} is`, { key: name })
@@ -80,7 +82,8 @@ export async function refuseReplicas(
       throw new KeyferryError("ERR_REPLICA_REFUSED", message, { key: name })
     }
     if (alias === null) continue
-    await refuseTakenAlias(await deps.kmsIn(region), alias, recorded === undefined ? null : keyArnIn(recorded, region))
+    const ours = recorded === undefined ? null : keyArnIn(recorded, region)
+    await refuseTakenAlias(await deps.kmsIn(region), { ...wishes, alias }, ours)
   }
 }
 

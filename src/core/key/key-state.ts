@@ -16,7 +16,7 @@ interface KeyStateRow {
   /** Whether it answers ListKeyRotations. */
   readonly listsRotations: boolean
   /** The reason of the plan for which nothing can be done with it now; null where something can. */
-  readonly blocks: "PENDING_DELETION" | "UNAVAILABLE" | "NOT_READY" | null
+  readonly blocks: "PENDING_DELETION" | "UNAVAILABLE" | "NOT_READY" | "STATE_UNKNOWN" | null
   /** What it is, to go on after its ARN. */
   readonly words: string
   /** What to do about it, where another state is wanted. */
@@ -103,7 +103,7 @@ const KEY_STATES = {
 
 export type KeyPhase = KeyStateRow["phase"]
 
-/** The row of a state as KMS spells it; one that this version does not know is waited for, and blocks nothing. */
+/** The row of a state as KMS spells it; one that this version does not know is waited for, and nothing is said to be well. */
 export function keyStateRow(keyState: string): KeyStateRow {
   if (Object.hasOwn(KEY_STATES, keyState)) return KEY_STATES[keyState as keyof typeof KEY_STATES]
   return {
@@ -111,8 +111,8 @@ export function keyStateRow(keyState: string): KeyStateRow {
     takesImport: "never",
     catchingUp: false,
     listsRotations: true,
-    blocks: null,
-    words: `is in state ${keyState}`,
+    blocks: "STATE_UNKNOWN",
+    words: `is in state ${keyState}, which this version of keyferry does not know`,
     hint: WAIT,
   }
 }

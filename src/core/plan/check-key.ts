@@ -4,7 +4,7 @@ import { IDENTITY_NAMES, settingOf } from "../manifest/key-settings.js"
 import type { KeyRotation } from "../key/rotation.js"
 import { type Check, type Context, day, keyWord, seenKey, stagedGeneration } from "./context.js"
 import type { ReasonCode } from "./reason.js"
-import { isGone, isUnseen } from "./snapshot.js"
+import { isGone, isOfUnknownState, isUnseen } from "./snapshot.js"
 
 /** Checks of what keeps keyferry from looking at the KMS key, or from touching it. */
 
@@ -28,7 +28,10 @@ export const couldNotLook: Check = (context) => {
 }
 
 /** What a lost or an older state has forgotten is not made a second time. */
-export const unknownHere: Check = ({ snapshot: { unknownKey } }) =>
+export const unknownHere: Check = (context) => (context.snapshot.entry === null ? placeTaken(context) : undefined)
+
+/** Another copy of the state has replaced it. What was replaced is kept alive like any other, and no more. */
+export const placeTaken: Check = ({ snapshot: { unknownKey } }) =>
   unknownKey === null ? undefined : { reason: "UNKNOWN_HERE", facts: { key: unknownKey } }
 
 export const nothingYet: Check = ({ snapshot: { entry } }) => (entry === null ? { reason: "NOTHING_YET" } : undefined)
@@ -92,6 +95,13 @@ export const keyState: Check = (context) => {
   if (reason === null) return undefined
   const on = deletionDate === null ? "" : `, on ${day(deletionDate)}`
   return { reason, facts: { key: key.keyArn, state, on } }
+}
+
+/** The same of a replica; what can be imported elsewhere goes before. */
+export const replicaStateUnknown: Check = ({ snapshot: { replicas } }) => {
+  const unknown = replicas.find(isOfUnknownState)
+  if (unknown?.seen !== "key") return undefined
+  return { reason: "STATE_UNKNOWN", facts: { key: unknown.keyArn, state: unknown.description.keyState } }
 }
 
 /**

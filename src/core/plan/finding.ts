@@ -42,6 +42,7 @@ const BLOCKED: Readonly<Partial<Record<ReasonCode, CheckStatus | null>>> = {
   OTHER_ACCOUNT: "unknown",
   ENTRY_UNREADABLE: "unknown",
   UNKNOWN_HERE: "unknown",
+  STATE_UNKNOWN: "unknown",
   KEY_GONE: "critical",
   PENDING_DELETION: "critical",
   PROOF_FAILED: "critical",

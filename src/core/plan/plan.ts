@@ -33,11 +33,13 @@ const CHAIN: readonly Check[] = [
   imports.disabled, // due, and an import would enable it
   onlyRecovering(rotation.replicaUnseen), // what a Region lost is not known
   imports.notLost, // KMS has it: nothing to bring back
+  keys.placeTaken, // another copy of the state replaced it
   rotation.replicaMissing, // a Region without its replica
   rotation.rotationStaged, // new material that waits for its rotation
   rotation.rotationAsked, // a rotation that was asked for and not begun
   rotation.replacementUnfinished, // a replacement that was begun, or asked for
   rotation.replicaUnseen, // a Region that did not answer
+  keys.replicaStateUnknown, // a Region whose answer is not understood
   rotation.rotationDue, // rotateEvery has passed
   drifted, // alias, tags, description, policy
   aliasTaken, // the alias is another key's

@@ -55,7 +55,7 @@ const REASON_ROWS = {
   UNKNOWN_HERE: {
     action: "blocked",
     sentence: "KMS has {key} with the tags of this key, and this state directory does not know it",
-    hint: "take it in: `keyferry status --rebuild`, or `keyferry state merge DIR` from a copy of the state that knows it",
+    hint: "take it in: `keyferry status --rebuild` (with --overwrite where this state has an older key of that name), or `keyferry state merge DIR` from a copy of the state that knows it",
     exit: "DATAERR",
   },
   NOTHING_YET: { action: "provision", sentence: "no KMS key holds its material yet" },
@@ -97,6 +97,13 @@ const REASON_ROWS = {
   },
   UNAVAILABLE: { action: "blocked", sentence: "{key} is in state Unavailable", exit: "UNAVAILABLE" },
   NOT_READY: { action: "blocked", sentence: "{key} is in state {state}, which passes", exit: "TEMPFAIL" },
+  STATE_UNKNOWN: {
+    action: "blocked",
+    sentence:
+      "{key} is in state {state}, which this version of keyferry does not know: whether it is well cannot be told",
+    hint: "what the state means is in AWS' guide, 'Key states of AWS KMS keys'; a later keyferry may know it",
+    exit: "UNAVAILABLE",
+  },
   FOREIGN_MATERIAL: {
     action: "blocked",
     sentence: "{key} holds key material {id}, which the inventory does not know",
@@ -191,7 +198,7 @@ const REASON_ROWS = {
   ALIAS_TAKEN: {
     action: "blocked",
     sentence: "{alias} names another KMS key, {holder}",
-    hint: "if that key is tagged as NAME, another copy of this state made it: `keyferry state merge DIR` takes that in, or `keyferry status --rebuild --overwrite` where that copy is gone; else choose another alias",
+    hint: "it has not the tags of NAME, or they may not be seen: choose another alias",
     exit: "DATAERR",
   },
 

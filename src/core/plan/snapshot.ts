@@ -4,6 +4,7 @@ import type { ErrorCode } from "../base/error.js"
 import type { ExitName } from "../base/exit-code.js"
 import type { ImportTerms } from "../ports/kms.js"
 import type { KeyDescription } from "../key/key-description.js"
+import { keyStateRow } from "../key/key-state.js"
 import type { KeyRotation } from "../key/rotation.js"
 import type { InventoryEntry } from "../records/inventory.js"
 import type { Unfinished } from "../records/operation.js"
@@ -13,6 +14,10 @@ import type { Action, ReasonCode, WarningCode } from "./reason.js"
 export type KeyView =
   /** No KMS key is recorded for that Region. */
   { readonly seen: "nothing"; readonly region: string } | FailedView | SeenKey
+
+/** Whether KMS says a key state that this version does not know, so that it is not known whether the key is well. */
+export const isOfUnknownState = (view: KeyView): boolean =>
+  view.seen === "key" && keyStateRow(view.description.keyState).blocks === "STATE_UNKNOWN"
 
 interface FailedView {
   readonly seen: "failed"
@@ -60,7 +65,10 @@ export interface Snapshot {
   readonly entry: InventoryEntry | null
   /** Why the entry of the inventory cannot be read; null where it can, or where there is none. */
   readonly damage: string | null
-  /** ARN of a KMS key of this owner and name, where there is no entry and KMS has one; null otherwise. */
+  /**
+   * ARN of a KMS key with the tags of this owner and name that this state directory does not know: any where there is no
+   * entry; else one that has taken this key's place, by its alias or by its tags. Null where there is none.
+   */
   readonly unknownKey: string | null
   /** What commands that did not come to their end want of it. */
   readonly unfinished: Unfinished

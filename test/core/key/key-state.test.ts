@@ -20,7 +20,7 @@ const TABLE: readonly (readonly [
   ["Creating", "creating", "never", true, false, "NOT_READY"],
   ["Updating", "passing", "never", false, true, "NOT_READY"],
   ["Unavailable", "passing", "never", false, true, "UNAVAILABLE"],
-  ["SomethingNew", "passing", "never", false, true, null],
+  ["SomethingNew", "passing", "never", false, true, "STATE_UNKNOWN"],
 ]
 
 describe("key states", () => {

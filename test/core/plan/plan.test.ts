@@ -154,6 +154,22 @@ const ROWS: readonly Row[] = [
     `${arn(REGION)} is in state Updating, which passes`,
   ],
   [
+    "in a state that nobody knows",
+    { key: seen({ keyState: "Hibernating" }) },
+    "STATE_UNKNOWN",
+    `${arn(REGION)} is in state Hibernating, which this version of keyferry does not know: whether it is well cannot be told`,
+  ],
+  [
+    "a replica in a state that nobody knows",
+    {
+      entry: entryOf([importRecord(), importRecord(0, { region: REPLICA })], multiRegion),
+      replicas: [seen({ keyState: "Frozen" }, { region: REPLICA })],
+      ...bound({ multiRegion: true, replicas: [REPLICA] }),
+    },
+    "STATE_UNKNOWN",
+    `${arn(REPLICA)} is in state Frozen, which this version of keyferry does not know: whether it is well cannot be told`,
+  ],
+  [
     "of another origin",
     { key: seen({ origin: "AWS_KMS" }) },
     "KEY_MISMATCH",
@@ -718,6 +734,19 @@ const ROWS: readonly Row[] = [
     "ALIAS_TAKEN",
     "alias/a names another KMS key, another",
   ],
+  [
+    "the alias is with the key that another copy of the state put in its place",
+    { ...bound({ alias: "alias/a" }), aliasHolder: "another", unknownKey: arn(REPLICA) },
+    "UNKNOWN_HERE",
+    `KMS has ${arn(REPLICA)} with the tags of this key, and this state directory does not know it`,
+  ],
+  [
+    "due, though another copy of the state replaced it",
+    { ...aged(-80, 10), unknownKey: arn(REPLICA) },
+    "DUE",
+    "its key material expires on 2026-06-11T00:00:00Z",
+    { imports: [`${REGION} 0 ${materialId(0)}`] },
+  ],
 ]
 
 /** What each reason asks for, written out: the table of the source is not believed. */
@@ -740,6 +769,7 @@ const ACTIONS: Readonly<Record<ReasonCode, Action>> = {
   PENDING_DELETION: "blocked",
   UNAVAILABLE: "blocked",
   NOT_READY: "blocked",
+  STATE_UNKNOWN: "blocked",
   FOREIGN_MATERIAL: "blocked",
   PROOF_FAILED: "blocked",
   SOURCE_MISSING: "blocked",
