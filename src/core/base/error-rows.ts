@@ -154,7 +154,7 @@ export const ERROR_ROWS = {
   ERR_KEY_IN_USE: {
     exit: "DATAERR",
     retry: "never",
-    hint: "end the life of the KMS key first, or let its material expire",
+    hint: "end the KMS key first: `keyferry schedule-deletion`; the source key may go once KMS has deleted it",
   },
   ERR_LAST_COPY: {
     exit: "DATAERR",
