@@ -8,11 +8,12 @@ import { type WrappingAlgorithm } from "#src/core/key/wrapping-algorithm.js"
 import { parseTokenUri } from "#src/core/token/token-uri.js"
 import { parseWrappingKey } from "#src/core/key/wrapping-key.js"
 import { inspectToken, openModule } from "#src/pkcs11/session/inspect.js"
+import { openToken } from "#src/pkcs11/token.js"
 import { chooseToken, describeSlots, loadModule } from "#src/pkcs11/session/module.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { lyingToken } from "#test/support/liar.js"
 import type { TestToken } from "#test/support/tokens.js"
-import { newKey, open, softhsm, uriOf } from "../support/token-fixture.js"
+import { memoryCache, newKey, open, pinOf, softhsm, uriOf } from "../support/token-fixture.js"
 
 /** A module in front of SoftHSM that tells one lie at a time: the real token, made to misbehave. */
 describe("a token that lies", () => {
@@ -28,10 +29,24 @@ describe("a token that lies", () => {
   })
   afterEach(() => {
     delete process.env["LIAR"]
+    delete process.env["LIAR_PIN"]
   })
   const tell = (lie: string): void => {
     process.env["LIAR"] = lie
   }
+
+  it("is not gone on with where its keypad did not take the PIN, and is where it did; no PIN source is read", async () => {
+    const pin = pinOf("not even read")
+    const openAtKeypad = () => openToken({ uri: uriOf(liar), pin, cache: memoryCache() })
+    process.env["LIAR_PIN"] = "wrong-01"
+    const error = await expectCode("ERR_TOKEN_PIN_INCORRECT", openAtKeypad)
+    expect(error.message).to.include("keypad")
+    process.env["LIAR_PIN"] = liar.pin
+    await using token = await openAtKeypad()
+    const key = await token.generateSourceKey(newKey())
+    expect(await token.findSourceKeys({ id: key.id })).to.deep.equal([key])
+    expect(pin.events).to.deep.equal([])
+  })
 
   /** A client beside keyferry, logged in with it. */
   const client = () => {

@@ -270,6 +270,22 @@ describe("provision", () => {
     expect(first.sourceKey.id).to.equal(second.sourceKey.id)
   })
 
+  it("has the source key made under the ID that another target of the name wrote down before it stopped", async () => {
+    for (const name of ["unanswered", "unanswered-mac"]) {
+      await world.kms.fault({ kind: "drop-before", operation: "CreateKey", region: "us-east-1" })
+      await expectCode("ERR_KMS_OUTCOME_UNKNOWN", () => run(name, name.endsWith("mac") ? HMAC : {}))
+    }
+    const { deps } = await world.run({ region: "eu-west-3" })
+    for (const [name, more] of [
+      ["unanswered", {}],
+      ["unanswered-mac", HMAC],
+    ] as const) {
+      const intended = await deps.inventory.get(name, "us-east-1")
+      const second = await provision(deps, requestFor(name, { ...more, target: "eu-west-3" }))
+      expect(second.sourceKey.id).to.equal(intended?.source.id)
+    }
+  })
+
   it("gives material that is imported once to no second target, before anything is made", async () => {
     const once = { ...HMAC, custody: "locked", expiresIn: "never", acceptNoReimport: true } as const
     await run("one-place", once)

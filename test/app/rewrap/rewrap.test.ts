@@ -8,6 +8,7 @@ import type { KeyResult } from "#src/core/records/key-result.js"
 import { KeyferryError } from "#src/core/base/error.js"
 import { bindingOf } from "#src/core/records/recorded-binding.js"
 import type { Token } from "#src/core/ports/token.js"
+import { expectCode } from "#test/support/expect-code.js"
 import { importMaterial, makeMaterial } from "../../support/local-kms-fixture.js"
 import { fleetOf, passDays, REWRAP, runOver } from "../../support/fleet-world.js"
 import { EC, HMAC, openWorld, overriding, requestFor, type World, worldEnvironment } from "../../support/world.js"
@@ -33,6 +34,20 @@ describe("rewrap", () => {
     await world.requests("DeleteImportedKeyMaterial"),
   ]
   const stateOf = async (KeyId: string) => (await world.sdk.describeKey({ KeyId })).KeyMetadata!
+
+  it("goes on with a rotation that had come to a stop, once what was due is imported", async () => {
+    const { name } = await made("w-turning")
+    const { deps } = await world.run()
+    const entry = (await deps.inventory.get(name, "us-east-1")) ?? expect.fail()
+    await world.kms.fault({ kind: "access-denied", operation: "RotateKeyOnDemand" })
+    await expectCode("ERR_KMS_ACCESS_DENIED", () => rotateKey(deps, entry, AS_BEFORE))
+    await passDays(world, 62)
+    const { rows } = await rewrap()
+    expect(rows[name]?.outcome).to.equal("done")
+    expect(rows[name]?.did).to.deep.equal(["rewrap", "finish-rotation"])
+    expect((await deps.inventory.get(name, "us-east-1"))?.rotating).to.equal(false)
+    expect(await world.requests("RotateKeyOnDemand")).to.equal(2)
+  })
 
   it("does nothing while nothing is due; imports every family when it is, and not again", async () => {
     const keys = [

@@ -174,6 +174,21 @@ describe("rotate", () => {
     expect(new Date(result.validTo ?? 0).getTime()).to.be.greaterThan(deps.clock.now().getTime() + 40 * 3600 * 1000)
   })
 
+  it("generates nothing in the place of a lost source key whose material waits in KMS", async () => {
+    const first = await make("lost-turn")
+    await world.kms.fault({ kind: "access-denied", operation: "RotateKeyOnDemand" })
+    await expectCode("ERR_KMS_ACCESS_DENIED", () => rotate(first.name, { expiresIn: "2d" }))
+    const { deps } = await world.run()
+    const { source } = await entryOf(first.name)
+    await deps.token.destroySourceKey(source)
+    await deps.sleep(46 * 3600 * 1000)
+    await world.kms.clearCounts()
+    const error = await expectCode("ERR_KEY_NOT_FOUND", () => rotate(first.name, { expiresIn: "2d" }))
+    expect(error.message).to.include(`has the material of ${source.label}`)
+    expect(await deps.token.findSourceKeys({ label: source.label })).to.deep.equal([])
+    expect(await world.requests("GetParametersForImport")).to.equal(0)
+  })
+
   it("imports pending material as new that was deleted from KMS meanwhile", async () => {
     const first = await make("deleted-turn")
     await world.kms.fault({ kind: "access-denied", operation: "RotateKeyOnDemand" })

@@ -207,6 +207,12 @@ describe("verify", function () {
     ])
   })
 
+  it("says that a key is unfinished which nothing was imported to yet", async () => {
+    await world.kms.fault({ kind: "access-denied", operation: "GetParametersForImport" })
+    await expectCode("ERR_KMS_ACCESS_DENIED", () => make("begun", HMAC))
+    expect(await only(["begun"])).to.include({ outcome: "blocked", reason: "UNFINISHED" })
+  })
+
   it("leaves a disabled key disabled, and says what it could not look at", async () => {
     const { keyArn } = await make("off")
     await world.sdk.disableKey({ KeyId: keyArn })

@@ -45,6 +45,14 @@ describe("wrapCandidates", () => {
     })
   }
 
+  it("ask for paths that shorten scalars where the policy takes them", () => {
+    const asked = (policy: Parameters<typeof wrapCandidates>[3]) =>
+      wrapCandidates("ECC_NIST_P256", "RSA_4096", "auto", policy).map(({ allowShortScalars }) => allowShortScalars)
+    expect(new Set(asked({ ...ANY_HASH, allowShortScalars: true }))).to.deep.equal(new Set([true]))
+    expect(new Set(asked({ ...ANY_HASH, allowShortScalars: false }))).to.deep.equal(new Set([undefined]))
+    expect(new Set(asked(ANY_HASH))).to.deep.equal(new Set([undefined]))
+  })
+
   it("leaves SHA-1 out where the policy says so", async () => {
     expect(
       wrapCandidates("SYMMETRIC_DEFAULT", "RSA_4096", "auto", SHA_256).map((one) => one.wrappingAlgorithm),
@@ -95,6 +103,9 @@ describe("plausibleWrappedLength", () => {
     [["RSA_AES_KEY_WRAP_SHA_1", "RSA_2048", 256 + 72], true],
     [["RSA_AES_KEY_WRAP_SHA_1", "RSA_2048", 256 + 70], false],
     [["RSA_AES_KEY_WRAP_SHA_1", "RSA_2048", 256], false],
+    [["RSA_AES_KEY_WRAP_SHA_1", "RSA_2048", 256 + 8], false],
+    [["RSA_AES_KEY_WRAP_SHA_1", "RSA_2048", 256 + 16], true],
+    [["RSA_AES_KEY_WRAP_SHA_256", "RSA_4096", 6144], true],
     [["RSA_AES_KEY_WRAP_SHA_256", "RSA_4096", 6152], false],
   ]
   for (const [args, expected] of cases)

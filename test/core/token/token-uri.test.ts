@@ -38,6 +38,7 @@ describe("parseTokenUri", () => {
     "an option twice": "pkcs11:token=a?module-path=/a&module-path=/b",
     "two question marks": "pkcs11:token=a?module-path=/a?pin-source=b",
     "a name without value": "pkcs11:token",
+    "a name without value that is a letter longer than one that is there": "pkcs11:tokenx",
     "an empty value": "pkcs11:token=",
     "an empty name": "pkcs11:=a",
     "an empty attribute": "pkcs11:token=a;",

@@ -205,6 +205,18 @@ for (const { name, make, possible, impossible, mechanism, enforced, features } o
       expect(await token.findSourceKeys({ id: material.id })).to.deep.equal([])
     })
 
+    it("tells a key of another length than was recorded, and keeps nothing of it", async () => {
+      const material = await sealed("HMAC_384")
+      const provenance = { ...material.provenance, kcv: null }
+      // SoftHSM tells no length of an unwrapped generic secret
+      if (name === "NSS") {
+        const open = () => token.unseal({ ...material, provenance, keySpec: "HMAC_512" })
+        const error = await expectCode("ERR_SEALED_UNREADABLE", open)
+        expect(error.message).to.include("it comes out as HMAC_384, not HMAC_512")
+      }
+      expect(await token.findSourceKeys({ id: material.id })).to.deep.equal([])
+    })
+
     it("takes a key of the token under custody, and leaves the token's own where it was", async () => {
       const key = await token.generateSourceKey(newKey({ keySpec: "ECC_NIST_P384", custody: "token" }))
       const material = await sealedMaterialOf(token, key, custodyKey)
