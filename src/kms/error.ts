@@ -49,6 +49,7 @@ export function translate(error: unknown, call: Call): KeyferryError {
 /** The parser's own words quote what it read, which may be part of an import token. */
 function wordsOf(native: NativeError): string {
   const { message, $metadata } = native
+  if (native.foreign === true && native.message !== undefined) return native.message
   if (isUnreadable(native)) return `HTTP status ${$metadata?.httpStatusCode ?? 0}, and what came is no answer of AWS`
   return message === undefined || message === "" ? "no message" : message
 }

@@ -1,5 +1,6 @@
 import type { HttpResponse } from "@smithy/core/protocols"
 import type { Pluggable } from "@smithy/types"
+import { NOT_JSON, readJson } from "../core/base/json.js"
 import type { NativeError } from "./fault.js"
 
 /** What answered is not AWS: a proxy, a gateway or a portal on the way. Whether AWS got the request is not known. */
@@ -8,8 +9,8 @@ class ForeignAnswer extends Error implements NativeError {
   readonly foreign = true
   readonly $metadata: { readonly httpStatusCode: number }
 
-  constructor(status: number) {
-    super(`HTTP status ${status}, and what came is no answer of AWS`)
+  constructor(status: number, what: string) {
+    super(`HTTP status ${status}, and what came ${what}`)
     this.$metadata = { httpStatusCode: status }
   }
 }
@@ -33,7 +34,9 @@ export function ownAnswersOnly(onTime: (date: Date) => void): Pluggable<object, 
             throw error
           }
           const response = result.response as HttpResponse
-          if (!isOwn(response)) throw new ForeignAnswer(response.statusCode)
+          if (!isOwn(response)) throw new ForeignAnswer(response.statusCode, "is no answer of AWS")
+          const twice = memberTwice(response)
+          if (twice !== null) throw new ForeignAnswer(response.statusCode, twice)
           const date = dateOf(response)
           if (date !== null) onTime(date)
           return result
@@ -60,6 +63,13 @@ function isOwn(response: HttpResponse): boolean {
   // AWS redirects nobody
   if (statusCode < 400) return false
   return headers["x-amzn-errortype"] !== undefined || namesError(text)
+}
+
+/** What the parser of the SDK would pass over: it takes the last of a name. Null for XML, and for what is not JSON. */
+function memberTwice({ body }: HttpResponse): string | null {
+  const text = Buffer.from(body as Uint8Array).toString("utf8")
+  const json = text.trimStart().startsWith("{") ? readJson(text) : null
+  return json !== null && "fault" in json && json.fault !== NOT_JSON ? json.fault : null
 }
 
 /** JSON with the name of an error, as KMS answers, or XML with one, as STS does. */

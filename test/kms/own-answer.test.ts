@@ -62,6 +62,23 @@ describe("answers that are not of AWS", () => {
     })
   }
 
+  for (const [member, body] of [
+    ["KeyId", '{"KeyId":"a","KeyId":"b"}'],
+    ["KeyMetadata", '{"KeyMetadata":{},"Other":[{"a":"}"}],"KeyMetadata":null}'],
+  ] as const) {
+    it(`believes no answer that says ${member} twice, and names it`, async () => {
+      const { key } = await kms.createKey(SYMMETRIC)
+      const respond: Spoiling["respond"] = (response, answered) =>
+        response.writeHead(200, { ...answered?.headers, "content-length": Buffer.byteLength(body) }).end(body)
+      proxy.spoil("TagResource", { effect: true, respond, times: 5 })
+      const error = await expectCode("ERR_KMS_ANSWER", () => kms.tagResource(key.keyArn, { a: "b" }))
+      expect(error.causes[0]?.message).to.include(`the member "${member}" twice`)
+      proxy.unspoil()
+      proxy.spoil("CreateKey", { effect: true, respond, times: 5 })
+      await expectCode("ERR_KMS_OUTCOME_UNKNOWN", () => kms.createKey(SYMMETRIC))
+    })
+  }
+
   for (const [status, code] of [
     [307, "ERR_KMS_ANSWER"],
     [403, "ERR_KMS_ANSWER"],

@@ -1,3 +1,4 @@
+import { NOT_JSON, readJson } from "../base/json.js"
 /** Forms of the names and URLs that AWS gives or takes: what can be refused before AWS is asked. */
 
 export const REGION = /^[a-z]{2,}(-[a-z]+)+-\d+$/
@@ -39,12 +40,9 @@ const POLICY_CHARACTERS = /^[\t\n\r\x20-\xff]*$/
 /** What is wrong with a key policy, a mapping or JSON text, to follow its name; undefined for one that KMS may take. */
 export function policyFault(mappingOrText: string | object): string | undefined {
   const text = policyText(mappingOrText)
-  let policy: unknown
-  try {
-    policy = JSON.parse(text)
-  } catch {
-    policy = null
-  }
+  const json = readJson(text)
+  if ("fault" in json && json.fault !== NOT_JSON) return json.fault
+  const policy = "fault" in json ? null : json.content
   if (typeof policy !== "object" || policy === null || !("Statement" in policy)) {
     return "is no key policy: a mapping, or JSON text, with a Statement"
   }

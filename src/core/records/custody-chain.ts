@@ -1,3 +1,4 @@
+import { readJson } from "../base/json.js"
 import type { CustodyEvent } from "./custody-event.js"
 import { sha256 } from "../key/wrapping-key.js"
 
@@ -41,7 +42,9 @@ export function readLine(
   if (unhashed === undefined) return { fault: "is not a line of the custody log" }
   const body = `${unhashed}}`
   if (hashOf(body) !== hash) return { fault: "was changed: its hash is another" }
-  const { seq, previous } = JSON.parse(body) as { readonly seq?: unknown; readonly previous?: unknown }
+  const json = readJson(body)
+  if ("fault" in json) return json
+  const { seq, previous } = json.content as { readonly seq?: unknown; readonly previous?: unknown }
   if (!Number.isSafeInteger(seq) || typeof previous !== "string") return { fault: "has no seq or no previous" }
   return { end: { seq: seq as number, hash }, previous }
 }

@@ -1,3 +1,4 @@
+import { readJson } from "../../core/base/json.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { FileFormat, Parsed } from "./json-folder.js"
 
@@ -50,12 +51,8 @@ export function jsonText(content: unknown): string {
 }
 
 function parseJson(text: string): Parsed<unknown> {
-  try {
-    return { content: JSON.parse(text) as unknown }
-  } catch {
-    // the parser's own words quote the text
-    return { fault: "it is not JSON" }
-  }
+  const json = readJson(text)
+  return "fault" in json ? { fault: `it ${json.fault}` } : json
 }
 
 function digestOf(fields: object): string {

@@ -2,9 +2,10 @@ import { closeSync, copyFileSync, existsSync, fsyncSync, openSync, readdirSync, 
 import { rename } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
+import { readJson } from "../../core/base/json.js"
 import type { Inventory } from "../../core/ports/inventory.js"
 import { replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
-import { assertStateDirectory, readText } from "./state-file.js"
+import { assertFolder, assertStateDirectory, readText } from "./state-file.js"
 import { jsonText } from "./json-format.js"
 import { makeFolder } from "./make-folder.js"
 
@@ -16,11 +17,21 @@ const FILE = "state.json"
 /** What a state of version 1 holds that is worth a copy: everything but the lock and the cache of self-tests. */
 const KEPT = ["inventory", "vault", "custody-keys", "to-be-locked", "pin-refused", "custody.log.jsonl"]
 
+/** Every folder below it, whether this run reads it or not: the next one may. */
+const FOLDERS = [
+  ...["inventory", "vault", "custody-keys", "operations", "to-be-locked", "merged-logs"],
+  ...["pin-refused", "pin-presented", "self-test"],
+]
+
+/** By a first command of today that was refused its PIN these are written too, without the lock. */
+const NO_SIGN_OF_VERSION_1 = "pin-refused"
+
 /** Where the copy is kept that a migration makes first, below the state directory. */
 export const COPY_OF_VERSION_1 = "before-version-2"
 
 /**
- * Makes the state directory, mode 0700, where it is missing; one that is there keeps its mode, if others cannot write it.
+ * Makes the state directory, mode 0700, where it is missing; one that is there keeps its mode, if others can write
+ * neither it nor a folder in it.
  *
  * @returns its absolute path
  * @throws ERR_STATE_WRITE, ERR_STATE_UNSAFE, ERR_STATE_VERSION for that of a later keyferry
@@ -29,6 +40,7 @@ export async function openStateDir(path: string): Promise<string> {
   const absolute = resolve(path)
   await makeFolder(absolute)
   assertStateDirectory(absolute)
+  for (const name of FOLDERS) assertFolder(join(absolute, name))
   stateVersion(absolute)
   return absolute
 }
@@ -42,7 +54,9 @@ export function stateVersion(stateDir: string): number | null {
   const path = join(stateDir, FILE)
   const text = readText(path)
   if (text === undefined) return null
-  const version = versionIn(text)
+  const json = readJson(text)
+  if ("fault" in json) throw new KeyferryError("ERR_STATE_INVALID", `${path} ${json.fault}`)
+  const version = versionIn(json.content)
   if (version === undefined) throw new KeyferryError("ERR_STATE_INVALID", `${path} does not say a version`)
   if (version <= STATE_VERSION) return version
   throw new KeyferryError(
@@ -61,7 +75,7 @@ export function stateVersion(stateDir: string): number | null {
  */
 export async function migrateState(stateDir: string, inventory: Inventory): Promise<string | null> {
   if (stateVersion(stateDir) === STATE_VERSION) return null
-  const isOld = KEPT.some((name) => existsSync(join(stateDir, name)))
+  const isOld = KEPT.some((name) => name !== NO_SIGN_OF_VERSION_1 && holdsFile(join(stateDir, name)))
   if (isOld) {
     const entries = await inventory.list()
     await keepCopy(stateDir)
@@ -71,13 +85,16 @@ export async function migrateState(stateDir: string, inventory: Inventory): Prom
   return isOld ? join(stateDir, COPY_OF_VERSION_1) : null
 }
 
-function versionIn(text: string): number | undefined {
-  try {
-    const { version } = JSON.parse(text) as { version?: unknown }
-    return typeof version === "number" && Number.isInteger(version) && version > 0 ? version : undefined
-  } catch {
-    return undefined
-  }
+/** Whether it is a file, or a folder with one somewhere in it. */
+function holdsFile(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats?.isDirectory() !== true) return stats !== undefined
+  return readdirSync(path).some((name) => holdsFile(join(path, name)))
+}
+
+function versionIn(json: unknown): number | undefined {
+  const version = (json as { readonly version?: unknown } | null)?.version
+  return typeof version === "number" && Number.isInteger(version) && version > 0 ? version : undefined
 }
 
 /** The copy is whole or not there: it is made under another name. One that an earlier run made is kept. */

@@ -3,6 +3,7 @@ import { chmodSync, closeSync, constants, fstatSync, openSync, rmSync } from "no
 import { dirname, join } from "node:path"
 import type { z } from "zod"
 import { KeyferryError } from "../../core/base/error.js"
+import { readJson } from "../../core/base/json.js"
 import { type ChainEnd, NO_LINES, readLine } from "../../core/records/custody-chain.js"
 import { replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
 import { CLOSED_LOG, linesIn } from "./custody-log-reader.js"
@@ -177,14 +178,9 @@ function continued(chain: ChainEnd, line: string, fail: (fault: string) => Keyfe
 }
 
 function parse<T>(schema: z.ZodType<T>, text: string, fail: (fault: string) => KeyferryError): T {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch {
-    // the parser's own words quote the text
-    throw fail("is not JSON")
-  }
-  const { success, data, error } = schema.safeParse(json)
+  const json = readJson(text)
+  if ("fault" in json) throw fail(json.fault)
+  const { success, data, error } = schema.safeParse(json.content)
   if (success) return data
   throw fail(schemaFault(error))
 }

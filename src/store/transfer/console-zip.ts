@@ -39,13 +39,28 @@ export async function readConsoleZip(archive: Buffer, path: string): Promise<Con
     members = await unpacked(zip, path)
   } catch (cause) {
     if (cause instanceof KeyferryError) throw cause
-    throw invalid(path, "is no zip file, or is damaged", cause)
+    throw invalid(path, faultOf(cause), cause)
   }
   const publicKey = members.get("publicKey")
   const importToken = members.get("importToken")
   if (publicKey === undefined) throw invalid(path, "holds no wrapping public key")
   if (importToken === undefined) throw invalid(path, "holds no import token")
   return { publicKey, importToken }
+}
+
+/** What yauzl says of an archive that is whole, and that it does not take. */
+const FAULTS: readonly (readonly [said: RegExp, fault: string])[] = [
+  [/^(absolute path|invalid relative path): /, "holds a member whose name leads out of the archive: "],
+  [/^invalid characters in fileName: /, "holds a member whose name has a backslash: "],
+  [/^entry is encrypted.*|^strong encryption.*/, "is encrypted, and the console's zip is not"],
+  [/^unsupported compression method: /, "is compressed by a method that the console does not use: "],
+  [/^multi-disk zip files.*/, "is one part of several"],
+]
+
+function faultOf(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : ""
+  const [said, fault] = FAULTS.find(([pattern]) => pattern.test(message)) ?? []
+  return said === undefined || fault === undefined ? "is no zip file, or is damaged" : message.replace(said, fault)
 }
 
 async function unpacked(zip: ZipFile, path: string): Promise<Map<keyof ConsoleZip, Uint8Array>> {

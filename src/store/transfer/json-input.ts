@@ -1,5 +1,6 @@
 import * as z from "zod"
 import { KeyferryError } from "../../core/base/error.js"
+import { readJson } from "../../core/base/json.js"
 import { schemaFault } from "../files/schema-fault.js"
 
 /** Bytes as standard base64 writes them; white space within is passed over. */
@@ -19,14 +20,9 @@ export const base64Text = z.base64("is not base64").min(1, "is empty")
  * @throws ERR_TRANSFER_INVALID naming the file and the field
  */
 export function parsedJson<T>(schema: z.ZodType<T>, json: string, path: string): T {
-  let value: unknown
-  try {
-    value = JSON.parse(json)
-  } catch {
-    // the parser's own words would quote what it read, which may be an import token
-    throw new KeyferryError("ERR_TRANSFER_INVALID", `${path} is not JSON`)
-  }
-  const { success, data, error } = schema.safeParse(value)
+  const read = readJson(json)
+  if ("fault" in read) throw new KeyferryError("ERR_TRANSFER_INVALID", `${path} ${read.fault}`)
+  const { success, data, error } = schema.safeParse(read.content)
   if (success) return data
   throw new KeyferryError("ERR_TRANSFER_INVALID", `${path}: ${schemaFault(error)}`)
 }

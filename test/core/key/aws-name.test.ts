@@ -60,6 +60,8 @@ describe("names and URLs that AWS takes", () => {
     expect(policyText({ Statement: ["…"] })).to.equal('{"Statement":["\\u2026"]}')
     for (const text of ["{", "null", "[]", '"Statement"', "{}"]) expect(policyFault(text), text).to.equal(none)
     expect(policyFault('{"Statement":["…"]}')).to.equal("has characters beyond Latin-1, which KMS does not take")
+    const twice = 'has the member "Effect" twice'
+    expect(policyFault('{"Statement":[{"Effect":"Deny","Effect":"Allow"}]}')).to.equal(twice)
     const filled = (bytes: number): string => `{"Statement":"${"x".repeat(bytes - 16)}"}`
     expect(policyFault(filled(32_768))).to.equal(undefined)
     expect(policyFault(filled(32_769))).to.equal("is longer than 32768 bytes")

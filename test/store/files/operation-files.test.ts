@@ -47,6 +47,19 @@ describe("operations as files", () => {
     ["a list", () => writeFileSync(path(`rotate-${id("a")}.json`), "[]\n"), "rotate", /it is no JSON object/],
     ["cut", () => writeFileSync(path(`rotate-${id("a")}.json`), "{"), "rotate", /it is not JSON/],
     [
+      "told of twice, whatever its digest says",
+      () =>
+        writeFileSync(
+          path(`rotate-${id("a")}.json`),
+          readFileSync(path(`rotate-${id("a")}.json`), "utf8").replace(
+            '"generation": 1',
+            '"generation": 2, "generation": 1',
+          ),
+        ),
+      "rotate",
+      /it has the member "generation" twice/,
+    ],
+    [
       "changed",
       () =>
         writeFileSync(

@@ -34,6 +34,15 @@ describe("pinMarkerFiles", () => {
     expect(await markers.get(token)).to.equal(undefined)
   })
 
+  it("refuses a marker that says something twice, naming it", async () => {
+    const markers = pinMarkerFiles(base())
+    await markers.put(marker)
+    const file = join(base(), "pin-refused", readdirSync(join(base(), "pin-refused"))[0] ?? "")
+    writeFileSync(file, readFileSync(file, "utf8").replace(/\}\s*$/, ', "refused": [] }\n'))
+    const error = await expectCode("ERR_STATE_INVALID", () => markers.get(token))
+    expect(error.message).to.include(file).and.include('"refused" twice')
+  })
+
   it("tells tokens apart by each of what tells them, and not by how the place of an NSS database is spelt", async () => {
     const markers = pinMarkerFiles(base())
     await markers.put(marker)

@@ -1,4 +1,15 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect } from "chai"
@@ -97,6 +108,23 @@ describe("the version of a state directory", () => {
     expect(stateVersion(stateDir)).to.equal(2)
   })
 
+  it("is written where only folders are there, or notes of refused PINs: no earlier keyferry was at work", async () => {
+    const stateDir = await openStateDir(join(folder(), "begun"))
+    for (const name of ["pin-refused", "custody-keys", "inventory/us-east-1", "vault/keyferry/payments"]) {
+      mkdirSync(join(stateDir, name), { recursive: true })
+    }
+    writeFileSync(join(stateDir, "pin-refused", `${"0".repeat(32)}.json`), "{}")
+    expect(await migrateState(stateDir, inventoryFiles(stateDir))).to.equal(null)
+    expect(existsSync(join(stateDir, COPY_OF_VERSION_1))).to.equal(false)
+    expect(stateVersion(stateDir)).to.equal(2)
+  })
+
+  it("is refused where it is said twice", async () => {
+    writeFileSync(join(folder(), "state.json"), '{"version":3,"version":2}')
+    const error = await expectCode("ERR_STATE_INVALID", () => stateVersion(folder()))
+    expect(error.message).to.include('"version" twice')
+  })
+
   it("is refused by name where it is a later one", async () => {
     writeFileSync(join(folder(), "state.json"), JSON.stringify({ version: 3, whatever: true }))
     const error = await expectCode("ERR_STATE_VERSION", () => stateVersion(folder()))
@@ -132,6 +160,29 @@ function failingAfter(written: number, stateDir: string): Inventory {
 
 describe("openStateDir", () => {
   const base = temporaryFolder()
+
+  for (const name of [
+    "custody-keys",
+    "vault",
+    "operations",
+    "pin-presented",
+    "to-be-locked",
+    "merged-logs",
+    "self-test",
+  ]) {
+    it(`refuses one whose ${name} others can write, and one whose ${name} is a link`, async () => {
+      const folder = join(base(), name)
+      mkdirSync(folder)
+      chmodSync(folder, 0o777)
+      const error = await expectCode("ERR_STATE_UNSAFE", () => openStateDir(base()))
+      expect(error.message).to.include(folder).and.include("everybody")
+      chmodSync(folder, 0o700)
+      await openStateDir(base())
+      renameSync(folder, join(base(), "elsewhere"))
+      symlinkSync(join(base(), "elsewhere"), folder)
+      await expectCode("ERR_STATE_UNSAFE", () => openStateDir(base()))
+    })
+  }
 
   it("makes the folder private, and leaves one that is there as it is", async () => {
     const path = await openStateDir(join(base(), "a", "b"))

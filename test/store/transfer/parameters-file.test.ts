@@ -47,6 +47,8 @@ describe("a parameters file", () => {
   const damaged: [name: string, json: string, field: string][] = [
     ["no JSON", "{", "p.json"],
     ["a list", "[]", "p.json"],
+    ["two key IDs", awsJson({}).replace("{", '{"KeyId":"1234abcd-12ab-34cd-56ef-1234567890ab",'), "KeyId"],
+    ["two import tokens", awsJson({}).replace("{", '{"ImportToken":"QUFB",'), '"ImportToken" twice'],
     ["a key that is no base64", awsJson({ PublicKey: "***" }), "PublicKey"],
     ["base64 of another alphabet", awsJson({ PublicKey: "_-_-" }), "PublicKey"],
     ["no import token", awsJson({ ImportToken: "" }), "ImportToken"],

@@ -131,12 +131,35 @@ describe("the console's zip", () => {
     expect(error.message).to.match(/checksum of ImportToken\.bin/)
   })
 
+  /** The archive with a 16-bit number at these places of each member's local and central header. */
+  const marked = (archive: Uint8Array, inLocal: number, inCentral: number, number: number): Uint8Array => {
+    const bytes = Buffer.from(archive)
+    for (const [signature, at] of [
+      ["PK\x03\x04", inLocal],
+      ["PK\x01\x02", inCentral],
+    ] as const) {
+      for (let start = bytes.indexOf(signature); start !== -1; start = bytes.indexOf(signature, start + 1)) {
+        bytes.writeUInt16LE(number, start + at)
+      }
+    }
+    return bytes
+  }
+
   const refused: [name: string, archive: () => Uint8Array, message: RegExp][] = [
     ["without a token", () => zipSync({ "WrappingPublicKey.bin": KEY }), /no import token/],
     ["without a key", () => zipSync({ "ImportToken.bin": TOKEN }), /no wrapping public key/],
     ["two tokens", () => zipSync({ ...whole, "b/ImportToken.bin": TOKEN }), /two files/],
     ["a member of a megabyte", () => zipSync({ ...whole, "ImportToken.bin": new Uint8Array(1 << 20) }), /too many/],
     ["many members", () => zipSync(Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`${n}`, KEY]))), /200/],
+    [
+      "a member with an absolute name",
+      () => zipSync({ ...whole, "/etc/cron.d/x": KEY }),
+      /leads out .*: \/etc\/cron\.d\/x$/,
+    ],
+    ["a member that leads upwards", () => zipSync({ ...whole, "a/../../x": KEY }), /leads out .*: a\/\.\.\/\.\.\/x$/],
+    ["a member with a drive", () => zipSync({ "C:/x": KEY, ...whole }), /leads out .*: C:\/x$/],
+    ["encrypted", () => marked(zipSync(whole), 6, 8, 1), /is encrypted/],
+    ["compressed by another method", () => marked(zipSync(whole), 8, 10, 12), /compressed by a method .*: 12$/],
     ["half of it", () => zipSync(whole).subarray(0, 1500), /no zip file/],
     ["something else", () => randomBytes(500), /no zip file/],
     ["nothing", () => new Uint8Array(0), /no zip file/],
