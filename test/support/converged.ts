@@ -41,6 +41,12 @@ async function expectKey(stage: Stage, operation: Operation, subject: Subject): 
     operation.fresh || operation.adds.keys > 0 ? 1 : subject.generationsBefore + operation.adds.generations,
   )
   for (const one of entries) await expectImported(stage, one)
+  for (const CiphertextBlob of subject.ciphertexts ?? []) {
+    const { Plaintext } = await stage.sdk.decrypt({ CiphertextBlob })
+    expect(Buffer.from(Plaintext!).toString()).to.equal(name)
+  }
+  // the three steps make none
+  if (operation.steps !== undefined) return
   const alias = await stage.sdk.describeKey({ KeyId: `alias/${name}` })
   expect(alias.KeyMetadata?.Arn).to.equal(entry.keyArn)
 }
