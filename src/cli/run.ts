@@ -36,14 +36,21 @@ export async function run(given: readonly string[], version: string): Promise<nu
     if (isCompleting) return EXIT_CODES.OK.status
     const error = knownError(thrown)
     running?.log.event("run.failed", { command: running.command, error })
+    const { text, status } = lastWords(error)
+    process.stderr.write(`${text}\n`)
+    return status
+  }
+  const lastWords = (error: KeyferryError): { readonly text: string; readonly status: number } => {
     const failure = describeFailure(
       error,
       words.includes("--verbose"),
       process.stderr.isTTY ? process.stderr.columns : undefined,
     )
     const facts = { ...(world?.places.inResult(failure.json) ?? failure.json), ...warningsOf(world) }
-    process.stderr.write(json ? `${printableJson(JSON.stringify(facts))}\n` : `${failure.text}\n`)
-    return failsAs === undefined ? failure.exit : EXIT_CODES[failsAs].status
+    return {
+      text: json ? printableJson(JSON.stringify(facts)) : failure.text,
+      status: failsAs === undefined ? failure.exit : EXIT_CODES[failsAs].status,
+    }
   }
   // what nobody waits for fails as well: rejections come here too
   process.on("uncaughtException", (error) => process.exit(fail(error)))
@@ -69,7 +76,16 @@ export async function run(given: readonly string[], version: string): Promise<nu
     const progress =
       format === "json" ? loggedProgress(log) : terminalProgress(process.stderr, { quiet: json || quiet === true })
     const terminal = new Terminal(process.stderr, { quiet: quiet === true })
-    const surroundings = { terminal, env: process.env, progress, log, version, command: command.name, stopped }
+    const surroundings = {
+      terminal,
+      env: process.env,
+      progress,
+      log,
+      version,
+      command: command.name,
+      stopped,
+      lastWords,
+    }
     let output: Output
     {
       await using opened = openWorld(args, surroundings)

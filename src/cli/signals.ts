@@ -1,3 +1,5 @@
+import { endProcess } from "../host/exit.js"
+
 /** What a shell expects of a process that a signal ended: 128 and the signal's number. */
 const EXITS = { SIGINT: 130, SIGTERM: 143 } as const
 
@@ -16,7 +18,7 @@ export function endOnSignals({ graceful }: { graceful: boolean }): Promise<void>
           return
         }
         if (!graceful) process.stderr.write("keyferry: stopped; the same command takes it up again\n")
-        process.exit(status)
+        void endProcess(status)
       })
     }
   })

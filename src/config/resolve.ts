@@ -1,3 +1,4 @@
+import { parseDuration } from "../core/base/expiry.js"
 import type { Manifest, ManifestToken, Target } from "../core/manifest/manifest.js"
 import { endpointFault, proxyFault } from "../core/key/aws-name.js"
 import { partitionOf } from "../core/key/partition.js"
@@ -41,7 +42,7 @@ function mapped<T, R>(
 
 type FileToken = ConfigFile["tokens"][string]
 
-function resolveToken({ uri, pin, profile, libraryParameters, sessions }: FileToken): ManifestToken {
+function resolveToken({ uri, pin, profile, libraryParameters, sessions, callTimeout }: FileToken): ManifestToken {
   const [[kind, place] = []] = Object.entries(pin ?? {}).filter(([, value]) => value !== undefined)
   return {
     uri,
@@ -49,6 +50,7 @@ function resolveToken({ uri, pin, profile, libraryParameters, sessions }: FileTo
     profile: profile ?? null,
     libraryParameters: libraryParameters ?? null,
     sessions: sessions ?? null,
+    callTimeout: callTimeout === undefined ? null : (parseDuration(callTimeout) ?? null),
   }
 }
 

@@ -1,3 +1,4 @@
+import { parseDuration } from "../core/base/expiry.js"
 import * as z from "zod"
 import { ACCOUNT, REGION, ROLE_ARN, tagFault } from "../core/key/aws-name.js"
 import { CUSTODY_NAMES } from "../core/key/custody.js"
@@ -61,6 +62,8 @@ const pin = z
   })
   .meta({ description: "where the PIN comes from, never the PIN itself", minProperties: 1, maxProperties: 1 })
 
+const CALL_TIMEOUT = /^[1-9][0-9]{0,5}[smh]$/
+
 const token = (profiles: readonly string[]) =>
   z.strictObject({
     uri: text("RFC 7512 URI of the token, with module-path", 4096),
@@ -75,6 +78,12 @@ const token = (profiles: readonly string[]) =>
       .max(256)
       .optional()
       .meta({ description: "sessions used at one time; default: the profile's" }),
+    callTimeout: form(
+      "how long a call to the token may take, such as 30s: one that takes longer ends the run (ERR_TOKEN_HANGS); default: any time",
+      CALL_TIMEOUT,
+      "is no time such as 30s or 5m, up to a day",
+      (time) => CALL_TIMEOUT.test(time) && (parseDuration(time) ?? Infinity) <= 86_400,
+    ).optional(),
   })
 
 const target = z.strictObject({

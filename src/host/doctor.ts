@@ -7,6 +7,7 @@ import { shellPath } from "../core/base/shell-word.js"
 import { parseTokenUri, type TokenUri } from "../core/token/token-uri.js"
 import { coreDumpsOff } from "./core-limits.js"
 import type { World } from "./open.js"
+import { moduleOptions } from "./token.js"
 import { kmsSetting, refuseForMany, type Settings, type TokenSetting, tokenSetting } from "./settings.js"
 
 /** What `doctor` and `token list` see of a world: a token step by step, instead of opened whole. */
@@ -19,7 +20,7 @@ export async function describeModule(world: World, modulePath: string | undefine
     throw new KeyferryError("ERR_USAGE", "no module is given", { hint: "give --module PATH" })
   const { describeSlots } = await import("../pkcs11/session/module.js")
   const { openModule } = await import("../pkcs11/session/inspect.js")
-  using module = openModule(uri, setting?.libraryParameters ?? undefined)
+  using module = openModule(uri, setting ? moduleOptions(setting, world.lastWords) : {})
   return { modulePath: uri.modulePath, library: module.library, slots: describeSlots(module) }
 }
 
@@ -105,18 +106,19 @@ function targetsOf(settings: Settings): readonly (string | null)[] {
   return [null]
 }
 
-function tokenDoor(world: World, name: string | null, { uri, libraryParameters }: TokenSetting): TokenDoor {
-  const parameters = libraryParameters ?? undefined
+function tokenDoor(world: World, name: string | null, setting: TokenSetting): TokenDoor {
+  const { uri } = setting
+  const options = moduleOptions(setting, world.lastWords)
   return {
     modulePath: uri.modulePath ?? "",
     async load() {
       const { openModule } = await import("../pkcs11/session/inspect.js")
-      const { library, locks } = world.own(openModule(uri, parameters))
+      const { library, locks } = world.own(openModule(uri, options))
       return locks ? library : `${library}, which does no locking: one session, one call at a time`
     },
     async inspect() {
       const { inspectToken } = await import("../pkcs11/session/inspect.js")
-      return inspectToken(uri, parameters)
+      return inspectToken(uri, options)
     },
     // a check of its own says what is wrong with the PIN
     logIn: () => world.token(name, { quiet: true }),

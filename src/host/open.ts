@@ -1,3 +1,4 @@
+import type { CallDeadline } from "../pkcs11/session/call-watch.js"
 import type { Deps } from "../app/deps.js"
 import type { Fleet } from "../app/fleet/fleet.js"
 import type { SharedLock } from "../app/fleet/lanes.js"
@@ -36,6 +37,8 @@ export interface Surroundings {
   readonly log: Log
   /** Words of the command, for the state directory's lock. */
   readonly command: string
+  /** Renders a failure that ends the process from outside, as a call that hangs does; see {@link CallDeadline}. No deadline is kept without. */
+  readonly lastWords?: CallDeadline["lastWords"]
 }
 
 export type { Backup }
@@ -63,6 +66,7 @@ export class World implements AsyncDisposable {
   readonly progress: Progress
   readonly log: Log
   readonly #flags: Flags
+  readonly lastWords: Surroundings["lastWords"]
   readonly #surroundings: Surroundings
   readonly #resources = new Resources()
   readonly #tokens = new Map<string | null, Promise<CustodialToken | null>>()
@@ -77,6 +81,7 @@ export class World implements AsyncDisposable {
     this.#surroundings = surroundings
     this.progress = surroundings.progress
     this.log = this.places.inLog(surroundings.log)
+    this.lastWords = surroundings.lastWords
   }
 
   /** @throws ERR_CONFIG_INVALID */

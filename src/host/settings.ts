@@ -121,7 +121,7 @@ function manifestToken({ manifest, flags, env }: Settings, name: string): TokenS
 function tokenOfUri({ flags, env }: Settings, text: string): TokenSetting {
   const uri = parseTokenUri(text)
   const pinSource = flags.pinSource ?? env["KEYFERRY_PIN_SOURCE"] ?? pinSourceOf(uri, {})
-  return { uri, pinSource, profile: null, libraryParameters: null, sessions: null }
+  return { uri, pinSource, profile: null, libraryParameters: null, sessions: null, callTimeout: null }
 }
 
 /** A token of the manifest has its own PIN: the environment's is for one that says nothing. */

@@ -3,6 +3,7 @@ import type { Token } from "../core/ports/token.js"
 import { systemClock } from "./clock.js"
 import { coreDumpsOff } from "./core-limits.js"
 import { logCalls } from "./logged.js"
+import type { CallDeadline } from "../pkcs11/session/call-watch.js"
 import type { Progress } from "../core/ports/progress.js"
 import type { Log } from "../core/ports/log.js"
 import type { Env, TokenSetting } from "./settings.js"
@@ -12,6 +13,8 @@ interface Login {
   readonly env: Env
   readonly progress: Progress
   readonly log: Log
+  /** How the run ends where the token hangs. */
+  readonly lastWords?: CallDeadline["lastWords"] | undefined
   readonly stateDir: string
   /** Presents a PIN that the token refused before. */
   readonly retryPin: boolean
@@ -28,7 +31,7 @@ export async function logIn(setting: TokenSetting, login: Login): Promise<Token>
   const { openToken } = await import("../pkcs11/token.js")
   const { profileNamed } = await import("../pkcs11/profiles.js")
   const { verdictCache } = await import("../store/files/verdict-cache.js")
-  const { uri, libraryParameters, sessions } = setting
+  const { uri, sessions } = setting
   const profile = setting.profile === null ? undefined : profileNamed(setting.profile)
   const pin = await pinProvider(setting, login)
   await coreDumpsOff()
@@ -38,11 +41,22 @@ export async function logIn(setting: TokenSetting, login: Login): Promise<Token>
     cache: verdictCache(login.stateDir, (text) => login.progress.warn(text)),
     warn: login.warnOfPin,
     ...(profile === undefined ? {} : { profile }),
-    ...(libraryParameters === null ? {} : { libraryParameters }),
+    ...moduleOptions(setting, login.lastWords),
     ...(sessions === null ? {} : { sessions }),
   })
   logCalls(token, login.log)
   return token
+}
+
+/** What the module of a token is loaded with. */
+export function moduleOptions(
+  { libraryParameters, callTimeout }: Pick<TokenSetting, "libraryParameters" | "callTimeout">,
+  lastWords: CallDeadline["lastWords"] | undefined,
+): { readonly libraryParameters?: string; readonly deadline?: CallDeadline } {
+  return {
+    ...(libraryParameters === null ? {} : { libraryParameters }),
+    ...(callTimeout === null || lastWords === undefined ? {} : { deadline: { seconds: callTimeout, lastWords } }),
+  }
 }
 
 /** Where the PIN comes from, and what is remembered of refusals. */

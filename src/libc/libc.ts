@@ -3,6 +3,7 @@
 /** The C library of this process, and what it said went wrong. Each call gives 0, or -1. */
 interface Libc {
   readonly setrlimit: (resource: number, limits: readonly bigint[]) => number
+  readonly _exit: (status: number) => void
   readonly flock: (file: number, operation: number) => number
   /** Name of the last call's errno: `EWOULDBLOCK` is `EAGAIN`. */
   readonly errorName: () => string
@@ -27,6 +28,7 @@ async function load(): Promise<Libc> {
   const library = koffi.load(null)
   return {
     setrlimit: library.func("int setrlimit(int, const ulong *)") as Libc["setrlimit"],
+    _exit: library.func("void _exit(int)") as Libc["_exit"],
     flock: library.func("int flock(int, int)") as Libc["flock"],
     errorName() {
       const number = koffi.errno()
@@ -61,6 +63,17 @@ export async function lockFile(file: number, kind: keyof typeof LOCK): Promise<b
   const code = errorName()
   if (code === "EAGAIN" || code === "EWOULDBLOCK") return false
   throw Object.assign(new Error(`${code}: flock`), { code, syscall: "flock" })
+}
+
+/**
+ * Ends the process, _exit(2): `process.exit` waits for calls that run in libuv's threads, however long they hang. The
+ * kernel gives locks back.
+ *
+ * @throws where koffi cannot be loaded
+ */
+export async function exitAtOnce(status: number): Promise<void> {
+  const { _exit } = await libc()
+  _exit(status)
 }
 
 /** Gives the lock back. */

@@ -22,6 +22,7 @@ import { publicKeyOf } from "./objects/public-key.js"
 import { findSourceKeys, type FoundKey, objectsOf, type SearchTerms } from "./objects/source-key.js"
 import { Verdicts } from "./probe/verdicts.js"
 import { profileOf, type TokenProfile } from "./profiles.js"
+import type { CallDeadline } from "./session/call-watch.js"
 import { openModule } from "./session/inspect.js"
 import { login, pinState } from "./session/login.js"
 import { chooseToken, type Pkcs11Module, type TokenSlot } from "./session/module.js"
@@ -34,6 +35,7 @@ export interface TokenOptions {
   /** What NSS wants at C_Initialize; the URI's x-library-parameters where this is not given. */
   readonly libraryParameters?: string
   readonly pin: PinProvider
+  readonly deadline?: CallDeadline
   readonly cache: VerdictCache
   /** How many sessions to lend at one time; the profile's number unless given. */
   readonly sessions?: number
@@ -47,7 +49,7 @@ export interface TokenOptions {
  * @throws ERR_TOKEN_URI_INVALID, ERR_MODULE_UNUSABLE, ERR_TOKEN_*, and what the PIN provider throws
  */
 export async function openToken(options: TokenOptions): Promise<Token> {
-  const module = openModule(options.uri, options.libraryParameters)
+  const module = openModule(options.uri, options)
   let anchor: OpenedToken["anchor"] | undefined
   try {
     const chosen = chooseToken(module, options.uri)

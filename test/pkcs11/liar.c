@@ -4,7 +4,8 @@
  *
  * LIAR_LOGIN: what C_Login answers without asking the real token, a number; or "killed", where the process dies after
  * the real answer. LIAR_PIN: the token has a keypad, at which somebody types this. LIAR_CALLS: a file that gets a line
- * for each C_Login, with the PIN. LIAR_SERIAL: the token's serial number. LIAR_CREATE: no key comes in by its value. */
+ * for each C_Login, with the PIN. LIAR_SERIAL: the token's serial number. LIAR_CREATE: no key comes in by its value.
+ * LIAR_HANGS: the call that never returns. */
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>
@@ -60,7 +61,28 @@ static CK_RV leave(CK_RV result) {
   return result;
 }
 
+static void hang(const char *call) {
+  const char *told = getenv("LIAR_HANGS");
+  while (told != NULL && strcmp(told, call) == 0) pause();
+}
+
+static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID_PTR list, CK_ULONG_PTR count) {
+  hang("C_GetSlotList");
+  return real->C_GetSlotList(present, list, count);
+}
+
+static CK_RV find_objects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE_PTR objects, CK_ULONG most, CK_ULONG_PTR count) {
+  hang("C_FindObjects");
+  return real->C_FindObjects(session, objects, most, count);
+}
+
+static CK_RV finalize(CK_VOID_PTR reserved) {
+  hang("C_Finalize");
+  return real->C_Finalize(reserved);
+}
+
 static CK_RV initialize(CK_VOID_PTR given) {
+  hang("C_Initialize");
   CK_C_INITIALIZE_ARGS_PTR args = given;
   if (lie("never initialised")) return CKR_CANT_LOCK;
   if (lie("no locking") && args != NULL && args->flags & CKF_OS_LOCKING_OK) return CKR_CANT_LOCK;
@@ -78,6 +100,7 @@ static int is_public(CK_SESSION_HANDLE session);
 
 static CK_RV generate_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_ATTRIBUTE_PTR template,
                           CK_ULONG count, CK_OBJECT_HANDLE_PTR key) {
+  hang("C_GenerateKey");
   if (is_public(session)) return CKR_USER_NOT_LOGGED_IN;
   if (lie("no AES") && mechanism->mechanism == CKM_AES_KEY_GEN) return CKR_MECHANISM_INVALID;
   if (boolean_of(template, count, CKA_TOKEN)) {
@@ -212,6 +235,7 @@ static CK_RV unwrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, C
 
 static CK_RV wrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE wrapping,
                       CK_OBJECT_HANDLE key, CK_BYTE_PTR wrapped, CK_ULONG_PTR length) {
+  hang("C_WrapKey");
   int changes = lie("short scalars") || lie("a zero byte before the scalar") ||
                 lie("short scalars once unsealed") && is_unwrapped(key);
   if (changes && is_ec_private(session, key))
@@ -380,6 +404,7 @@ static CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO_PTR inf
 }
 
 static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR pin, CK_ULONG length) {
+  hang("C_Login");
   const char *answer = getenv("LIAR_LOGIN"), *typed = getenv("LIAR_PIN"), *calls = getenv("LIAR_CALLS");
   if (calls != NULL) {
     FILE *file = fopen(calls, "a");
@@ -406,6 +431,9 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list) {
   if (get == NULL || get(&real) != CKR_OK) return CKR_LIBRARY_LOAD_FAILED;
   lying = *real;
   lying.C_Initialize = initialize;
+  lying.C_Finalize = finalize;
+  lying.C_GetSlotList = get_slot_list;
+  lying.C_FindObjects = find_objects;
   lying.C_FindObjectsInit = find_objects_init;
   lying.C_GenerateKey = generate_key;
   lying.C_GenerateKeyPair = generate_key_pair;

@@ -110,6 +110,11 @@ export const ERROR_ROWS = {
     retry: "later",
     hint: "check that the HSM is reachable: `keyferry doctor`",
   },
+  ERR_TOKEN_HANGS: {
+    exit: "UNAVAILABLE",
+    retry: "later",
+    hint: "what was done is recorded, and what the call did is seen by the next run: the same command takes it up again once the token answers; where it is slow only, raise tokens.NAME.callTimeout",
+  },
   ERR_TOKEN_FULL: { exit: "UNAVAILABLE", retry: "never", hint: "make room in the token: `keyferry key list`" },
   ERR_TOKEN_WRITE_PROTECTED: {
     exit: "NOPERM",

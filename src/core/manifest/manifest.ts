@@ -15,6 +15,8 @@ export interface ManifestToken {
   readonly libraryParameters: string | null
   /** Sessions lent at one time; null for the profile's number. */
   readonly sessions: number | null
+  /** Seconds that a call to it may take; null for any time. */
+  readonly callTimeout: number | null
 }
 
 /** KMS in one account and Region by the name that the manifest gives it. */

@@ -4,7 +4,7 @@ import type { TokenUri } from "../../core/token/token-uri.js"
 import { attempt, refusalOf } from "../cryptoki/errors.js"
 import { type PinState, pinState } from "./login.js"
 import { mechanismName } from "../cryptoki/mechanisms.js"
-import { chooseToken, loadModule, type Pkcs11Module, type TokenSlot } from "./module.js"
+import { chooseToken, loadModule, type ModuleOptions, type Pkcs11Module, type TokenSlot } from "./module.js"
 import { profileOf } from "../profiles.js"
 import { tokenFlags } from "../cryptoki/token-flag.js"
 
@@ -42,19 +42,20 @@ export interface TokenDescription {
 }
 
 /** Loads the module that the URI names. Throws ERR_TOKEN_URI_INVALID where it names none, and ERR_MODULE_UNUSABLE. */
-export function openModule(uri: TokenUri, libraryParameters?: string): Pkcs11Module {
+export function openModule(uri: TokenUri, options: ModuleOptions = {}): Pkcs11Module {
   if (uri.modulePath === null) {
     throw new KeyferryError("ERR_TOKEN_URI_INVALID", "the token URI has no module-path")
   }
-  return loadModule(uri.modulePath, libraryParameters ?? uri.libraryParameters ?? undefined)
+  const libraryParameters = options.libraryParameters ?? uri.libraryParameters ?? undefined
+  return loadModule(uri.modulePath, { ...options, libraryParameters })
 }
 
 /**
  * What the token that fits the URI says of itself, without login. Throws as {@link openModule} and `chooseToken`;
  * a caller that checks step by step calls those first.
  */
-export function inspectToken(uri: TokenUri, libraryParameters?: string): TokenDescription {
-  using module = openModule(uri, libraryParameters)
+export function inspectToken(uri: TokenUri, options: ModuleOptions = {}): TokenDescription {
+  using module = openModule(uri, options)
   const chosen = chooseToken(module, uri)
   const { lib, handle } = chosen.slot
   const types = attempt("C_GetMechanismList", () => lib.C_GetMechanismList(handle))

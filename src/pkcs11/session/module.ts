@@ -5,6 +5,7 @@ import type { ModuleInfo } from "pkcs11js"
 import { KeyferryError } from "../../core/base/error.js"
 import type { TokenInfo } from "../../core/token/token-info.js"
 import { namesToken, selectorText, type TokenSelector, type TokenUri } from "../../core/token/token-uri.js"
+import { type CallDeadline, watchCalls } from "./call-watch.js"
 import { attempt, ckrOf, failureText, tokenError } from "../cryptoki/errors.js"
 import { keepInOneThread } from "../cryptoki/one-thread.js"
 import { Module as GrapheneModule, Slot as GrapheneSlot, SlotFlag } from "../cryptoki/graphene.js"
@@ -44,6 +45,13 @@ export interface TokenSlot {
   readonly info: TokenInfo
 }
 
+export interface ModuleOptions {
+  /** What it wants at C_Initialize (NSS). */
+  readonly libraryParameters?: string | undefined
+  /** How long each of its calls may take, from when it is loaded; any time where it is left out. */
+  readonly deadline?: CallDeadline | undefined
+}
+
 const loaded = new Map<string, Loaded & { holders: number; readonly libraryParameters: string | undefined }>()
 
 /**
@@ -52,8 +60,8 @@ const loaded = new Map<string, Loaded & { holders: number; readonly libraryParam
  *
  * @throws ERR_MODULE_UNUSABLE with what the loader said, or where it is in use with other library parameters
  */
-export function loadModule(path: string, libraryParameters?: string): Pkcs11Module {
-  const entry = loaded.get(path) ?? { ...load(path, libraryParameters), libraryParameters, holders: 0 }
+export function loadModule(path: string, { libraryParameters, deadline }: ModuleOptions = {}): Pkcs11Module {
+  const entry = loaded.get(path) ?? { ...load(path, { libraryParameters, deadline }), libraryParameters, holders: 0 }
   if (entry.libraryParameters !== libraryParameters) {
     throw new KeyferryError(
       "ERR_MODULE_UNUSABLE",
@@ -91,13 +99,15 @@ interface Loaded {
   readonly finalize: boolean
 }
 
-function load(path: string, libraryParameters: string | undefined): Loaded {
+function load(path: string, { libraryParameters, deadline }: ModuleOptions): Loaded {
   let module: Module
+  const watch = deadline && watchCalls(deadline)
   try {
     // the loader would search the system's folders for a bare name, and says little of a folder
     if (!statSync(path).isFile()) throw new Error(`${path}: not a file`)
     accessSync(path, constants.R_OK)
-    module = GrapheneModule.load(path)
+    module = watch ? watch.during("C_GetFunctionList", () => GrapheneModule.load(path)) : GrapheneModule.load(path)
+    watch?.watch(module.lib)
   } catch (cause) {
     const error = tokenError("C_GetFunctionList", cause)
     const message = cause instanceof Error ? cause.message : String(cause)

@@ -76,10 +76,10 @@ describe("loading a module", () => {
 
   it("refuses other library parameters than those that it was initialised with", async () => {
     const { module, libraryParameters } = nss()
-    using holder = loadModule(module, libraryParameters)
-    loadModule(module, libraryParameters)[Symbol.dispose]()
+    using holder = loadModule(module, { libraryParameters: libraryParameters })
+    loadModule(module, { libraryParameters: libraryParameters })[Symbol.dispose]()
     for (const others of [undefined, `${libraryParameters ?? ""} flags=readOnly`]) {
-      await expectCode("ERR_MODULE_UNUSABLE", () => loadModule(module, others))
+      await expectCode("ERR_MODULE_UNUSABLE", () => loadModule(module, { libraryParameters: others }))
     }
     expect(describeSlots(holder)).not.to.deep.equal([])
   })

@@ -78,7 +78,7 @@ for (const [name, make] of [
 // on NSS, which counts its sessions; SoftHSM 2.6.1 does not
 describe("SessionPool", () => {
   const pool = (limit: number) => {
-    const module = loadModule(nss().module, nss().libraryParameters)
+    const module = loadModule(nss().module, { libraryParameters: nss().libraryParameters })
     const { slot } = chooseToken(module, uriOf(nss()))
     const count = (): number => slot.lib.C_GetTokenInfo(slot.handle).sessionCount
     return { module, count, pool: new SessionPool(slot, openSession(slot), { profile: GENERIC, limit }) }
@@ -195,7 +195,7 @@ describe("SessionPool", () => {
 
 /** Sessions of this process on the token, seen by a client beside keyferry. */
 function sessionCount(token: TestToken): number {
-  using holder = loadModule(token.module, token.libraryParameters)
+  using holder = loadModule(token.module, { libraryParameters: token.libraryParameters })
   const { slot } = chooseToken(holder, uriOf(token))
   return slot.lib.C_GetTokenInfo(slot.handle).sessionCount
 }
