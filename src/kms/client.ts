@@ -72,7 +72,7 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
     useFipsEndpoint: fips,
     useDualstackEndpoint: dualstack,
   }
-  const credentials = await credentialProvider({ profile, roleArn, sts: stsConfig, sso })
+  const credentials = await credentialProvider({ profile, roleArn, sts: stsConfig, sso, processMs: timeouts.requestMs })
 
   const kms = new KMSClient({
     ...common,

@@ -3,6 +3,7 @@ import type { STSClientConfig } from "@aws-sdk/client-sts"
 import type { AwsCredentialIdentityProvider } from "@smithy/types"
 import { KeyferryError } from "../core/base/error.js"
 import { mayAskInstance } from "./aws-settings.js"
+import { limitCredentialProcess } from "./credential-process.js"
 import { translate } from "./error.js"
 import type { AwsProfile } from "./profile.js"
 import { settingError, variableText } from "./setting-text.js"
@@ -27,6 +28,8 @@ interface CredentialOptions {
   readonly sts: STSClientConfig
   /** Of clients of single sign-on, which have a Region and an endpoint of their own. */
   readonly sso: object
+  /** How long a `credential_process` may take, in milliseconds. */
+  readonly processMs: number
 }
 
 /**
@@ -80,12 +83,13 @@ function refuseHalf([first, second]: readonly [string, string]): boolean {
   throw settingError(hasFirst === true ? second : first, `is not set, and ${hasFirst === true ? first : second} is`)
 }
 
-async function ofProfile({ profile: applied, sts, sso }: CredentialOptions): Promise<CredentialSource> {
+async function ofProfile({ profile: applied, sts, sso, processMs }: CredentialOptions): Promise<CredentialSource> {
   const { name, words, keys, credentials } = applied
   const profile = name ?? "default"
   const { fromIni } = await import("@aws-sdk/credential-provider-ini")
   const provider: AwsCredentialIdentityProvider = async () => {
     const { getDefaultRoleAssumer, getDefaultRoleAssumerWithWebIdentity } = await import("@aws-sdk/client-sts")
+    limitCredentialProcess(processMs)
     if (credentials === "web identity") {
       await refuseMissing(keys["web_identity_token_file"] ?? "", `web_identity_token_file of ${words}`)
     }

@@ -46,11 +46,16 @@ export function namedEndpoint(
   return url === null ? null : { url: checkedUrl(url.text, url.origin), origin: url.origin }
 }
 
+const WITHOUT_USER =
+  "write the URL without what stands before the @: KMS knows who asks by AWS credentials, of the profile or the environment"
+
 /** Nothing but TLS vouches for the wrapping key that the endpoint lends, so plain http goes to this machine only. */
 function checkedUrl(text: string, origin: string): string {
   const fault = endpointFault(text)
   if (fault === undefined) return text
-  throw new KeyferryError("ERR_KMS_ENDPOINT_REFUSED", `the endpoint given by ${origin} ${fault}`)
+  // of TLS nothing need be said where something else is wrong
+  const hint = text.includes("@") ? { hint: WITHOUT_USER } : {}
+  throw new KeyferryError("ERR_KMS_ENDPOINT_REFUSED", `the endpoint given by ${origin} ${fault}`, hint)
 }
 
 /** The domains of AWS' partitions under which its own endpoints, FIPS and VPC endpoints among them, have their names. */

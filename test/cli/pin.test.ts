@@ -54,6 +54,7 @@ describe("a PIN that a token does not take", function () {
 
   const answers: readonly (readonly [name: string, answer: string, code: string])[] = [
     ["CKR_GENERAL_ERROR", "0x5", "ERR_TOKEN_LOGIN_FAILED"],
+    ["CKR_FUNCTION_FAILED", "0x6", "ERR_TOKEN_LOGIN_FAILED"],
     ["CKR_ARGUMENTS_BAD", "0x7", "ERR_TOKEN_LOGIN_FAILED"],
     ["CKR_DEVICE_ERROR", "0x30", "ERR_TOKEN_LOGIN_FAILED"],
     ["CKR_PIN_EXPIRED", "0xa3", "ERR_TOKEN_PIN_UNUSABLE"],

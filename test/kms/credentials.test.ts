@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { ErrorCode } from "#src/core/base/error.js"
@@ -184,6 +184,22 @@ describe("AWS credentials", () => {
         expect(error.message).to.include("prod")
         expect(JSON.stringify(error.causes)).to.match(tells)
         expect(new Set(services)).to.deep.equal(new Set(broken === undefined ? [] : [broken]))
+      })
+    }
+
+    for (const [what, role] of [
+      ["of the profile", "[profile prod]"],
+      ["of the profile that a role rests on", `[profile prod]\n${ROLE}\nsource_profile = base\n[profile base]`],
+      ["whose child holds its output", "[profile prod]"],
+    ] as const) {
+      it(`a credential_process ${what} that never ends is killed at the deadline`, async () => {
+        const pid = join(folder(), "pid")
+        const command = what.includes("child") ? `echo $$ > ${pid}; sleep 20 & wait` : `echo $$ > ${pid}; exec sleep 20`
+        const options = { profile: "prod", timeouts: { requestMs: 1000 } }
+        const { error } = await refused("ERR_KMS_CREDENTIALS", `${role}\ncredential_process = ${command}`, options)
+        expect(error.exit).to.equal("NOPERM")
+        expect(JSON.stringify(error.causes)).to.include("within 1000 ms")
+        expect(() => process.kill(Number(readFileSync(pid, "utf8")), 0)).to.throw("ESRCH")
       })
     }
 
