@@ -72,6 +72,13 @@ describe("openKms", () => {
     ],
     ["TLS without check", { env: { NODE_TLS_REJECT_UNAUTHORIZED: "0" } }],
   ]
+  for (const url of ["http://user:pw@127.0.0.1", "https://user@kms.example", "http://127.0.0.1:80@kms.example"]) {
+    it(`is told to leave out what stands before the @ of ${url.replace(/\/\/.*@/, "//…@")}`, async () => {
+      const error = await expectCode("ERR_KMS_ENDPOINT_REFUSED", () => open({ endpointUrl: url }))
+      expect(error.hint).to.include("without what stands before the @").and.to.not.include("TLS")
+    })
+  }
+
   for (const [name, options] of refused) {
     it(`refuses ${name}`, async () => {
       const error = await expectCode("ERR_KMS_ENDPOINT_REFUSED", () => open(options))
