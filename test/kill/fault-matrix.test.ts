@@ -10,7 +10,17 @@ import { type KmsProxy, type Spoiling, startKmsProxy } from "../support/kms-prox
 import { setStage, type Stage } from "../support/stage.js"
 import { expectConverged } from "../support/converged.js"
 import { HOOKED } from "../support/kill-hook.js"
-import { next, OPERATIONS, type Operation, prepare, type Subject } from "../support/kill-operations.js"
+import {
+  becomeDue,
+  followUp,
+  next,
+  OPERATIONS,
+  type Operation,
+  prepare,
+  SCHEDULED,
+  type Subject,
+  THREE_STEPS,
+} from "../support/kill-operations.js"
 import { FIRST, STRIDE, strideText } from "../support/stride.js"
 
 interface Call {
@@ -63,12 +73,14 @@ const BETWEEN: readonly Trouble[] = [
 ]
 const EACH_CALL = 3
 
-/** It takes the whole deadline of an answer, so one call of each command meets it. */
+/** It takes the whole deadline of an answer, each time that the request is sent, so one call of each command meets it. */
 const SLOW = spoilt("a byte a second", true, endless(1, 1000))
 const SLOW_AT = "ImportKeyMaterial"
+const SLOW_FLAGS = ["--kms-timeout", "3s"]
 
 /** The commands that call KMS, each once: how the token keeps a key KMS does not see. */
-const CALLING = ["provision", "rewrap", "rotate", "replace"]
+const CALLING = ["provision", "rewrap", "rotate", "replace", "recover"]
+const COMMANDS = [...[...OPERATIONS, ...SCHEDULED].filter(({ title }) => CALLING.includes(title)), ...THREE_STEPS]
 
 /** What a command may end with: try again later, not reachable, or an answer that contradicts the request. */
 const PASSING = [0, 69, 75, 76]
@@ -76,17 +88,14 @@ const PASSING = [0, 69, 75, 76]
 let faults = 0
 
 describe("with KMS failing at each of its calls, and run again", () => {
-  inParallel(
-    OPERATIONS.filter(({ title }) => CALLING.includes(title)),
-    {
-      width: 2,
-      patienceMs: 1_500_000,
-      name: ({ title }) =>
-        `${title} converges: answers dropped, 5xx, throttling, web pages, wrong types, other IDs, cut and endless bodies`,
-      lane: sharedLane,
-      run: failEverywhere,
-    },
-  )
+  inParallel(COMMANDS, {
+    width: 2,
+    patienceMs: 1_500_000,
+    name: ({ title }) =>
+      `${title} converges: answers dropped, 5xx, throttling, web pages, wrong types, other IDs, cut and endless bodies`,
+    lane: sharedLane,
+    run: failEverywhere,
+  })
   after(() => {
     process.stdout.write(`    ${faults} failing calls, ${strideText}\n`)
   })
@@ -107,8 +116,10 @@ async function failEverywhere(operation: Operation): Promise<void> {
     faults += 1
     subject ??= await prepare(stage, operation, state, name(index + 1))
     const args = operation.args(subject.name, subject.state)
+    await becomeDue(stage, operation, subject)
     const wasHit = await trouble.set(stage, proxy, call)
-    const first = await stage.run(args, { state, env: { AWS_ENDPOINT_URL: proxy.endpoint } })
+    const impatient = trouble === SLOW ? SLOW_FLAGS : []
+    const first = await stage.run([...args, ...impatient], { state, env: { AWS_ENDPOINT_URL: proxy.endpoint } })
     try {
       expect(await wasHit(), "the fault was hit").to.equal(true)
       await stage.kms.clearFaults()
@@ -120,6 +131,7 @@ async function failEverywhere(operation: Operation): Promise<void> {
         const second = await stage.run(args, { state })
         expect(second.status, `${first.stderr}\nthen ${second.stderr}`).to.equal(0)
       }
+      await followUp(stage, operation, subject)
       await expectConverged(stage, operation, subject)
     } catch (error) {
       throw new Error(`${trouble.title} in ${call.operation} number ${call.skip}`, { cause: error })
@@ -149,11 +161,14 @@ async function expectCounts(stage: Stage, state: string): Promise<void> {
 }
 
 /** The requests that the command sends to KMS, in order, each with how many of its kind went before. */
-async function callsOf(operation: Operation, stage: Stage, { state, name }: Subject): Promise<readonly Call[]> {
+async function callsOf(operation: Operation, stage: Stage, subject: Subject): Promise<readonly Call[]> {
+  const { state, name } = subject
+  await becomeDue(stage, operation, subject)
   const steps = join(stage.folder, "calls")
   const env = { ...HOOKED, KEYFERRY_TEST_STEPS: steps }
   const run = await stage.run(operation.args(name, state), { state, env })
   expect(run.status, run.stderr).to.equal(0)
+  await followUp(stage, operation, subject)
   const sent = readFileSync(steps, "utf8").match(/(?<=^KMS ).+$/gm) ?? []
   return sent.map((call, at) => ({ operation: call, skip: sent.slice(0, at).filter((one) => one === call).length }))
 }
