@@ -79,7 +79,7 @@ const SLOW_AT = "ImportKeyMaterial"
 const SLOW_FLAGS = ["--kms-timeout", "3s"]
 
 /** The commands that call KMS, each once: how the token keeps a key KMS does not see. */
-const CALLING = ["provision", "rewrap", "rotate", "replace", "recover"]
+const CALLING = ["provision", "rewrap", "rotate", "replace", "recover", "apply of a new key"]
 const COMMANDS = [...[...OPERATIONS, ...SCHEDULED].filter(({ title }) => CALLING.includes(title)), ...THREE_STEPS]
 
 /** What a command may end with: try again later, not reachable, or an answer that contradicts the request. */
