@@ -1,3 +1,4 @@
+import { parseKeyArn } from "../core/key/key-arn.js"
 import { keySpecFault, partitionOf, takenIn } from "../core/key/partition.js"
 import { wrapCandidates } from "../core/key/negotiation.js"
 import type { Policy } from "../core/manifest/binding.js"
@@ -12,6 +13,8 @@ interface Context {
   readonly policy: Policy
   /** Alias and target to the key that has it. */
   readonly aliases: Map<string, string>
+  /** KMS key, by ARN, to the key that has it. */
+  readonly keyArns: Map<string, string>
 }
 
 /** Every key with the defaults filled in, and what is wrong with it. */
@@ -19,7 +22,7 @@ export function resolveKeys(
   file: ConfigFile,
   policy: Policy,
 ): { readonly keys: Readonly<Record<string, ManifestKey>>; readonly faults: readonly Fault[] } {
-  const context = { file, policy, aliases: new Map<string, string>() }
+  const context = { file, policy, aliases: new Map<string, string>(), keyArns: new Map<string, string>() }
   const faults: Fault[] = [...namesFaults(file, ["defaults"], file.defaults)]
   const keys = Object.fromEntries(
     Object.entries(file.keys).map(([name, fileKey]) => {
@@ -66,7 +69,10 @@ class KeyCheck {
     this.#context = context
     this.#name = name
     this.#fileKey = fileKey
-    this.#written = { ...defaults, ...fileKey, tags: { ...defaults.tags, ...fileKey.tags } }
+    const isTheirs = fileKey.keyArn !== undefined
+    // of a KMS key that somebody else made nothing is set but its material
+    const dress = isTheirs ? { description: undefined, keyPolicy: undefined, tags: {} } : { tags: defaults.tags ?? {} }
+    this.#written = { ...defaults, ...dress, ...fileKey, tags: { ...dress.tags, ...fileKey.tags } }
   }
 
   resolve(): ManifestKey {
@@ -77,6 +83,7 @@ class KeyCheck {
     this.#permitted(settings, targets)
     this.#aliasAlone(settings, targets)
     this.#replicasApart(settings, targets)
+    this.#keyOfOthers(settings, targets)
     return { token: this.#token(), targets, ...settings }
   }
 
@@ -147,6 +154,32 @@ class KeyCheck {
       const holder = this.#context.aliases.get(place) ?? this.#name
       if (holder !== this.#name) this.#fault(`is that of keys.${holder} in target ${target} too`, "alias")
       this.#context.aliases.set(place, holder)
+    }
+  }
+
+  /** A KMS key that somebody else made is in one place, is one name's, and keeps what it was made with. */
+  #keyOfOthers({ keyArn }: KeySettings, targets: readonly string[]): void {
+    if (keyArn === null) {
+      if (this.#fileKey.tagKey === false) this.#fault("is for a key with keyArn", "tagKey")
+      return
+    }
+    for (const setting of ["alias", "description", "tags", "keyPolicy", "multiRegion"] as const) {
+      if (this.#fileKey[setting] !== undefined)
+        this.#fault("does not go with keyArn: it is for who made that KMS key", setting)
+    }
+    const parsed = parseKeyArn(keyArn)
+    if (parsed === undefined) return
+    const holder = this.#context.keyArns.get(keyArn) ?? this.#name
+    if (holder !== this.#name) this.#fault(`is that of keys.${holder} too`, "keyArn")
+    this.#context.keyArns.set(keyArn, holder)
+    const [name = "", second] = targets
+    if (second !== undefined) this.#fault(`is one KMS key, and there are ${targets.length} targets`, "keyArn")
+    const target = this.#context.file.targets[name]
+    if (target === undefined) return
+    if (parsed.region !== target.region) {
+      this.#fault(`is in ${parsed.region}, and the target ${name} is in ${target.region}`, "keyArn")
+    } else if (target.account !== undefined && parsed.account !== target.account) {
+      this.#fault(`is of account ${parsed.account}, and the target ${name} of ${target.account}`, "keyArn")
     }
   }
 

@@ -40,6 +40,11 @@ export async function rebuildPlacesOf(
       isElsewhere: (key) => isElsewhere(key, name),
     })),
     tokens: tokens.map((name) => ({ name, open: () => world.tokenIfGiven(name) })),
+    keysOfOthers: new Map(
+      Object.entries(manifest?.keys ?? {}).flatMap(([name, { keyArn, tagKey }]) =>
+        keyArn === null ? [] : [[keyArn, { name, tagKey }] as const],
+      ),
+    ),
     termsOf(name) {
       const keys = manifest?.keys ?? {}
       const key = Object.hasOwn(keys, name) ? keys[name] : undefined

@@ -5,6 +5,8 @@ export const SETTING_EXAMPLES: { readonly [Name in SettingName]: Example<Name> }
   keySpec: { flags: ["--key-spec", "RSA_2048"], file: "RSA_2048" },
   keyUsage: { flags: ["--key-usage", "SIGN_VERIFY"], file: "SIGN_VERIFY" },
   alias: { flags: ["--alias", "example"], file: "example" },
+  keyArn: { flags: null, file: "arn:aws:kms:eu-west-3:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" },
+  tagKey: { flags: null, file: false },
   custody: { flags: ["--custody", "locked"], file: "locked" },
   localUse: { flags: ["--local-use"], file: true },
   wrapWithTrusted: { flags: null, file: false },

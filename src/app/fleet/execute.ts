@@ -84,8 +84,8 @@ function disabledKeys({ key, replicas }: Snapshot): ReadonlySet<string> {
 
 /** What `provision` is asked for by a binding. */
 export function provisionRequest(binding: Binding): ProvisionRequest {
-  const { owner, name, target, expiresIn } = binding
+  const { owner, name, target, expiresIn, keyArn } = binding
   // a binding that names a custody which imports once, and asks for no expiry, has said that it is understood
   const acceptNoReimport = expiresIn === "never"
-  return { owner, name, target, keyId: null, acceptNoReimport, ...settingsFor("provision", binding) }
+  return { owner, name, target, keyId: keyArn, acceptNoReimport, ...settingsFor("provision", binding) }
 }

@@ -138,7 +138,17 @@ function formerKey(binding: Binding, former: FormerEntry): FleetKey {
   const { keySpec, keyUsage, custody, multiRegion } = former
   const replicas = former.replicas.map(({ region }) => region)
   return {
-    binding: { ...binding, keySpec, keyUsage, custody, multiRegion, replicas, alias: null, rotateEvery: null },
+    binding: {
+      ...binding,
+      keySpec,
+      keyUsage,
+      custody,
+      multiRegion,
+      replicas,
+      alias: null,
+      keyArn: null,
+      rotateEvery: null,
+    },
     role: "former",
     entry: former,
     damage: null,

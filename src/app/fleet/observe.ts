@@ -61,7 +61,7 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
   return {
     async withClaim(snapshot) {
       const { key, entry, binding } = snapshot
-      if (key.seen !== "key" || entry === null) return snapshot
+      if (key.seen !== "key") return snapshot
       try {
         const kms = await fleet.kmsOf(binding.target)
         const tagged = { ...key, tags: await kms.listResourceTags(key.keyArn) }
@@ -84,7 +84,7 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
             ? NOTHING_ASKED
             : unfinishedOf(await (operations ??= listOperations()), entry),
         jitter: jitterOf(binding),
-        wantedTags: entry === null ? {} : { ...binding.tags, ...identityTags(entry) },
+        wantedTags: entry === null ? {} : wantedTags(entry, binding),
         sources: await sources.views(binding, entry),
       }
       /** Of a key that KMS was not asked about. */
@@ -116,9 +116,11 @@ export function observer(fleet: Fleet, sources: SourceIndex): Observer {
         }
       }
       const [primary, ...replicaKeys] = entry === null ? [] : keysOf(entry)
-      const isMade = primary !== undefined && primary.keyArn === entry?.keyArn
+      // a KMS key that somebody else made is there before there is an entry
+      const recorded = primary?.keyArn === entry?.keyArn ? (primary?.keyArn ?? null) : null
+      const keyArn = entry === null ? binding.keyArn : recorded
       const [key, holder, ...replicas] = await Promise.all([
-        isMade ? keyView(kms, fleetKey, primary.keyArn, depth) : { seen: "nothing" as const, region: kms.region },
+        keyArn === null ? { seen: "nothing" as const, region: kms.region } : keyView(kms, fleetKey, keyArn, depth),
         aliasHolder(fleetKey, kms, depth),
         ...replicaKeys.map(async (replica) => replicaView(fleet, fleetKey, replica, depth)),
       ])
@@ -160,6 +162,10 @@ async function successorOf(
     if (successor !== null && phaseOf(successor) !== "dying") return successor.keyArn
   }
   return null
+}
+
+function wantedTags(entry: InventoryEntry, { tags, keyArn, tagKey }: FleetKey["binding"]): Snapshot["wantedTags"] {
+  return keyArn !== null && !tagKey ? {} : { ...tags, ...identityTags(entry) }
 }
 
 async function holderOf(kms: Pick<Kms, "describeKey">, alias: string): Promise<string | null> {
@@ -220,7 +226,12 @@ function failedView(region: string, keyArn: string, error: unknown): KeyView & {
 /** Who the record or the tags say the key belongs to, where it is not the binding's owner. */
 function claimedBy(key: KeyView, entry: InventoryEntry | null, binding: FleetKey["binding"]): string | null {
   if (entry !== null && entry.owner !== binding.owner) return entry.owner
-  if (key.seen !== "key" || key.tags === null || entry === null) return null
-  const owner = key.tags[TAGS.owner]
+  if (key.seen !== "key" || key.tags === null) return null
+  const { [TAGS.owner]: owner, [TAGS.name]: name } = key.tags
+  if (entry === null) {
+    return owner === undefined || (owner === binding.owner && name === binding.name)
+      ? null
+      : `${name ?? ""} of ${owner}`
+  }
   return owner === undefined || owner === entry.owner ? null : owner
 }

@@ -19,6 +19,7 @@ export interface RebuildPlaces {
   readonly targets: readonly RebuildPlace[]
   /** How the configuration wants a name's key imported; null where it does not name it. */
   readonly termsOf?: RebuildRequest["termsOf"]
+  readonly keysOfOthers?: RebuildRequest["keysOfOthers"]
   /** Each opened when it is first asked for; what cannot be opened is not looked at. */
   readonly tokens: readonly { readonly name: string | null; readonly open: () => Promise<CustodialToken | null> }[]
 }
@@ -30,7 +31,7 @@ export interface RebuildPlaces {
  * @throws what the only target, or the only token, is not reached for
  */
 export async function rebuildTargets(
-  { state, targets, tokens, termsOf = () => null }: RebuildPlaces,
+  { state, targets, tokens, termsOf = () => null, keysOfOthers = new Map<never, never>() }: RebuildPlaces,
   { owner, overwrite }: { readonly owner: string; readonly overwrite: boolean },
 ): Promise<Rebuilding & { readonly exit: ExitName }> {
   const unseen: string[] = []
@@ -60,7 +61,7 @@ export async function rebuildTargets(
       const isOwnName = (name: string): boolean => !isElsewhere(name)
       return await rebuild(
         { ...state, kms, kmsIn, tokens: opened },
-        { owner, target, overwrite, claimed, isOwnName, termsOf },
+        { owner, target, overwrite, claimed, isOwnName, termsOf, keysOfOthers },
       )
     })
     if (rebuilt === undefined) continue

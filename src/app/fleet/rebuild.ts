@@ -13,6 +13,7 @@ import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
 import { type FoundKey, type FoundSource, rebuiltEntry, type Rebuilt } from "../../core/records/rebuild.js"
+import { phaseOf } from "../../core/key/key-state.js"
 import { identityOf } from "../../core/key/source-key.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { Deps } from "../deps.js"
@@ -38,6 +39,8 @@ export interface RebuildRequest {
   readonly isOwnName?: (name: string) => boolean
   /** How the configuration wants a name's key imported; null where it does not name it. */
   readonly termsOf?: (name: string) => ImportWishes | null
+  /** KMS keys that the configuration names and others made, by ARN: they need not have tags of keyferry. */
+  readonly keysOfOthers?: ReadonlyMap<string, { readonly name: string; readonly tagKey: boolean }>
 }
 
 export interface RebuildRow extends KeyRow {
@@ -77,7 +80,7 @@ interface Remains {
  */
 export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promise<Rebuilding> {
   const { claimed = new Set<string>(), isOwnName = () => true } = request
-  const { keys: tagged, sources, unseen } = await readRemains(deps, request.owner)
+  const { keys: tagged, sources, unseen } = await readRemains(deps, request)
   // an account without a key of this owner may be the wrong one
   await refuseOtherAccount(deps, { ...request, name: null }, () => deps.kms.callersAccount())
   const keys = tagged.filter((key) => isOwnName(nameOf(key)) && !claimed.has(key.key.keyArn))
@@ -98,12 +101,16 @@ export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promi
 
 const nameOf = ({ tags }: TaggedKey): string => tags[TAGS.name] ?? ""
 
-async function readRemains(deps: RebuildDeps, owner: string): Promise<Remains> {
+async function readRemains(deps: RebuildDeps, { owner, keysOfOthers }: RebuildRequest): Promise<Remains> {
   const unseen: string[] = []
   const keys: TaggedKey[] = []
   for await (const listed of taggedKeys(deps.kms, () => true)) {
     if ("denied" in listed) unseen.push(`${listed.key?.keyArn ?? "a KMS key"}: ${listed.denied.message}`)
     else if (listed.tags[TAGS.owner] === owner && listed.tags[TAGS.name] !== undefined) keys.push(listed)
+    else if (listed.tags[TAGS.owner] === undefined && phaseOf(listed.key) !== "empty") {
+      const name = keysOfOthers?.get(listed.key.keyArn)?.name
+      if (name !== undefined) keys.push({ ...listed, tags: { ...listed.tags, [TAGS.owner]: owner, [TAGS.name]: name } })
+    }
   }
   const objects: FoundSource[] = []
   for (const token of deps.tokens) {
@@ -200,7 +207,7 @@ async function rebuildEntry(
 
 async function rebuiltOf(
   deps: RebuildDeps,
-  { owner, name, target, termsOf = () => null }: NameRequest,
+  { owner, name, target, keysOfOthers, termsOf = () => null }: NameRequest,
   { key, tags }: TaggedKey,
   { keys, sources }: Pick<Remains, "keys" | "sources">,
 ): Promise<Rebuilt> {
@@ -218,7 +225,11 @@ async function rebuiltOf(
     }
   }
   const aliases: string[] = []
-  for await (const { alias } of deps.kms.listAliases(key.keyArn)) aliases.push(alias)
+  const ofOthers = keysOfOthers?.get(key.keyArn)
+  // their alias is not ours to give or to move
+  if (ofOthers === undefined) {
+    for await (const { alias } of deps.kms.listAliases(key.keyArn)) aliases.push(alias)
+  }
   // another key of the name says by its tag whose newest it is
   const newestOfOthers = keys.flatMap((tagged) => (tagged.key === key ? [] : (tagged.tags[TAGS.source] ?? [])))
   const rebuilt = rebuiltEntry({
@@ -236,7 +247,8 @@ async function rebuiltOf(
     now: rfc3339(deps.clock.now()),
     seals: await anySeals(deps, owner),
   })
-  return { ...rebuilt, lost: [...rebuilt.lost, ...unread] }
+  const entry = ofOthers?.tagKey === false ? { ...rebuilt.entry, untagged: true as const } : rebuilt.entry
+  return { ...rebuilt, entry, lost: [...rebuilt.lost, ...unread] }
 }
 
 /** What is there of a name; nothing where it cannot be read, for which it is rebuilt. */

@@ -12,8 +12,13 @@ export const TAGS = {
   replacedBy: "keyferry:replaced-by",
 } as const
 
-/** The tags of an entry; without `source` where the CKA_ID is not known (loose files without a bundle). */
-export function identityTags({ owner, name, source, requestId }: InventoryEntry): Readonly<Record<string, string>> {
+/**
+ * The tags of an entry: none where who made the KMS key wants none; without `source` where the CKA_ID is not known
+ * (loose files without a bundle).
+ */
+export function identityTags(entry: InventoryEntry): Readonly<Record<string, string>> {
+  const { owner, name, source, requestId, untagged = false } = entry
+  if (untagged) return {}
   return {
     [TAGS.owner]: owner,
     [TAGS.name]: name,

@@ -3,7 +3,7 @@ import { type InventoryEntry, type MadeEntry, withNested } from "../../core/reco
 import type { Deps } from "../deps.js"
 import { createKeyOnce } from "../kms-key/create.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
-import { identityTags } from "../kms-key/tags.js"
+import { identityTags, TAGS } from "../kms-key/tags.js"
 import { record } from "../record.js"
 import type { ProvisionRequest } from "./request.js"
 
@@ -23,8 +23,25 @@ export async function findKmsKey(
   if (keyId === null) return null
   const key = await resolveKey(deps.kms, keyId)
   assertTakesImport(key, { keySpec: request.keySpec, keyUsage: request.keyUsage, pendingOnly: recorded === null })
-  if (recorded === null) await refuseHeld(deps, key.keyArn)
+  if (recorded === null) {
+    await refuseHeld(deps, key.keyArn)
+    await refuseClaimed(deps, key.keyArn, request)
+  }
   return key.keyArn
+}
+
+/** A KMS key whose tags say that it is another name's is that one's, whatever this state directory knows of it. */
+async function refuseClaimed(
+  { kms }: Pick<Deps, "kms">,
+  keyArn: string,
+  { owner, name }: Pick<ProvisionRequest, "owner" | "name">,
+): Promise<void> {
+  const { [TAGS.owner]: holder, [TAGS.name]: holdersName } = await kms.listResourceTags(keyArn)
+  if (holder === undefined || (holder === owner && holdersName === name)) return
+  throw new KeyferryError("ERR_NAME_TAKEN", `${keyArn} says by its tags that it is ${holdersName ?? ""} of ${holder}`, {
+    key: keyArn,
+    hint: "two configurations name one KMS key: take it out of one of them, or name another KMS key",
+  })
 }
 
 /** `--key-id` on a name that stands for a KMS key already must be that key. */
@@ -53,7 +70,7 @@ export async function ensureKmsKey(
   if (entry.keyArn !== null) return { ...entry, keyArn: entry.keyArn }
   const { description, tags, keyPolicy } = request
   if (keyArn === null) return await createKeyOnce(deps, entry, { description, tags, policy: keyPolicy })
-  const withKey = { ...entry, keyArn }
+  const withKey = { ...entry, keyArn, ...(request.tagKey ? {} : { untagged: true as const }) }
   await deps.inventory.put(withKey)
   await record(deps, "kms-key.taken", { key: withKey })
   return withKey
@@ -66,5 +83,6 @@ export async function tagTaken(
   { keyId, tags }: Pick<ProvisionRequest, "keyId" | "tags">,
 ): Promise<void> {
   if (keyId === null || entry.importing !== null || entry.imports.length > 0) return
-  await kms.tagResource(entry.keyArn, { ...tags, ...identityTags(entry) })
+  const taken = { ...tags, ...identityTags(entry) }
+  if (Object.keys(taken).length > 0) await kms.tagResource(entry.keyArn, taken)
 }

@@ -23,7 +23,7 @@ export async function takePlace(
     const facts = { alias, from: old.keyArn }
     await record(deps, "alias.moved", { key: successor, facts })
   }
-  if (!isAlive(oldKey)) return
+  if (!isAlive(oldKey) || old.untagged === true) return
   await deps.kms.tagResource(old.keyArn, { [TAGS.replacedBy]: successor.keyArn })
 }
 

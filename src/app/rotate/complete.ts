@@ -51,7 +51,8 @@ export async function completeRotation(
   await rotateTo(deps, entry, home, id)
   await waitForRotation(deps, home, id)
   await record(deps, "rotation.done", rotationStep(deps, { entry, home, id }))
-  for (const { kms, keyArn } of [home, ...replicas]) await kms.tagResource(keyArn, { [TAGS.source]: entry.source.id })
+  for (const { kms, keyArn } of entry.untagged === true ? [] : [home, ...replicas])
+    await kms.tagResource(keyArn, { [TAGS.source]: entry.source.id })
   entry = { ...entry, rotating: false }
   await deps.inventory.put(entry)
   // another host that rotated past it has a generation which this one has not

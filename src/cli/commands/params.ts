@@ -4,6 +4,7 @@ import { checkedName } from "../options/arguments.js"
 import { KEY_SETTINGS } from "../../core/manifest/key-settings.js"
 import { defineCommand } from "../command.js"
 import { settingOptions, settingsFrom } from "../options/key-settings.js"
+import { refuseMaking } from "../options/key-of-others.js"
 import { KMS, NAME, TOKEN, WRAPPING } from "../options/options.js"
 import { facts } from "../text/facts.js"
 import { unlessQuiet } from "../text/layout.js"
@@ -37,7 +38,8 @@ export const params = defineCommand({
     const { refuseExisting, writeOutput } = await import("../../store/files/output-file.js")
     const create = args.keyId === undefined ? await creation(args) : null
     await refuseExisting(args.out)
-    const { owner } = await world.settings()
+    const { owner, manifest } = await world.settings()
+    if (create !== null) refuseMaking(manifest, create.name, "name it: --key-id ARN")
     const deps = { ...(await world.withoutToken()), token: await world.tokenIfGiven() }
     const { parameters, keySpec, why } = await fetchParameters(deps, {
       owner,

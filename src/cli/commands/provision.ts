@@ -2,6 +2,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import { defineCommand } from "../command.js"
 import { checkedName } from "../options/arguments.js"
 import { settingOptions, settingsFrom } from "../options/key-settings.js"
+import { keyOfOthers } from "../options/key-of-others.js"
 import { IMPORT_ONCE, KMS, NAME, TOKEN } from "../options/options.js"
 import { unlessQuiet } from "../text/layout.js"
 import { keyText } from "../text/key-text.js"
@@ -35,7 +36,7 @@ export const provision = defineCommand({
   async run(args, surroundings) {
     const { world } = surroundings
     const { name, keySpec } = args
-    const { owner, policy, path } = await world.settings()
+    const { owner, policy, path, manifest } = await world.settings()
     if (name === undefined && keySpec === undefined && path !== null) {
       const { applyFleet } = await import("./apply.js")
       return await applyFleet({ only: "provision", key: undefined, includeDisabled: false }, surroundings)
@@ -44,10 +45,12 @@ export const provision = defineCommand({
       const missing = [name === undefined && "--name", keySpec === undefined && "--key-spec"]
       throw new KeyferryError("ERR_USAGE", `missing: ${missing.filter((flag) => flag !== false).join(", ")}`)
     }
+    const theirs = keyOfOthers(manifest, name, args.keyId)
     const request = {
       name: checkedName("name", name),
       ...(await settingsFrom("provision", args)),
-      keyId: args.keyId ?? null,
+      ...(theirs === null ? {} : { tagKey: theirs.tagKey }),
+      keyId: theirs?.keyArn ?? args.keyId ?? null,
       acceptNoReimport: args.acceptNoReimport,
     }
     const { provision: provisionKey } = await import("../../app/provision/provision.js")

@@ -5,6 +5,7 @@ import { KEY_NAME } from "../options/ending-options.js"
 import { unlessQuiet } from "../text/layout.js"
 import { keyText } from "../text/key-text.js"
 import { changesFrom, settingOptions } from "../options/key-settings.js"
+import { refuseMaking } from "../options/key-of-others.js"
 import { IMPORT_ONCE, KMS, TOKEN } from "../options/options.js"
 import { untilTold } from "./until-told.js"
 
@@ -20,7 +21,8 @@ export const replace = defineCommand({
     const changes = await changesFrom("replace", args)
     const prove = changes.prove ?? KEY_SETTINGS.prove.absent
     const wishes = { ...changes, prove, acceptNoReimport: args.acceptNoReimport }
-    const { owner } = await world.settings()
+    const { owner, manifest } = await world.settings()
+    refuseMaking(manifest, name, "have who made it make another, for another name of the configuration")
     const deps = await world.deps()
     const request = { owner, target: await world.target(), names: [name], wishes }
     const takenUp = await askReplacements(deps, request)

@@ -1,6 +1,7 @@
 import { durationText, isTooLong, parseDuration } from "../base/expiry.js"
 import { aliasName, LONGEST_DESCRIPTION, policyFault, policyText, REGION } from "../key/aws-name.js"
 import { CUSTODY_NAMES } from "../key/custody.js"
+import { isAlias, parseKeyArn } from "../key/key-arn.js"
 import { KEY_SPEC_NAMES, KEY_USAGES, WRAPPING_KEY_SPEC_NAMES, type WrappingKeySpec } from "../key/key-spec.js"
 import type { WantedAlgorithm } from "../key/negotiation.js"
 import { WRAPPING_ALGORITHM_NAMES } from "../key/wrapping-algorithm.js"
@@ -87,6 +88,27 @@ export const KEY_SETTINGS = {
         : undefined,
     identity: "alias",
     drift: { field: "alias", correctedBy: "UpdateAlias" },
+  },
+  keyArn: {
+    form: { kind: "text" },
+    flag: null,
+    words: "ARN of an EXTERNAL KMS key that Terraform or a person made: its policy, alias and tags are theirs",
+    commands: [],
+    file: "key",
+    absent: null,
+    parse: (arn: string): string => arn,
+    fault: (arn: string) => {
+      if (isAlias(arn)) return "is an alias, which may name another key tomorrow: give the key's own ARN"
+      return parseKeyArn(arn) === undefined ? "is not the ARN of a KMS key" : undefined
+    },
+  },
+  tagKey: {
+    ...SWITCH,
+    flag: null,
+    words: "whether a KMS key of keyArn gets keyferry's own tags, by which a lost state is found again",
+    commands: ["provision"],
+    file: "key",
+    absent: true,
   },
   custody: {
     ...choice(CUSTODY_NAMES),

@@ -34,6 +34,27 @@ export const unknownHere: Check = (context) => (context.snapshot.entry === null 
 export const placeTaken: Check = ({ snapshot: { unknownKey } }) =>
   unknownKey === null ? undefined : { reason: "UNKNOWN_HERE", facts: { key: unknownKey } }
 
+/** A KMS key that somebody else made is looked at before anything is put into it. */
+export const unfit: Check = ({ snapshot: { entry, binding, key, claimedBy } }) => {
+  const { keyArn, keySpec, keyUsage } = binding
+  if (entry !== null || keyArn === null) return undefined
+  if (isGone(key)) return { reason: "KEY_UNFIT", facts: { key: keyArn, field: "state", found: "none", wanted: EMPTY } }
+  if (key.seen !== "key") return undefined
+  if (claimedBy !== null) return { reason: "KEY_CLAIMED", facts: { key: keyArn, owner: claimedBy } }
+  const { description } = key
+  const rows = [
+    ["origin", description.origin, "EXTERNAL"],
+    ["key spec", description.keySpec, keySpec],
+    ["key usage", description.keyUsage, keyUsage],
+    ["kind", description.multiRegion ? "multi-Region" : "single-Region", "single-Region"],
+    ["state", description.keyState, EMPTY],
+  ] as const
+  const [field, found, wanted] = rows.find(([, actual, expected]) => actual !== expected) ?? []
+  return field === undefined ? undefined : { reason: "KEY_UNFIT", facts: { key: keyArn, field, found, wanted } }
+}
+
+const EMPTY = "PendingImport"
+
 export const nothingYet: Check = ({ snapshot: { entry } }) => (entry === null ? { reason: "NOTHING_YET" } : undefined)
 
 export const elsewhere: Check = ({ snapshot: { entry, region } }) =>
@@ -51,6 +72,9 @@ export const identityChanged: Check = ({ snapshot: { binding, entry } }) => {
       const field = settingOf(name).identity ?? name
       return { reason: "IDENTITY_CHANGED", facts: { field, found: String(entry[name]), wanted: String(binding[name]) } }
     }
+  }
+  if (binding.keyArn !== null && entry.keyArn !== null && entry.keyArn !== binding.keyArn) {
+    return { reason: "IDENTITY_CHANGED", facts: { field: "ARN", found: entry.keyArn, wanted: binding.keyArn } }
   }
   // a key that is multi-Region and need not be is no fault
   if (!binding.multiRegion || entry.multiRegion) return undefined

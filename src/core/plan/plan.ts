@@ -14,6 +14,7 @@ const CHAIN: readonly Check[] = [
   keys.entryUnreadable, // not known is not the same as not there
   keys.couldNotLook, // without KMS' word nothing is known
   keys.unknownHere, // no record, and KMS has it
+  keys.unfit, // no record, and the KMS key that somebody else made cannot take it
   keys.nothingYet, // no record: provision
   keys.elsewhere, // the target moved to another Region
   keys.identityChanged, // what cannot be changed of a KMS key

@@ -58,6 +58,12 @@ const REASON_ROWS = {
     hint: "take it in: `keyferry status --rebuild` (with --overwrite where this state has an older key of that name), or `keyferry state merge DIR` from a copy of the state that knows it",
     exit: "DATAERR",
   },
+  KEY_UNFIT: {
+    action: "blocked",
+    sentence: "{key}, its keyArn, cannot be filled: {field} {found}, not {wanted}",
+    hint: "keyArn wants an EXTERNAL, single-Region KMS key of the same spec and usage that waits for its material; one that has it from this token is taken in by `keyferry status --rebuild`",
+    exit: "CONFIG",
+  },
   NOTHING_YET: { action: "provision", sentence: "no KMS key holds its material yet" },
   ELSEWHERE: {
     action: "blocked",

@@ -76,6 +76,8 @@ export interface InventoryEntry {
   /** Whether CreateKey was called and its answer is still unknown. */
   readonly creating: boolean
   readonly keyArn: string | null
+  /** The KMS key was made by others, who want no tags of keyferry on it: only this entry and the configuration know it. */
+  readonly untagged?: true
   readonly token: TokenInfo | null
   /** The newest generation's: KMS' current material, or what is about to be rotated to. */
   readonly source: SourceKeyRecord

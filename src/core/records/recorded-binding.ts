@@ -17,6 +17,7 @@ export function bindingOf(entry: InventoryEntry, managed = true): Binding {
     alias,
     custody,
     multiRegion,
+    tagKey: entry.untagged !== true,
     replicas: entry.replicas.map(({ region }) => region),
     wrapWithTrusted: entry.source.attributes?.wrapWithTrusted ?? false,
     ...terms,

@@ -81,11 +81,15 @@ export interface VaultHealth {
 export function judgeVault(view: VaultView): VaultHealth {
   const entries = view.entries.filter(({ owner }) => owner === view.owner)
   const ownSealed = view.vault.sealed.filter((sealed) => sealed.owner === view.owner && isWithin(view, sealed))
+  const losses = { dependents: dependentsById(entries), now: view.now }
+  const recorded = recordedById(entries)
   return {
     findings: [
-      ...missingMaterial(view, entries),
-      ...view.vault.damaged.map((damaged) => damagedFinding(damaged, entries, view.now)),
-      ...ownSealed.flatMap((sealed) => sealedFinding(view, sealed, entries) ?? []),
+      ...missingMaterial(view, entries, losses),
+      ...view.vault.damaged.map((damaged) => damagedFinding(damaged, losses)),
+      ...ownSealed.flatMap(
+        (sealed) => sealedFinding(view, sealed, { recorded: recorded.get(sealed.id), losses }) ?? [],
+      ),
     ],
     custodyKeys: custodyKeyFindings(view),
     inForce: inForce(view),
@@ -98,14 +102,40 @@ export function dependentsOf(entries: readonly InventoryEntry[], sourceKeyId: st
   return entries.flatMap(keptAlive).flatMap((entry) =>
     generationsOf(entry)
       .filter(({ id }) => id === sourceKeyId)
-      .flatMap(({ generation }) =>
-        keysOf(entry).map(({ region, keyArn }) => {
-          const record = importOf(entry, generation, region) ?? perhaps(entry, generation, region)
-          const { name, target } = entry
-          return { name, target, keyArn, generation, imported: record !== null, validTo: record?.validTo ?? null }
-        }),
-      ),
+      .flatMap(({ generation }) => dependentsOn(entry, generation)),
   )
+}
+
+function dependentsOn(entry: InventoryEntry, generation: number): readonly Dependent[] {
+  return keysOf(entry).map(({ region, keyArn }) => {
+    const record = importOf(entry, generation, region) ?? perhaps(entry, generation, region)
+    const { name, target } = entry
+    return { name, target, keyArn, generation, imported: record !== null, validTo: record?.validTo ?? null }
+  })
+}
+
+/** What is lost with a source key, by its CKA_ID: read once for all, since a whole vault may be lost. */
+interface Losses {
+  readonly dependents: ReadonlyMap<string, readonly Dependent[]>
+  readonly now: Date
+}
+
+function dependentsById(entries: readonly InventoryEntry[]): Losses["dependents"] {
+  const dependents = new Map<string, Dependent[]>()
+  for (const entry of entries.flatMap(keptAlive)) {
+    for (const { id, generation } of generationsOf(entry)) {
+      const sameSource = dependents.get(id) ?? []
+      dependents.set(id, sameSource)
+      sameSource.push(...dependentsOn(entry, generation))
+    }
+  }
+  return dependents
+}
+
+/** The first record of each CKA_ID. */
+function recordedById(entries: readonly InventoryEntry[]): ReadonlyMap<string, SourceKeyRecord> {
+  const records = entries.flatMap(keptAlive).flatMap(generationsOf)
+  return new Map(records.toReversed().map((source) => [source.id, source]))
 }
 
 /** Every KMS key that dies without the material, with its end, in words. */
@@ -154,7 +184,7 @@ function perhaps({ importing }: InventoryEntry, generation: number, region: stri
   return importing?.generation === generation && importing.region === region ? importing : null
 }
 
-function missingMaterial(view: VaultView, entries: readonly InventoryEntry[]): readonly VaultFinding[] {
+function missingMaterial(view: VaultView, entries: readonly InventoryEntry[], losses: Losses): readonly VaultFinding[] {
   const { vault, token, records } = view
   const presentIds = new Set([
     ...vault.sealed.map(({ id }) => id),
@@ -169,22 +199,22 @@ function missingMaterial(view: VaultView, entries: readonly InventoryEntry[]): r
     .flatMap((entry) => generationsOf(entry).map((source) => ({ name: entry.name, source })))
     .filter(({ source }) => source.attributes !== null && !presentIds.has(source.id))
   return [...new Map(sealedEntries.map((entry) => [entry.source.id, entry])).values()].map(({ name, source }) =>
-    finding("missing", { name, id: source.id }, `the vault has no file of ${ofKey(name, source)}`, entries, view.now),
+    finding("missing", { name, id: source.id }, `the vault has no file of ${ofKey(name, source)}`, losses),
   )
 }
 
-function damagedFinding({ path, name, id, reason }: DamagedMaterial, entries: readonly InventoryEntry[], now: Date) {
-  return finding("damaged", { name, id }, `${path} of the vault is damaged: ${reason}`, entries, now)
+function damagedFinding({ path, name, id, reason }: DamagedMaterial, losses: Losses) {
+  return finding("damaged", { name, id }, `${path} of the vault is damaged: ${reason}`, losses)
 }
 
 /** Undefined where nothing is wrong. */
-function sealedFinding(view: VaultView, sealed: SealedMaterial, entries: readonly InventoryEntry[]) {
+function sealedFinding(
+  view: VaultView,
+  sealed: SealedMaterial,
+  { recorded, losses }: { readonly recorded: SourceKeyRecord | undefined; readonly losses: Losses },
+) {
   const subject = ofKey(sealed.name, sealed)
-  const findingOf = (fault: VaultFault, text: string): VaultFinding => finding(fault, sealed, text, entries, view.now)
-  const recorded = entries
-    .flatMap(keptAlive)
-    .flatMap(generationsOf)
-    .find(({ id }) => id === sealed.id)
+  const findingOf = (fault: VaultFault, text: string): VaultFinding => finding(fault, sealed, text, losses)
   if (recorded !== undefined && differs(recorded.kcv, sealed.provenance.kcv)) {
     return findingOf("material-differs", `the vault's file of ${subject} holds other key material than was recorded`)
   }
@@ -208,11 +238,10 @@ function finding(
   fault: VaultFault,
   { name, id }: { readonly name: string | null; readonly id: string | null },
   text: string,
-  entries: readonly InventoryEntry[],
-  now: Date,
+  losses: Losses,
 ): VaultFinding {
-  const dependents = id === null ? [] : dependentsOf(entries, id)
-  const message = `${text}: ${consequences(dependents, now)}`
+  const dependents = id === null ? [] : (losses.dependents.get(id) ?? [])
+  const message = `${text}: ${consequences(dependents, losses.now)}`
   return { fault, name, sourceKeyId: id, dependents, message, hint: HINTS[fault] }
 }
 

@@ -103,6 +103,7 @@ const plain = z.strictObject({
   requestId: z.string(),
   creating: z.boolean(),
   keyArn: z.string().nullable(),
+  untagged: z.literal(true).exactOptional(),
   token: token.nullable(),
   source,
   importing: importing.nullable(),

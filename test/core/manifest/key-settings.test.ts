@@ -48,6 +48,7 @@ function byFile(key: object) {
 /** What a setting cannot be without. */
 const NEEDS: Readonly<Record<string, readonly (keyof typeof SETTING_EXAMPLES)[]>> = {
   keyUsage: ["keySpec"],
+  tagKey: ["keyArn"],
   custody: ["expiresIn"],
   localUse: ["custody", "expiresIn"],
   replicas: ["multiRegion"],

@@ -94,6 +94,12 @@ const ROWS: readonly Row[] = [
     "KMS could not be asked: no route",
   ],
 
+  [
+    "the KMS key that somebody else made has another key spec",
+    { ...bound({ keyArn: arn(REGION) }), entry: null, key: seen({ keySpec: "HMAC_256", keyState: "PendingImport" }) },
+    "KEY_UNFIT",
+    `${arn(REGION)}, its keyArn, cannot be filled: key spec HMAC_256, not SYMMETRIC_DEFAULT`,
+  ],
   // what is begun
   [
     "nothing is known",
@@ -753,6 +759,7 @@ const ROWS: readonly Row[] = [
 const ACTIONS: Readonly<Record<ReasonCode, Action>> = {
   ENTRY_UNREADABLE: "blocked",
   UNKNOWN_HERE: "blocked",
+  KEY_UNFIT: "blocked",
   KMS_UNREACHABLE: "blocked",
   KMS_CREDENTIALS: "blocked",
   KMS_LATER: "blocked",

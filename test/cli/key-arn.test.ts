@@ -1,0 +1,207 @@
+import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { expect } from "chai"
+import type { CreateKeyCommandInput } from "@aws-sdk/client-kms"
+import type { CliResult } from "../support/cli.js"
+import { setStage, type Stage } from "../support/stage.js"
+
+interface Row {
+  readonly name: string
+  readonly keyArn: string | null
+  readonly outcome: string
+  readonly reason: string
+  readonly message: string
+}
+
+/** KMS keys that others made, by the calls that Terraform makes for them. */
+describe("keyArn", function () {
+  this.timeout(240_000)
+  let stage: Stage
+  let state: string
+  let config: string
+  let keys: Readonly<Record<"plain" | "untagged", string>>
+
+  const make = async (more: Partial<CreateKeyCommandInput> = {}): Promise<string> => {
+    const { KeyMetadata } = await stage.sdk.createKey({
+      Origin: "EXTERNAL",
+      Tags: [{ TagKey: "made-by", TagValue: "terraform" }],
+      ...more,
+    })
+    return KeyMetadata?.Arn ?? ""
+  }
+  const write = (entries: readonly string[]): void => {
+    writeFileSync(
+      config,
+      `version: 1
+tokens: { only: { uri: ${JSON.stringify(stage.token.uri)} } }
+targets: { here: { region: us-east-1, endpoint: ${JSON.stringify(stage.kms.endpoint)} } }
+defaults: { custody: token, wrappingKeySpec: RSA_2048, keyPolicy: { Version: "2012-10-17", Statement: [] }, tags: { team: pay } }
+keys:
+${entries.map((entry) => `  ${entry}\n`).join("")}`,
+    )
+  }
+  const run = (...args: readonly string[]): Promise<CliResult> => stage.run([...args, "--config", config], { state })
+  const rowsOf = async (...args: readonly string[]): Promise<readonly Row[]> => {
+    const ended = await run(...args, "--json")
+    return (JSON.parse(ended.stdout === "" ? ended.stderr : ended.stdout) as { keys: readonly Row[] }).keys
+  }
+  const outcomes = (rows: readonly Row[]): readonly string[] => rows.map(({ name, outcome }) => `${name} ${outcome}`)
+  const tagsOf = async (arn: string): Promise<readonly string[]> => {
+    const { Tags = [] } = await stage.sdk.listResourceTags({ KeyId: arn })
+    return Tags.map(({ TagKey = "" }) => TagKey).sort()
+  }
+  const lose = (): void => {
+    renameSync(join(state, "inventory"), join(stage.folder, `lost-${Math.random()}`))
+  }
+  const theirs = (): readonly string[] => [
+    `plain: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${keys.plain}" }`,
+    `untagged: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${keys.untagged}", tagKey: false }`,
+  ]
+
+  before(async () => {
+    stage = await setStage()
+    await stage.kms.rotationSeconds(1)
+    state = stage.state()
+    config = join(stage.folder, "keys.yaml")
+    keys = { plain: await make(), untagged: await make() }
+    await stage.sdk.createAlias({ AliasName: "alias/theirs", TargetKeyId: keys.plain })
+  })
+  after(() => stage[Symbol.asyncDispose]())
+
+  it("refuses KMS keys that cannot be filled, before anything is spent, and names why", async () => {
+    const ours = await make()
+    await stage.sdk.tagResource({
+      KeyId: ours,
+      Tags: [
+        { TagKey: "keyferry:owner", TagValue: "other" },
+        { TagKey: "keyferry:name", TagValue: "payments" },
+      ],
+    })
+    const gone = await make()
+    await stage.sdk.scheduleKeyDeletion({ KeyId: gone, PendingWindowInDays: 7 })
+    write([
+      `spec: { keySpec: HMAC_256, keyArn: "${await make()}" }`,
+      `usage: { keySpec: RSA_2048, keyUsage: SIGN_VERIFY, keyArn: "${await make({ KeySpec: "RSA_2048", KeyUsage: "ENCRYPT_DECRYPT" })}" }`,
+      `several: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${await make({ MultiRegion: true })}" }`,
+      `other: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${ours}" }`,
+      `dying: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${gone}" }`,
+      `none: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${keys.plain.slice(0, -12)}000000000000" }`,
+    ])
+    const before = await stage.footprint(state)
+    for (const command of ["plan", "apply"]) {
+      const rows = await rowsOf(command)
+      expect(rows.map(({ name, outcome, reason }) => `${name} ${outcome} ${reason}`)).to.deep.equal([
+        "spec blocked KEY_UNFIT",
+        "usage blocked KEY_UNFIT",
+        "several blocked KEY_UNFIT",
+        "other blocked KEY_CLAIMED",
+        "dying blocked KEY_UNFIT",
+        "none blocked KEY_UNFIT",
+      ])
+    }
+    const byFlags = await run("provision", "--name", "other", "--key-spec", "SYMMETRIC_DEFAULT", "--json")
+    expect([byFlags.status === 0, byFlags.error().code]).to.deep.equal([false, "ERR_NAME_TAKEN"])
+    expect(await stage.footprint(state)).to.deep.equal(before)
+  })
+
+  for (const [words, entry, fault] of [
+    ["an alias ARN", 'keyArn: "arn:aws:kms:us-east-1:111122223333:alias/theirs"', "is an alias"],
+    [
+      "another Region",
+      `keyArn: "arn:aws:kms:eu-west-3:111122223333:key/${"1".repeat(8)}-1111-1111-1111-${"1".repeat(12)}"`,
+      "is in eu-west-3",
+    ],
+    [
+      "an alias beside it",
+      `alias: alias/own, keyArn: "arn:aws:kms:us-east-1:111122223333:key/x"`,
+      "does not go with keyArn",
+    ],
+    ["tagKey alone", "tagKey: false", "is for a key with keyArn"],
+  ] as const) {
+    it(`refuses ${words} in the configuration`, async () => {
+      write([`payments: { keySpec: SYMMETRIC_DEFAULT, ${entry} }`])
+      const { status, stderr } = await run("plan")
+      expect([status, stderr.includes(fault)], stderr).to.deep.equal([78, true])
+    })
+  }
+
+  it("fills them, and leaves policy, alias and tags alone but for keyferry's own, where they are wanted", async () => {
+    write(theirs())
+    const policies = async () =>
+      await Promise.all(
+        [keys.plain, keys.untagged].map(async (KeyId) => (await stage.sdk.getKeyPolicy({ KeyId })).Policy),
+      )
+    const policiesBefore = await policies()
+    const { kmsKeys } = await stage.footprint(state)
+    expect(outcomes(await rowsOf("plan"))).to.deep.equal(["plain planned", "untagged planned"])
+    expect(outcomes(await rowsOf("apply"))).to.deep.equal(["plain done", "untagged done"])
+    expect(outcomes(await rowsOf("plan"))).to.deep.equal(["plain nothing", "untagged nothing"])
+    expect((await stage.footprint(state)).kmsKeys).to.deep.equal(kmsKeys)
+    expect(await policies()).to.deep.equal(policiesBefore)
+    expect(await tagsOf(keys.untagged)).to.deep.equal(["made-by"])
+    expect(await tagsOf(keys.plain)).to.deep.equal([
+      "keyferry:name",
+      "keyferry:owner",
+      "keyferry:request",
+      "keyferry:source",
+      "made-by",
+    ])
+    const { Aliases = [] } = await stage.sdk.listAliases({ KeyId: keys.plain })
+    expect(Aliases.map(({ AliasName }) => AliasName)).to.deep.equal(["alias/theirs"])
+  })
+
+  it("rewraps and rotates them, still without a tag where none is wanted", async () => {
+    expect(outcomes(await rowsOf("rewrap", "--all"))).to.deep.equal(["plain done", "untagged done"])
+    for (const name of ["plain", "untagged"]) {
+      const rotated = await run("rotate", name)
+      expect(rotated.status, rotated.stderr).to.equal(0)
+    }
+    expect(await tagsOf(keys.untagged)).to.deep.equal(["made-by"])
+    const { Rotations = [] } = await stage.sdk.listKeyRotations({
+      KeyId: keys.untagged,
+      IncludeKeyMaterial: "ALL_KEY_MATERIAL",
+    })
+    expect(Rotations).to.have.length(2)
+    expect(outcomes(await rowsOf("plan"))).to.deep.equal(["plain nothing", "untagged nothing"])
+  })
+
+  it("finds both again when the state is lost, the one without tags by the configuration", async () => {
+    lose()
+    const blocked = await rowsOf("plan")
+    expect(blocked.map(({ name, reason }) => `${name} ${reason}`)).to.deep.equal([
+      "plain UNKNOWN_HERE",
+      "untagged KEY_UNFIT",
+    ])
+    expect(outcomes(await rowsOf("status", "--rebuild")).toSorted()).to.deep.equal(["plain done", "untagged done"])
+    const folder = join(state, "inventory")
+    const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile())
+    const entries = files.map(
+      (file) => JSON.parse(readFileSync(join(file.parentPath, file.name), "utf8")) as Record<string, unknown>,
+    )
+    expect(entries.map(({ name, alias, untagged = false }) => [name, alias, untagged]).toSorted()).to.deep.equal([
+      ["plain", null, false],
+      ["untagged", null, true],
+    ])
+    expect(outcomes(await rowsOf("plan"))).to.deep.equal(["plain nothing", "untagged nothing"])
+    expect(outcomes(await rowsOf("rewrap", "--all"))).to.deep.equal(["plain done", "untagged done"])
+    expect(await tagsOf(keys.untagged)).to.deep.equal(["made-by"])
+  })
+
+  it("makes no KMS key of its own for such a name, and takes no other in its place", async () => {
+    const replaced = await run("replace", "plain", "--json")
+    expect([replaced.status, replaced.error().code]).to.deep.equal([64, "ERR_USAGE"])
+    const params = [
+      "params",
+      "--name",
+      "plain",
+      "--key-spec",
+      "SYMMETRIC_DEFAULT",
+      "--out",
+      join(stage.folder, "p.json"),
+    ]
+    expect((await run(...params)).status).to.equal(64)
+    write([`plain: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${await make()}" }`])
+    const [row] = await rowsOf("plan", "--only", "provision")
+    expect(row?.reason).to.equal("IDENTITY_CHANGED")
+  })
+})
