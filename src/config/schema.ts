@@ -12,6 +12,7 @@ import {
   type WrittenSettings,
 } from "../core/manifest/key-settings.js"
 import { ACCEPTANCE, acceptanceEnd } from "../core/manifest/acceptances.js"
+import { isAcceptance } from "../core/plan/acceptance.js"
 import { DEFAULT_ID, DEFAULT_POLICY } from "../core/manifest/manifest.js"
 import type { Form, Setting } from "../core/manifest/setting.js"
 import { DEFAULT_QUOTAS } from "../core/plan/schedule.js"
@@ -197,6 +198,7 @@ const accept = z
       "REASON:NAME, as `check` names them",
       ACCEPTANCE,
       "is no acceptance: REASON:NAME, as `check` names what it finds",
+      isAcceptance,
     ),
     form(
       "last day (2027-01-31), or a time (RFC 3339)",

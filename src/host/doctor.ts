@@ -60,7 +60,12 @@ export async function doctorDeps(world: World, { deep }: { readonly deep: boolea
     }),
     owner: settings.owner,
     deep,
-    surroundings: async () => [coreDumpLine(), ...(await stateLines(stateDir)), await backupLine(stateDir)],
+    surroundings: async () => [
+      coreDumpLine(),
+      ...(await stateLines(stateDir)),
+      await logLine(stateDir),
+      await backupLine(stateDir),
+    ],
   }
 }
 
@@ -197,6 +202,17 @@ function stateLine(stateDir: string): CheckedLine {
   } catch {
     const hint = "check --state-dir (KEYFERRY_STATE_DIR) and its permissions"
     return fail("state", `state directory ${stateDir} is not writable`, hint, "IOERR")
+  }
+}
+
+/** Each line of the custody log is held against the one before. */
+async function logLine(stateDir: string): Promise<CheckedLine> {
+  const { verifiedEnd } = await import("../store/files/custody-log-reader.js")
+  try {
+    const { seq } = verifiedEnd(stateDir)
+    return ok("custody-log", seq === 0 ? "the custody log has no line yet" : `the chain of its ${seq} lines is whole`)
+  } catch (error) {
+    return failed("custody-log", error)
   }
 }
 

@@ -148,6 +148,32 @@ ${more}`
     seconds -= 600
   })
 
+  it("finds a custody log of which a line was changed, as doctor does", async () => {
+    const log = join(state, "custody.log.jsonl")
+    const whole = readFileSync(log, "utf8")
+    const examined = async () => {
+      const { stdout } = await run("doctor", "--json")
+      const { checks } = JSON.parse(stdout) as { checks: readonly { id: string; status: string; message: string }[] }
+      return checks.find(({ id }) => id === "custody-log")
+    }
+    expect(await examined()).to.deep.include({ status: "ok" })
+    writeFileSync(log, whole.replace(/"time":"20(\d\d)/, '"time":"19$1'))
+    expect(await checked()).to.deep.include({ exit: 2, ids: ["critical CUSTODY_LOG_BROKEN:custody-log"] })
+    const line = await examined()
+    expect(line).to.deep.include({ status: "fail" })
+    expect(line?.message).to.include("line 1 was changed")
+    writeFileSync(log, whole)
+    expect((await checked()).exit).to.equal(0)
+  })
+
+  it("refuses an acceptance of what it could never find", async () => {
+    const misspelt = await run("check", "--accept", "CLOCK_SKEWED:here=2099-12-31", "--json")
+    expect([misspelt.status, misspelt.error().code]).to.deep.equal([3, "ERR_USAGE"])
+    writeFileSync(config, manifest('accept: { "EXPIRE_SOON:dies": 2099-12-31 }\n'))
+    expect(await checked()).to.deep.include({ exit: 3, ids: [`unknown ERR_CONFIG_INVALID:${config}`] })
+    writeFileSync(config, manifest())
+  })
+
   it("cannot tell of an entry that cannot be read, of a KMS that does not answer, of a token that is not there", async () => {
     const entry = filesUnder(join(state, "inventory")).find((file) => file.includes("dies")) ?? ""
     const path = join(state, "inventory", entry)

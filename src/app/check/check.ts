@@ -1,3 +1,4 @@
+import { KeyferryError } from "../../core/base/error.js"
 import type { Acceptances } from "../../core/manifest/acceptances.js"
 import { type AcceptedFinding, withAcceptances } from "../../core/plan/acceptance.js"
 import {
@@ -41,6 +42,7 @@ export async function check(fleet: Fleet, { thresholds, accept }: CheckOptions):
     ...clocks.flatMap((clock) => clock.findings),
     ...(await custodyFindings(fleet, surveyed)),
     ...tokenFindings(surveyed),
+    ...logFindings(fleet),
   ]
   const now = fleet.clock.now()
   const checks = withAcceptances(findings, accept, now)
@@ -118,6 +120,18 @@ async function custodyFindings(fleet: Fleet, { searched }: Survey): Promise<read
         hint,
       })),
   ]
+}
+
+/** A custody log that somebody changed is no evidence. */
+function logFindings({ custodyLog }: Fleet): readonly Finding[] {
+  try {
+    custodyLog.verify()
+    return []
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error
+    const { message, hint } = error
+    return [{ id: "CUSTODY_LOG_BROKEN", status: "critical", message, name: "custody-log", target: null, hint }]
+  }
 }
 
 /** What a token holds is not known where it cannot be searched; one that is not given is not asked about. */

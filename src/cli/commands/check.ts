@@ -2,8 +2,8 @@ import type { CheckResult } from "../../app/check/check.js"
 import { KeyferryError } from "../../core/base/error.js"
 import type { ExitName } from "../../core/base/exit-code.js"
 import { parseDuration } from "../../core/base/expiry.js"
-import { ACCEPTANCE, acceptanceEnd, type Acceptances } from "../../core/manifest/acceptances.js"
-import type { AcceptedFinding } from "../../core/plan/acceptance.js"
+import { acceptanceEnd, type Acceptances } from "../../core/manifest/acceptances.js"
+import { type AcceptedFinding, isAcceptance } from "../../core/plan/acceptance.js"
 import type { CheckStatus, Thresholds } from "../../core/plan/finding.js"
 import { type Output, defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
@@ -71,7 +71,7 @@ function acceptancesOf(texts: readonly string[]): Acceptances {
     texts.map((text) => {
       const equals = text.lastIndexOf("=")
       const [finding, end] = equals === -1 ? [text, THIS_RUN] : [text.slice(0, equals), text.slice(equals + 1)]
-      if (ACCEPTANCE.test(finding) && acceptanceEnd(end) !== undefined) return [finding, end]
+      if (isAcceptance(finding) && acceptanceEnd(end) !== undefined) return [finding, end]
       throw new KeyferryError("ERR_USAGE", `--accept '${text}' is not REASON:NAME, or REASON:NAME=DAY`, {
         hint: "REASON and NAME as `keyferry check --json` has them in `id` and `name`; a day such as 2027-01-31",
       })

@@ -1,11 +1,14 @@
 import { rfc3339 } from "../base/expiry.js"
-import { acceptanceEnd, type Acceptances } from "../manifest/acceptances.js"
-import type { Finding } from "./finding.js"
+import { ACCEPTANCE, acceptanceEnd, type Acceptances } from "../manifest/acceptances.js"
+import { type Finding, isFindingId } from "./finding.js"
 
 export interface AcceptedFinding extends Finding {
   /** RFC 3339 UTC: until when it is silenced; null for a finding that counts. */
   readonly acceptedUntil: string | null
 }
+
+/** Whether it is an acceptance of what `check` finds: a misspelt one would silence nothing, and nobody would know. */
+export const isAcceptance = (text: string): boolean => ACCEPTANCE.test(text) && isFindingId(text.replace(/:.*$/s, ""))
 
 /** The findings, those that are accepted silenced; one whose acceptance has ended says so. */
 export function withAcceptances(

@@ -2,7 +2,7 @@ import { rfc3339 } from "../base/expiry.js"
 import { canReimport, type Context, earliest } from "./context.js"
 import { lossOf } from "./loss.js"
 import { materialsOf } from "./material.js"
-import type { ReasonCode } from "./reason.js"
+import { type ReasonCode, REASONS } from "./reason.js"
 import { type Decision, isUnseen, type Snapshot } from "./snapshot.js"
 
 /** What monitoring is told of a fleet (`check`): pure, of what was found and decided. */
@@ -10,6 +10,20 @@ import { type Decision, isUnseen, type Snapshot } from "./snapshot.js"
 /** As a Nagios plugin says it; worst first. */
 export const CHECK_STATUSES = ["critical", "unknown", "warning", "ok"] as const
 export type CheckStatus = (typeof CHECK_STATUSES)[number]
+
+/** What `check` finds beside the reasons of a plan. */
+const OWN_FINDINGS = [
+  "EXPIRES_SOON",
+  "SOURCE_UNUSABLE",
+  "CLOCK_SKEW",
+  "BACKUP_UNCONFIRMED",
+  "CUSTODY_KEY_LOST",
+  "CUSTODY_LOG_BROKEN",
+  "TOKEN_UNSEEN",
+]
+
+/** Whether `check` could ever find this. */
+export const isFindingId = (text: string): boolean => Object.hasOwn(REASONS, text) || OWN_FINDINGS.includes(text)
 
 /** One thing that is not as it should be. */
 export interface Finding {

@@ -4,5 +4,7 @@ import type { CustodyEvent } from "../records/custody-event.js"
 export interface CustodyLog {
   /** Whether it can be gone on with: asked before anything is made. @throws ERR_STATE_INVALID, ERR_STATE_WRITE */
   check(): void
+  /** Holds each line of the whole log against the one before. @throws ERR_STATE_INVALID naming the first that is faulty */
+  verify(): void
   append(event: CustodyEvent): Promise<void>
 }

@@ -10,7 +10,7 @@ import type { CustodyLog } from "../../core/ports/custody-log.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import { lockFile } from "../../libc/libc.js"
 import { stateWriteError, syncFolder } from "./atomic-file.js"
-import { closedEnd, CUSTODY_LOG } from "./custody-log-reader.js"
+import { closedEnd, CUSTODY_LOG, verifiedEnd } from "./custody-log-reader.js"
 import { openStateFile } from "./state-file.js"
 
 const sync = promisify(fsync)
@@ -59,6 +59,10 @@ export function custodyLogFile(stateDir: string, clock: Pick<Clock, "now">): Cus
 
   return {
     check: () => checkEnd(path),
+
+    verify() {
+      verifiedEnd(stateDir)
+    },
 
     append: (event) =>
       new Promise<void>((resolve, reject) => {
