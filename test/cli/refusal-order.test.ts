@@ -118,7 +118,7 @@ describe("what can be known before a KMS key is made is refused before (invarian
       await refused(
         stage,
         noSecrets("nowhere"),
-        { code: "ERR_STATE_WRITE", exit: 74, tells: new RegExp(folder) },
+        { code: "ERR_STATE_UNSAFE", exit: 77, tells: new RegExp(`${folder} is a file, not a folder`) },
         { state },
       )
     })

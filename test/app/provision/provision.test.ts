@@ -271,14 +271,14 @@ describe("provision", () => {
   })
 
   it("has the source key made under the ID that another target of the name wrote down before it stopped", async () => {
-    for (const name of ["unanswered", "unanswered-mac"]) {
+    for (const name of ["twice-unanswered", "twice-unanswered-mac"]) {
       await world.kms.fault({ kind: "drop-before", operation: "CreateKey", region: "us-east-1" })
       await expectCode("ERR_KMS_OUTCOME_UNKNOWN", () => run(name, name.endsWith("mac") ? HMAC : {}))
     }
     const { deps } = await world.run({ region: "eu-west-3" })
     for (const [name, more] of [
-      ["unanswered", {}],
-      ["unanswered-mac", HMAC],
+      ["twice-unanswered", {}],
+      ["twice-unanswered-mac", HMAC],
     ] as const) {
       const intended = await deps.inventory.get(name, "us-east-1")
       const second = await provision(deps, requestFor(name, { ...more, target: "eu-west-3" }))
