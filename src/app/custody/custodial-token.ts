@@ -163,11 +163,11 @@ class TokenWithVault implements CustodialToken {
       throw new KeyferryError("ERR_CUSTODY_REFUSED", message, { key: label })
     }
     const custodyKey = await this.#custodyKey(identity.owner)
-    const rest = { identity: { ...identity, id, label }, origin: "generated", custodyKey, unenforced } as const
-    const object = await this.#generateUntilExact(template, rest)
+    const step = { identity: { ...identity, id, label }, origin: "generated", custodyKey, unenforced } as const
+    const object = await this.#generateUntilExact(template, step)
     try {
       await this.#logGenerated(object, "sealed")
-      return sourceKeyOf(await seal(this.#deps, { object, ...rest }))
+      return sourceKeyOf(await seal(this.#deps, { object, ...step }))
     } catch (error) {
       await this.#destroyQuietly(object)
       throw error

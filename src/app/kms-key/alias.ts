@@ -25,7 +25,7 @@ export async function refuseTakenAlias(
 ): Promise<void> {
   const holder = await aliasHolder(kms, wanted.alias)
   if (holder === null || ours.includes(holder)) return
-  throw await taken(kms, wanted, holder)
+  throw await aliasTaken(kms, wanted, holder)
 }
 
 /**
@@ -44,7 +44,7 @@ export async function pointAlias(kms: AliasKms, wanted: WantedAlias, keyArn: str
     const open = error.code === "ERR_KMS_OUTCOME_UNKNOWN" || error.code === "ERR_KMS_ALIAS_TAKEN"
     const holder = open ? await aliasHolder(kms, alias) : null
     if (holder === keyArn) return true
-    if (holder !== null && (await bearsTags(kms, holder, wanted))) throw await taken(kms, wanted, holder)
+    if (holder !== null && (await bearsTags(kms, holder, wanted))) throw await aliasTaken(kms, wanted, holder)
     const { code, message, hint, causes, cause } = error
     throw new KeyferryError(code, `${message}: ${alias}`, { key: keyArn, hint, causes, cause })
   }
@@ -64,7 +64,7 @@ export async function moveAlias(
   const { alias } = wanted
   const holder = await aliasHolder(kms, alias)
   if (holder === null || holder === to) return await pointAlias(kms, wanted, to)
-  if (holder !== from) throw await taken(kms, wanted, holder)
+  if (holder !== from) throw await aliasTaken(kms, wanted, holder)
   try {
     await kms.updateAlias(alias, to)
   } catch (error) {
@@ -74,7 +74,7 @@ export async function moveAlias(
 }
 
 /** What another copy of the state made, or put in this key's place, is taken in, not evaded. */
-async function taken(kms: LookKms, wanted: WantedAlias, holder: string): Promise<KeyferryError> {
+async function aliasTaken(kms: LookKms, wanted: WantedAlias, holder: string): Promise<KeyferryError> {
   const { alias, owner, name } = wanted
   if (!(await bearsTags(kms, holder, wanted))) {
     return new KeyferryError("ERR_KMS_ALIAS_TAKEN", `${alias} names another KMS key`, { key: holder })

@@ -83,6 +83,6 @@ export async function tagTaken(
   { keyId, tags }: Pick<ProvisionRequest, "keyId" | "tags">,
 ): Promise<void> {
   if (keyId === null || entry.importing !== null || entry.imports.length > 0) return
-  const taken = { ...tags, ...identityTags(entry) }
-  if (Object.keys(taken).length > 0) await kms.tagResource(entry.keyArn, taken)
+  const allTags = { ...tags, ...identityTags(entry) }
+  if (Object.keys(allTags).length > 0) await kms.tagResource(entry.keyArn, allTags)
 }
