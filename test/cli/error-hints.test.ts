@@ -28,6 +28,7 @@ const FOLLOWED_ELSEWHERE: Readonly<Partial<Record<ErrorCode, string>>> = {
   ERR_ROTATION_PENDING: "app/rotate/rotate.test.ts",
   ERR_KMS_LIMIT: "app/rotate/rotate.test.ts",
   ERR_KMS_OUTCOME_UNKNOWN: "app/provision/provision.test.ts",
+  ERR_TOKEN_HANGS: "cli/call-timeout.test.ts",
   ERR_KEY_SPEC_UNSUPPORTED: "cli/refusal-order.test.ts",
 }
 
@@ -51,6 +52,7 @@ const FOR_PEOPLE: readonly ErrorCode[] = [
   "ERR_KMS_REFUSED",
   "ERR_KMS_OTHER",
   "ERR_SEALED_UNREADABLE",
+  "ERR_SHORT_SCALAR",
   "ERR_KMS_ALIAS",
   "ERR_KMS_IMPORT_TOKEN",
   "ERR_KMS_CIPHERTEXT",

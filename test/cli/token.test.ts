@@ -31,6 +31,7 @@ const CAPABILITY_KEYS = [
   "wrapPath",
   "mechanisms",
   "usable",
+  "shortScalars",
   "reason",
 ]
 

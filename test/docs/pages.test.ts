@@ -6,7 +6,7 @@ import { MAIN } from "#test/support/cli.js"
 import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { softhsmToken, type TestToken } from "#test/support/tokens.js"
 import { block, expectPromised, ROOT } from "../support/docs-blocks.js"
-import { portInPlaceOf } from "../support/free-port.js"
+import { freePort } from "../support/free-port.js"
 import { PAGED, strangerShell } from "../support/stranger-shell.js"
 
 /** Columns of a terminal that shows every row of a table whole. */
@@ -42,7 +42,7 @@ describe("the pages of docs/, as they are typed", function () {
   const follow = async (name: string, situation: Situation = {}): Promise<string> => {
     const { env = {}, cwd = home, before = "", after = "" } = situation
     const text = block(name)
-    const port = situation.port ?? String(await portInPlaceOf(4599))
+    const port = situation.port ?? String(await freePort())
     const script = `${before}\n${text}\n${after}`.replaceAll("4599", port)
     const { output } = await strangerShell(script, { home, cwd, env: { TMPDIR: home, ...env }, columns: WIDE })
     expectPromised(text.replaceAll("4599", port), output)

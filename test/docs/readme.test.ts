@@ -3,22 +3,21 @@ import { expect } from "chai"
 import { startLocalKms } from "#test/support/local-kms.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 import { block, expectPromised, ROOT } from "../support/docs-blocks.js"
-import { portInPlaceOf } from "../support/free-port.js"
+import { freePort } from "../support/free-port.js"
 import { PAGED, strangerShell } from "../support/stranger-shell.js"
 
-const PORT = 4599
+const PORT = "4599"
 
 describe("README.md", function () {
   this.timeout(240_000)
   const home = temporaryFolder()
 
   it("is tried in five minutes as it says, without a pager", async () => {
-    const text = block("try it")
-    const script = text.replaceAll(String(PORT), String(await portInPlaceOf(PORT)))
+    const script = block("try it").replaceAll(PORT, String(await freePort()))
     const env = { TMPDIR: home() }
     const { status, output } = await strangerShell(script, { home: home(), cwd: ROOT, env, columns: 80, stop: true })
     expect(status, output).to.equal(0)
-    expectPromised(text, output)
+    expectPromised(script, output)
     expect(output).to.not.match(/^fail /m)
     expect(output).to.not.include(PAGED)
   })
