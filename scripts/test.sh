@@ -15,7 +15,7 @@ if [[ ${1-} == fast ]]; then
   exit
 fi
 
-printf 'test: about 22 minutes on two quiet cores: set-up, checks, then the suites\n'
+printf 'test: about 24 minutes on two quiet cores: set-up, checks, then the suites\n'
 ./scripts/setup.sh
 printf 'test: checks: eslint, prettier, layers, unused code, generated pages\n'
 npm run --silent check
