@@ -28,7 +28,7 @@ part() {
 }
 
 # test.sh takes every eighth of the places; both begin with another each time
-killed_often() { files_of kill | KEYFERRY_TEST_STRIDE=2 run_files; }
+killed_often() { files_of kill | KEYFERRY_TEST_STRIDE=3 run_files; }
 long_suites() { files_of "${LONG[@]}" | run_files; }
 
 # Each change of the program that would break a promise is caught by the test that is named for it.
@@ -48,7 +48,7 @@ old_node() {
 
 part 'set-up' ./scripts/setup.sh
 part 'long simulations' long_suites
-part 'killed at every second place' killed_often
+part 'killed at every third place' killed_often
 part 'named mutations' named_mutations
 part 'older Node.js' old_node
 part 'package' ./scripts/package-check.sh
