@@ -155,7 +155,9 @@ async function successorOf(
     (candidate): candidate is string => candidate !== undefined && candidate !== keyArn,
   )
   if (candidates.length === 0) return null
-  const ownArns = new Set(fleet.entries.flatMap(withNested).flatMap((nested) => keysOf(nested).map((key) => key.keyArn)))
+  const ownArns = new Set(
+    fleet.entries.flatMap(withNested).flatMap((nested) => keysOf(nested).map((key) => key.keyArn)),
+  )
   for (const candidate of new Set(candidates)) {
     if (ownArns.has(candidate) || !(await bearsTags(kms, candidate, entry))) continue
     const successor = await findKmsKey(kms, candidate)
