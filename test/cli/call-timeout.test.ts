@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { expect } from "chai"
 import type { CliResult } from "#test/support/cli.js"
 import { lyingToken } from "#test/support/liar.js"
@@ -10,6 +11,7 @@ import { setStage, type Stage } from "#test/support/stage.js"
 describe("tokens.NAME.callTimeout", () => {
   let stage: Stage
   let config: string
+  let uri: string
   let odd: Readonly<Record<string, string>>
 
   before(async function () {
@@ -17,6 +19,7 @@ describe("tokens.NAME.callTimeout", () => {
     stage = await setStage()
     const lying = lyingToken(stage.token)
     odd = lying.env
+    uri = lying.uri
     config = join(stage.folder, "keyferry.yaml")
     const token = `  slow: { uri: "${lying.uri}", callTimeout: 2s }\n`
     writeFileSync(config, `version: 1\ntokens:\n${token}targets: { main: { region: us-east-1 } }\n`)
@@ -60,6 +63,15 @@ describe("tokens.NAME.callTimeout", () => {
     const again = await run(aes, state)
     expect(again.status, again.stderr).to.equal(0)
     expect((await stage.footprint(state)).kmsKeys).to.have.length(1)
+  })
+
+  it("is not needed for a signal to end a run whose call hangs in a thread of libuv", async () => {
+    const whole = passing.concat("--expires-in", "never", "--accept-no-reimport")
+    const options = { killWhen: sleep(4000), signal: "SIGTERM" } as const
+    const env = { ...odd, KEYFERRY_TOKEN: uri, LIAR_HANGS: "C_GenerateKey" }
+    const { status, signal, stderr } = await stage.run(whole, { state: stage.state(), env, ...options })
+    expect([status, signal], stderr).to.deep.equal([143, null])
+    expect(stderr).to.include("stopped; the same command takes it up again")
   })
 
   it("leaves a token that answers in time alone", async () => {

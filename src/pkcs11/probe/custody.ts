@@ -3,12 +3,11 @@ import pkcs11js from "pkcs11js"
 import type { EnforcementFacts } from "../../core/key/custody.js"
 import type { KeySpec } from "../../core/key/key-spec.js"
 import type { WrappingAlgorithm } from "../../core/key/wrapping-algorithm.js"
-import { booleanOf, CKA, KEY_TYPES, template } from "../cryptoki/attributes.js"
+import { booleanOf, CKA, template } from "../cryptoki/attributes.js"
 import { copyObject, createObject, getAttribute, type Handle, OwnedObjects, setAttribute } from "../cryptoki/calls.js"
 import { ckrOf, refusalOf } from "../cryptoki/errors.js"
-import { generateThrowAway, localPair, type Probe, THROW_AWAY_LABEL } from "./throw-away.js"
+import { generateThrowAway, localPair, type Probe, throwAwaySecret } from "./throw-away.js"
 import type { SessionPool } from "../session/pool.js"
-import { SECRET_USAGES, stated } from "../objects/template.js"
 import { PROBED_SPECS, probeTokenObject } from "./token-object.js"
 import { plansOf, type WrapPlan, wrapUnder } from "../wrap/wrap.js"
 
@@ -136,17 +135,7 @@ async function provenance(probe: Probe): Promise<Fact> {
 
 /** A throw-away AES key whose value was made here: sensitive, never to be imported anywhere. */
 function bringIn({ session, objects }: Probe, attributes: { readonly local?: true }): Handle | undefined {
-  const values = {
-    class: pkcs11js.CKO_SECRET_KEY,
-    keyType: KEY_TYPES.CKK_AES,
-    token: false,
-    private: true,
-    sensitive: true,
-    extractable: false,
-    label: THROW_AWAY_LABEL,
-    ...stated(SECRET_USAGES, []),
-    ...attributes,
-  }
+  const values = { ...throwAwaySecret([]), ...attributes }
   try {
     return objects.add(
       createObject(session, [...template(values), { type: pkcs11js.CKA_VALUE, value: randomBytes(32) }]),

@@ -11,11 +11,11 @@ import { KEY_SPECS, type KeySpec } from "../../core/key/key-spec.js"
 import { KEY_TYPES, template } from "../cryptoki/attributes.js"
 import { createObject, type Handle, OwnedObjects } from "../cryptoki/calls.js"
 import { refusalOf } from "../cryptoki/errors.js"
-import { PRIVATE_USAGES, SECRET_USAGES, stated } from "../objects/template.js"
+import { PRIVATE_USAGES, stated } from "../objects/template.js"
 import { pointOf, unsealUnder } from "../wrap/seal.js"
 import { privateKeyFlaw, scalarFlaw, scalarOf } from "./material.js"
 import type { Opened } from "./opened.js"
-import { makeSample, type Probe, type Sample, THROW_AWAY_LABEL } from "./throw-away.js"
+import { makeSample, type Probe, type Sample, throwAwaySecret, THROW_AWAY_LABEL } from "./throw-away.js"
 
 /** How EC private keys leave a token by one way of wrapping, whatever the value of their scalar. */
 export interface ScalarFinding {
@@ -155,16 +155,7 @@ async function unwrap({ session, objects }: Probe, keySpec: KeySpec, scalar: Buf
   const [mechanism = "CKM_AES_KEY_WRAP_KWP"] = session.profile.kwp
   const { publicKey, pkcs8 } = pairOf(keySpec, scalar)
   const aesKey = randomBytes(32)
-  const values = {
-    class: pkcs11js.CKO_SECRET_KEY,
-    keyType: KEY_TYPES.CKK_AES,
-    token: false,
-    private: true,
-    sensitive: true,
-    extractable: false,
-    label: THROW_AWAY_LABEL,
-    ...stated(SECRET_USAGES, ["unwrap"]),
-  }
+  const values = throwAwaySecret(["unwrap"])
   const unwrapping = createObject(session, [...template(values), { type: pkcs11js.CKA_VALUE, value: aesKey }])
   objects.add(unwrapping)
   const cipher = createCipheriv("id-aes256-wrap-pad", aesKey, Buffer.from("a65959a6", "hex"))

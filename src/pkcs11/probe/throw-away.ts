@@ -1,5 +1,7 @@
 import { createCipheriv, createHmac, generateKeyPair, type KeyObject, randomBytes } from "node:crypto"
 import { promisify } from "node:util"
+import pkcs11js from "pkcs11js"
+import { KEY_TYPES } from "../cryptoki/attributes.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../../core/key/key-spec.js"
 import { encrypt, type Handle, OwnedObjects, type Session, sign } from "../cryptoki/calls.js"
@@ -8,7 +10,7 @@ import { generate, type KeyHandles } from "../objects/generation.js"
 import { MECHANISMS } from "../cryptoki/mechanisms.js"
 import { publicKeyOf } from "../objects/public-key.js"
 import { identify } from "../objects/source-key.js"
-import type { NewKey } from "../objects/template.js"
+import { type NewKey, SECRET_USAGES, stated } from "../objects/template.js"
 import type { SessionPool, TokenSession } from "../session/pool.js"
 import type { RsaPublicKey } from "../wrap/wrap.js"
 import { privateKeyFlaw, secretLengthFlaw } from "./material.js"
@@ -84,6 +86,20 @@ export async function makeSample(probe: Probe, keySpec: KeySpec): Promise<Sample
     return { keySpec, object, publicKey, flaw: (value) => privateKeyFlaw(value, keySpec, publicKey) }
   }
   return { keySpec, object, publicKey: null, flaw: comparison(session, object, keySpec) }
+}
+
+/** Of a throw-away AES key whose value is brought in: sensitive, of this session, never to be imported anywhere. */
+export function throwAwaySecret(usages: readonly (typeof SECRET_USAGES)[number][]) {
+  return {
+    class: pkcs11js.CKO_SECRET_KEY,
+    keyType: KEY_TYPES.CKK_AES,
+    token: false,
+    private: true,
+    sensitive: true,
+    extractable: false,
+    label: THROW_AWAY_LABEL,
+    ...stated(SECRET_USAGES, usages),
+  }
 }
 
 const USAGES = { aes: ["encrypt"], hmac: ["sign"], rsa: [], ec: [], edwards: [] } as const
