@@ -18,7 +18,7 @@ export async function describeModule(world: World, modulePath: string | undefine
   const uri = modulePath === undefined ? setting?.uri : moduleUri(modulePath)
   if (uri?.modulePath == null)
     throw new KeyferryError("ERR_USAGE", "no module is given", { hint: "give --module PATH" })
-  const { describeSlots } = await import("../pkcs11/session/module.js")
+  const { describeSlots } = await import("../pkcs11/session/slots.js")
   const { openModule } = await import("../pkcs11/session/inspect.js")
   using module = openModule(uri, setting ? moduleOptions(setting, world.lastWords) : {})
   return { modulePath: uri.modulePath, library: module.library, slots: describeSlots(module) }

@@ -3,7 +3,8 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { PinLength, PinProvider } from "../../core/ports/pin-provider.js"
 import { attempt, ckrOf, failureText, restate } from "../cryptoki/errors.js"
 import { USER_STATES } from "./health.js"
-import type { Pkcs11Module, TokenSlot } from "./module.js"
+import type { Pkcs11Module } from "./module.js"
+import type { TokenSlot } from "./slots.js"
 import { hasFlag, type TokenFlag } from "../cryptoki/token-flag.js"
 
 const CKU_USER = 1

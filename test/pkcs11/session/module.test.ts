@@ -3,21 +3,17 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import pkcs11js from "pkcs11js"
 import { parseTokenUri } from "#src/core/token/token-uri.js"
-import { inspectToken, openModule } from "#src/pkcs11/session/inspect.js"
-import { describeSlots, loadModule, type SlotDescription } from "#src/pkcs11/session/module.js"
+import { inspectToken } from "#src/pkcs11/session/inspect.js"
+import { loadModule } from "#src/pkcs11/session/module.js"
+import { describeSlots } from "#src/pkcs11/session/slots.js"
 import { expectCode } from "#test/support/expect-code.js"
-import { addSofthsmToken, modulePath } from "#test/support/tokens.js"
-import { nss, open, softhsm, uriOf } from "../../support/token-fixture.js"
+import { modulePath } from "#test/support/tokens.js"
+import { nss, softhsm } from "../../support/token-fixture.js"
 
 /** A library that is surely there: the C library that this process runs on. */
 function libc(): string {
   const { sharedObjects } = process.report.getReport() as { sharedObjects: string[] }
   return sharedObjects.find((path) => path.includes("libc.so"))!
-}
-
-function slots(): readonly SlotDescription[] {
-  using module = openModule(uriOf(softhsm()))
-  return describeSlots(module)
 }
 
 describe("loading a module", () => {
@@ -89,61 +85,5 @@ describe("loading a module", () => {
     expect(holder.module.lib).to.be.instanceOf(pkcs11js.PKCS11)
     const call = (): void => holder.module.lib.C_CloseSession(Buffer.alloc(8, 0xff))
     expect(call).to.throw(pkcs11js.Pkcs11Error).with.property("code", pkcs11js.CKR_SESSION_HANDLE_INVALID)
-  })
-})
-
-describe("choosing a token", () => {
-  it("lists the slots, with and without a token that can be used", () => {
-    const { label } = softhsm()
-    const found = slots().find(({ token }) => token?.label === label)
-    expect(found?.flags).to.include.members(["login required", "user PIN set", "initialised"])
-    const empty = slots().find(({ token }) => token?.label === "")
-    expect(empty?.flags).not.to.include("initialised")
-  })
-
-  it("says what a token is before any login", () => {
-    const { info, pin, profile, mechanisms } = inspectToken(uriOf(nss()))
-    expect(info).to.include({ label: "NSS Certificate DB", manufacturer: "Mozilla Foundation" })
-    expect(pin).to.deep.equal({ loginRequired: true, enteredAtToken: false, refusal: null, warning: null })
-    expect(profile).to.equal("nss")
-    const oaep = mechanisms.find(({ name }) => name === "CKM_RSA_PKCS_OAEP")
-    expect(oaep?.uses).to.include("wrap")
-  })
-
-  const choose = (selectors: string): unknown =>
-    inspectToken(parseTokenUri(`pkcs11:${selectors}?module-path=${encodeURIComponent(softhsm().module)}`))
-
-  it("names what is there when none fits", async () => {
-    const error = await expectCode("ERR_TOKEN_NOT_FOUND", () => choose("token=nobody"))
-    expect(error.message).to.include(`"${softhsm().label}"`)
-  })
-
-  it("wants every selector to fit", async () => {
-    const token = encodeURIComponent(softhsm().label)
-    choose(`token=${token};manufacturer=SoftHSM%20project;model=SoftHSM%20v2`)
-    await expectCode("ERR_TOKEN_NOT_FOUND", () => choose(`token=${token};model=SoftHSM%20v3`))
-    await expectCode("ERR_TOKEN_NOT_FOUND", () => choose(`token=${token};slot-id=77`))
-    await expectCode("ERR_TOKEN_NOT_FOUND", () => choose(`token=${token.toUpperCase()}`))
-  })
-
-  it("tells a slot whose token is not initialised", async () => {
-    const empty = slots().find(({ token }) => token?.label === "")!
-    await expectCode("ERR_TOKEN_UNINITIALIZED", () => choose(`slot-id=${empty.slotId};manufacturer=SoftHSM%20project`))
-  })
-
-  it("refuses to choose between two, and takes one that serial= names", async () => {
-    const one = addSofthsmToken(softhsm(), "twin")
-    addSofthsmToken(softhsm(), "twin")
-    const error = await expectCode("ERR_TOKEN_AMBIGUOUS", () => choose("token=twin"))
-    const twins = slots().filter(({ token }) => token?.label === "twin")
-    expect(twins).to.have.lengthOf(2)
-    for (const { token } of twins) {
-      expect(error.message).to.include(token!.serial)
-      await using opened = await open({
-        ...one,
-        uri: `pkcs11:token=twin;serial=${token!.serial}?module-path=${one.module}`,
-      })
-      expect(opened.info.serial).to.equal(token!.serial)
-    }
   })
 })
