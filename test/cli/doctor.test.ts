@@ -24,6 +24,8 @@ interface Expected {
   readonly refused: readonly (readonly [keySpecs: string, why: string])[]
   /** What it does not enforce; nothing for a token that enforces all. */
   readonly unenforced: readonly string[]
+  /** Why custody `sealed` is refused; null where it is not. */
+  readonly unsealed: string | null
 }
 
 const PADS = "CKM_AES_KEY_WRAP_PAD pads the value with zero bytes before wrapping"
@@ -48,6 +50,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
       ["ECC_NIST_EDWARDS25519", "CKR_KEY_NOT_WRAPPABLE"],
     ],
     unenforced: [],
+    unsealed: null,
   },
   "NSS 3.87": {
     make: nssToken,
@@ -66,6 +69,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
       ["ECC_NIST_EDWARDS25519", "cannot generate: CKR_MECHANISM_INVALID"],
     ],
     unenforced: ["CKA_EXTRACTABLE is false", "from false to true", "CKA_WRAP_WITH_TRUSTED", "CKA_LOCAL"],
+    unsealed: "wraps a key whose CKA_EXTRACTABLE is false",
   },
   "openCryptoki 3.8.1": {
     make: opencryptokiToken,
@@ -82,6 +86,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
       ],
     ],
     unenforced: ["could not be asked", "CKA_LOCAL"],
+    unsealed: "the token has no CKM_AES_KEY_WRAP_KWP",
   },
 }
 
@@ -127,7 +132,7 @@ describe("doctor", function () {
       prefix: token?.prefix ?? [],
     })
 
-  for (const [name, { make, library, carried, refused, unenforced }] of Object.entries(EXPECTED)) {
+  for (const [name, { make, library, carried, refused, unenforced, unsealed }] of Object.entries(EXPECTED)) {
     describe(`on ${name}`, () => {
       let token: TestToken
       before(() => {
@@ -167,6 +172,10 @@ describe("doctor", function () {
         expect(enforcement.status).to.equal(unenforced.length === 0 ? "ok" : "warn")
         for (const words of unenforced) expect(enforcement.message).to.include(words)
         expect(checkOf(checks, "custody").message).to.match(/token.* and session custody/)
+        const { message = null } =
+          checks.find((check) => check.id === "custody-refused" && check.message.startsWith("sealed custody: ")) ?? {}
+        if (unsealed === null) expect(message).to.equal(null)
+        else expect(message).to.include(unsealed)
         expect(checkOf(checks, "aws-identity").message).to.include("111122223333")
         expect(checkOf(checks, "kms").message).to.include(kms.endpoint)
 

@@ -148,16 +148,28 @@ static CK_RV wrap_natively(CK_SESSION_HANDLE session, CK_RSA_AES_KEY_WRAP_PARAMS
 }
 
 static int is_native(void) {
-  return lie("native") || lie("native, one hash for all") || lie("native, a flipped bit");
+  return lie("native") || lie("native alone") || lie("native, one hash for all") || lie("native, a flipped bit");
+}
+
+/* CKM_RSA_AES_KEY_WRAP alone, as YubiHSM 2 has it: no other way out, and none in. */
+static int is_missing(CK_MECHANISM_TYPE type) {
+  return lie("native alone") && type != CKM_RSA_AES_KEY_WRAP;
+}
+
+static int wraps_by_aes(CK_MECHANISM_TYPE type) {
+  return type == CKM_AES_KEY_WRAP || type == CKM_AES_KEY_WRAP_PAD;
 }
 
 static CK_RV get_mechanism_list(CK_SLOT_ID slot, CK_MECHANISM_TYPE_PTR list, CK_ULONG_PTR count) {
-  CK_ULONG room = *count;
+  CK_ULONG room = *count, kept = 0;
   CK_RV result = real->C_GetMechanismList(slot, list, count);
   if (result != CKR_OK || !is_native()) return result;
   if (list != NULL && *count >= room) return CKR_BUFFER_TOO_SMALL;
-  if (list != NULL) list[*count] = CKM_RSA_AES_KEY_WRAP;
-  (*count)++;
+  if (list == NULL) return (*count)++, CKR_OK;
+  for (CK_ULONG at = 0; at < *count; at++)
+    if (!is_missing(list[at]) || !wraps_by_aes(list[at])) list[kept++] = list[at];
+  list[kept++] = CKM_RSA_AES_KEY_WRAP;
+  *count = kept;
   return CKR_OK;
 }
 
@@ -228,6 +240,7 @@ static CK_RV wrap_changed(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,
 static CK_RV unwrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE unwrapping,
                         CK_BYTE_PTR wrapped, CK_ULONG bytes, CK_ATTRIBUTE_PTR template, CK_ULONG count,
                         CK_OBJECT_HANDLE_PTR key) {
+  if (is_missing(mechanism->mechanism)) return CKR_MECHANISM_INVALID;
   CK_RV result = real->C_UnwrapKey(session, mechanism, unwrapping, wrapped, bytes, template, count, key);
   if (result == CKR_OK) unwrapped[unwrapped_count++ % 1024] = *key;
   return result;
@@ -246,6 +259,7 @@ static CK_RV wrap_key(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_
   if (lie("device removed")) return CKR_DEVICE_REMOVED;
   if (is_native() && mechanism->mechanism == CKM_RSA_AES_KEY_WRAP)
     return wrap_natively(session, mechanism->pParameter, wrapping, key, wrapped, length);
+  if (is_missing(mechanism->mechanism)) return CKR_MECHANISM_INVALID;
   if (lie("another key") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) key = last_but_one;
   if (lie("one hash for all") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) mechanism = &oaep;
   if (lie("old padding") && mechanism->mechanism == CKM_RSA_PKCS_OAEP) mechanism = &pkcs1;

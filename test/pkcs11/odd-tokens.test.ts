@@ -236,6 +236,50 @@ describe("an odd token", () => {
     })
   })
 
+  describe("with CKM_RSA_AES_KEY_WRAP alone, as YubiHSM 2 has it", () => {
+    const profile = profileNamed("yubihsm2")!
+    const request = { wrappingAlgorithm: "RSA_AES_KEY_WRAP_SHA_1", wrappingKeySpec: "RSA_3072" } as const
+
+    it("is asked by it what it enforces, carries private keys by it, and seals nothing", async () => {
+      process.env["LIAR"] = "native alone"
+      await using token = await open(odd, { profile })
+      const [capability] = await token.selfTest([{ keySpec: "ECC_NIST_P384", ...request }])
+      expect(capability).to.include({ usable: true, wrapPath: "native" })
+      const { facts, verdicts, sealing } = await token.probeCustody({
+        keySpecs: ["SYMMETRIC_DEFAULT", "ECC_NIST_P384"],
+      })
+      const all = { extractableFalseRefusesWrap: true, extractableOneWay: true, wrapWithTrustedEnforced: true }
+      expect(facts).to.include({ ...all, sensitiveOneWay: true, provenanceHonest: true, tokenObjectsKept: true })
+      const enforced = verdicts.filter((verdict) => verdict.enforced).map(({ custody }) => custody)
+      expect(enforced).to.deep.equal(["token", "locked", "session"])
+      const reason = ["KWP", "PAD"].map(
+        (name) => `the token has no CKM_AES_KEY_WRAP_${name} (C_WrapKey: CKR_MECHANISM_INVALID)`,
+      )
+      for (const verdict of [verdicts[0], sealing.SYMMETRIC_DEFAULT, sealing.ECC_NIST_P384]) {
+        expect(verdict).to.include({ enforced: false, reason: reason.join("; ") })
+      }
+      expect(
+        (await expectCode("ERR_CUSTODY_REFUSED", () => token.generateCustodyKey(newCustodyKey()))).message,
+      ).to.include("CKM_AES_KEY_WRAP_KWP")
+      const locked = await token.generateSourceKey(newKey({ keySpec: "ECC_NIST_P384", custody: "token" }))
+      expect(await token.wrap(locked, wrappingKey, capability!)).to.have.property("bytes")
+      await token.lock(locked)
+      await expectCode("ERR_KEY_NOT_EXTRACTABLE", () => token.wrap(locked, wrappingKey, capability!))
+      await token.destroySourceKey(locked)
+    })
+
+    it("is caught by it where it enforces nothing", async () => {
+      const lying = lyingToken(nss())
+      process.env["LIAR_MODULE"] = lying.env["LIAR_MODULE"]
+      process.env["LIAR"] = "native alone"
+      await using token = await open(lying, { profile })
+      const { facts, verdicts } = await token.probeCustody()
+      expect(facts).to.include({ extractableFalseRefusesWrap: false, wrapWithTrustedEnforced: false })
+      const enforced = verdicts.filter((verdict) => verdict.enforced).map(({ custody }) => custody)
+      expect(enforced).to.deep.equal(["token", "session"])
+    })
+  })
+
   it("whose login holds for one session only is used by that one", async () => {
     process.env["LIAR"] = "a login of one session"
     await using token = await open(odd, { sessions: 8 })

@@ -170,13 +170,14 @@ function best(verdicts: readonly WrapCapability[], keySpec: KeySpec): WrapCapabi
 /** The custodies that can be asked for, then what the token enforces of PKCS #11's promises. */
 async function examineCustody(token: CustodialToken): Promise<readonly CheckedLine[]> {
   try {
-    const { facts, verdicts } = await token.probeCustody()
+    const { facts, verdicts } = await token.probeCustody({ keySpecs: ["SYMMETRIC_DEFAULT"] })
     const kept = verdicts.filter(({ enforced }) => enforced).map(({ custody }) => custody)
     const refused = verdicts.filter(({ enforced }) => !enforced)
+    const others = kept.length > 0 ? `give --custody ${kept.join(" or ")}, or ` : ""
     return [
       ...(kept.length > 0 ? [ok("custody", `${listed(kept)} custody can be used: CKA_SENSITIVE is kept`)] : []),
       ...refused.map(({ custody, reason }) =>
-        warn("custody-refused", `${custody} custody: ${reason}`, "keep keys in a token that enforces it"),
+        warn("custody-refused", `${custody} custody: ${reason}`, `${others}keep keys in a token that enforces it`),
       ),
       enforcementLine(facts),
     ]

@@ -25,7 +25,7 @@ export const tokenProbe = defineCommand({
     )
     const { fresh } = args
     const capabilities = await token.selfTest(requests, { fresh })
-    const { facts, verdicts: custody } = await token.probeCustody({ fresh })
+    const { facts, verdicts: custody } = await token.probeCustody({ fresh, keySpecs: ["SYMMETRIC_DEFAULT"] })
     const rows = merged(capabilities).map(({ keySpec, wrappingAlgorithm, under, usable, wrapPath, reason }) => [
       keySpec,
       wrappingAlgorithm,

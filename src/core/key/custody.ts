@@ -110,9 +110,13 @@ export function shortcomings(
     })
 }
 
-/** Judges every custody by what probing showed; `sealed` besides wants a {@link SealingVerdict} of the key spec. */
-export function judgeCustodies(facts: EnforcementFacts): readonly CustodyVerdict[] {
+/**
+ * Judges every custody by what probing showed; `sealed` besides wants a {@link SealingVerdict} of the key spec. Where
+ * sealing AES keys was probed, which every custody key must do, `sealed` is judged by that too.
+ */
+export function judgeCustodies(facts: EnforcementFacts, aes?: SealingVerdict): readonly CustodyVerdict[] {
   return CUSTODY_NAMES.map((custody) => {
+    if (custody === "sealed" && aes?.possible === false) return { custody, enforced: false, reason: aes.reason }
     const broken = shortcomings(facts, NEEDS[custody])
     if (broken.length > 0) return { custody, enforced: false, reason: `the token ${broken.join(", ")}` }
     return { custody, enforced: true, reason: "probed with throw-away keys" }

@@ -31,7 +31,7 @@ import {
 import type { Opened } from "./opened.js"
 import type { SessionPool } from "../session/pool.js"
 import { SECRET_USAGES, stated } from "../objects/template.js"
-import { wrapUnder } from "../wrap/wrap.js"
+import { wrapBy, wrapUnder } from "../wrap/wrap.js"
 
 export type SealingFinding = Omit<SealingVerdict, "enforced">
 
@@ -89,6 +89,8 @@ async function tryMechanism(probe: Probe, keySpec: KeySpec, sealingKey: SealingK
   const { family } = KEY_SPECS[keySpec]
   for (let index = 0; index < MAX_SAMPLES; index++) {
     const sample = await makeSample(probe, keySpec)
+    // a token without the mechanism says so itself, whatever else it lacks
+    if (index === 0) await wrapBy(probe.session, { ...wrappingOf(sealingKey), name: mechanism }, sample.object)
     const before = await exact(probe, { ...sample, kwp: mechanism })
     if ("flaw" in before) return before.flaw
     const after = await exact(probe, { ...(await unsealedAgain(probe, sealingKey, sample)), kwp: mechanism })

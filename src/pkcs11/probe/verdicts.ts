@@ -24,7 +24,7 @@ import type { TokenSlot } from "../session/slots.js"
 import type { TokenProfile } from "../profiles.js"
 
 /** Raised when the self-test or the custody probe tests something new, so that what was cached before is void. */
-const SELF_TEST_VERSION = 4
+const SELF_TEST_VERSION = 5
 
 /** The token that is judged, and where its verdicts are remembered. */
 interface JudgedToken {
@@ -107,7 +107,7 @@ export class Verdicts {
     if (!remembered && facts.tokenObjectsKept !== null) await this.#remember({ custody: facts })
     const sealing: Partial<Record<KeySpec, SealingVerdict>> = {}
     for (const keySpec of keySpecs) sealing[keySpec] = judgeSealing(facts, await this.#sealing(fresh, keySpec))
-    return { facts, verdicts: judgeCustodies(facts), sealing }
+    return { facts, verdicts: judgeCustodies(facts, sealing.SYMMETRIC_DEFAULT), sealing }
   }
 
   async #sealing(fresh: boolean, keySpec: KeySpec): Promise<SealingFinding> {

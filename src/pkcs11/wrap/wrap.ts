@@ -145,7 +145,7 @@ interface NamedWrapping extends Wrapping {
 }
 
 /** Calls C_WrapKey; a failure says with which mechanism. */
-async function wrapBy(session: Session, wrapping: NamedWrapping, key: Handle): Promise<Buffer> {
+export async function wrapBy(session: Session, wrapping: NamedWrapping, key: Handle): Promise<Buffer> {
   try {
     return await wrapKey(session, wrapping, key)
   } catch (error) {

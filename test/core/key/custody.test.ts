@@ -52,6 +52,14 @@ describe("core/custody: judgeCustodies", () => {
     })
   }
 
+  it("refuses sealed where the token seals no AES key, whatever it keeps", () => {
+    const aes = { possible: false, enforced: false, mechanism: null, shortScalars: false, reason: "no RFC 5649" }
+    const verdicts = judgeCustodies(HONEST, aes)
+    expect(verdicts[0]).to.deep.equal({ custody: "sealed", enforced: false, reason: "no RFC 5649" })
+    expect(verdicts.filter(({ enforced }) => enforced)).to.have.length(3)
+    expect(judgeCustodies(HONEST, { ...aes, possible: true, enforced: true })).to.deep.equal(judgeCustodies(HONEST))
+  })
+
   it("names every broken promise, and tells one that was not seen from one that was broken", () => {
     const wraps = verdictOn("locked", { extractableFalseRefusesWrap: false }).reason
     const changes = verdictOn("locked", { extractableOneWay: false }).reason
