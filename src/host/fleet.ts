@@ -11,7 +11,7 @@ import type { CustodialToken } from "../core/ports/custodial-token.js"
 import { type Flags, kmsSetting, type Settings } from "./settings.js"
 import type { State } from "./state-files.js"
 
-/** Rows at one time: more than KMS' quotas let through, and few enough to wait in order for a token's sessions. */
+/** Rows of one target at one time: more than KMS' quotas let through, and few enough to wait in order for a token's sessions. */
 const WIDTH = 16
 
 /** What opens a fleet's tokens and targets, once each: the world (open.ts). */

@@ -67,7 +67,7 @@ export interface Fleet {
   inTurn<T>(rank: number, work: () => Promise<T>): Promise<T>
   /** Of the state directory; null where the fleet is only looked at. */
   readonly lock: SharedLock | null
-  /** Rows that are worked on at the same time. */
+  /** Rows of one target that are worked on at the same time. */
   readonly width: number
 }
 

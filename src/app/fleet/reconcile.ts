@@ -40,7 +40,7 @@ const STOPPING: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /**
- * Observes each key, decides, and does what is due, so many keys at a time. A key that fails does not stop the others;
+ * Observes each key, decides, and does what is due, so many keys of each target at a time. A key that fails does not stop the others;
  * a token that refuses its PIN stops all that would log in to it, and a state directory that cannot be written stops
  * everything. Every key has its row in the result.
  */
@@ -58,27 +58,66 @@ export async function reconcile(
     rows: new Map(),
     stopped: new Map(),
   }
-  const lanes = fleet.lock === null ? null : new Lanes(fleet.width, fleet.lock, (failure) => lookAnew(run, failure))
-  // the lanes take from one iterator: each name is worked on once
-  const remaining = [...byName(keys).values()].entries()
-  await Promise.all(Array.from({ length: fleet.width }, () => reconcileNames(run, remaining, lanes)))
+  const queues = queuesOf(keys, options)
+  const widths = queues.map((queue) => Math.min(queue.length, laneCount(fleet, queues.length)))
+  const width = widths.reduce((sum, count) => sum + count, 0)
+  const lanes = fleet.lock === null ? null : new Lanes(width, fleet.lock, (failure) => lookAnew(run, failure))
+  await Promise.all(
+    queues.flatMap((queue, index) => {
+      // the lanes of a target take from one iterator: each key is worked on once
+      const remaining = queue.values()
+      return Array.from({ length: widths[index] ?? 0 }, () => workThrough(run, remaining, lanes))
+    }),
+  )
   // who does not have the state any more, or cannot write it, leaves it alone
   if (!run.stopped.has(EVERYTHING)) await endOperations(run)
   return keys.flatMap((key) => run.rows.get(key) ?? [])
 }
 
+/** Keys that are worked on one after the other. */
+interface Unit {
+  /** Its place in the order of the keys. */
+  readonly rank: number
+  readonly keys: readonly FleetKey[]
+}
+
 /**
  * A name's keys are worked on one after the other: a replaced key lies in the entry of the one that took its place, and
- * targets share source keys, so that two at a time would each write what the other does not know.
+ * targets share source keys, so that two at a time would each write what the other does not know. Importing again makes
+ * nothing that targets share: then a name's targets need not wait for each other.
  */
-function byName(keys: readonly FleetKey[]): ReadonlyMap<string, readonly FleetKey[]> {
-  const names = new Map<string, FleetKey[]>()
+function unitsOf(keys: readonly FleetKey[], { actions }: ReconcileOptions): readonly Unit[] {
+  const importsAlone = [...actions].every((action) => action === "rewrap")
+  const units = new Map<string, FleetKey[]>()
   for (const key of keys) {
-    const sameName = names.get(key.binding.name)
-    if (sameName === undefined) names.set(key.binding.name, [key])
-    else sameName.push(key)
+    const { name, target } = key.binding
+    const together = importsAlone ? JSON.stringify([name, target]) : name
+    const unit = units.get(together)
+    if (unit === undefined) units.set(together, [key])
+    else unit.push(key)
   }
-  return names
+  return [...units.values()].map((unit, rank) => ({ rank, keys: unit }))
+}
+
+/** By the target that is first needed: quotas are an account's in a Region, and one must not keep the others waiting. */
+function queuesOf(keys: readonly FleetKey[], options: ReconcileOptions): readonly (readonly Unit[])[] {
+  const queues = new Map<string, Unit[]>()
+  for (const unit of unitsOf(keys, options)) {
+    const target = unit.keys[0]?.binding.target ?? ""
+    const queue = queues.get(target)
+    if (queue === undefined) queues.set(target, [unit])
+    else queue.push(unit)
+  }
+  return [...queues.values()]
+}
+
+/** What all targets together have at most, in the lanes of so many that have as many as the fleet says. */
+const WIDE_TARGETS = 4
+const FEWEST_LANES = 4
+
+/** Of each target. */
+function laneCount({ width }: Pick<Fleet, "width">, targets: number): number {
+  return Math.min(width, Math.max(FEWEST_LANES, Math.floor((WIDE_TARGETS * width) / targets)))
 }
 
 interface Run {
@@ -117,13 +156,9 @@ async function endOperations({ fleet, options }: Run): Promise<void> {
   if (options.actions.has("finish-rotation")) await removeFinished(fleet, operations)
 }
 
-/** Works on one name after the other, for as long as there are any. */
-async function reconcileNames(
-  run: Run,
-  remaining: Iterable<[number, readonly FleetKey[]]>,
-  lanes: Lanes | null,
-): Promise<void> {
-  for (const [rank, keys] of remaining) {
+/** Works on one unit after the other, for as long as there are any. */
+async function workThrough(run: Run, remaining: Iterable<Unit>, lanes: Lanes | null): Promise<void> {
+  for (const { rank, keys } of remaining) {
     await lanes?.betweenKeys()
     // what was begun first is finished first
     await run.fleet.inTurn(rank, async () => {

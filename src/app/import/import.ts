@@ -17,6 +17,7 @@ import {
   type WrappedForImport,
 } from "./records.js"
 import { NOTHING_TRIED, remedyOf } from "./remedies.js"
+import { takenBefore } from "./taken.js"
 
 /**
  * One import of one generation into the KMS key of one Region, that of `deps.kms`; everything that can be refused was
@@ -51,7 +52,7 @@ type ImportDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep" | "policy">
 /**
  * Parameters, wrap, record, import, prove, record. What the import is about is on disk before ImportKeyMaterial is
  * called, so that a run that dies in between is understood by the next. Killed and run again it repeats the same import,
- * which KMS takes as the same material.
+ * which KMS takes as the same material; what KMS is seen to have is not sent again.
  *
  * @throws ERR_CUSTODY_KEY_MISSING before parameters are spent; ERR_PROOF_FAILED after recording the failed proof; whatever Token and Kms throw
  */
@@ -69,8 +70,11 @@ export async function importKey(deps: ImportDeps, step: ImportStep): Promise<Imp
 }
 
 async function importAndProve(deps: ImportDeps, step: ImportStep, pin: Pin): Promise<Imported> {
-  const { entry } = step
-  const { sending, answer } = await sendUntilTaken(deps, step, pin)
+  const { entry, expiresIn } = step
+  const intention = { entry, generation: generationOf(step), expiresIn }
+  // what comes in files is to be sent, whatever was before
+  const taken = "wrapped" in step ? null : await takenBefore(deps, intention, pin)
+  const { sending, answer } = taken ?? (await sendUntilTaken(deps, step, pin))
   refuseOtherGeneration(step, answer.keyMaterialId)
   const importRecord = await recordImported(deps, sending, answer)
   const proof: Proof =

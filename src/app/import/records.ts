@@ -23,15 +23,19 @@ export interface WrappedForImport {
 /** As what KMS is to take material: as new, as what it is bound to, or as it sees fit. */
 export type Pin = Pick<ImportTerms, "importType" | "keyMaterialId">
 
-/** What an import sends: its intention is on disk. */
-export interface Sending {
+/** An import whose intention is on disk. */
+export interface Announced {
   readonly importing: NonNullable<InventoryEntry["importing"]>
-  readonly importToken: Secret<Uint8Array>
-  readonly bytes: Uint8Array
-  readonly terms: ImportTerms
   /** What all its events are about. */
   readonly subject: Pick<Step<"import.done">, "key" | "keyArn" | "token">
   readonly facts: NonNullable<Step<"import.intended">["facts"]>
+}
+
+/** What an import sends. */
+export interface Sending extends Announced {
+  readonly importToken: Secret<Uint8Array>
+  readonly bytes: Uint8Array
+  readonly terms: ImportTerms
 }
 
 export interface Imported {
@@ -65,7 +69,17 @@ export async function intend(
     expirationModel: expirationModelOf(validTo),
     validTo: validTo === null ? null : rfc3339(validTo),
   }
-  const subject = importedKey(entry, importing)
+  const { subject, facts } = announced(entry, importing, pin)
+  await Promise.all([
+    deps.inventory.put({ ...entry, importing }),
+    record(deps, "import.intended", { ...subject, facts }),
+  ])
+  const { importToken } = parameters
+  return { importing, importToken, bytes: wrapped.bytes, terms: { validTo, ...pin }, subject, facts }
+}
+
+/** What is said of an import. */
+export function announced(entry: MadeEntry, importing: Announced["importing"], pin: Pin): Announced {
   const facts = {
     region: importing.region,
     wrappingAlgorithm: importing.wrappingAlgorithm,
@@ -77,19 +91,14 @@ export async function intend(
     pinnedTo: pin.keyMaterialId,
     unenforced: entry.unenforced ?? undefined,
   }
-  await Promise.all([
-    deps.inventory.put({ ...entry, importing }),
-    record(deps, "import.intended", { ...subject, facts }),
-  ])
-  const { importToken } = parameters
-  return { importing, importToken, bytes: wrapped.bytes, terms: { validTo, ...pin }, subject, facts }
+  return { importing, subject: importedKey(entry, importing), facts }
 }
 
 /** Writes down that KMS took it. The entry keeps `importing` until the proof is recorded: only then is the import over. */
 export async function recordImported(
   deps: Pick<Deps, "clock"> & RecordDeps,
-  { importing, subject, facts }: Sending,
-  { keyMaterialId, requestId }: Awaited<ReturnType<Kms["importKeyMaterial"]>>,
+  { importing, subject, facts }: Announced,
+  { keyMaterialId, requestId }: Pick<Awaited<ReturnType<Kms["importKeyMaterial"]>>, "keyMaterialId" | "requestId">,
 ): Promise<ImportRecord> {
   const { expirationModel } = importing
   await record(deps, "import.done", { ...subject, facts: { ...facts, keyMaterialId, requestId, expirationModel } })
