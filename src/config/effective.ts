@@ -56,14 +56,14 @@ function shownUri(uri: string): string {
 const targetOf = (target: Target): object => target
 
 function keyOf({ token, targets, ...settings }: ManifestKey): object {
-  const { multiRegion, replicas } = settings
+  const { multiRegion, replicas, keyArn } = settings
   const names = SETTING_NAMES.filter((name) => settingOf(name).file !== null)
   return {
     token,
     targets,
     ...Object.fromEntries(names.map((name) => [name, writtenValue(name, settings[name])])),
     // an empty list says something: a multi-Region key without replicas yet
-    multiRegion: multiRegion ? { replicas } : null,
+    multiRegion: multiRegion && keyArn === null ? { replicas } : null,
   }
 }
 

@@ -1,4 +1,4 @@
-import { parseKeyArn } from "../core/key/key-arn.js"
+import { isKeyId, isMultiRegion, type KeyArn, parseKeyArn } from "../core/key/key-arn.js"
 import { keySpecFault, partitionOf, takenIn } from "../core/key/partition.js"
 import { wrapCandidates } from "../core/key/negotiation.js"
 import type { Policy } from "../core/manifest/binding.js"
@@ -13,8 +13,10 @@ interface Context {
   readonly policy: Policy
   /** Alias and target to the key that has it. */
   readonly aliases: Map<string, string>
-  /** KMS key, by ARN, to the key that has it. */
-  readonly keyArns: Map<string, string>
+  /** KMS key that somebody else made, a multi-Region one with its replicas, to the key that has it. */
+  readonly keysOfOthers: Map<string, string>
+  /** Target to the account that the first of those KMS keys in it is of, and to the key that has it. */
+  readonly accounts: Map<string, { readonly account: string; readonly name: string }>
 }
 
 /** Every key with the defaults filled in, and what is wrong with it. */
@@ -22,7 +24,7 @@ export function resolveKeys(
   file: ConfigFile,
   policy: Policy,
 ): { readonly keys: Readonly<Record<string, ManifestKey>>; readonly faults: readonly Fault[] } {
-  const context = { file, policy, aliases: new Map<string, string>(), keyArns: new Map<string, string>() }
+  const context: Context = { file, policy, aliases: new Map(), keysOfOthers: new Map(), accounts: new Map() }
   const faults: Fault[] = [...namesFaults(file, ["defaults"], file.defaults)]
   const keys = Object.fromEntries(
     Object.entries(file.keys).map(([name, fileKey]) => {
@@ -54,6 +56,20 @@ function namesFaults(
   }
   return faults
 }
+
+const MAKERS = "it is for who made that KMS key"
+/** Why a setting says nothing of a KMS key that somebody else made. */
+const WHOSE = {
+  alias: MAKERS,
+  description: MAKERS,
+  tags: MAKERS,
+  keyPolicy: MAKERS,
+  multiRegion: "the KMS key's ID says whether it is (mrk-), and KMS which replicas its maker gave it",
+} as const
+
+/** One for all Regions of a multi-Region key, which have one material. */
+const identityOf = (arn: KeyArn): string =>
+  JSON.stringify([arn.partition, arn.account, isMultiRegion(arn) ? null : arn.region, arn.keyId])
 
 /** One key: its place, its settings, and what is wrong with them. */
 class KeyCheck {
@@ -109,7 +125,7 @@ class KeyCheck {
   }
 
   #settings(): KeySettings {
-    const { keySpec, keyUsage, rotateEvery } = this.#written
+    const { keySpec, keyUsage, rotateEvery, keyArn } = this.#written
     const { multiRegion } = this.#fileKey
     const { usage, fault: usageFault } = usageFor(keySpec, keyUsage)
     if (usageFault !== null) this.#fault(usageFault, "keyUsage")
@@ -119,7 +135,7 @@ class KeyCheck {
       ...this.#written,
       keyUsage: usage,
       rotateEvery: cannotRotate === undefined ? rotateEvery : undefined,
-      multiRegion: multiRegion !== undefined,
+      multiRegion: multiRegion !== undefined || isMultiRegion(parseKeyArn(keyArn ?? "") ?? { keyId: "" }),
       replicas: multiRegion?.replicas,
     }
     return Object.fromEntries(SETTING_NAMES.map((name) => [name, settingValue(name, written[name])])) as KeySettings
@@ -164,22 +180,45 @@ class KeyCheck {
       return
     }
     for (const setting of ["alias", "description", "tags", "keyPolicy", "multiRegion"] as const) {
-      if (this.#fileKey[setting] !== undefined)
-        this.#fault("does not go with keyArn: it is for who made that KMS key", setting)
+      if (this.#fileKey[setting] !== undefined) this.#fault(`does not go with keyArn: ${WHOSE[setting]}`, setting)
     }
     const parsed = parseKeyArn(keyArn)
     if (parsed === undefined) return
-    const holder = this.#context.keyArns.get(keyArn) ?? this.#name
-    if (holder !== this.#name) this.#fault(`is that of keys.${holder} too`, "keyArn")
-    this.#context.keyArns.set(keyArn, holder)
+    if (!isKeyId(parsed.keyId)) this.#fault(`ends in '${parsed.keyId}', which is no ID of a KMS key`, "keyArn")
+    const identity = identityOf(parsed)
+    const holder = this.#context.keysOfOthers.get(identity) ?? this.#name
+    if (holder !== this.#name) {
+      const isSame = this.#context.file.keys[holder]?.keyArn === keyArn
+      this.#fault(isSame ? `is that of keys.${holder} too` : `is another Region's of that of keys.${holder}`, "keyArn")
+    }
+    this.#context.keysOfOthers.set(identity, holder)
     const [name = "", second] = targets
     if (second !== undefined) this.#fault(`is one KMS key, and there are ${targets.length} targets`, "keyArn")
+    this.#inTarget(parsed, name)
+  }
+
+  /** A target is in one Region and one account, and KMS takes no import from another. */
+  #inTarget({ partition, region, account }: KeyArn, name: string): void {
     const target = this.#context.file.targets[name]
     if (target === undefined) return
-    if (parsed.region !== target.region) {
-      this.#fault(`is in ${parsed.region}, and the target ${name} is in ${target.region}`, "keyArn")
-    } else if (target.account !== undefined && parsed.account !== target.account) {
-      this.#fault(`is of account ${parsed.account}, and the target ${name} of ${target.account}`, "keyArn")
+    if (region !== target.region) {
+      this.#fault(`is in ${region}, and the target ${name} is in ${target.region}`, "keyArn")
+      return
+    }
+    if (partition !== partitionOf(region)) {
+      this.#fault(`is of partition ${partition}, and ${region} is in ${partitionOf(region)}`, "keyArn")
+    }
+    const own = target.account ?? target.roleArn?.split(":")[4]
+    if (own !== undefined && account !== own) {
+      this.#fault(`is of account ${account}, and the target ${name} of ${own}`, "keyArn")
+    }
+    const first = this.#context.accounts.get(name) ?? { account, name: this.#name }
+    this.#context.accounts.set(name, first)
+    if (own === undefined && first.account !== account) {
+      this.#fault(
+        `is of account ${account}, and that of keys.${first.name} in the same target of ${first.account}`,
+        "keyArn",
+      )
     }
   }
 

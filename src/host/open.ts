@@ -106,12 +106,14 @@ export class World implements AsyncDisposable {
    * @throws ERR_STATE_LOCKED, ERR_STATE_*
    */
   async state({ lock }: { readonly lock: boolean }): Promise<State> {
-    const { policy } = await this.settings()
+    const { policy, manifest } = await this.settings()
     if (lock) await (this.#lock ??= this.#lockState())
     const { assertImported } = await import("../store/files/importing.js")
     assertImported(await this.stateDirectory())
     const { clock, progress, log } = this
-    return { ...(await this.#stateFiles()), clock, progress, log, policy, sleep }
+    const { withTagKeys } = await import("./tag-keys.js")
+    const files = await this.#stateFiles()
+    return { ...files, inventory: withTagKeys(files.inventory, manifest), clock, progress, log, policy, sleep }
   }
 
   /** When the state directory was last exported. */

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { randomBytes } from "node:crypto"
 import { expect } from "chai"
 import type { CreateKeyCommandInput } from "@aws-sdk/client-kms"
 import type { CliResult } from "../support/cli.js"
+import { importMaterial } from "../support/local-kms-fixture.js"
 import { setStage, type Stage } from "../support/stage.js"
 
 interface Row {
@@ -12,6 +14,9 @@ interface Row {
   readonly reason: string
   readonly message: string
 }
+
+const THEIRS = `keyArn: "arn:aws:kms:us-east-1:111122223333:key/${"1".repeat(8)}-1111-1111-1111-${"1".repeat(12)}"`
+const MULTI_REGION = `keyArn: "arn:aws:kms:us-east-1:111122223333:key/mrk-${"1".repeat(32)}"`
 
 /** KMS keys that others made, by the calls that Terraform makes for them. */
 describe("keyArn", function () {
@@ -28,6 +33,12 @@ describe("keyArn", function () {
       ...more,
     })
     return KeyMetadata?.Arn ?? ""
+  }
+  /** A KMS key with key material that is not from this token. */
+  const filled = async (): Promise<string> => {
+    const arn = await make()
+    await importMaterial(stage.sdk, arn, randomBytes(32), { keySpec: "SYMMETRIC_DEFAULT" })
+    return arn
   }
   const write = (entries: readonly string[]): void => {
     writeFileSync(
@@ -82,7 +93,7 @@ ${entries.map((entry) => `  ${entry}\n`).join("")}`,
     write([
       `spec: { keySpec: HMAC_256, keyArn: "${await make()}" }`,
       `usage: { keySpec: RSA_2048, keyUsage: SIGN_VERIFY, keyArn: "${await make({ KeySpec: "RSA_2048", KeyUsage: "ENCRYPT_DECRYPT" })}" }`,
-      `several: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${await make({ MultiRegion: true })}" }`,
+      `filled: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${await filled()}" }`,
       `other: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${ours}" }`,
       `dying: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${gone}" }`,
       `none: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${keys.plain.slice(0, -12)}000000000000" }`,
@@ -93,7 +104,7 @@ ${entries.map((entry) => `  ${entry}\n`).join("")}`,
       expect(rows.map(({ name, outcome, reason }) => `${name} ${outcome} ${reason}`)).to.deep.equal([
         "spec blocked KEY_UNFIT",
         "usage blocked KEY_UNFIT",
-        "several blocked KEY_UNFIT",
+        "filled blocked KEY_UNFIT",
         "other blocked KEY_CLAIMED",
         "dying blocked KEY_UNFIT",
         "none blocked KEY_UNFIT",
@@ -111,6 +122,13 @@ ${entries.map((entry) => `  ${entry}\n`).join("")}`,
       `keyArn: "arn:aws:kms:eu-west-3:111122223333:key/${"1".repeat(8)}-1111-1111-1111-${"1".repeat(12)}"`,
       "is in eu-west-3",
     ],
+    ["what ends in no key ID", 'keyArn: "arn:aws:kms:us-east-1:111122223333:key/x"', "is no ID of a KMS key"],
+    [
+      "another partition",
+      `keyArn: "arn:aws-cn:kms:us-east-1:111122223333:key/${"1".repeat(8)}-1111-1111-1111-${"1".repeat(12)}"`,
+      "is of partition aws-cn, and us-east-1 is in aws",
+    ],
+    ["multiRegion beside it", `multiRegion: { replicas: [eu-west-3] }, ${MULTI_REGION}`, "KMS which replicas"],
     [
       "an alias beside it",
       `alias: alias/own, keyArn: "arn:aws:kms:us-east-1:111122223333:key/x"`,
@@ -122,6 +140,54 @@ ${entries.map((entry) => `  ${entry}\n`).join("")}`,
       write([`payments: { keySpec: SYMMETRIC_DEFAULT, ${entry} }`])
       const { status, stderr } = await run("plan")
       expect([status, stderr.includes(fault)], stderr).to.deep.equal([78, true])
+    })
+  }
+
+  for (const [words, target, entries, fault] of [
+    ["the same KMS key under two names", "", [THEIRS, THEIRS], "keys.two.keyArn: is that of keys.one too"],
+    [
+      "a replica under another name",
+      "",
+      [MULTI_REGION, MULTI_REGION.replace("us-east-1", "eu-west-3")],
+      "keys.two.keyArn: is another Region's of that of keys.one",
+    ],
+    ["two targets", "", [`targets: [here, there], ${THEIRS}`], "is one KMS key, and there are 2 targets"],
+    [
+      "an account that is not its target's",
+      ", account: '999999999999'",
+      [THEIRS],
+      "is of account 111122223333, and the target here of 999999999999",
+    ],
+    [
+      "an account that is not its target's role's",
+      ", roleArn: 'arn:aws:iam::999999999999:role/byok'",
+      [THEIRS],
+      "is of account 111122223333, and the target here of 999999999999",
+    ],
+    [
+      "two accounts in one target",
+      "",
+      [THEIRS, THEIRS.replace("111122223333", "999999999999")],
+      "is of account 999999999999, and that of keys.one in the same target of 111122223333",
+    ],
+  ] as const) {
+    it(`refuses ${words}, with nothing sent`, async () => {
+      const regions = words.startsWith("a replica") ? ["here", "there"] : ["here", "here"]
+      writeFileSync(
+        config,
+        `version: 1
+targets:
+  here: { region: us-east-1, endpoint: ${JSON.stringify(stage.kms.endpoint)}${target} }
+  there: { region: eu-west-3 }
+keys:
+${entries.map((entry, index) => `  ${["one", "two"][index] ?? ""}: { keySpec: SYMMETRIC_DEFAULT, ${entry.startsWith("targets") ? "" : `targets: [${regions[index] ?? ""}], `}${entry} }\n`).join("")}`,
+      )
+      const { requests: before } = await stage.kms.counts()
+      for (const command of [["config", "check"], ["plan"], ["apply"]]) {
+        const { status, stderr } = await run(...command)
+        expect([status, stderr.includes(fault)], stderr).to.deep.equal([78, true])
+      }
+      expect((await stage.kms.counts()).requests).to.deep.equal(before)
     })
   }
 

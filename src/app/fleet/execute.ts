@@ -2,6 +2,7 @@ import type { Binding } from "../../core/manifest/binding.js"
 import { settingsFor } from "../../core/manifest/key-settings.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { ImportAgainWishes } from "../../core/records/operation.js"
+import { replicasWanted } from "../../core/plan/context.js"
 import type { Action } from "../../core/plan/reason.js"
 import type { Decision, PlanOptions, Snapshot } from "../../core/plan/snapshot.js"
 import { phaseOf } from "../../core/key/key-state.js"
@@ -48,8 +49,7 @@ export const EXECUTORS: Readonly<Record<Action, ((execution: Execution) => Promi
   replicate: ({ deps, snapshot }) => {
     const { keyArn, ...entry } = entryOf(snapshot)
     if (keyArn === null) throw new Error(`no KMS key of ${entry.name}`)
-    const { replicas } = snapshot.binding
-    return ensureReplicas(deps, { ...entry, keyArn }, { ...rotateWishes(snapshot), replicas })
+    return ensureReplicas(deps, { ...entry, keyArn }, { ...rotateWishes(snapshot), replicas: replicasWanted(snapshot) })
   },
   correct: ({ deps, snapshot, decision }) => correctKey(deps, entryOf(snapshot), decision.drift),
 }

@@ -166,8 +166,8 @@ async function successorOf(
   return null
 }
 
-function wantedTags(entry: InventoryEntry, { tags, keyArn, tagKey }: FleetKey["binding"]): Snapshot["wantedTags"] {
-  return keyArn !== null && !tagKey ? {} : { ...tags, ...identityTags(entry) }
+function wantedTags(entry: InventoryEntry, { tags }: FleetKey["binding"]): Snapshot["wantedTags"] {
+  return { ...tags, ...identityTags(entry) }
 }
 
 async function holderOf(kms: Pick<Kms, "describeKey">, alias: string): Promise<string | null> {

@@ -70,6 +70,8 @@ interface Remains {
   readonly keys: readonly TaggedKey[]
   /** Source keys of the token and of the vault; each once. */
   readonly sources: readonly FoundSource[]
+  /** KMS keys that the configuration names and others made, which wait for their first material. */
+  readonly waiting: readonly TaggedKey[]
   readonly unseen: readonly string[]
 }
 
@@ -80,7 +82,7 @@ interface Remains {
  */
 export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promise<Rebuilding> {
   const { claimed = new Set<string>(), isOwnName = () => true } = request
-  const { keys: tagged, sources, unseen } = await readRemains(deps, request)
+  const { keys: tagged, sources, waiting, unseen } = await readRemains(deps, request)
   // an account without a key of this owner may be the wrong one
   await refuseOtherAccount(deps, { ...request, name: null }, () => deps.kms.callersAccount())
   const keys = tagged.filter((key) => isOwnName(nameOf(key)) && !claimed.has(key.key.keyArn))
@@ -90,6 +92,7 @@ export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promi
     const sameName = keys.filter((tagged) => nameOf(tagged) === name)
     rows.push(...(await rebuildName(deps, { ...request, name }, { keys: sameName, sources })))
   }
+  rows.push(...waiting.filter((key) => isOwnName(nameOf(key))).map((key) => waitingRow(key, request.target)))
   const claimedIds = new Set(
     (await deps.inventory.list()).flatMap((entry) =>
       withNested(entry).flatMap(({ source, earlier }) => [source.id, ...earlier.map(({ id }) => id)]),
@@ -101,15 +104,24 @@ export async function rebuild(deps: RebuildDeps, request: RebuildRequest): Promi
 
 const nameOf = ({ tags }: TaggedKey): string => tags[TAGS.name] ?? ""
 
+function waitingRow(tagged: TaggedKey, target: string): RebuildRow {
+  const { keyArn } = tagged.key
+  const message = `${keyArn}, its keyArn, waits for its first key material: keyferry apply fills it`
+  const facts = { name: nameOf(tagged), target, keyArn, replaced: false, lost: [], diesAt: null }
+  return { ...facts, ...rowOutcome("nothing", "EMPTY", message) }
+}
+
 async function readRemains(deps: RebuildDeps, { owner, keysOfOthers }: RebuildRequest): Promise<Remains> {
   const unseen: string[] = []
   const keys: TaggedKey[] = []
+  const untagged: TaggedKey[] = []
   for await (const listed of taggedKeys(deps.kms, () => true)) {
     if ("denied" in listed) unseen.push(`${listed.key?.keyArn ?? "a KMS key"}: ${listed.denied.message}`)
     else if (listed.tags[TAGS.owner] === owner && listed.tags[TAGS.name] !== undefined) keys.push(listed)
-    else if (listed.tags[TAGS.owner] === undefined && phaseOf(listed.key) !== "empty") {
+    else if (listed.tags[TAGS.owner] === undefined) {
       const name = keysOfOthers?.get(listed.key.keyArn)?.name
-      if (name !== undefined) keys.push({ ...listed, tags: { ...listed.tags, [TAGS.owner]: owner, [TAGS.name]: name } })
+      if (name !== undefined)
+        untagged.push({ ...listed, tags: { ...listed.tags, [TAGS.owner]: owner, [TAGS.name]: name } })
     }
   }
   const objects: FoundSource[] = []
@@ -127,8 +139,31 @@ async function readRemains(deps: RebuildDeps, { owner, keysOfOthers }: RebuildRe
       return { id, label, token, custody: "sealed", attributes, kcv, publicKeyFingerprint }
     })
   const sources = [...objects, ...inVault].filter(({ label }) => identityOf(label)?.owner === owner)
-  return { keys, sources, unseen }
+  const waiting: TaggedKey[] = []
+  for (const tagged of untagged) {
+    const isFilled = await hadMaterial(deps, tagged, sources)
+    ;(isFilled ? keys : waiting).push(tagged)
+  }
+  return { keys, sources, waiting, unseen }
 }
+
+/**
+ * Whether a KMS key without tags has, or had, key material of its name. KMS says so of symmetric keys; what it has lost
+ * of others only the source key of the name tells, which may also be there before its first import.
+ */
+async function hadMaterial(
+  { kms }: Pick<RebuildDeps, "kms">,
+  tagged: TaggedKey,
+  sources: readonly FoundSource[],
+): Promise<boolean> {
+  const { key } = tagged
+  if (phaseOf(key) !== "empty") return true
+  if (isSymmetric(key)) return (await kms.listKeyRotations(key.keyArn)).length > 0
+  return sources.some(({ label }) => identityOf(label)?.name === nameOf(tagged))
+}
+
+const isSymmetric = ({ keySpec }: Pick<KeyDescription, "keySpec">): boolean =>
+  isKeySpec(keySpec) && KEY_SPECS[keySpec].proof === "key-material-id"
 
 type NameRequest = RebuildRequest & { readonly name: string }
 
@@ -240,7 +275,8 @@ async function rebuiltOf(
     aliases: aliases.sort(),
     primary: { ...(await foundIn(deps.kms, key)), description: { ...key, keySpec, keyUsage: keyUsage as KeyUsage } },
     requestId: tags[TAGS.request] ?? null,
-    sourceId: tags[TAGS.source] ?? null,
+    // a tag from when tags were wanted is not kept up
+    sourceId: ofOthers?.tagKey === false ? null : (tags[TAGS.source] ?? null),
     terms: termsOf(name),
     sources: sources.filter(({ id }) => !newestOfOthers.includes(id)),
     sourceOfMaterial: sourceOfMaterial(await entriesThere(deps, name, target), key.keyArn),
@@ -285,7 +321,6 @@ async function anySeals({ tokens }: Pick<RebuildDeps, "tokens">, owner: string):
 }
 
 async function foundIn(kms: Kms, description: KeyDescription): Promise<FoundKey> {
-  const { keySpec, keyArn } = description
-  const isSymmetric = isKeySpec(keySpec) && KEY_SPECS[keySpec].proof === "key-material-id"
-  return { region: kms.region, description, rotations: isSymmetric ? await kms.listKeyRotations(keyArn) : [] }
+  const rotations = isSymmetric(description) ? await kms.listKeyRotations(description.keyArn) : []
+  return { region: kms.region, description, rotations }
 }

@@ -52,6 +52,7 @@ export async function correctKey(deps: Deps, entry: InventoryEntry, drifts: read
   if (fields.size > 0) {
     await record(deps, "kms-key.corrected", { key: entry, facts: { fields: [...fields] } })
   }
-  if (corrected !== entry) await deps.inventory.put(corrected)
+  // tags that are wanted now may not have been when the entry was written
+  if (corrected !== entry || fields.has("tags")) await deps.inventory.put(corrected)
   return corrected
 }

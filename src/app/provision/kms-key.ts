@@ -1,5 +1,8 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { type InventoryEntry, type MadeEntry, withNested } from "../../core/records/inventory.js"
+import { isKeySpec } from "../../core/key/key-spec.js"
+import { isSymmetric } from "../../core/plan/material.js"
+import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Deps } from "../deps.js"
 import { createKeyOnce } from "../kms-key/create.js"
 import { assertTakesImport, resolveKey } from "../kms-key/find.js"
@@ -26,8 +29,27 @@ export async function findKmsKey(
   if (recorded === null) {
     await refuseHeld(deps, key.keyArn)
     await refuseClaimed(deps, key.keyArn, request)
+    await refuseEmptied(deps, key)
   }
   return key.keyArn
+}
+
+/**
+ * What KMS has lost is not for a new source key: it takes the same material alone. Of a symmetric key it says that it
+ * had some, and of a replica whose material it takes.
+ */
+async function refuseEmptied({ kms }: Pick<Deps, "kms">, key: KeyDescription): Promise<void> {
+  const { keyArn, keySpec, multiRegionConfiguration: regions } = key
+  if (regions?.type === "REPLICA") {
+    const message = `${keyArn} is a replica, which takes the key material of ${regions.primary.arn} alone`
+    throw new KeyferryError("ERR_KMS_KEY_MISMATCH", message, { key: keyArn, hint: "name its primary" })
+  }
+  if (!isKeySpec(keySpec) || !isSymmetric(keySpec) || (await kms.listKeyRotations(keyArn)).length === 0) return
+  throw new KeyferryError(
+    "ERR_STATE_INCOMPLETE",
+    `${keyArn} had key material that KMS has lost, and this state directory does not know it`,
+    { key: keyArn },
+  )
 }
 
 /** A KMS key whose tags say that it is another name's is that one's, whatever this state directory knows of it. */

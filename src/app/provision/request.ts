@@ -7,6 +7,7 @@ import { IDENTITY_NAMES, settingOf, type SettingsFor } from "../../core/manifest
 import { settingFaults } from "../../core/manifest/settings-check.js"
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { WrapRequest } from "../../core/key/wrapping.js"
+import { isMultiRegion } from "../../core/key/key-arn.js"
 import { refuseCustodyByPolicy, refuseImportOnce } from "../custody/policy.js"
 
 export interface ProvisionRequest extends SettingsFor<"provision"> {
@@ -18,6 +19,9 @@ export interface ProvisionRequest extends SettingsFor<"provision"> {
   /** `session` and `locked` custody can import only once; the operator has said that this is understood. */
   readonly acceptNoReimport: boolean
 }
+
+/** Whether the ID of a KMS key says that it is multi-Region. */
+const saysMultiRegion = (keyId: string): boolean => isMultiRegion({ keyId: keyId.replace(/^.*\//, "") })
 
 /** A name stands for one key: what was begun under it cannot be changed by other flags. */
 export function refuseConflict(entry: InventoryEntry, request: ProvisionRequest): void {
@@ -72,7 +76,8 @@ export function refuseEarly(
   for (const { setting, message, code } of settingFaults(request)) {
     throw new KeyferryError(code, `--${settingOf(setting).flag ?? setting} ${message}`)
   }
-  if (request.keyId !== null && (request.description !== null || request.multiRegion)) {
+  const { keyId } = request
+  if (keyId !== null && (request.description !== null || (request.multiRegion && !saysMultiRegion(keyId)))) {
     throw new KeyferryError(
       "ERR_USAGE",
       "--description and --multi-region are for a KMS key that is made, not for --key-id",

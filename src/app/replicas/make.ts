@@ -74,6 +74,7 @@ async function replicate(deps: MakeDeps, entry: MadeEntry, replicaKms: Kms, keyA
 
 /** Tags are each Region's own. */
 async function tagTaken(replicaKms: Kms, entry: MadeEntry, keyArn: string): Promise<void> {
+  if (entry.untagged === true) return
   const tags = await replicaKms.listResourceTags(keyArn)
   if (tags[TAGS.request] !== entry.requestId) await replicaKms.tagResource(keyArn, identityTags(entry))
 }

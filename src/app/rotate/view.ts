@@ -58,7 +58,7 @@ function refuseUnknown(entry: MadeEntry, keys: readonly RegionalKey[]): void {
     `${entry.name} has the KMS key ${unknown.arn}, which this state directory does not know`,
     {
       key: unknown.arn,
-      hint: `every Region must take the new material: take that key with provision --replica ${unknown.region}, or delete it`,
+      hint: `every Region must take the new material: take that key with \`keyferry provision --replica ${unknown.region}\`, or \`keyferry apply\` where the configuration has its primary by keyArn, or delete it`,
     },
   )
 }

@@ -3,6 +3,7 @@ import { ENDINGS } from "../../core/records/ending.js"
 import { exitOf, summarise } from "../../core/plan/row.js"
 import { nameOf } from "../options/arguments.js"
 import type { Output, Surroundings } from "../command.js"
+import { refuseOtherKeyArn } from "../options/key-of-others.js"
 import { confirm } from "../text/confirm.js"
 import { endingText } from "../text/ending-text.js"
 
@@ -19,9 +20,10 @@ export async function endKey(args: EndFlags, request: EndRequest, { world, progr
   const { planEnding } = await import("../../app/ending/plan.js")
   const { carryOutEnding } = await import("../../app/ending/carry-out.js")
   const { lastCopy, stops } = ENDINGS[request.ending]
-  const { owner } = await world.settings()
+  const { owner, manifest } = await world.settings()
   const deps = { ...(await world.withoutToken()), token: lastCopy ? await world.tokenIfGiven() : null }
   const entry = await findKey(deps, { owner, name, target: args.target ?? null })
+  refuseOtherKeyArn(manifest, entry)
   const plan = await planEnding(deps, entry, request)
   if (plan.steps.some(({ todo }) => todo) && stops) {
     const consequences =

@@ -49,7 +49,7 @@ export const provision = defineCommand({
     const request = {
       name: checkedName("name", name),
       ...(await settingsFrom("provision", args)),
-      ...(theirs === null ? {} : { tagKey: theirs.tagKey }),
+      ...(theirs === null ? {} : { tagKey: theirs.tagKey, multiRegion: theirs.multiRegion }),
       keyId: theirs?.keyArn ?? args.keyId ?? null,
       acceptNoReimport: args.acceptNoReimport,
     }

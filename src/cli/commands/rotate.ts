@@ -1,6 +1,7 @@
 import { defineCommand } from "../command.js"
 import { CONFIRMED } from "../options/ending-options.js"
 import { KMS, REWRAPPING, TOKEN } from "../options/options.js"
+import { refuseOtherKeyArn } from "../options/key-of-others.js"
 import { abandonRotations } from "./rotate-abandon.js"
 import { severally } from "./severally.js"
 import { untilTold } from "./until-told.js"
@@ -37,10 +38,13 @@ export const rotate = defineCommand({
       wrappingKeySpec: args.wrappingKeySpec ?? null,
       prove: args.prove,
     }
-    const { owner } = await world.settings()
+    const { owner, manifest } = await world.settings()
     const deps = await world.deps()
     const target = await world.target()
     const request = { owner, target, names, wishes }
+    for (const entry of await Promise.all(names.map((name) => deps.inventory.get(name, target)))) {
+      if (entry !== undefined) refuseOtherKeyArn(manifest, entry)
+    }
     const takenUp = await askRotations(deps, request)
     return await untilTold(deps, takenUp, () =>
       severally({ names, target, reason: "ROTATED", run: (name) => rotateAsked(deps, request, takenUp, name) }),

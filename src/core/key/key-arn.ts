@@ -17,6 +17,9 @@ export function parseKeyArn(text: string): KeyArn | undefined {
   return { partition, region, account, keyId }
 }
 
+/** Whether the key is multi-Region, which its ID says; its replicas have the same ID in other Regions. */
+export const isMultiRegion = ({ keyId }: Pick<KeyArn, "keyId">): boolean => keyId.startsWith("mrk-")
+
 /** Whether the text names an alias (`alias/NAME` or an alias ARN), which the import operations do not accept. */
 export function isAlias(text: string): boolean {
   return ALIAS.test(text)

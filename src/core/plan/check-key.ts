@@ -41,19 +41,23 @@ export const unfit: Check = ({ snapshot: { entry, binding, key, claimedBy } }) =
   if (isGone(key)) return { reason: "KEY_UNFIT", facts: { key: keyArn, field: "state", found: "none", wanted: EMPTY } }
   if (key.seen !== "key") return undefined
   if (claimedBy !== null) return { reason: "KEY_CLAIMED", facts: { key: keyArn, owner: claimedBy } }
-  const { description } = key
+  const { description, rotations } = key
+  const lostCount = rotations?.length ?? 0
   const rows = [
     ["origin", description.origin, "EXTERNAL"],
     ["key spec", description.keySpec, keySpec],
     ["key usage", description.keyUsage, keyUsage],
-    ["kind", description.multiRegion ? "multi-Region" : "single-Region", "single-Region"],
+    ["kind", description.multiRegionConfiguration?.type === "REPLICA" ? "replica" : PRIMARY, PRIMARY],
     ["state", description.keyState, EMPTY],
+    ["lost key materials", lostCount === 0 ? NONE : String(lostCount), NONE],
   ] as const
   const [field, found, wanted] = rows.find(([, actual, expected]) => actual !== expected) ?? []
   return field === undefined ? undefined : { reason: "KEY_UNFIT", facts: { key: keyArn, field, found, wanted } }
 }
 
 const EMPTY = "PendingImport"
+const PRIMARY = "single-Region or primary"
+const NONE = "none"
 
 export const nothingYet: Check = ({ snapshot: { entry } }) => (entry === null ? { reason: "NOTHING_YET" } : undefined)
 

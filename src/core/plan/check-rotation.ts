@@ -1,4 +1,4 @@
-import { type Check, type Context, day, seenKey, stagedGeneration, viewsOf } from "./context.js"
+import { type Check, type Context, day, replicasWanted, seenKey, stagedGeneration, viewsOf } from "./context.js"
 import { isSymmetric } from "./material.js"
 
 /** Checks of rotation and replicas. */
@@ -64,10 +64,11 @@ export const rotationDue: Check = (context) => {
 export const replicaMissing: Check = (context) => {
   const { binding, entry, role } = context.snapshot
   if (entry === null || role !== "current" || !binding.managed) return undefined
-  const region = binding.replicas.find(
+  const region = replicasWanted(context.snapshot).find(
     (replicaRegion) => !entry.replicas.some((replica) => replica.region === replicaRegion && replica.keyArn !== null),
   )
-  return region === undefined ? undefined : { reason: "REPLICA_MISSING", facts: { region } }
+  if (region === undefined) return undefined
+  return { reason: binding.keyArn === null ? "REPLICA_MISSING" : "REPLICA_EMPTY", facts: { region } }
 }
 
 export const replicaUnseen: Check = (context) => {

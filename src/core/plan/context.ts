@@ -38,6 +38,13 @@ export function keyWord({ snapshot: { entry, binding } }: Context): string {
   return entry?.keyArn ?? binding.name
 }
 
+/** Regions of the replicas that the KMS key is to have: of one that somebody else made, those that it was given. */
+export function replicasWanted({ binding, key }: Snapshot): readonly string[] {
+  if (binding.keyArn === null) return binding.replicas
+  if (key.seen !== "key") return []
+  return (key.description.multiRegionConfiguration?.replicas ?? []).map(({ region }) => region)
+}
+
 export function sourceOf({ snapshot: { sources } }: Context, generation: number): SourceView | undefined {
   return sources.find((source) => source.generation === generation)
 }

@@ -56,6 +56,8 @@ const BLOCKED: Readonly<Partial<Record<ReasonCode, CheckStatus | null>>> = {
   OTHER_ACCOUNT: "unknown",
   ENTRY_UNREADABLE: "unknown",
   UNKNOWN_HERE: "unknown",
+  // it may hold material that nobody here keeps alive
+  KEY_UNFIT: "unknown",
   STATE_UNKNOWN: "unknown",
   KEY_GONE: "critical",
   PENDING_DELETION: "critical",

@@ -61,7 +61,7 @@ const REASON_ROWS = {
   KEY_UNFIT: {
     action: "blocked",
     sentence: "{key}, its keyArn, cannot be filled: {field} {found}, not {wanted}",
-    hint: "keyArn wants an EXTERNAL, single-Region KMS key of the same spec and usage that waits for its material; one that has it from this token is taken in by `keyferry status --rebuild`",
+    hint: "keyArn wants an EXTERNAL KMS key of the same spec and usage that waits for its first material, of a multi-Region key the primary; one that has, or had, its material from this token is taken in by `keyferry status --rebuild`",
     exit: "CONFIG",
   },
   NOTHING_YET: { action: "provision", sentence: "no KMS key holds its material yet" },
@@ -175,6 +175,7 @@ const REASON_ROWS = {
   DUE: { action: "rewrap", sentence: "its key material expires on {date}" },
   EXPIRY_DRIFT: { action: "rewrap", sentence: "it expires {found}, and {wanted} is wanted" },
   ASKED: { action: "rewrap", sentence: "asked for" },
+  REPLICA_EMPTY: { action: "replicate", sentence: "KMS has a replica in {region} that was given no key material yet" },
   REPLICA_MISSING: { action: "replicate", sentence: "there is no replica in {region} yet" },
   REPLICA_NOT_IMPORTED: { action: "rewrap", sentence: "the replica in {region} has no key material yet" },
   ROTATION_STAGED: { action: "finish-rotation", sentence: "the rotation to generation {generation} is not finished" },

@@ -32,6 +32,7 @@ type CommandReason =
   | "SAME"
   // status --rebuild
   | "AMBIGUOUS"
+  | "EMPTY"
   | "EXISTS"
   | "REBUILT"
   | "REPLICA"

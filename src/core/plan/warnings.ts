@@ -77,8 +77,9 @@ function* wishes(context: Context): Iterable<Said> {
 
 function* replicas(context: Context): Iterable<Said> {
   const { binding, entry } = context.snapshot
+  const isOurs = binding.managed && binding.keyArn === null
   for (const { region } of entry?.replicas ?? []) {
-    if (binding.managed && !binding.replicas.includes(region)) yield ["REPLICA_UNWANTED", { region }]
+    if (isOurs && !binding.replicas.includes(region)) yield ["REPLICA_UNWANTED", { region }]
   }
   for (const view of viewsOf(context).slice(1)) {
     if (view.seen !== "key" || takesMaterial(view.description)) continue

@@ -99,7 +99,9 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
   if (otherAliases.length > 0) lost.push(`which of ${aliases.join(", ")} is its alias, taken to be ${alias ?? ""}`)
   const withheldAt = lacksMaterial(primary) ? remains.now : null
   if (withheldAt !== null)
-    lost.push("whether its missing material expired or was deleted on purpose: it is imported again by name alone")
+    lost.push(
+      `whether its missing material expired or was deleted on purpose: \`keyferry recover ${name} --yes\` imports it again`,
+    )
   const identity = {
     owner,
     name,
@@ -122,7 +124,10 @@ export function rebuiltEntry(remains: Remains): Rebuilt {
     earlier: records.slice(0, -1),
     rotating,
     withheldAt,
-    imports: [primary, ...replicas].flatMap((key) => importsOf(key, description.keySpec)),
+    imports: [
+      ...importsOf(primary, description.keySpec, true),
+      ...replicas.flatMap((key) => importsOf(key, description.keySpec, false)),
+    ],
     replicas: replicas.map((key) => ({
       region: key.region,
       keyArn: key.description.keyArn,
@@ -206,7 +211,7 @@ function custodyOf(
 }
 
 /** A record for each material that KMS has, as far as KMS tells: it took it, and until when. */
-function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
+function importsOf(key: FoundKey, keySpec: KeySpec, isPrimary: boolean): readonly ImportRecord[] {
   const { region, description } = key
   const createdAt = description.creationDate ?? new Date(0)
   const record = (generation: number, id: string | null, validTo: Date | null, importedAt: Date): ImportRecord => ({
@@ -230,7 +235,10 @@ function importsOf(key: FoundKey, keySpec: KeySpec): readonly ImportRecord[] {
       record(generation, keyMaterialId, validTo, rotationDate ?? createdAt),
     )
   }
-  return phaseOf(description) === "empty" ? [] : [record(0, null, description.validTo, createdAt)]
+  const imported = record(0, null, description.validTo, createdAt)
+  if (phaseOf(description) !== "empty") return [imported]
+  // KMS does not say whether it ever had any: it may have lost it, and what is lost can be recovered; a replica is filled
+  return isPrimary ? [{ ...imported, expirationModel: "KEY_MATERIAL_EXPIRES" }] : []
 }
 
 function anyAlgorithm(keySpec: KeySpec): WrappingAlgorithm {

@@ -45,6 +45,11 @@ const never = {
   key: seen({ validTo: null, expirationModel: "KEY_MATERIAL_DOES_NOT_EXPIRE" }),
 }
 const multiRegion = { multiRegion: true, replicas: [{ region: REPLICA, keyArn: arn(REPLICA), aliasGiven: true }] }
+const REGIONS = (type: "PRIMARY" | "REPLICA") => ({
+  type,
+  primary: { arn: arn(REGION), region: REGION },
+  replicas: [{ arn: arn(REPLICA), region: REPLICA }],
+})
 const lost = { keyState: "PendingImport", validTo: null, expirationModel: null, currentKeyMaterialId: null }
 
 const AGAIN: ImportAgainWishes = { expiresIn: null, wrappingAlgorithm: null, wrappingKeySpec: null, prove: "accept" }
@@ -99,6 +104,56 @@ const ROWS: readonly Row[] = [
     { ...bound({ keyArn: arn(REGION) }), entry: null, key: seen({ keySpec: "HMAC_256", keyState: "PendingImport" }) },
     "KEY_UNFIT",
     `${arn(REGION)}, its keyArn, cannot be filled: key spec HMAC_256, not SYMMETRIC_DEFAULT`,
+  ],
+  [
+    "a KMS key of others that KMS made itself",
+    { ...bound({ keyArn: arn(REGION) }), entry: null, key: seen({ origin: "AWS_KMS" }) },
+    "KEY_UNFIT",
+    `${arn(REGION)}, its keyArn, cannot be filled: origin AWS_KMS, not EXTERNAL`,
+  ],
+  [
+    "a KMS key of others that holds material",
+    { ...bound({ keyArn: arn(REGION) }), entry: null, key: seen() },
+    "KEY_UNFIT",
+    `${arn(REGION)}, its keyArn, cannot be filled: state Enabled, not PendingImport`,
+  ],
+  [
+    "a KMS key of others that is disabled",
+    { ...bound({ keyArn: arn(REGION) }), entry: null, key: seen({ keyState: "Disabled" }) },
+    "KEY_UNFIT",
+    `${arn(REGION)}, its keyArn, cannot be filled: state Disabled, not PendingImport`,
+  ],
+  [
+    "a KMS key of others that is to be deleted",
+    { ...bound({ keyArn: arn(REGION) }), entry: null, key: seen({ keyState: "PendingDeletion" }) },
+    "KEY_UNFIT",
+    `${arn(REGION)}, its keyArn, cannot be filled: state PendingDeletion, not PendingImport`,
+  ],
+  [
+    "a KMS key of others that is a replica",
+    {
+      ...bound({ keyArn: arn(REGION) }),
+      entry: null,
+      key: seen({ keyState: "PendingImport", multiRegionConfiguration: REGIONS("REPLICA") }),
+    },
+    "KEY_UNFIT",
+    `${arn(REGION)}, its keyArn, cannot be filled: kind replica, not single-Region or primary`,
+  ],
+  [
+    "a KMS key of others that had material, which KMS has lost",
+    { ...bound({ keyArn: arn(REGION) }), entry: null, key: seen(lost, { rotations: [rotation(0), rotation(1)] }) },
+    "KEY_UNFIT",
+    `${arn(REGION)}, its keyArn, cannot be filled: lost key materials 2, not none`,
+  ],
+  [
+    "a primary of others that waits for its first material",
+    {
+      ...bound({ keyArn: arn(REGION), multiRegion: true }),
+      entry: null,
+      key: seen({ ...lost, multiRegion: true, multiRegionConfiguration: REGIONS("PRIMARY") }, { rotations: [] }),
+    },
+    "NOTHING_YET",
+    "no KMS key holds its material yet",
   ],
   // what is begun
   [
@@ -515,6 +570,16 @@ const ROWS: readonly Row[] = [
     `there is no replica in ${REPLICA} yet`,
   ],
   [
+    "a replica that others gave their primary",
+    {
+      entry: entryOf([importRecord()], { multiRegion: true }),
+      ...bound({ keyArn: arn(REGION), multiRegion: true }),
+      key: seen({ multiRegion: true, multiRegionConfiguration: REGIONS("PRIMARY") }),
+    },
+    "REPLICA_EMPTY",
+    `KMS has a replica in ${REPLICA} that was given no key material yet`,
+  ],
+  [
     "a replica without material",
     {
       entry: entryOf([importRecord()], multiRegion),
@@ -793,6 +858,7 @@ const ACTIONS: Readonly<Record<ReasonCode, Action>> = {
   DUE: "rewrap",
   EXPIRY_DRIFT: "rewrap",
   ASKED: "rewrap",
+  REPLICA_EMPTY: "replicate",
   REPLICA_MISSING: "replicate",
   REPLICA_NOT_IMPORTED: "rewrap",
   ROTATION_STAGED: "finish-rotation",

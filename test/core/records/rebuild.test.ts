@@ -166,7 +166,7 @@ describe("rebuiltEntry", () => {
     })
   }
 
-  it("records an import of a MAC key only where KMS has its material", () => {
+  it("records an import of a MAC key where KMS has its material, and where it may have lost it, which recover brings back", () => {
     const mac = { keySpec: "HMAC_256", keyUsage: "GENERATE_VERIFY_MAC" } as const
     const key = (keyState: string): Remains["primary"] => ({
       region: REGION,
@@ -176,6 +176,15 @@ describe("rebuiltEntry", () => {
     const [record, second] = rebuiltEntry({ ...REMAINS, primary: key("Enabled") }).entry.imports
     expect(second).to.equal(undefined)
     expect(record).to.include({ generation: 0, keyMaterialId: null, validTo: "2026-08-20T00:00:00Z" })
-    expect(rebuiltEntry({ ...REMAINS, primary: key("PendingImport") }).entry.imports).to.deep.equal([])
+    const { entry, lost } = rebuiltEntry({
+      ...REMAINS,
+      primary: key("PendingImport"),
+      replicas: [key("PendingImport")],
+    })
+    expect(entry.imports.map(({ generation, expirationModel }) => [generation, expirationModel])).to.deep.equal([
+      [0, "KEY_MATERIAL_EXPIRES"],
+    ])
+    expect(entry.withheldAt).to.equal(REMAINS.now)
+    expect(lost.join()).to.include(`keyferry recover ${REMAINS.name} --yes`)
   })
 })
