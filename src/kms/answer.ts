@@ -12,18 +12,22 @@ import type { KeyRotation } from "../core/key/rotation.js"
 /** No date of KMS lies outside: seconds that are taken for milliseconds do, negative ones, and years of five digits. */
 const FIRST_DATE = Date.UTC(2000, 0, 1)
 const LAST_DATE = Date.UTC(9999, 11, 31)
+/** AWS JSON has times as seconds. */
 const date = z
-  .date("is no date")
+  .number("is no date")
+  .transform((seconds) => new Date(seconds * 1000))
   .refine((time) => time.getTime() >= FIRST_DATE && time.getTime() <= LAST_DATE, "is a date that cannot be")
 
 const text = (most: number) => z.string("is no text").max(most, "is too long")
 /** Of an enumeration that may grow. */
 const word = z.string("is no text").regex(/^[A-Za-z0-9_-]{1,128}$/, "is no word")
+/** AWS JSON has bytes in base64. */
 const bytes = (most: number) =>
   z
-    .instanceof(Uint8Array, { error: "is not bytes" })
+    .string("is not bytes")
+    .regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, "is not bytes")
+    .transform((base64) => Uint8Array.from(Buffer.from(base64, "base64")))
     .refine(({ length }) => length > 0 && length <= most, { error: ({ input }) => `is ${sizeOf(input)} bytes long` })
-    .transform((blob) => Uint8Array.from(blob))
 const sizeOf = (input: unknown): number => (input instanceof Uint8Array ? input.length : 0)
 
 const keyArn = text(256).refine((arn) => parseKeyArn(arn) !== undefined, "is no key ARN")

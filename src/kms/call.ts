@@ -5,6 +5,7 @@ import { faultIn } from "./answer.js"
 import { translate } from "./error.js"
 import type { NativeError } from "./fault.js"
 import { leavesOpen } from "./retry.js"
+import type { Send, WireAnswer } from "./wire.js"
 
 /** One API call that was answered or failed, for the log. */
 export interface KmsCall {
@@ -14,10 +15,6 @@ export interface KmsCall {
   readonly attempts: number | null
   /** The AWS error name, or null. */
   readonly error: string | null
-}
-
-interface Output {
-  readonly $metadata: { readonly requestId?: string; readonly attempts?: number }
 }
 
 interface CallRequest<Answer> {
@@ -32,7 +29,7 @@ interface CallRequest<Answer> {
 }
 
 /**
- * Runs an SDK call: its error translated, its answer held against schema and request, its duration and request ID told to
+ * Sends a request, of KMS or as `run` does: its error translated, its answer held against schema and request, its duration and request ID told to
  * the log.
  *
  * @throws ERR_KMS_ANSWER for an answer that cannot be, exit status 69, or contradicts what was asked, 76;
@@ -40,13 +37,13 @@ interface CallRequest<Answer> {
  */
 export type Caller = <Answer>(
   request: CallRequest<Answer>,
-  run: () => Promise<Output>,
+  run?: () => Promise<WireAnswer>,
 ) => Promise<{ readonly answer: Answer; readonly requestId: string | null }>
 
-export function caller(onCall: ((call: KmsCall) => void) | undefined): Caller {
+export function caller(send: Send, onCall: ((call: KmsCall) => void) | undefined): Caller {
   return async (request, run) => {
     const start = performance.now()
-    const report = (metadata: Partial<Output["$metadata"]>, error: string | null): void =>
+    const report = (metadata: Partial<WireAnswer["$metadata"]>, error: string | null): void =>
       onCall?.({
         operation: request.operation,
         durationMs: Math.round(performance.now() - start),
@@ -54,9 +51,9 @@ export function caller(onCall: ((call: KmsCall) => void) | undefined): Caller {
         attempts: metadata.attempts ?? null,
         error,
       })
-    let output: Output
+    let output: WireAnswer
     try {
-      output = await run()
+      output = await (run?.() ?? send(request.operation, request.input))
     } catch (error) {
       report((error as NativeError).$metadata ?? {}, (error as NativeError).name ?? "Error")
       throw translate(error, request)
@@ -73,7 +70,7 @@ export function caller(onCall: ((call: KmsCall) => void) | undefined): Caller {
   }
 }
 
-function believable<Answer>(request: CallRequest<Answer>, output: Output): Answer {
+function believable<Answer>(request: CallRequest<Answer>, output: WireAnswer): Answer {
   const { operation, input, keyId, answer: schema, contradiction } = request
   const about = keyId === undefined ? {} : { key: keyId }
   const { success, data, error } = schema.safeParse(output)

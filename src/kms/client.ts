@@ -5,10 +5,10 @@ import type { Quotas } from "../core/plan/schedule.js"
 import { readAwsSettings, type SettingSources } from "./aws-settings.js"
 import { credentialProvider } from "./credentials.js"
 import type { NamedEndpoint } from "./endpoint.js"
-import { ownAnswersOnly } from "./own-answer.js"
+import { OWN_ANSWERS_ONLY } from "./own-answer.js"
 import { createPacer, type Pacer } from "./pacing.js"
-import { retryMiddleware, RETRY_PLACE } from "./retry.js"
 import { DEFAULT_TIMEOUTS, requestHandler, SILENT, type Timeouts } from "./transport.js"
+import { openWire, type Send } from "./wire.js"
 
 /** How KMS is reached: the command line's flags, and the environment that they override. */
 export interface KmsOptions extends SettingSources {
@@ -33,7 +33,9 @@ export interface KmsOptions extends SettingSources {
 export interface AwsClients {
   readonly region: string
   readonly endpoint: NamedEndpoint | null
-  readonly kms: KMSClient
+  readonly send: Send
+  /** Closes the connections. */
+  readonly close: () => void
   /** Loaded when first asked for. */
   readonly sts: () => Promise<STSClient>
 }
@@ -48,15 +50,14 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
   const settings = await readAwsSettings(options)
   const { profile, region, endpoint, stsEndpoint, fips, dualstack, ca } = settings
+  const handler = requestHandler({ env, timeouts, ca, proxy: options.proxy })
   const anyClient = {
-    requestHandler: requestHandler({ env, timeouts, ca, proxy: options.proxy }),
+    requestHandler: handler,
     ...(profile.name === null ? {} : { profile: profile.name }),
     logger: SILENT,
     maxAttempts: settings.attempts ?? 3,
     retryMode: "standard",
     defaultsMode: "standard",
-    // the stack is complete before the first request, and resolving it anew takes a millisecond of each
-    cacheMiddleware: true,
   } as const
   const common = { ...anyClient, region, ignoreConfiguredEndpointUrls: true }
   const stsConfig = {
@@ -74,6 +75,7 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   }
   const credentials = await credentialProvider({ profile, roleArn, sts: stsConfig, sso, processMs: timeouts.requestMs })
 
+  // it has the rules of endpoints and the signer, and keeps credentials until they end
   const kms = new KMSClient({
     ...common,
     useFipsEndpoint: fips,
@@ -81,22 +83,34 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
     ...(endpoint === null ? {} : { endpoint: endpoint.url }),
     credentials,
   })
+  const named = {
+    Region: region,
+    UseFIPS: fips,
+    UseDualStack: dualstack,
+    ...(endpoint === null ? {} : { Endpoint: endpoint.url }),
+  }
   const { pacer = createPacer(), quotaKey = quotaKeyOf(roleArn, profile.name, endpoint), quotas } = options
   // what listens on this machine is no AWS, and has quotas only if the target says so
   const free = quotas === undefined && endpoint !== null && isLoopback(new URL(endpoint.url).hostname)
   const pace = (operation: string) => (free ? undefined : pacer.turn(quotaKey, region, operation, quotas))
-  kms.middlewareStack.add(retryMiddleware(settings.attempts, pace, timeouts.requestMs), RETRY_PLACE)
-  kms.middlewareStack.use(ownAnswersOnly((date) => options.onTime?.(date)))
+  const send = openWire({
+    url: () => kms.config.endpointProvider(named).url,
+    signer: () => kms.config.signer(),
+    handler,
+    attempts: { most: settings.attempts, pace, requestMs: timeouts.requestMs },
+    onTime: (date) => options.onTime?.(date),
+  })
 
   let sts: Promise<STSClient> | undefined
   return {
     region,
     endpoint,
-    kms,
+    send,
+    close: () => kms.destroy(),
     sts: () =>
       (sts ??= import("@aws-sdk/client-sts").then(({ STSClient }) => {
         const client = new STSClient({ ...stsConfig, credentials: kms.config.credentials })
-        client.middlewareStack.use(ownAnswersOnly(() => undefined))
+        client.middlewareStack.use(OWN_ANSWERS_ONLY)
         return client
       })),
   }

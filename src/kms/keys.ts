@@ -1,15 +1,3 @@
-import {
-  CreateKeyCommand,
-  DescribeKeyCommand,
-  DisableKeyCommand,
-  EnableKeyCommand,
-  GetKeyPolicyCommand,
-  ListKeysCommand,
-  PutKeyPolicyCommand,
-  ReplicateKeyCommand,
-  ScheduleKeyDeletionCommand,
-  UpdateKeyDescriptionCommand,
-} from "@aws-sdk/client-kms"
 import type { Kms } from "../core/ports/kms.js"
 import { KeyferryError } from "../core/base/error.js"
 import type { KeyDescription } from "../core/key/key-description.js"
@@ -28,7 +16,6 @@ const POLICY_NAME = "default"
 
 /** KMS keys: made, described, and their life. */
 export function keyOperations({
-  client,
   call,
   region: sessionRegion,
 }: Session): Pick<
@@ -55,9 +42,7 @@ export function keyOperations({
         ...(policy === null ? {} : { Policy: policy }),
         Tags: tagList(tags),
       } as const
-      const { answer, requestId } = await call({ operation: "CreateKey", input, answer: ANSWERS.CreateKey }, () =>
-        client.send(new CreateKeyCommand(input)),
-      )
+      const { answer, requestId } = await call({ operation: "CreateKey", input, answer: ANSWERS.CreateKey })
       const key = answer.KeyMetadata
       refuseOtherMade("CreateKey", otherRegion(key, sessionRegion) ?? otherThan("key spec", key.keySpec, keySpec))
       return { key, requestId }
@@ -67,10 +52,13 @@ export function keyOperations({
       const input = { KeyId: keyId }
       const contradiction = ({ KeyMetadata: key }: { KeyMetadata: KeyDescription }): string | null =>
         ofOtherKey(key.keyArn, keyId) ?? otherRegion(key, sessionRegion)
-      const { answer } = await call(
-        { operation: "DescribeKey", input, keyId, answer: ANSWERS.DescribeKey, contradiction },
-        () => client.send(new DescribeKeyCommand(input)),
-      )
+      const { answer } = await call({
+        operation: "DescribeKey",
+        input,
+        keyId,
+        answer: ANSWERS.DescribeKey,
+        contradiction,
+      })
       return answer.KeyMetadata
     },
 
@@ -78,9 +66,7 @@ export function keyOperations({
       const operation = "ListKeys"
       const pages = paged({ operation, most: MOST_PAGES }, async (marker) => {
         const input = { Limit: PAGE.keys, ...marker }
-        return (
-          await call({ operation, input, answer: ANSWERS.ListKeys }, () => client.send(new ListKeysCommand(input)))
-        ).answer
+        return (await call({ operation, input, answer: ANSWERS.ListKeys })).answer
       })
       const entries = new Entries(operation)
       for await (const { Keys } of pages) {
@@ -99,9 +85,7 @@ export function keyOperations({
         ...(policy === null ? {} : { Policy: policy }),
         Tags: tagList(tags),
       }
-      const { answer } = await call({ operation, input, keyId: keyArn, answer: ANSWERS.ReplicateKey }, () =>
-        client.send(new ReplicateKeyCommand(input)),
-      )
+      const { answer } = await call({ operation, input, keyId: keyArn, answer: ANSWERS.ReplicateKey })
       const replica = answer.ReplicaKeyMetadata
       refuseOtherMade(operation, otherRegion(replica, region) ?? ofOtherKey(replica.keyId, keyArn))
       return replica
@@ -109,49 +93,42 @@ export function keyOperations({
 
     async updateKeyDescription(keyArn, description) {
       const input = { KeyId: keyArn, Description: description }
-      await call({ operation: "UpdateKeyDescription", input, keyId: keyArn, answer: ANSWERS.nothing }, () =>
-        client.send(new UpdateKeyDescriptionCommand(input)),
-      )
+      await call({ operation: "UpdateKeyDescription", input, keyId: keyArn, answer: ANSWERS.nothing })
     },
 
     async getKeyPolicy(keyArn) {
       const operation = "GetKeyPolicy"
       const input = { KeyId: keyArn, PolicyName: POLICY_NAME }
-      const { answer } = await call({ operation, input, keyId: keyArn, answer: ANSWERS.GetKeyPolicy }, () =>
-        client.send(new GetKeyPolicyCommand(input)),
-      )
+      const { answer } = await call({ operation, input, keyId: keyArn, answer: ANSWERS.GetKeyPolicy })
       return answer.Policy
     },
 
     async putKeyPolicy(keyArn, policy) {
       const input = { KeyId: keyArn, PolicyName: POLICY_NAME, Policy: policy }
-      await call({ operation: "PutKeyPolicy", input, keyId: keyArn, answer: ANSWERS.nothing }, () =>
-        client.send(new PutKeyPolicyCommand(input)),
-      )
+      await call({ operation: "PutKeyPolicy", input, keyId: keyArn, answer: ANSWERS.nothing })
     },
 
     async enableKey(keyArn) {
       const input = { KeyId: keyArn }
-      await call({ operation: "EnableKey", input, keyId: keyArn, answer: ANSWERS.nothing }, () =>
-        client.send(new EnableKeyCommand(input)),
-      )
+      await call({ operation: "EnableKey", input, keyId: keyArn, answer: ANSWERS.nothing })
     },
 
     async disableKey(keyArn) {
       const input = { KeyId: keyArn }
-      await call({ operation: "DisableKey", input, keyId: keyArn, answer: ANSWERS.nothing }, () =>
-        client.send(new DisableKeyCommand(input)),
-      )
+      await call({ operation: "DisableKey", input, keyId: keyArn, answer: ANSWERS.nothing })
     },
 
     async scheduleKeyDeletion(keyArn, days) {
       const operation = "ScheduleKeyDeletion"
       const input = { KeyId: keyArn, PendingWindowInDays: days }
       const contradiction = ({ KeyId }: { KeyId?: string | undefined }): string | null => ofOtherKey(KeyId, keyArn)
-      const { answer } = await call(
-        { operation, input, keyId: keyArn, answer: ANSWERS.ScheduleKeyDeletion, contradiction },
-        () => client.send(new ScheduleKeyDeletionCommand(input)),
-      )
+      const { answer } = await call({
+        operation,
+        input,
+        keyId: keyArn,
+        answer: ANSWERS.ScheduleKeyDeletion,
+        contradiction,
+      })
       return { deletionDate: answer.DeletionDate ?? null }
     },
   }

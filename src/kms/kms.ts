@@ -25,8 +25,8 @@ export async function openKms(
     lastDate = date
     options.onTime?.(date)
   }
-  const { region, endpoint, kms: client, sts } = await openClients({ ...options, onTime })
-  const callAnyone = caller(options.onCall)
+  const { region, endpoint, send, close, sts } = await openClients({ ...options, onTime })
+  const callAnyone = caller(send, options.onCall)
   const callerIdentity = async () => {
     const operation = "sts:GetCallerIdentity"
     const { answer } = await callAnyone({ operation, input: {}, answer: ANSWERS.GetCallerIdentity }, async () => {
@@ -37,7 +37,7 @@ export async function openKms(
   }
   const accountOfSts = async () => accountIn(await callerIdentity())
   const { call, callers, known, learn } = watchAccount(callAnyone, accountOfSts, options.pinned ?? null)
-  const session = { client, call, region, serverTime: () => lastDate }
+  const session = { call, region, serverTime: () => lastDate }
 
   return {
     region,
@@ -56,7 +56,7 @@ export async function openKms(
     ...useOperations(session),
 
     [Symbol.dispose]() {
-      client.destroy()
+      close()
     },
   }
 }

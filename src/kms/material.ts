@@ -1,11 +1,3 @@
-import {
-  DeleteImportedKeyMaterialCommand,
-  GetKeyRotationStatusCommand,
-  GetParametersForImportCommand,
-  ImportKeyMaterialCommand,
-  ListKeyRotationsCommand,
-  RotateKeyOnDemandCommand,
-} from "@aws-sdk/client-kms"
 import { errorOf, KeyferryError } from "../core/base/error.js"
 import { rfc3339 } from "../core/base/expiry.js"
 import type { KeyRotation } from "../core/key/rotation.js"
@@ -34,7 +26,6 @@ interface OfMaterial extends OfKey {
 
 /** Key material: imported, deleted, rotated. */
 export function materialOperations({
-  client,
   call,
   serverTime,
 }: Session): Pick<
@@ -52,7 +43,7 @@ export function materialOperations({
       const input = { KeyId: keyArn, WrappingAlgorithm: wrappingAlgorithm, WrappingKeySpec: wrappingKeySpec }
       const contradiction = ({ KeyId }: OfKey): string | null => ofOtherKey(KeyId, keyArn)
       const request = { operation, input, keyId: keyArn, answer: ANSWERS.GetParametersForImport, contradiction }
-      const { answer, requestId } = await call(request, () => client.send(new GetParametersForImportCommand(input)))
+      const { answer, requestId } = await call(request)
       const { ParametersValidTo: parametersValidTo = null } = answer
       try {
         const wrappingKey = parseWrappingKey(answer.PublicKey, wrappingKeySpec)
@@ -87,7 +78,7 @@ export function materialOperations({
         ofOtherKey(KeyId, keyArn) ?? notPinned(KeyMaterialId, keyMaterialId)
       const request = { operation, input, keyId: keyArn, answer: ANSWERS.ImportKeyMaterial, contradiction }
       try {
-        const { answer, requestId } = await call(request, () => client.send(new ImportKeyMaterialCommand(input)))
+        const { answer, requestId } = await call(request)
         return { keyMaterialId: answer.KeyMaterialId ?? null, requestId }
       } catch (error) {
         const associated = associatedId(error)
@@ -103,7 +94,7 @@ export function materialOperations({
         ofOtherKey(KeyId, keyArn) ??
         (keyMaterialId === null ? null : otherThan("key material", KeyMaterialId, keyMaterialId))
       const request = { operation, input, keyId: keyArn, answer: ANSWERS.DeleteImportedKeyMaterial, contradiction }
-      await call(request, () => client.send(new DeleteImportedKeyMaterialCommand(input)))
+      await call(request)
     },
 
     async listKeyRotations(keyArn) {
@@ -118,7 +109,7 @@ export function materialOperations({
         const contradiction = ({ Rotations }: { Rotations: readonly { keyName: string | undefined }[] }) =>
           Rotations.map(({ keyName }) => ofOtherKey(keyName, keyArn)).find((words) => words !== null) ?? null
         const request = { operation, input, keyId: keyArn, answer: ANSWERS.ListKeyRotations, contradiction }
-        return (await call(request, () => client.send(new ListKeyRotationsCommand(input)))).answer
+        return (await call(request)).answer
       })
       const entries = new Entries(operation)
       const rotations: KeyRotation[] = []
@@ -134,24 +125,19 @@ export function materialOperations({
       const input = { KeyId: keyArn }
       const contradiction = ({ KeyId }: OfKey): string | null => ofOtherKey(KeyId, keyArn)
       const answer = ANSWERS.RotateKeyOnDemand
-      await call({ operation: "RotateKeyOnDemand", input, keyId: keyArn, answer, contradiction }, () =>
-        client.send(new RotateKeyOnDemandCommand(input)),
-      )
+      await call({ operation: "RotateKeyOnDemand", input, keyId: keyArn, answer, contradiction })
     },
 
     async keyRotationStatus(keyArn) {
       const input = { KeyId: keyArn }
       const contradiction = ({ KeyId }: OfKey): string | null => ofOtherKey(KeyId, keyArn)
-      const { answer } = await call(
-        {
-          operation: "GetKeyRotationStatus",
-          input,
-          keyId: keyArn,
-          answer: ANSWERS.GetKeyRotationStatus,
-          contradiction,
-        },
-        () => client.send(new GetKeyRotationStatusCommand(input)),
-      )
+      const { answer } = await call({
+        operation: "GetKeyRotationStatus",
+        input,
+        keyId: keyArn,
+        answer: ANSWERS.GetKeyRotationStatus,
+        contradiction,
+      })
       return { onDemandRotationStartDate: answer.OnDemandRotationStartDate ?? null }
     },
   }

@@ -1,11 +1,3 @@
-import {
-  CreateAliasCommand,
-  ListAliasesCommand,
-  ListResourceTagsCommand,
-  TagResourceCommand,
-  UntagResourceCommand,
-  UpdateAliasCommand,
-} from "@aws-sdk/client-kms"
 import type { Kms } from "../core/ports/kms.js"
 import { ANSWERS } from "./answer.js"
 import { Entries, paged } from "./listing.js"
@@ -18,7 +10,6 @@ const MOST_PAGES = { tags: 50, aliases: 100_000 }
 
 /** What KMS keys are known by: tags and aliases. */
 export function nameOperations({
-  client,
   call,
 }: Session): Pick<
   Kms,
@@ -30,7 +21,7 @@ export function nameOperations({
       const pages = paged({ operation, most: MOST_PAGES.tags }, async (marker) => {
         const input = { KeyId: keyId, Limit: PAGE.tags, ...marker }
         const request = { operation, input, keyId, answer: ANSWERS.ListResourceTags }
-        return (await call(request, () => client.send(new ListResourceTagsCommand(input)))).answer
+        return (await call(request)).answer
       })
       const entries = new Entries(operation)
       const tags = new Map<string, string>()
@@ -44,30 +35,22 @@ export function nameOperations({
 
     async tagResource(keyId, tags) {
       const input = { KeyId: keyId, Tags: tagList(tags) }
-      await call({ operation: "TagResource", input, keyId, answer: ANSWERS.nothing }, () =>
-        client.send(new TagResourceCommand(input)),
-      )
+      await call({ operation: "TagResource", input, keyId, answer: ANSWERS.nothing })
     },
 
     async untagResource(keyId, tagKeys) {
       const input = { KeyId: keyId, TagKeys: [...tagKeys] }
-      await call({ operation: "UntagResource", input, keyId, answer: ANSWERS.nothing }, () =>
-        client.send(new UntagResourceCommand(input)),
-      )
+      await call({ operation: "UntagResource", input, keyId, answer: ANSWERS.nothing })
     },
 
     async createAlias(alias, keyId) {
       const input = { AliasName: alias, TargetKeyId: keyId }
-      await call({ operation: "CreateAlias", input, keyId: alias, answer: ANSWERS.nothing }, () =>
-        client.send(new CreateAliasCommand(input)),
-      )
+      await call({ operation: "CreateAlias", input, keyId: alias, answer: ANSWERS.nothing })
     },
 
     async updateAlias(alias, keyId) {
       const input = { AliasName: alias, TargetKeyId: keyId }
-      await call({ operation: "UpdateAlias", input, keyId: alias, answer: ANSWERS.nothing }, () =>
-        client.send(new UpdateAliasCommand(input)),
-      )
+      await call({ operation: "UpdateAlias", input, keyId: alias, answer: ANSWERS.nothing })
     },
 
     async *listAliases(keyId) {
@@ -76,7 +59,7 @@ export function nameOperations({
         const asked = keyId === undefined ? {} : { keyId }
         const input = { Limit: PAGE.aliases, ...(keyId === undefined ? {} : { KeyId: keyId }), ...marker }
         const request = { operation, input, ...asked, answer: ANSWERS.ListAliases }
-        return (await call(request, () => client.send(new ListAliasesCommand(input)))).answer
+        return (await call(request)).answer
       })
       const entries = new Entries(operation)
       for await (const { Aliases } of pages) {

@@ -1,8 +1,5 @@
-import { randomInt, randomUUID } from "node:crypto"
+import { randomInt } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
-import type { ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-kms"
-import type { AbsoluteLocation, FinalizeRequestHandlerOptions, FinalizeRequestMiddleware } from "@smithy/types"
-import { HttpRequest } from "@smithy/core/protocols"
 import { type Fault, faultOf, type NativeError } from "./fault.js"
 import type { Turn } from "./pacing.js"
 
@@ -16,8 +13,8 @@ const READ: RetryRow = { on: ["throttled", "unsent", "lost", "fault", "skewed"] 
 const ONCE: RetryRow = { on: ["throttled", "skewed"] }
 
 /**
- * What each operation does about a request that failed: the only retry there is, in place of the SDK's, which also
- * repeats a CreateKey whose answer was lost (and so leaves a second KMS key) and a LimitExceededException. A refusal
+ * What each operation does about a request that failed: the only retry there is. The SDK's would also repeat a CreateKey
+ * whose answer was lost (and so leave a second KMS key) and a LimitExceededException. A refusal
  * that passes, of a key made a moment ago, is for who made it to wait for (`app/kms-key/eventual.ts`).
  */
 const RETRIES: Readonly<Record<string, RetryRow>> = {
@@ -88,52 +85,47 @@ function waitBefore(next: {
 /** Asks for a turn to send a request of that operation; see {@link Pacer}. */
 export type Pace = (operation: string) => Turn | Promise<Turn> | undefined
 
-/**
- * Takes the place of the SDK's retry middleware (it keeps its name, since signing is ordered after it): sends the
- * request again as the operation's row says, each attempt at its turn and signed anew. What may take
- * longer than {@link PATIENCE_MS} in all is not sent again, unless it was throttled: an endpoint that does not answer by
- * the deadline `requestMs` is not waited for three times.
- */
-export function retryMiddleware(
-  maxAttempts: number | null,
-  pace: Pace,
-  requestMs: number,
-): FinalizeRequestMiddleware<ServiceInputTypes, ServiceOutputTypes> {
-  return (next, context) => async (args) => {
-    const operation = String(context.commandName).replace(/Command$/, "")
-    const row = rowOf(operation, args.input)
-    if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-invocation-id"] = randomUUID()
-    const start = performance.now()
-    for (let attempt = 1; ; attempt += 1) {
-      if (HttpRequest.isInstance(args.request)) args.request.headers["amz-sdk-request"] = `attempt=${attempt}`
-      const pending = pace(operation)
-      const turn = pending instanceof Promise ? await pending : pending
-      try {
-        const result = await next(args)
-        turn?.answered()
-        result.output.$metadata.attempts = attempt
-        return result
-      } catch (error) {
-        turn?.[faultOf(error as NativeError) === "throttled" ? "throttled" : "answered"]()
-        const waitMs = waitBefore({
-          row,
-          attempt,
-          error: error as NativeError,
-          maxAttempts,
-          isLate: performance.now() - start + requestMs > PATIENCE_MS,
-        })
-        if (waitMs === null) throw error
-        await sleep(waitMs)
-      }
-    }
-  }
+/** How often, and when, requests of a client are sent. */
+export interface Attempts {
+  /** Null for keyferry's own numbers. */
+  readonly most: number | null
+  readonly pace: Pace
+  /** Deadline of one attempt, in milliseconds. */
+  readonly requestMs: number
 }
 
-/** Where {@link retryMiddleware} stands in the SDK's stack: as the one that it replaces. */
-export const RETRY_PLACE: FinalizeRequestHandlerOptions & AbsoluteLocation = {
-  name: "retryMiddleware",
-  tags: ["RETRY"],
-  step: "finalizeRequest",
-  priority: "high",
-  override: true,
+/**
+ * Sends a request, and again as the operation's row says, each attempt at its turn. What may take longer than
+ * {@link PATIENCE_MS} in all is not sent again, unless it was throttled: an endpoint that does not answer by the deadline
+ * is not waited for three times.
+ *
+ * @param send is told which attempt it is, the first being 1
+ */
+export async function withRetries<T>(
+  { operation, input }: { readonly operation: string; readonly input: object },
+  { most, pace, requestMs }: Attempts,
+  send: (attempt: number) => Promise<T>,
+): Promise<T> {
+  const row = rowOf(operation, input)
+  const start = performance.now()
+  for (let attempt = 1; ; attempt += 1) {
+    const pending = pace(operation)
+    const turn = pending instanceof Promise ? await pending : pending
+    try {
+      const answer = await send(attempt)
+      turn?.answered()
+      return answer
+    } catch (error) {
+      turn?.[faultOf(error as NativeError) === "throttled" ? "throttled" : "answered"]()
+      const waitMs = waitBefore({
+        row,
+        attempt,
+        error: error as NativeError,
+        maxAttempts: most,
+        isLate: performance.now() - start + requestMs > PATIENCE_MS,
+      })
+      if (waitMs === null) throw error
+      await sleep(waitMs)
+    }
+  }
 }

@@ -1,9 +1,7 @@
-import type { KMSClient } from "@aws-sdk/client-kms"
 import type { Caller } from "./call.js"
 
 /** What the operations of an account and Region are sent with. */
 export interface Session {
-  readonly client: KMSClient
   readonly call: Caller
   readonly region: string
   /** The Date of KMS' last answer; null before the first. */

@@ -1,10 +1,3 @@
-import {
-  GetPublicKeyCommand,
-  type MacAlgorithmSpec,
-  SignCommand,
-  type SigningAlgorithmSpec,
-  VerifyMacCommand,
-} from "@aws-sdk/client-kms"
 import { KeyferryError } from "../core/base/error.js"
 import type { Kms } from "../core/ports/kms.js"
 import { ANSWERS } from "./answer.js"
@@ -17,19 +10,19 @@ interface SignAnswer {
 }
 
 /** Uses of a KMS key by which its material is proven. */
-export function useOperations({ client, call }: Session): Pick<Kms, "getPublicKey" | "verifyMac" | "sign"> {
+export function useOperations({ call }: Session): Pick<Kms, "getPublicKey" | "verifyMac" | "sign"> {
   return {
     async getPublicKey(keyArn) {
       const operation = "GetPublicKey"
       const input = { KeyId: keyArn }
       const contradiction = ({ KeyId }: { KeyId?: string | undefined }): string | null => ofOtherKey(KeyId, keyArn)
       const request = { operation, input, keyId: keyArn, answer: ANSWERS.GetPublicKey, contradiction }
-      return (await call(request, () => client.send(new GetPublicKeyCommand(input)))).answer.PublicKey
+      return (await call(request)).answer.PublicKey
     },
 
     async verifyMac(keyArn, message, mac, algorithm) {
       const operation = "VerifyMac"
-      const input = { KeyId: keyArn, Message: message, Mac: mac, MacAlgorithm: algorithm as MacAlgorithmSpec }
+      const input = { KeyId: keyArn, Message: message, Mac: mac, MacAlgorithm: algorithm }
       const contradiction = ({
         KeyId,
         MacAlgorithm,
@@ -39,7 +32,7 @@ export function useOperations({ client, call }: Session): Pick<Kms, "getPublicKe
       }) => ofOtherKey(KeyId, keyArn) ?? otherThan("algorithm", MacAlgorithm, algorithm)
       const request = { operation, input, keyId: keyArn, answer: ANSWERS.VerifyMac, contradiction }
       try {
-        return (await call(request, () => client.send(new VerifyMacCommand(input)))).answer.MacValid
+        return (await call(request)).answer.MacValid
       } catch (error) {
         if (error instanceof KeyferryError && error.causes[0]?.code === "KMSInvalidMacException") return false
         throw error
@@ -52,12 +45,12 @@ export function useOperations({ client, call }: Session): Pick<Kms, "getPublicKe
         KeyId: keyArn,
         Message: message,
         MessageType: "RAW",
-        SigningAlgorithm: algorithm as SigningAlgorithmSpec,
+        SigningAlgorithm: algorithm,
       } as const
       const contradiction = ({ KeyId, SigningAlgorithm }: SignAnswer) =>
         ofOtherKey(KeyId, keyArn) ?? otherThan("algorithm", SigningAlgorithm, algorithm)
       const request = { operation, input, keyId: keyArn, answer: ANSWERS.Sign, contradiction }
-      return (await call(request, () => client.send(new SignCommand(input)))).answer.Signature
+      return (await call(request)).answer.Signature
     },
   }
 }
