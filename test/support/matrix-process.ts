@@ -40,17 +40,20 @@ export interface Outcome {
 
 export const MESSAGE = "keyferry matrix"
 
+export interface MatrixRun {
+  /** Of the token, and of the KMS. */
+  readonly env: Readonly<Record<string, string>>
+  /** What a process must start with to see the token. */
+  readonly prefix: readonly string[]
+  readonly localKeys: LocalKeys
+  readonly folder: string
+}
+
 /** Carries every cell from the token of the environment to the KMS of the environment, in a process of its own. */
-export async function runMatrix(
-  env: Readonly<Record<string, string>>,
-  localKeys: LocalKeys,
-  folder: string,
-): Promise<readonly Outcome[]> {
+export async function runMatrix({ env, prefix, localKeys, folder }: MatrixRun): Promise<readonly Outcome[]> {
   writeFileSync(`${folder}/keys.json`, JSON.stringify(localKeys))
-  const child = spawn(process.execPath, [THIS_FILE, folder], {
-    env: { ...env },
-    stdio: ["ignore", "inherit", "inherit"],
-  })
+  const [command, ...args] = [...prefix, process.execPath, THIS_FILE, folder]
+  const child = spawn(command, args, { env: { ...env }, stdio: ["ignore", "inherit", "inherit"] })
   const status = await new Promise((resolve) => child.once("exit", resolve))
   if (status !== 0) throw new Error(`the matrix process ended with ${String(status)}`)
   return JSON.parse(readFileSync(`${folder}/outcomes.json`, "utf8")) as readonly Outcome[]
