@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by bare-root.sh and docker-check.sh: a bare Debian in a folder, and what it needs to get out as this machine does.
+# Sourced by bare-root.sh, docker-check.sh and opencryptoki-check.sh: a bare Debian in a folder, and what it needs to get
+# out as this machine does.
 
 # Installs those of the packages that are missing.
 install_packages() {
@@ -21,13 +22,15 @@ install_packages() {
   }
 }
 
-# bare_debian SUITE FOLDER, from the mirror that this machine uses for Debian; Ubuntu has none, and debootstrap a default.
+# bare_debian SUITE FOLDER [OPTION of debootstrap]..., from the mirror that this machine uses for Debian, else Debian's own.
 bare_debian() {
-  local mirror log
+  local mirror log script=$1
   log=$(mktemp)
+  # a debootstrap that is older than the release has no script of its name: that of sid is the same one
+  [[ -e /usr/share/debootstrap/scripts/$1 ]] || script=sid
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
     awk '$2 == "Debian" && $3 == "Debian" && !found++ { print $1 }')
-  debootstrap --variant=minbase "$1" "$2" ${mirror:+"$mirror"} >"$log" 2>&1 || {
+  debootstrap --variant=minbase "${@:3}" "$1" "$2" "${mirror:-http://deb.debian.org/debian}" "$script" >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
     rm -f -- "$log"
     printf 'error: debootstrap failed\n' >&2

@@ -22,7 +22,7 @@ const page = (
     "",
   ].join("\n")
 
-/** What the tests saw of the tokens that they run on; test/matrix and test/pkcs11 fail where it is no longer so. */
+/** What the tests saw of the tokens that they run on; test/matrix, test/opencryptoki and test/pkcs11 fail where it is no longer so. */
 const MEASURED = `
 ## Measured
 
@@ -31,7 +31,7 @@ const MEASURED = `
 | SoftHSM 2.6.1 (Debian) | \`SYMMETRIC_DEFAULT\`, \`HMAC_*\`, \`ECC_NIST_P384\`, \`ECC_SECG_P256K1\`; SHA-1 only | P-256, P-521, RSA (pads with zero bytes before wrapping), Ed25519, everything with SHA-256 |
 | NSS softokn 3.87 (Debian) | all but the two on the right, with SHA-256 | secp256k1, Ed25519; enforces neither \`CKA_EXTRACTABLE=false\` nor \`CKA_WRAP_WITH_TRUSTED\` |
 | openCryptoki 3.8.1 (Debian) | \`SYMMETRIC_DEFAULT\`, \`HMAC_256/384/512\` with SHA-256 | RSA and EC (no RFC 5649 mechanism); \`HMAC_224\` (the token cannot compute it, so no proof) |
-| openCryptoki 3.27.0 (Debian forky) | every EC key spec but Ed25519, by the native mechanism, with SHA-256; enforces what custody asks | unsealing drops leading zero bytes of EC private keys: \`sealed\` generates until a key opens to itself |
+| openCryptoki 3.27.0 (Debian forky) | \`SYMMETRIC_DEFAULT\`, \`HMAC_*\` by OAEP; RSA, P-256, P-384, P-521, secp256k1 by the native RSA-AES; SHA-1 and SHA-256; enforces what custody asks, and seals all of these | Ed25519 (malformed PKCS #8 of 53 bytes); unsealing drops leading zero bytes of EC private keys, so \`sealed\` generates until a key opens to itself |
 | tpm2-pkcs11 | nothing | cannot wrap |
 `
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/release-check.sh
-# What is slow and seldom breaks: long simulations, an older Node.js, the packed package, the container images, and bare
-# Debian 12 and 13 from a fresh clone to the end of the demo. Wants root or sudo, on Debian or Ubuntu. Each part is told when
-# it begins and counts; the last line is the count alone: `N passed, N failed`.
+# What is slow and seldom breaks: long simulations, an older Node.js, the packed package, the container images, openCryptoki
+# of Debian's next release, and bare Debian 12 and 13 from a fresh clone to the end of the demo. Wants root or sudo, on Debian
+# or Ubuntu. Each part is told when it begins and counts; the last line is the count alone: `N passed, N failed`.
 set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
 source scripts/node.sh
 source scripts/suites.sh
 
-printf 'release-check: about 30 minutes on two quiet cores\n'
+printf 'release-check: about 34 minutes on two quiet cores\n'
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 all_passed=0 all_failed=0
@@ -52,6 +52,7 @@ part 'killed at every third place' killed_often
 part 'named mutations' named_mutations
 part 'older Node.js' old_node
 part 'package' ./scripts/package-check.sh
+part 'openCryptoki 3.27' ./scripts/opencryptoki-check.sh
 part 'images' ./scripts/docker-check.sh
 part 'bare Debian 12' ./scripts/bare-root.sh bookworm
 part 'bare Debian 13' ./scripts/bare-root.sh trixie

@@ -11,7 +11,7 @@ source scripts/suites.sh
 if [[ ${1-} == fast ]]; then
   printf 'test: about 15 minutes on two quiet cores\n'
   npm run --silent build
-  files_of --not "${LONG[@]}" "${SLOW[@]}" | run_files
+  files_of --not "${LONG[@]}" "${OTHER_DEBIAN[@]}" "${SLOW[@]}" | run_files
   exit
 fi
 
@@ -26,7 +26,7 @@ trap 'rm -rf -- "$work"' EXIT
 status=0
 # of the places to be killed at, every eighth: release-check.sh takes every third
 export KEYFERRY_TEST_STRIDE=8
-files_of --not "${LONG[@]}" | NODE_V8_COVERAGE=$work/v8 run_files | tee "$work/log" || status=$?
+files_of --not "${LONG[@]}" "${OTHER_DEBIAN[@]}" | NODE_V8_COVERAGE=$work/v8 run_files | tee "$work/log" || status=$?
 read_count "$work/log" || {
   printf 'test: error: mocha ended without its count\n' >&2
   exit 70

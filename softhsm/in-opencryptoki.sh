@@ -33,7 +33,8 @@ enter() {
   done
   umount -l "$kept" && rmdir "$kept"
   # 3.27 shows no slot where its group may not write to these
-  mkdir -p /run/opencryptoki /run/lock/opencryptoki/swtok
+  mkdir -p /run/opencryptoki /run/lock/opencryptoki
+  for name in "$folder"/lib/*/; do mkdir -p "/run/lock/opencryptoki/$(basename "$name")"; done
   chgrp -R pkcs11 /run/opencryptoki /run/lock/opencryptoki /var/lib/opencryptoki
   chmod -R 0770 /run/opencryptoki /run/lock/opencryptoki /var/lib/opencryptoki
   pkcsslotd </dev/null >&2 || die 'pkcsslotd did not start'

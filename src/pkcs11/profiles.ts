@@ -122,7 +122,8 @@ const VENDORS: Readonly<Record<string, VendorRow>> = {
     source: "soft token of 3.8.1 and 3.27; mech_aes.c",
     notes: [
       "locks the user PIN at the third wrong one",
-      "3.8.1 has neither elliptic curves, nor RFC 5649, nor HMAC by SHA-224",
+      "3.8.1 has neither elliptic curves, nor RFC 5649, nor HMAC by SHA-224; RFC 5649 and RSA-AES came with 3.25",
+      "soft tokens have no serial: two of one label are told apart by slot-id",
       "Ed25519 keys leave as malformed PKCS #8",
       "CKM_AES_KEY_WRAP_PAD is RFC 3394 with PKCS #7 padding to 16 bytes",
     ],

@@ -1,23 +1,9 @@
 import { expect } from "chai"
-import { spawnSync } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { KEY_SPEC_NAMES, KEY_SPECS } from "#src/core/key/key-spec.js"
 import { kmsAllows } from "#src/core/key/wrapping-algorithm.js"
 import { opencryptokiToken, type TestToken, tpm2Module } from "#test/support/tokens.js"
 import { ALL_REQUESTS } from "../support/token-fixture.js"
-import type { Outcome, Script } from "../support/token-process.js"
-
-function inProcess(token: TestToken, script: Omit<Script, "uri">): readonly Outcome[] {
-  const file = fileURLToPath(new URL("../support/token-process.js", import.meta.url))
-  // env(1) passes on to what follows it, be it a prefix or node
-  const { stdout, stderr, status } = spawnSync("env", [...token.prefix, process.execPath, file], {
-    input: JSON.stringify({ uri: token.uri, ...script }),
-    encoding: "utf8",
-    env: { ...process.env, ...token.env },
-  })
-  expect(status, stderr).to.equal(0)
-  return JSON.parse(stdout) as readonly Outcome[]
-}
+import { inProcess } from "../support/in-token-process.js"
 
 describe("openCryptoki 3.8.1", () => {
   let token: TestToken
@@ -30,7 +16,7 @@ describe("openCryptoki 3.8.1", () => {
     const [outcome] = inProcess(token, {
       pins: [token.pin],
       requests: ALL_REQUESTS,
-      probeCustody: true,
+      probeCustody: ["SYMMETRIC_DEFAULT"],
       generate: KEY_SPEC_NAMES.filter((spec) => KEY_SPECS[spec].family !== "rsa"),
     })
     expect(outcome).to.include({ code: "ok", warnings: 0 })
@@ -48,8 +34,9 @@ describe("openCryptoki 3.8.1", () => {
     // CKA_WRAP_WITH_TRUSTED is unknown, and an imported key claims to have been sensitive always
     expect(outcome!.facts).to.include({ wrapWithTrustedEnforced: null, provenanceHonest: false })
     // it has no RFC 5649 to seal by
-    expect(outcome!.sealing).to.include({ possible: false, enforced: false, mechanism: null })
-    expect(outcome!.sealing?.reason).to.include("CKM_AES_KEY_WRAP_KWP")
+    const sealing = outcome!.sealing.SYMMETRIC_DEFAULT
+    expect(sealing).to.include({ possible: false, enforced: false, mechanism: null })
+    expect(sealing?.reason).to.include("CKM_AES_KEY_WRAP_KWP")
     expect(outcome!.custodyKey).to.equal("ERR_CUSTODY_REFUSED")
     for (const [keySpec, code] of Object.entries(outcome!.generated)) {
       const pair = KEY_SPECS[keySpec as keyof typeof KEY_SPECS].proof === "public-key"

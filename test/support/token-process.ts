@@ -19,7 +19,8 @@ export interface Script {
   /** What to do after each login that worked. */
   readonly requests?: readonly WrapRequest[]
   readonly generate?: readonly KeySpec[]
-  readonly probeCustody?: boolean
+  /** The key specs whose sealing is probed beside custody. */
+  readonly probeCustody?: readonly KeySpec[]
 }
 
 export interface Outcome {
@@ -34,8 +35,7 @@ export interface Outcome {
   readonly flags: readonly string[]
   readonly verdicts: readonly WrapCapability[]
   readonly facts: EnforcementFacts | null
-  /** Of SYMMETRIC_DEFAULT. */
-  readonly sealing: SealingVerdict | null
+  readonly sealing: Readonly<Partial<Record<KeySpec, SealingVerdict>>>
   /** `ok` or the failure's code. */
   readonly custodyKey: string | null
   /** `ok` or the failure's code, by key spec. */
@@ -54,7 +54,7 @@ async function run(pinText: string): Promise<Outcome> {
   let flags: readonly string[] = []
   let verdicts: readonly WrapCapability[] = []
   let facts: EnforcementFacts | null = null
-  let sealing: SealingVerdict | null = null
+  let sealing: Outcome["sealing"] = {}
   let custodyKey: string | null = null
   const generated: Record<string, string> = {}
   const result = (code: string, causes: readonly string[], message: string): Outcome => {
@@ -66,9 +66,9 @@ async function run(pinText: string): Promise<Outcome> {
     await using token = await openToken({ uri, pin, cache: memoryCache(), warn: () => warnings++ })
     if (script.requests) verdicts = await token.selfTest(script.requests)
     if (script.probeCustody) {
-      const probed = await token.probeCustody({ keySpecs: ["SYMMETRIC_DEFAULT"] })
+      const probed = await token.probeCustody({ keySpecs: script.probeCustody })
       facts = probed.facts
-      sealing = probed.sealing.SYMMETRIC_DEFAULT ?? null
+      sealing = probed.sealing
       custodyKey = await token.generateCustodyKey(newCustodyKey()).then(() => "ok", codeOf)
     }
     for (const keySpec of script.generate ?? []) {

@@ -50,6 +50,11 @@ export function opencryptokiToken(label = "keyferry"): TestToken {
   return { ...token, prefix: [join(SCRIPTS, "in-opencryptoki.sh"), token.dir] }
 }
 
+/** Adds a token to an openCryptoki that already has one, in a slot of its own: same configuration and PINs. */
+export function addOpencryptokiToken(token: TestToken, label: string): TestToken {
+  return { ...describe(run("make-opencryptoki.sh", [token.dir, label]), token.dir), prefix: token.prefix }
+}
+
 /** Prepares tpm2-pkcs11's module with an empty store and no TPM: a fixture for refusals. */
 export function tpm2Module(): TestToken {
   return make("make-tpm2.sh")
