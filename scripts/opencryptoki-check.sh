@@ -76,5 +76,7 @@ in_root() {
 
 make_root
 bring_node
+# shellcheck disable=SC2016 # dpkg-query's
 say "$SUITE has $(in_root dpkg-query -W -f '${Package} ${Version}, ' opencryptoki opensc openssl)Node.js $(in_root node --version)"
+# shellcheck disable=SC2016 # the inner shell's
 in_root bash -c 'source scripts/node.sh; source scripts/suites.sh; files_of "${OTHER_DEBIAN[@]}" | run_files'
