@@ -4,6 +4,9 @@ import type { Layout } from "./text/layout.js"
 import type { Terminal } from "./text/progress-line.js"
 import type { Surroundings as ProcessSurroundings, World } from "../host/open.js"
 
+/** Of every JSON result: a field may be added, none of those there are goes or changes its meaning without another. */
+export const SCHEMA_VERSION = 1
+
 export type OptionTable = Record<string, Options>
 
 /** General options (options.ts) that every command has. */
@@ -24,6 +27,8 @@ export interface Output {
   readonly text: string | ((layout: Layout) => string)
   /** Other than OK where the work was done only in part. */
   readonly exit?: ExitName
+  /** Called before the result is printed. */
+  readonly beforePrint?: () => void
   /** Called once the result was printed, as the last thing that the command does. */
   readonly told?: () => Promise<void>
 }

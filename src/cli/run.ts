@@ -7,7 +7,7 @@ import { KeyferryError } from "../core/base/error.js"
 import { printableJson, printableLines } from "../core/base/printable.js"
 import type { Log } from "../core/ports/log.js"
 import { createLog } from "../log/log.js"
-import type { Output } from "./command.js"
+import { type Output, SCHEMA_VERSION } from "./command.js"
 import { commandsFor } from "./commands/commands.js"
 import { describeFailure, knownError } from "./text/failure.js"
 import { type Layout, layoutOf } from "./text/layout.js"
@@ -18,9 +18,6 @@ import { loggedProgress, terminalProgress } from "./text/progress.js"
 import { endOnSignals } from "./signals.js"
 import { longForms } from "./parse/command-words.js"
 import { asksForJson } from "./parse/words.js"
-
-/** Of every JSON result: a field may be added, none of those there are goes or changes its meaning without another. */
-const SCHEMA_VERSION = 1
 
 /** Runs one command line and gives its exit status. Results go to stdout, everything else to stderr. */
 export async function run(given: readonly string[], version: string): Promise<number> {
@@ -101,6 +98,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
     const printed = json
       ? printableJson(JSON.stringify(result, null, 2))
       : printableLines(textOf(output, layoutOf(args, process.stdout, process.env)))
+    output.beforePrint?.()
     if (printed !== "") process.stdout.write(`${printed}\n`)
     for (const place of world.places.all()) progress.step(placeText(place))
     await output.told?.()

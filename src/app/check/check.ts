@@ -6,12 +6,13 @@ import {
   type Finding,
   findingsOf,
   firstEnd,
+  LATE_HINT,
   type Thresholds,
   worstStatus,
 } from "../../core/plan/finding.js"
 import { clockLine } from "../doctor/kms-checks.js"
-import { type Fleet, fleetKeys } from "../fleet/fleet.js"
-import { survey, type Survey } from "../fleet/survey.js"
+import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
+import { type Patience, survey, type Survey, type SurveyOptions } from "../fleet/survey.js"
 import { vaultStatus } from "../fleet/vault-status.js"
 import { performanceData } from "./performance-data.js"
 
@@ -27,19 +28,25 @@ export interface CheckResult {
 export interface CheckOptions {
   readonly thresholds: Thresholds
   readonly accept: Acceptances
+  /** How long answers are waited for; null for as long as it takes. */
+  readonly patience: (Patience & Pick<SurveyOptions, "onRow">) | null
 }
 
 /** Everything that monitoring is to know of the fleet. It changes nothing, and works without a token. */
-export async function check(fleet: Fleet, { thresholds, accept }: CheckOptions): Promise<CheckResult> {
-  const surveyed = await survey(fleet, await fleetKeys(fleet), {
+export async function check(fleet: Fleet, { thresholds, accept, patience }: CheckOptions): Promise<CheckResult> {
+  const all = await fleetKeys(fleet)
+  const surveyed = await survey(fleet, all, {
     actions: new Set(),
     depth: { tags: false, materials: "needed" },
+    ...(patience === null ? {} : { patience }),
+    ...(patience?.onRow === undefined ? {} : { onRow: patience.onRow }),
   })
   const { keys } = surveyed
   const clocks = clocksOf(fleet, surveyed)
   const findings: readonly Finding[] = [
     ...keys.flatMap(({ snapshot, decision }) => findingsOf(snapshot, decision, thresholds)),
     ...clocks.flatMap((clock) => clock.findings),
+    ...lateFindings(surveyed, all),
     ...(await custodyFindings(fleet, surveyed)),
     ...tokenFindings(surveyed),
     ...logFindings(fleet),
@@ -132,6 +139,22 @@ function logFindings({ custodyLog }: Fleet): readonly Finding[] {
     const { message, hint } = error
     return [{ id: "CUSTODY_LOG_BROKEN", status: "critical", message, name: "custody-log", target: null, hint }]
   }
+}
+
+/** What did not answer while it was waited for, by target. */
+function lateFindings({ unanswered }: Survey, all: readonly FleetKey[]): readonly Finding[] {
+  const targetsOf = (keys: readonly FleetKey[]): readonly string[] => keys.map(({ binding }) => binding.target)
+  return [...new Set(targetsOf(unanswered))].map((target) => {
+    const count = (keys: readonly FleetKey[]): number => targetsOf(keys).filter((other) => other === target).length
+    return {
+      id: "TIMEOUT",
+      status: "unknown",
+      message: `KMS did not answer in time about ${count(unanswered)} of ${count(all)} keys`,
+      name: null,
+      target,
+      hint: LATE_HINT,
+    }
+  })
 }
 
 /** What a token holds is not known where it cannot be searched; one that is not given is not asked about. */

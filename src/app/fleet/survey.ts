@@ -20,6 +20,16 @@ export interface SurveyOptions extends PlanOptions {
   readonly actions: ReadonlySet<Action>
   /** Called as each key is observed, with how many are. */
   readonly onRow?: (finished: number, total: number) => void
+  readonly patience?: Patience
+}
+
+/** For who cannot wait for every answer. */
+export interface Patience {
+  /** Resolves when tokens, and when KMS, are no longer waited for. */
+  readonly tokens: Promise<unknown>
+  readonly keys: Promise<unknown>
+  /** Called as something is asked, in words; what it gives is called once that has answered. */
+  readonly waits: (what: string) => () => void
 }
 
 /** One key as it was observed, what follows, and the row that says so. */
@@ -52,50 +62,80 @@ interface TokensSurvey {
 
 export interface Survey extends TokensSurvey {
   readonly keys: readonly SurveyedKey[]
+  /** Keys about which KMS did not answer while it was waited for. */
+  readonly unanswered: readonly FleetKey[]
 }
 
 /** Observes every key and decides, and changes nothing but what is known of deletions. Works without a token: its side is not known then. */
 export async function survey(fleet: Fleet, keys: readonly FleetKey[], options: SurveyOptions): Promise<Survey> {
   const sources = sourceIndex(fleet, { withSealed: false })
-  const tokens = await surveyTokens(sources, keys)
+  const { patience } = options
+  const tokens = await surveyTokens(sources, keys, patience)
   const { observe } = observer(fleet, sources)
   const surveyed: SurveyedKey[] = []
   let finished = 0
+  let isOver = false
   // the lanes take from one iterator: each key is observed once
   const remaining = keys.entries()
   const lane = async (): Promise<void> => {
     for (const [index, key] of remaining) {
+      const answered = patience?.waits(`KMS of ${key.binding.target}`)
       const snapshot = await observe(key, options.depth)
+      answered?.()
+      if (isOver) return
       const decision = plan(snapshot, options)
       surveyed[index] = { snapshot, decision, row: decisionRow(snapshot, decision, outcomeOf(decision, options)) }
       finished += 1
       options.onRow?.(finished, keys.length)
     }
   }
-  await Promise.all(Array.from({ length: SURVEY_WIDTH }, lane))
+  const lanes = Promise.all(Array.from({ length: SURVEY_WIDTH }, lane))
+  await Promise.race([lanes, ...(patience === undefined ? [] : [patience.keys])])
+  isOver = true
+  // whatever becomes of those that nobody waits for
+  lanes.catch(() => undefined)
+  const seen = Object.values(surveyed)
   await rememberDeletions(
     fleet,
-    surveyed.map(({ snapshot }) => snapshot),
+    seen.map(({ snapshot }) => snapshot),
   )
-  return { keys: surveyed, ...tokens }
+  return { keys: seen, unanswered: keys.filter((_, index) => surveyed[index] === undefined), ...tokens }
 }
 
-async function surveyTokens(sources: SourceIndex, keys: readonly FleetKey[]): Promise<TokensSurvey> {
+async function surveyTokens(
+  sources: SourceIndex,
+  keys: readonly FleetKey[],
+  patience: Patience | undefined,
+): Promise<TokensSurvey> {
   const tokens: TokenSurvey[] = []
   const searched: SearchedToken[] = []
   let tokenExit: ExitName = "OK"
   for (const name of new Set(keys.map(({ binding }) => binding.token))) {
+    const answered = patience?.waits(name === null ? "the token" : `token ${name}`)
     try {
-      const content = await sources.content(name)
+      const content = await inTime(sources.content(name), patience?.tokens)
       if (content !== null) searched.push({ name, content })
       tokens.push({ name, state: content === null ? "not given" : "looked at", message: null })
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
       tokens.push({ name, state: "failed", message: error.message })
       tokenExit = error.exit
+    } finally {
+      answered?.()
     }
   }
   return { tokens, searched, tokenExit }
+}
+
+/** @throws ERR_TOKEN_HANGS where it is no longer waited for */
+async function inTime<T>(asked: Promise<T>, end: Promise<unknown> | undefined): Promise<T> {
+  if (end === undefined) return await asked
+  const late = end.then(() => {
+    throw new KeyferryError("ERR_TOKEN_HANGS", "it did not answer in time")
+  })
+  // one of the two is not heard
+  for (const promise of [asked, late]) promise.catch(() => undefined)
+  return await Promise.race([asked, late])
 }
 
 function outcomeOf({ action }: Decision, { actions }: SurveyOptions): Outcome {

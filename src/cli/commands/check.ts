@@ -1,19 +1,15 @@
 import type { CheckResult } from "../../app/check/check.js"
 import { KeyferryError } from "../../core/base/error.js"
-import type { ExitName } from "../../core/base/exit-code.js"
 import { parseDuration } from "../../core/base/expiry.js"
 import { acceptanceEnd, type Acceptances } from "../../core/manifest/acceptances.js"
-import { type AcceptedFinding, isAcceptance } from "../../core/plan/acceptance.js"
-import type { CheckStatus, Thresholds } from "../../core/plan/finding.js"
-import { type Output, defineCommand } from "../command.js"
+import { isAcceptance } from "../../core/plan/acceptance.js"
+import type { Thresholds } from "../../core/plan/finding.js"
+import { defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
+import { outputOf } from "../text/check-line.js"
+import { TimedCheck } from "./check-in-time.js"
 
-const EXITS = {
-  ok: "OK",
-  warning: "CHECK_WARNING",
-  critical: "CHECK_CRITICAL",
-  unknown: "CHECK_UNKNOWN",
-} as const satisfies Record<CheckStatus, ExitName>
+const LONGEST_TIMEOUT = 3600
 
 /** What no day ends: an acceptance of this run alone. */
 const THIS_RUN = "9999-12-31"
@@ -23,7 +19,7 @@ export const check = defineCommand({
   describe: "one line and an exit status for monitoring: 0 well, 1 warning, 2 critical, 3 cannot tell",
   examples: [
     ["$0 check --config keyferry.yaml", "as a plugin of Nagios or Icinga, or from cron"],
-    ["$0 check --warn 21d --crit 7d", "other times before an expiry"],
+    ["$0 check -w 21d -c 7d -t 8", "other times before an expiry, and 8 seconds for an answer, as check_nrpe wants it"],
     ["$0 check --accept SOURCE_MISSING:old=2027-01-31", "silent about what is known, until the end of that day"],
   ],
   options: {
@@ -35,6 +31,12 @@ export const check = defineCommand({
       requiresArg: true,
       describe: "silent about REASON:NAME, or REASON:NAME=DAY until its end; may be given again; `accept` of --config",
     },
+    timeout: {
+      type: "string",
+      requiresArg: true,
+      default: "50s",
+      describe: "ends by then, with what has answered: 8s, or a number of seconds",
+    },
     ...TOKEN,
     ...KMS,
   },
@@ -42,17 +44,27 @@ export const check = defineCommand({
   async run(args, { world }) {
     const thresholds = thresholdsOf(args)
     const accepted = acceptancesOf(args.accept ?? [])
+    const timed = new TimedCheck(timeoutOf(args.timeout), args["json"] === true || args["output"] === "json")
     const { check: checkFleet } = await import("../../app/check/check.js")
     try {
-      const accept = { ...(await world.settings()).manifest?.accept, ...accepted }
-      const fleet = await world.fleet({ lock: false })
-      return outputOf(await checkFleet(fleet, { thresholds, accept }))
+      const { patience } = timed
+      const { manifest } = await timed.during("the configuration", () => world.settings())
+      const fleet = await timed.during("the state directory", () => world.fleet({ lock: false }))
+      const accept = { ...manifest?.accept, ...accepted }
+      return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, patience })))
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
-      return outputOf(cannotTell(error))
+      return timed.end(outputOf(cannotTell(error)))
     }
   },
 })
+
+/** @throws ERR_USAGE */
+function timeoutOf(text: string): number {
+  const seconds = /^\d{1,5}$/.test(text) ? Number(text) : (parseDuration(text) ?? 0)
+  if (seconds >= 1 && seconds <= LONGEST_TIMEOUT) return seconds
+  throw new KeyferryError("ERR_USAGE", `--timeout '${text}' is no time from 1s to 1h, such as 50s, or 50`)
+}
 
 function thresholdsOf({ warn, crit }: { readonly warn: string; readonly crit: string }): Thresholds {
   const [warnSeconds, critSeconds] = [secondsOf("warn", warn), secondsOf("crit", crit)]
@@ -84,33 +96,4 @@ function cannotTell({ code, message, hint, key, causes }: KeyferryError): CheckR
   const text = [message, ...causes.map((cause) => `${cause.code}: ${cause.message}`)].join("; ")
   const finding = { id: code, status: "unknown", message: text, name: key ?? null, target: null, hint } as const
   return { status: "unknown", checks: [{ ...finding, acceptedUntil: null }], perfdata: "", keys: 0 }
-}
-
-function outputOf({ keys, ...result }: CheckResult): Output {
-  const { status } = result
-  return { result, text: () => lineOf({ keys, ...result }), exit: EXITS[status] }
-}
-
-/** Findings that the line tells; the others are counted. */
-const SHOWN = 3
-const ORDER: readonly CheckStatus[] = ["critical", "unknown", "warning"]
-
-/** One line, whatever there is: `KEYFERRY CRITICAL - … | performance data`. */
-function lineOf({ status, checks, perfdata, keys }: CheckResult): string {
-  const counted = ORDER.flatMap((word) => checks.filter((finding) => finding.status === word))
-  const accepted = checks.filter(({ acceptedUntil }) => acceptedUntil !== null).length
-  const more = counted.length > SHOWN ? [`and ${counted.length - SHOWN} more`] : []
-  const told = [...counted.slice(0, SHOWN).map(findingText), ...more]
-  const words = [
-    ...(told.length === 0 ? [`${keys} ${keys === 1 ? "key" : "keys"} well`] : told),
-    ...(accepted === 0 ? [] : [`${accepted} accepted`]),
-  ].join("; ")
-  // what follows a bar is performance data, and what follows a line end is not read by all
-  const line = words.replaceAll("|", "/").replaceAll(/\s+/g, " ")
-  return `KEYFERRY ${status.toUpperCase()} - ${line}${perfdata === "" ? "" : ` | ${perfdata}`}`
-}
-
-function findingText({ id, name, target, message }: AcceptedFinding): string {
-  const place = name === null || target === null ? (name ?? target) : `${name} (${target})`
-  return `${place === null ? "" : `${place}: `}${message} [${id}]`
 }

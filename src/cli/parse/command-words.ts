@@ -8,15 +8,19 @@ import { looksLikeOption, optionName, plainWords, unknownOption } from "./words.
 /** `-o` and `-q` and `-h`, which stand for a long option wherever they are. */
 const SHORT: Readonly<Record<string, string>> = { h: "help", o: "output", q: "quiet" }
 
+/** Of `check`, as the guidelines for plugins of monitoring have them. */
+const SHORT_OF_CHECK: typeof SHORT = { c: "crit", t: "timeout", w: "warn" }
+
 /** The command line in long options alone: `-o wide`, `-o=wide` and `-owide` are `--output wide`. */
 export function longForms(words: readonly string[]): readonly string[] {
   const end = words.indexOf("--")
+  const names: typeof SHORT = words.includes("check") ? { ...SHORT, ...SHORT_OF_CHECK } : SHORT
   return words.flatMap((word, at) => {
-    const [, letter = "", suffix = ""] = end !== -1 && at > end ? [] : (/^-([hoq])(.*)$/s.exec(word) ?? [])
-    const name = SHORT[letter]
+    const [, letter = "", suffix = ""] = end !== -1 && at > end ? [] : (/^-([a-z])(.*)$/s.exec(word) ?? [])
+    const name = Object.hasOwn(names, letter) ? names[letter] : undefined
     if (name === undefined) return [word]
     if (suffix === "") return [`--${name}`]
-    return name === "output" ? [`--output=${suffix.replace(/^=/, "")}`] : [word]
+    return name === "help" || name === "quiet" ? [word] : [`--${name}=${suffix.replace(/^=/, "")}`]
   })
 }
 

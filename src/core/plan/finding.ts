@@ -37,6 +37,10 @@ export interface Finding {
   readonly hint: string | null
 }
 
+/** What helps where an answer did not come in time. */
+export const LATE_HINT =
+  "`keyferry doctor` looks at token and KMS; a fleet that needs longer wants a longer --timeout, below that of the monitoring system"
+
 /** Seconds before an expiry. */
 export interface Thresholds {
   readonly warn: number

@@ -1,0 +1,87 @@
+import type { CheckOptions } from "../../app/check/check.js"
+import { EXIT_CODES } from "../../core/base/exit-code.js"
+import { durationText } from "../../core/base/expiry.js"
+import { printableJson, printableLines } from "../../core/base/printable.js"
+import { LATE_HINT } from "../../core/plan/finding.js"
+import { endBy, type LastLine, type RunDeadline } from "../../host/deadline.js"
+import { type Output, SCHEMA_VERSION } from "../command.js"
+import { type CheckOutput, outputOf } from "../text/check-line.js"
+
+/** Of the time that there is, what is waited for tokens, and for KMS: the rest is for the end of the run. */
+const PARTS = { tokens: 0.45, keys: 0.85, run: 0.95 } as const
+
+/** Ends the process by the deadline with the line that says what has not answered by then, whatever hangs. */
+export class TimedCheck {
+  readonly patience: NonNullable<CheckOptions["patience"]>
+  readonly #deadline: RunDeadline
+  readonly #pending = new Map<string, number>()
+  #looked = ""
+
+  readonly #seconds: number
+  readonly #json: boolean
+
+  constructor(seconds: number, json: boolean) {
+    this.#seconds = seconds
+    this.#json = json
+    const left = (part: number): number => Math.max(0, seconds * part * 1000 - performance.now())
+    const end = (part: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, left(part)).unref())
+    this.#deadline = endBy(left(PARTS.run), this.#late())
+    this.patience = {
+      tokens: end(PARTS.tokens),
+      keys: end(PARTS.keys),
+      waits: (what) => {
+        this.#count(what, 1)
+        return () => {
+          this.#count(what, -1)
+        }
+      },
+      onRow: (finished, total) => (this.#looked = `; ${finished} of ${total} keys were looked at`),
+    }
+  }
+
+  /** Work that is named, should it not come to its end. */
+  async during<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const answered = this.patience.waits(what)
+    const done = await work()
+    answered()
+    return done
+  }
+
+  /** What was found is said at the deadline too, where something hangs as it is closed. */
+  end(output: CheckOutput): Output {
+    this.#say(output)
+    return {
+      ...output,
+      beforePrint: () => {
+        this.#deadline.claim()
+      },
+    }
+  }
+
+  #count(what: string, more: 1 | -1): void {
+    const count = (this.#pending.get(what) ?? 0) + more
+    if (count === 0) this.#pending.delete(what)
+    else this.#pending.set(what, count)
+    // what is waited for seldom changes, however many keys there are
+    if (count === 0 || (more === 1 && count === 1)) this.#deadline.say(this.#late())
+  }
+
+  #late(): LastLine {
+    const what = this.#pending.size === 0 ? "this host" : [...this.#pending.keys()].join(", ")
+    const message = `no answer of ${what} within ${durationText(this.#seconds)}${this.#looked}`
+    const finding = { id: "TIMEOUT", status: "unknown", message, name: null, target: null, hint: LATE_HINT } as const
+    return this.#lineOf(
+      outputOf({ status: "unknown", checks: [{ ...finding, acceptedUntil: null }], perfdata: "", keys: 0 }),
+    )
+  }
+
+  #lineOf({ result, text, exit = "OK" }: CheckOutput): LastLine {
+    const { status } = EXIT_CODES[exit]
+    const facts = JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...result }, null, 2)
+    return { text: this.#json ? printableJson(facts) : printableLines(text()), status }
+  }
+
+  #say(output: CheckOutput): void {
+    this.#deadline.say(this.#lineOf(output))
+  }
+}
