@@ -2,7 +2,7 @@ import { parseDuration } from "../core/base/expiry.js"
 import * as z from "zod"
 import { ACCOUNT, REGION, ROLE_ARN, tagFault } from "../core/key/aws-name.js"
 import { CUSTODY_NAMES } from "../core/key/custody.js"
-import type { KeySpec } from "../core/key/key-spec.js"
+import { type KeySpec, whyNotCarried } from "../core/key/key-spec.js"
 import { NAME } from "../core/key/source-key.js"
 import {
   KEY_SETTINGS,
@@ -112,7 +112,13 @@ const target = z.strictObject({
 
 /** The shape of a setting by the form in which it is written. */
 const SHAPES: { readonly [Kind in Form["kind"]]: (form: Extract<Form, { readonly kind: Kind }>) => z.ZodType } = {
-  choice: ({ choices }) => z.enum(choices as readonly [string, ...string[]]),
+  choice: ({ choices }) =>
+    z.enum(choices as readonly [string, ...string[]], {
+      error: ({ input }) => {
+        const why = typeof input === "string" ? whyNotCarried(input) : undefined
+        return why === undefined ? undefined : `must be one of ${choices.join(", ")}: ${why}`
+      },
+    }),
   text: () => z.string(),
   number: ({ least, most }) => z.int().min(least).max(most),
   switch: () => z.boolean(),

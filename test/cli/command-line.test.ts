@@ -19,6 +19,10 @@ describe("command line", () => {
     [[...PROVISION, "--key-id"], /^--key-id needs a value$/],
     [["key", "list", "--output"], /^--output needs a value$/],
     [["params", "--key-spec", "--name", "a"], /^--key-spec needs a value$/],
+    [
+      [...PROVISION.slice(0, 3), "--key-spec", "SM2", "--custody", "token"],
+      /^--key-spec 'SM2' is none of .*: SM2 exists in China/,
+    ],
     [[...PROVISION.slice(0, 3), "--key-spec", "FOO", "--custody", "token"], /^--key-spec 'FOO' is none of .*RSA_2048/],
     [["key", "list", "--foo"], /^unknown argument: --foo$/],
     [["key", "list", "--pin-sourc=fd:3"], /^unknown argument: --pin-sourc; did you mean --pin-source\?$/],

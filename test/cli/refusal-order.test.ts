@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process"
 import { appendFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
-import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
+import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
 import { provisionArgs, type Refusal, refused } from "#test/support/refusal.js"
 import { setStage, type Stage } from "#test/support/stage.js"
 
@@ -124,13 +124,22 @@ describe("what can be known before a KMS key is made is refused before (invarian
     })
   }
 
-  it("SYMMETRIC_DEFAULT and RSA keys in a China Region", async () => {
+  it("SYMMETRIC_DEFAULT, RSA and SM2 keys in a China Region", async () => {
     const env = { AWS_ENDPOINT_URL: china.endpoint, AWS_REGION: "cn-north-1", AWS_DEFAULT_REGION: "cn-north-1" }
     const symmetric: Refusal = { code: "ERR_KEY_SPEC_UNSUPPORTED", exit: 65, tells: /SM4/ }
     await refused(stage, provisionArgs({ name: "sm4" }), symmetric, { env })
     const rsa = provisionArgs({ name: "rsa", "key-spec": "RSA_2048", "key-usage": "SIGN_VERIFY" })
     await refused(stage, rsa, { code: "ERR_ALGORITHM_NOT_ALLOWED", exit: 65, tells: /China/ }, { env })
     expect((await china.counts()).requests["CreateKey"] ?? 0).to.equal(0)
+    const sm2 = await kmsClient(china, "cn-north-1").createKey({
+      Origin: "EXTERNAL",
+      KeySpec: "SM2",
+      KeyUsage: "SIGN_VERIFY",
+    })
+    const params = ["params", "--key-id", sm2.KeyMetadata?.Arn ?? "", "--out", join(stage.folder, "sm2.json")]
+    const asked = await stage.run([...params, "--json"], { state: stage.state(), env })
+    expect([asked.status, asked.error().message.includes("carries no SM2 key")], asked.stderr).to.deep.equal([65, true])
+    expect((await china.counts()).requests["GetParametersForImport"] ?? 0).to.equal(0)
   })
 
   const flags: readonly (readonly [options: Record<string, string>, tells: RegExp])[] = [

@@ -129,6 +129,16 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     ["the reserved id", "version: 1\nid: custody\n", /^id: is reserved/],
     ["a key name that is none", `${BASE}keys: { "a b": { keySpec: HMAC_256 } }\n`, /^keys\["a b"\]: is no name/],
     ["a key without key spec", `${BASE}keys: { k: {} }\n`, /^keys\.k\.keySpec: is missing/],
+    [
+      "a key spec of China",
+      keys("").replace("SYMMETRIC_DEFAULT", "SM2"),
+      /^keys\.k\.keySpec: must be one of SYMM.*: SM2 exists in China Regions alone/,
+    ],
+    [
+      "a key spec without import",
+      keys("").replace("SYMMETRIC_DEFAULT", "ML_DSA_44"),
+      /: KMS imports no key material of ML_DSA_44/,
+    ],
     ["an unknown key spec", keys("").replace("SYMMETRIC_DEFAULT", "AES_256"), /^keys\.k\.keySpec: must be one of SYMM/],
     [
       "no key usage where several are",

@@ -14,6 +14,20 @@ export interface RecordedKey {
 
 type Keys = Readonly<Record<string, RecordedKey>>
 
+/** Those of a Region of China. */
+export async function makeChineseKeys(client: KMS): Promise<Keys> {
+  const empty = async (keySpec: KeySpec, more: object): Promise<RecordedKey> => {
+    const { KeyMetadata } = await client.createKey({ Origin: "EXTERNAL", ...more })
+    return { arn: KeyMetadata?.Arn ?? "", keySpec, material: Buffer.alloc(0), id: "" }
+  }
+  return {
+    sm4: await empty("SYMMETRIC_DEFAULT", {}),
+    // the fixture knows no SM2: nothing is imported by it
+    sm2: await empty("ECC_NIST_P256", { KeySpec: "SM2", KeyUsage: "SIGN_VERIFY" }),
+    "china rsa": await empty("RSA_2048", { KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" }),
+  }
+}
+
 /** Makes the keys that rows name, at any endpoint. */
 export async function makeRecordedKeys(client: KMS): Promise<Keys> {
   const key = async (keySpec: KeySpec, usage?: KeyUsage, options: { multiRegion?: boolean } = {}) => {

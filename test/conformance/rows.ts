@@ -11,15 +11,17 @@ export interface ConformanceRow {
   readonly operation: string
   readonly request: Readonly<Record<string, unknown>>
   readonly answer: Answer
+  /** Asked in a Region of China, where the keys `<sm4>`, `<sm2>` and `<china rsa>` are. */
+  readonly china?: true
 }
 
 type Answer =
-  /** Error name and message; empty where KMS sends none. */
-  | { readonly error: string; readonly message: string }
+  /** Error name and message; empty where KMS sends none, null where what it sends is not recorded. */
+  | { readonly error: string; readonly message: string | null }
   /** Members that the answer has, among others; a member that is undefined is missing. */
   | { readonly members: Readonly<Record<string, unknown>> }
 
-const error = (name: string, message = ""): Answer => ({ error: `${name}Exception`, message })
+const error = (name: string, message: string | null = ""): Answer => ({ error: `${name}Exception`, message })
 const invalid = (message = ""): Answer => error("Validation", message)
 const members = (of: Readonly<Record<string, unknown>>): Answer => ({ members: of })
 const row = (title: string, operation: string, request: ConformanceRow["request"], answer: Answer): ConformanceRow => ({
@@ -416,6 +418,45 @@ const REPLICATING: readonly ConformanceRow[] = [
   ),
 ]
 
+const SM2 = { Origin: "EXTERNAL", KeySpec: "SM2", KeyUsage: "SIGN_VERIFY" }
+const inChina = (...args: Parameters<typeof row>): ConformanceRow => ({ ...row(...args), china: true })
+
+/** What is documented of the China Regions, and where a message was recorded of other Regions, that one. */
+const CHINA: readonly ConformanceRow[] = [
+  row("SM2 in another Region", "createKey", SM2, error("Validation", null)),
+  inChina(
+    "SM2",
+    "createKey",
+    SM2,
+    members({
+      "KeyMetadata.KeySpec": "SM2",
+      "KeyMetadata.KeyState": "PendingImport",
+      "KeyMetadata.SigningAlgorithms": ["SM2DSA"],
+    }),
+  ),
+  inChina("32 bytes for SM4", "import", { KeyId: "<sm4>", material: "<bytes 32>" }, error("InvalidCiphertext")),
+  inChina("16 bytes for SM4", "import", { KeyId: "<sm4>", material: "<bytes 16>" }, members({ KeyId: "<sm4>" })),
+  ...["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"].map((WrappingAlgorithm) =>
+    inChina(
+      `${WrappingAlgorithm} for SM2`,
+      "getParametersForImport",
+      { KeyId: "<sm2>", WrappingAlgorithm, WrappingKeySpec: "RSA_2048" },
+      members({ KeyId: "<sm2>" }),
+    ),
+  ),
+  ...[
+    ["sm2", "SM2"],
+    ["china rsa", "RSA_2048"],
+  ].map(([key = "", keySpec = ""]) =>
+    inChina(
+      `RSA_AES_KEY_WRAP for ${keySpec}`,
+      "getParametersForImport",
+      { KeyId: `<${key}>`, WrappingAlgorithm: "RSA_AES_KEY_WRAP_SHA_256", WrappingKeySpec: "RSA_4096" },
+      WRAPPING("RSA_AES_KEY_WRAP_SHA_256", "RSA_4096", keySpec),
+    ),
+  ),
+]
+
 /** By the part of what was recorded. */
 export const CONFORMANCE: Readonly<Record<string, readonly ConformanceRow[]>> = {
   "importing key material": IMPORTING,
@@ -424,4 +465,5 @@ export const CONFORMANCE: Readonly<Record<string, readonly ConformanceRow[]>> = 
   "keys, aliases and tags": KEYS,
   "using keys": USING,
   replicating: REPLICATING,
+  "China Regions": CHINA,
 }

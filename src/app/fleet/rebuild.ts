@@ -8,7 +8,7 @@ import {
   withNested,
 } from "../../core/records/inventory.js"
 import { rfc3339 } from "../../core/base/expiry.js"
-import { isKeySpec, KEY_SPECS, type KeyUsage } from "../../core/key/key-spec.js"
+import { isKeySpec, KEY_SPECS, type KeyUsage, whyNotCarried } from "../../core/key/key-spec.js"
 import type { KeyDescription } from "../../core/key/key-description.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
@@ -247,7 +247,8 @@ async function rebuiltOf(
   { keys, sources }: Pick<Remains, "keys" | "sources">,
 ): Promise<Rebuilt> {
   const { keySpec, keyUsage } = key
-  if (!isKeySpec(keySpec)) throw new KeyferryError("ERR_KMS_KEY_MISMATCH", `keyferry knows no key spec ${keySpec}`)
+  if (!isKeySpec(keySpec))
+    throw new KeyferryError("ERR_KMS_KEY_MISMATCH", whyNotCarried(keySpec) ?? `keyferry knows no key spec ${keySpec}`)
   const replicas: FoundKey[] = []
   const unread: string[] = []
   for (const { arn, region } of key.multiRegionConfiguration?.replicas ?? []) {

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto"
 import { errorOf, KeyferryError } from "../../core/base/error.js"
 import type { ImportParameters } from "../../core/key/wrapping-key.js"
 import { beginEntry } from "../../core/records/inventory.js"
-import { isKeySpec, type KeySpec, type WrappingKeySpec } from "../../core/key/key-spec.js"
+import { isKeySpec, type KeySpec, whyNotCarried, type WrappingKeySpec } from "../../core/key/key-spec.js"
 import type { SettingsFor } from "../../core/manifest/key-settings.js"
 import { wrapCandidates, type WantedAlgorithm } from "../../core/key/negotiation.js"
 import type { CustodialToken } from "../../core/ports/custodial-token.js"
@@ -54,9 +54,13 @@ export async function params(deps: ParamsDeps, request: ParamsRequest): Promise<
   const described = request.keyId === null ? null : await resolveKey(deps.kms, request.keyId)
   const keySpec = described?.keySpec ?? request.create?.keySpec ?? ""
   if (!isKeySpec(keySpec)) {
-    throw new KeyferryError("ERR_KMS_KEY_MISMATCH", `key material of ${keySpec} cannot be imported`, {
-      key: request.keyId ?? "",
-    })
+    throw new KeyferryError(
+      "ERR_KMS_KEY_MISMATCH",
+      whyNotCarried(keySpec) ?? `key material of ${keySpec} cannot be imported`,
+      {
+        key: request.keyId ?? "",
+      },
+    )
   }
   if (described !== null) assertTakesImport(described, { keySpec, pendingOnly: false })
   const { token } = deps

@@ -1,3 +1,5 @@
+import { whyNotCarried } from "../../core/key/key-spec.js"
+
 /** A complaint of yargs, in this program's wording: one line, lower case, options with their hyphens. */
 type Rewording = readonly [pattern: RegExp, say: (match: RegExpExecArray, words: readonly string[]) => string]
 
@@ -33,8 +35,9 @@ function unknown(kind: string, names: string, words: readonly string[]): string 
 
 function invalid(list: string): string {
   const line = /^\s*Argument: (.*?), Given: "?(.*?)"?, Choices: (.*)$/gm
-  const wrong = [...list.matchAll(line)].map(
-    ([, name = "", written = "", choices = ""]) => `--${name} '${written}' is none of ${choices.replaceAll('"', "")}`,
-  )
+  const wrong = [...list.matchAll(line)].map(([, name = "", written = "", choices = ""]) => {
+    const why = whyNotCarried(written)
+    return `--${name} '${written}' is none of ${choices.replaceAll('"', "")}${why === undefined ? "" : `: ${why}`}`
+  })
   return wrong.length === 0 ? list.trim().replace(/\s+/g, " ") : wrong.join("; ")
 }

@@ -203,6 +203,13 @@ export function isKeySpec(name: string): name is KeySpec {
   return Object.hasOwn(KEY_SPEC_ROWS, name)
 }
 
+/** Why keyferry carries no key of a key spec that KMS knows; undefined where there is nothing to say. */
+export function whyNotCarried(name: string): string | undefined {
+  if (name === "SM2")
+    return "SM2 exists in China Regions alone, and keyferry carries no SM2 key: it knows no token that makes one"
+  return /^ML_(DSA|KEM)_\d+$/.test(name) ? `KMS imports no key material of ${name}` : undefined
+}
+
 export function isWrappingKeySpec(name: string): name is WrappingKeySpec {
   return Object.hasOwn(WRAPPING_KEY_SPECS, name)
 }

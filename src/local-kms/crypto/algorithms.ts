@@ -1,5 +1,6 @@
-import { KEY_SPECS, type KeyFamily, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
-import { recorded } from "../protocol/refusal.js"
+import type { KeyFamily, KeyUsage } from "../../core/key/key-spec.js"
+import { KEY_SPECS, type KeySpec } from "../protocol/key-spec.js"
+import { documented, recorded } from "../protocol/refusal.js"
 import type { Key } from "../state/state.js"
 import { curveOf } from "./curve.js"
 
@@ -28,7 +29,7 @@ export const SIGNING_ALGORITHMS = {
 
 export type SigningAlgorithm = keyof typeof SIGNING_ALGORITHMS
 
-export const ENCRYPTION_ALGORITHMS = ["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"] as const
+export const ENCRYPTION_ALGORITHMS = ["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"] as const
 
 export const MAC_ALGORITHMS = ["HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"] as const
 
@@ -39,8 +40,10 @@ const BY_FAMILY: Readonly<Record<KeyFamily, (keySpec: KeySpec, usage: KeyUsage) 
     usage === "SIGN_VERIFY"
       ? { SigningAlgorithms: RSA_SIGNING }
       : { EncryptionAlgorithms: ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"] },
-  ec: (keySpec, usage) =>
-    usage === "SIGN_VERIFY" ? { SigningAlgorithms: [curveOf(keySpec).signing] } : { KeyAgreementAlgorithms: ["ECDH"] },
+  ec(keySpec, usage) {
+    if (usage === "SIGN_VERIFY") return { SigningAlgorithms: [curveOf(keySpec).signing] }
+    return usage === "KEY_AGREEMENT" ? { KeyAgreementAlgorithms: ["ECDH"] } : { EncryptionAlgorithms: ["SM2PKE"] }
+  },
   edwards: () => ({ SigningAlgorithms: ["ED25519_SHA_512", "ED25519_PH_SHA_512"] }),
 }
 
@@ -51,8 +54,21 @@ export function algorithmsOf(key: Pick<Key, "keySpec" | "keyUsage">): Algorithms
   return BY_FAMILY[KEY_SPECS[key.keySpec].family](key.keySpec, key.keyUsage)
 }
 
-/** Throws InvalidKeyUsageException unless the key can do the algorithm. */
-export function requireAlgorithm(key: Key, algorithm: string): void {
+/** Those that node:crypto does not have as KMS has them, and this service has no SM cryptography of its own. */
+const NOT_HERE = ["SM2DSA", "SM2PKE"] as const
+
+type NotHere = (typeof NOT_HERE)[number]
+
+/** As KMS lists them. */
+export const ALL_SIGNING_ALGORITHMS = [...(Object.keys(SIGNING_ALGORITHMS) as SigningAlgorithm[]), "SM2DSA"] as const
+
+/** Throws InvalidKeyUsageException unless the key can do the algorithm, UnsupportedOperationException where this service cannot. */
+export function requireAlgorithm<Algorithm extends string>(
+  key: Key,
+  algorithm: Algorithm,
+): asserts algorithm is Exclude<Algorithm, NotHere> {
   const listed = Object.values(algorithmsOf(key)).some((names) => names.includes(algorithm))
   if (!listed) throw recorded.wrongAlgorithm(algorithm, key.keySpec)
+  if (NOT_HERE.some((name) => name === algorithm))
+    throw documented.unsupported(`the local KMS does not have ${algorithm}`)
 }

@@ -1,16 +1,16 @@
 import { createECDH } from "node:crypto"
-import type { KeySpec } from "../../core/key/key-spec.js"
+import type { KeySpec } from "../protocol/key-spec.js"
 
 /** Key specs whose curve is in short Weierstrass form: one of them without its row here does not compile. */
-type EcKeySpec = Exclude<Extract<KeySpec, `ECC_${string}`>, "ECC_NIST_EDWARDS25519">
+type EcKeySpec = Exclude<Extract<KeySpec, `ECC_${string}`>, "ECC_NIST_EDWARDS25519"> | "SM2"
 
 interface CurveRow {
   /** Name in OpenSSL. */
   readonly name: string
-  /** Order of the base point (SEC 2 version 2; FIPS 186-4 appendix D.1.2). */
+  /** Order of the base point (SEC 2 version 2; FIPS 186-4 appendix D.1.2; GB/T 32918.5). */
   readonly order: bigint
   /** The one `SigningAlgorithmSpec` that KMS takes for it. */
-  readonly signing: "ECDSA_SHA_256" | "ECDSA_SHA_384" | "ECDSA_SHA_512"
+  readonly signing: "ECDSA_SHA_256" | "ECDSA_SHA_384" | "ECDSA_SHA_512" | "SM2DSA"
 }
 
 const CURVES: Readonly<Record<EcKeySpec, CurveRow>> = {
@@ -34,6 +34,11 @@ const CURVES: Readonly<Record<EcKeySpec, CurveRow>> = {
     name: "secp256k1",
     order: 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n,
     signing: "ECDSA_SHA_256",
+  },
+  SM2: {
+    name: "SM2",
+    order: 0xfffffffeffffffffffffffffffffffff7203df6b21c6052b53bbf40939d54123n,
+    signing: "SM2DSA",
   },
 }
 

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto"
-import { isAsymmetric } from "../../core/key/key-spec.js"
+import { isAsymmetric } from "../protocol/key-spec.js"
 import { currentMaterial } from "../state/material.js"
 import { recorded } from "../protocol/refusal.js"
 import type { Key } from "../state/state.js"

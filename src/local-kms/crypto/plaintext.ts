@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, ECDH } from "node:crypto"
-import { KEY_SPECS, type KeyFamily, type KeySpec } from "../../core/key/key-spec.js"
+import type { KeyFamily } from "../../core/key/key-spec.js"
+import { CHINA, KEY_SPECS, type KeySpec } from "../protocol/key-spec.js"
 import { type Ber, der, derInteger, expectTag, integer, members, octets, readBer, TAG, toDer } from "./ber.js"
 import { curveOf, fromBytes, multiplyBase } from "./curve.js"
 import { recorded } from "../protocol/refusal.js"
@@ -23,7 +24,7 @@ function check(holds: boolean, checked: string): asserts holds {
 const READERS: Readonly<Record<KeyFamily, Read>> = {
   aes(bytes, keySpec, partition) {
     // SM4 in China Regions
-    check(bytes.length * 8 === (partition === "aws-cn" ? 128 : KEY_SPECS[keySpec].bits), "length")
+    check(bytes.length * 8 === (partition === CHINA ? 128 : KEY_SPECS[keySpec].bits), "length")
     return raw(bytes)
   },
   hmac(bytes, keySpec) {

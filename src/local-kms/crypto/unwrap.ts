@@ -1,5 +1,6 @@
 import { constants, createDecipheriv, privateDecrypt } from "node:crypto"
-import { KEY_SPECS, type KeySpec, WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../../core/key/key-spec.js"
+import { WRAPPING_KEY_SPECS, type WrappingKeySpec } from "../../core/key/key-spec.js"
+import { KEY_SPECS, type KeySpec } from "../protocol/key-spec.js"
 import { recorded } from "../protocol/refusal.js"
 import type { WrappingKey } from "../state/state.js"
 import { privateKeyOf } from "./wrapping-keys.js"

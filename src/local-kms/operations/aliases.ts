@@ -1,5 +1,5 @@
 import { isAlias } from "../../core/key/key-arn.js"
-import { KEY_SPECS } from "../../core/key/key-spec.js"
+import { KEY_SPECS } from "../protocol/key-spec.js"
 import { findKey } from "../state/find-key.js"
 import { requireState } from "../state/key-state.js"
 import { KEY_ID, type Context, operation } from "./operation.js"

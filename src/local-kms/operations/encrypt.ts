@@ -1,5 +1,5 @@
 import { constants, createPublicKey, privateDecrypt, publicEncrypt } from "node:crypto"
-import { KEY_SPECS } from "../../core/key/key-spec.js"
+import { KEY_SPECS } from "../protocol/key-spec.js"
 import { ENCRYPTION_ALGORITHMS, requireAlgorithm } from "../crypto/algorithms.js"
 import { type EncryptionContext, materialOf, seal, unseal } from "../crypto/ciphertext.js"
 import { findKey } from "../state/find-key.js"
@@ -12,7 +12,7 @@ import { blob, oneOf, required, textMap } from "../protocol/request.js"
 import type { Key } from "../state/state.js"
 
 type Algorithm = (typeof ENCRYPTION_ALGORITHMS)[number]
-type RsaAlgorithm = Exclude<Algorithm, "SYMMETRIC_DEFAULT">
+type RsaAlgorithm = Exclude<Algorithm, "SYMMETRIC_DEFAULT" | "SM2PKE">
 
 const ALGORITHM = oneOf(ENCRYPTION_ALGORITHMS)
 const CIPHERTEXT = required(blob({ max: 6144 }))
@@ -92,7 +92,7 @@ function open(context: Context, opening: Opening, operationName: string): Opened
   return { key, plaintext, keyMaterialId: sealed.material.id }
 }
 
-function openRsa(key: Key, ciphertext: Buffer, algorithm: RsaAlgorithm): Opened {
+function openRsa(key: Key, ciphertext: Buffer, algorithm: Exclude<Algorithm, "SYMMETRIC_DEFAULT">): Opened {
   requireAlgorithm(key, algorithm)
   if (ciphertext.length !== KEY_SPECS[key.keySpec].bits / 8) throw recorded.invalidCiphertext()
   try {

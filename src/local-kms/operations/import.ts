@@ -3,7 +3,8 @@ import { GRANT_LIFETIME, openToken, sealToken } from "../crypto/import-token.js"
 import { deleteMaterial, importMaterial, isSymmetric } from "../state/material.js"
 import { keyOperation } from "./operation.js"
 import { readPlaintext } from "../crypto/plaintext.js"
-import { recorded } from "../protocol/refusal.js"
+import { CHINA, isAsymmetric } from "../protocol/key-spec.js"
+import { documented, recorded } from "../protocol/refusal.js"
 import { blob, instant, oneOf, required, text } from "../protocol/request.js"
 import { isPrimary, type Key, partitionOf } from "../state/state.js"
 import { unwrap, WRAPPING_ALGORITHMS, wrappingAllowed } from "../crypto/unwrap.js"
@@ -23,7 +24,11 @@ export const GetParametersForImport = keyOperation({
     { WrappingAlgorithm: algorithm, WrappingKeySpec: spec },
     { state, region, now, wrappingKeys, changes },
   ) {
-    const isMissing = partitionOf(region.name) === "aws-cn" && algorithm.startsWith("RSA_AES_KEY_WRAP")
+    const isChina = partitionOf(region.name) === CHINA
+    if (isChina && algorithm === "SM2PKE" && isAsymmetric(key.keySpec)) {
+      throw documented.unsupported("the local KMS lends no SM2 wrapping keys: it does not have SM2PKE")
+    }
+    const isMissing = isChina && algorithm.startsWith("RSA_AES_KEY_WRAP")
     if (!isWrappingKeySpec(spec) || isMissing || !wrappingAllowed(key.keySpec, algorithm, spec)) {
       throw recorded.wrapping(algorithm, spec, key.keySpec)
     }

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto"
-import { isKeySpec, KEY_SPECS, KEY_SPEC_NAMES, type KeySpec, type KeyUsage } from "../../core/key/key-spec.js"
+import type { KeyUsage } from "../../core/key/key-spec.js"
+import { isImportable, KEY_SPECS, KEY_SPEC_NAMES, type KeySpec } from "../protocol/key-spec.js"
 import { keyMetadata } from "./key-metadata.js"
 import { keyState } from "../state/key-state.js"
 import { isSymmetric } from "../state/material.js"
@@ -8,12 +9,12 @@ import { pageFields, pageOf, settled } from "../protocol/page.js"
 import { documented, recorded } from "../protocol/refusal.js"
 import { flag, oneOf, required, text, wholeNumber } from "../protocol/request.js"
 import { cancelDeletion, scheduleDeletion, settleRegion } from "../state/settle.js"
-import { addKey, type KeySet } from "../state/state.js"
+import { addKey, type KeySet, partitionOf } from "../state/state.js"
 import { defaultPolicy, POLICY, rewritten } from "./policy.js"
 import { checkTags, TAGS } from "./tags.js"
 
 export const DESCRIPTION = text({ min: 0, max: 8192 })
-const KEY_SPEC = oneOf([...KEY_SPEC_NAMES, "SM2", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87"])
+const KEY_SPEC = oneOf([...KEY_SPEC_NAMES, "ML_DSA_44", "ML_DSA_65", "ML_DSA_87"])
 const KEY_USAGE = oneOf(["SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"])
 
 interface KeyRequest {
@@ -22,14 +23,17 @@ interface KeyRequest {
   readonly KeyUsage: KeyUsage | undefined
 }
 
-function specAndUsage(request: KeyRequest): { readonly keySpec: KeySpec; readonly keyUsage: KeyUsage } {
+function specAndUsage(
+  request: KeyRequest,
+  partition: string,
+): { readonly keySpec: KeySpec; readonly keyUsage: KeyUsage } {
   if (request.KeySpec !== undefined && request.CustomerMasterKeySpec !== undefined) {
     throw documented.invalid(
       "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
     )
   }
   const keySpec = request.KeySpec ?? request.CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT"
-  if (!isKeySpec(keySpec)) throw recorded.notForExternal(keySpec)
+  if (!isImportable(keySpec, partition)) throw recorded.notForExternal(keySpec)
   const keyUsage = request.KeyUsage ?? (isSymmetric(keySpec) ? "ENCRYPT_DECRYPT" : undefined)
   if (keyUsage === undefined) {
     throw recorded.noUsage()
@@ -59,7 +63,7 @@ export const CreateKey = operation({
     if (Origin !== "EXTERNAL" || CustomKeyStoreId !== undefined || XksKeyId !== undefined) {
       throw documented.unsupported("the local KMS makes only keys of Origin EXTERNAL")
     }
-    const { keySpec, keyUsage } = specAndUsage(request)
+    const { keySpec, keyUsage } = specAndUsage(request, partitionOf(region.name))
     const id = multiRegion ? `mrk-${randomBytes(16).toString("hex")}` : randomUUID()
     const policy = rewritten(request.Policy ?? defaultPolicy(region), region)
     const tags = checkTags(Tags)

@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto"
-import { KEY_SPECS } from "../../core/key/key-spec.js"
+import { KEY_SPECS } from "../protocol/key-spec.js"
 import { MAC_ALGORITHMS, requireAlgorithm } from "../crypto/algorithms.js"
 import { currentSecret } from "../crypto/key-object.js"
 import { useOperation } from "./operation.js"

@@ -1,5 +1,5 @@
 import { createPublicKey, diffieHellman, type KeyObject } from "node:crypto"
-import { algorithmsOf, requireAlgorithm, SIGNING_ALGORITHMS, type SigningAlgorithm } from "../crypto/algorithms.js"
+import { ALL_SIGNING_ALGORITHMS, algorithmsOf, requireAlgorithm } from "../crypto/algorithms.js"
 import { privateKeyOf, publicKeyOf } from "../crypto/key-object.js"
 import { keyOperation, USE_FIELDS, useOperation } from "./operation.js"
 import { documented, recorded } from "../protocol/refusal.js"
@@ -8,7 +8,7 @@ import { signMessage, verifyMessage } from "../crypto/signature.js"
 
 const MESSAGE = required(blob({ max: 4096 }))
 const MESSAGE_TYPE = oneOf(["RAW", "DIGEST", "EXTERNAL_MU"])
-const ALGORITHM = required(oneOf(Object.keys(SIGNING_ALGORITHMS) as SigningAlgorithm[]))
+const ALGORITHM = required(oneOf(ALL_SIGNING_ALGORITHMS))
 
 export const Sign = useOperation({
   name: "Sign",
@@ -74,6 +74,8 @@ export const DeriveSharedSecret = useOperation({
   request: { KeyAgreementAlgorithm: required(oneOf(["ECDH"])), PublicKey: required(blob({ max: 8192 })) },
   run(key, { KeyAgreementAlgorithm, PublicKey }) {
     const privateKey = privateKeyOf(key)
+    // OpenSSL agrees on no secrets with a key of that curve that it has read
+    if (key.keySpec === "SM2") throw documented.unsupported("the local KMS does not have ECDH over SM2")
     const publicKey = readPublicKey(PublicKey)
     if (publicKey.asymmetricKeyDetails?.namedCurve !== privateKey.asymmetricKeyDetails?.namedCurve) {
       throw recorded.otherCurve()

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import type { KeySpec } from "../../core/key/key-spec.js"
+import type { KeySpec } from "../protocol/key-spec.js"
 import { recorded } from "../protocol/refusal.js"
 import { isPrimary, type Key, type Material } from "./state.js"
 

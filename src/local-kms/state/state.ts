@@ -1,4 +1,5 @@
-import type { KeySpec, KeyUsage, WrappingKeySpec } from "../../core/key/key-spec.js"
+import type { KeyUsage, WrappingKeySpec } from "../../core/key/key-spec.js"
+import type { KeySpec } from "../protocol/key-spec.js"
 import { SortedMap } from "./sorted-map.js"
 
 /** One key material of a KMS key, as all its Regions know it. Times are milliseconds since 1970 by the service's clock. */
