@@ -24,24 +24,28 @@ export async function sealedAgain(token: Opener, sealed: SealedMaterial, custody
   }
 }
 
+/** What sealed material is held against. */
+export interface Original {
+  readonly ciphertext: Uint8Array
+  readonly custodyKey: Under
+  /** What helps where the token shortens the key, if not what helps a key that is in the vault alone. */
+  readonly shortHint?: string
+}
+
 /**
  * Holds sealed material against a ciphertext of the same key: opened and sealed again under that one's custody key it
  * must be equal to the last byte, since AES-KWP has no randomness (RFC 5649 section 4.1).
  *
  * @throws ERR_SEALED_UNREADABLE where it is another key, or does not open
  */
-export async function assertSame(
-  token: Opener,
-  sealed: SealedMaterial,
-  original: { readonly ciphertext: Uint8Array; readonly custodyKey: Under },
-): Promise<void> {
+export async function assertSame(token: Opener, sealed: SealedMaterial, original: Original): Promise<void> {
   const resealed = await sealedAgain(token, sealed, original.custodyKey)
   if (isEqual(resealed.ciphertext, original.ciphertext)) return
   if (await shortens(token, sealed.keySpec)) {
     throw new KeyferryError(
       "ERR_SHORT_SCALAR",
       `the token changes the private key of ${sealed.label} when it unseals it: it drops leading zero bytes of EC private keys, or adds one`,
-      { key: sealed.label },
+      { key: sealed.label, ...(original.shortHint === undefined ? {} : { hint: original.shortHint }) },
     )
   }
   throw new KeyferryError("ERR_SEALED_UNREADABLE", `what was sealed of ${sealed.label} does not open to the same key`, {

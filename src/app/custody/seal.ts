@@ -6,10 +6,13 @@ import type { CustodyKey, Provenance, SealedMaterial } from "../../core/records/
 import type { Deps } from "../deps.js"
 import { record } from "../record.js"
 import type { CustodyDeps } from "./custody-key.js"
-import { assertSame, isEqual, sealedAgain } from "./same-material.js"
+import { assertSame, isEqual, type Original, sealedAgain } from "./same-material.js"
 
 /** What works on the token itself and the vault apart. */
 export type VaultDeps = CustodyDeps & Pick<Deps, "inventory" | "policy">
+
+const LEFT_IN_TOKEN =
+  "leave it in custody token, where it is wrapped as it is; or `keyferry replace NAME` makes a new key, which this token seals"
 
 type CustodyKeyId = Pick<CustodyKey, "id" | "label" | "kcv">
 
@@ -96,7 +99,9 @@ async function sealNew(deps: CustodyDeps, step: SealStep): Promise<SealedMateria
   const { identity, custodyKey, origin } = step
   const { owner, name } = identity
   const sealed = await materialOf(deps, step)
-  await keep(deps, sealed, sealed)
+  // the object is still there, and leaves the token as it is
+  const shortHint = step.object.custody === "token" ? { shortHint: LEFT_IN_TOKEN } : {}
+  await keep(deps, sealed, { ...sealed, ...shortHint })
   await record(deps, "source.sealed", {
     key: { owner, name, source: identity },
     token: deps.token.info,
@@ -149,11 +154,7 @@ async function provenanceOf(
 }
 
 /** Nothing is in the vault that was not seen to open; what is there is durable (invariant I5). */
-async function keep(
-  { token, vault }: CustodyDeps,
-  sealed: SealedMaterial,
-  reference: Pick<SealedMaterial, "ciphertext" | "custodyKey">,
-): Promise<void> {
+async function keep({ token, vault }: CustodyDeps, sealed: SealedMaterial, reference: Original): Promise<void> {
   await assertSame(token, sealed, reference)
   await vault.put(sealed)
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
+import { reseal } from "#src/app/custody/reseal.js"
 import { provision } from "#src/app/provision/provision.js"
 import type { Policy } from "#src/core/manifest/binding.js"
 import { DEFAULT_POLICY } from "#src/core/manifest/manifest.js"
@@ -75,6 +76,28 @@ describe("EC keys of a token that shortens their scalars", () => {
     const risky = await rewrap(RISKY)
     expect(risky.all.some(({ reason }) => reason === "ERR_SHORT_SCALAR")).to.equal(false)
     expect(await world.requests("ImportKeyMaterial")).to.be.at.least(16)
+  })
+
+  it("once unsealed: a token object that would come back changed stays where it is, as the hint says", async () => {
+    await tell("short scalars once unsealed")
+    const run = await world.run()
+    for (let count = 0; count < 16; count++) await provision(run.with({ policy: POLICY }), p521("token"))
+    const deps = { ...run.with({ policy: POLICY }), token: run.deps.token.hsm }
+    const request = { owner: "keyferry", names: null, to: "sealed", newerThan: null } as const
+    const { keys } = await reseal(deps, request)
+    const refused = keys.filter(({ outcome }) => outcome === "failed")
+    expect(refused.length).to.be.within(1, 15)
+    for (const { reason, hint } of refused) {
+      expect(reason).to.equal("ERR_SHORT_SCALAR")
+      expect(hint).to.match(/^leave it in custody token/)
+    }
+    expect(keys.filter(({ outcome }) => outcome === "done")).to.have.length(16 - refused.length)
+    // every one of them is imported again, from where it is
+    const { all } = await runOver(await fleetOf({ ...run, deps: run.with({ policy: POLICY }) }), {
+      ...REWRAP,
+      force: "all",
+    })
+    expect(all.map(({ outcome }) => outcome)).to.deep.equal(Array(16).fill("done"))
   })
 
   it("at every wrap: refused with the reason and nothing made, unless policy takes it", async () => {
