@@ -17,7 +17,7 @@ const HEX = "0123456789abcdef".repeat(4)
 describe(`conformance: recorded answers of AWS KMS, asked of ${ENDPOINT ?? "the local KMS"}`, () => {
   let local: LocalKmsProcess | undefined
   let client: KMS
-  /** Null at an endpoint of another partition's. */
+  /** Null at another endpoint, which is of one Region: what is asked in China is left out there. */
   let chineseClient: KMS | null
   let keys: Readonly<Record<string, RecordedKey>>
   before(async () => {
@@ -78,8 +78,8 @@ describe(`conformance: recorded answers of AWS KMS, asked of ${ENDPOINT ?? "the 
     describe(part, () => {
       for (const row of rows) {
         const { answer } = row
-        it(row.title, async function () {
-          if (row.china === true && chineseClient === null) this.skip()
+        if (row.china === true && ENDPOINT !== undefined) continue
+        it(row.title, async () => {
           if ("error" in answer) {
             const { name, message } = await refusalOf(ask(row))
             const expected = answer.message ?? message
