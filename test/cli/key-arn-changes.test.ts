@@ -93,6 +93,7 @@ ${entries.map((entry) => `  ${entry}\n`).join("")}`,
       expect((await run("apply")).status).to.equal(0)
       expect((await run("rotate", "k0")).status).to.equal(0)
       expect(await found()).to.deep.equal([])
+      expect(await reasons("status")).to.deep.equal([0, 1, 2].map((index) => `k${index} nothing NOT_DUE`))
       await passDays(95)
       renameSync(join(state, "inventory"), join(stage.folder, "lost"))
       write(...entries())

@@ -5,6 +5,7 @@ import { expect } from "chai"
 import type { CreateKeyCommandInput } from "@aws-sdk/client-kms"
 import type { CliResult } from "../support/cli.js"
 import { importMaterial } from "../support/local-kms-fixture.js"
+import { type Answer, startKmsProxy } from "../support/kms-proxy.js"
 import { setStage, type Stage } from "../support/stage.js"
 
 interface Row {
@@ -190,6 +191,26 @@ ${entries.map((entry, index) => `  ${["one", "two"][index] ?? ""}: { keySpec: SY
       expect((await stage.kms.counts()).requests).to.deep.equal(before)
     })
   }
+
+  it("refuses a KMS key of another account that may be looked at, before anything is made", async () => {
+    await using proxy = await startKmsProxy(stage.kms.endpoint)
+    // as credentials of another account see their own keys
+    proxy.alter(
+      "ListKeys",
+      (answer) => JSON.parse(JSON.stringify(answer).replaceAll("111122223333", "444455556666")) as Answer,
+    )
+    write([`theirs: { keySpec: SYMMETRIC_DEFAULT, keyArn: "${keys.plain}", tagKey: false }`])
+    writeFileSync(config, readFileSync(config, "utf8").replace(stage.kms.endpoint, proxy.endpoint))
+    const before = await stage.footprint(state)
+    for (const command of ["plan", "apply"]) {
+      const [row] = await rowsOf(command)
+      expect([row?.outcome, row?.reason], command).to.deep.equal(["blocked", "OTHER_ACCOUNT"])
+      expect(row?.message).to.include("of account 111122223333, and the credentials are of account 444455556666")
+    }
+    const flags = ["--name", "theirs", "--key-spec", "SYMMETRIC_DEFAULT", "--custody", "token", "--json"]
+    expect((await run("provision", ...flags)).error().code).to.equal("ERR_POLICY_REFUSED")
+    expect(await stage.footprint(state)).to.deep.equal(before)
+  })
 
   it("fills them, and leaves policy, alias and tags alone but for keyferry's own, where they are wanted", async () => {
     write(theirs())

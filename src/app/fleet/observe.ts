@@ -9,6 +9,7 @@ import { keyStateRow, phaseOf } from "../../core/key/key-state.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import type { SourceIndex } from "./source-index.js"
+import { refuseStrangersKey } from "../kms-key/account.js"
 import { findKmsKey } from "../kms-key/find.js"
 import { unknownKey } from "../kms-key/unknown-keys.js"
 import { bearsTags, identityTags, TAGS } from "../kms-key/tags.js"
@@ -202,6 +203,7 @@ async function keyView(kms: Kms, { binding, entry }: FleetKey, keyArn: string, d
       depth.tags && binding.keyPolicy !== null ? kms.getKeyPolicy(keyArn) : null,
     ])
     const lists = isSymmetric(binding.keySpec) && (depth.materials === "all" || saysTooLittle(description, entry))
+    if (entry === null) await refuseStrangersKey(kms, keyArn)
     const rotations =
       lists && keyStateRow(description.keyState).listsRotations ? await kms.listKeyRotations(keyArn) : null
     return { seen: "key", region, keyArn, description, rotations, tags, policy }

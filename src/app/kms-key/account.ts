@@ -2,12 +2,33 @@ import { KeyferryError } from "../../core/base/error.js"
 import { parseKeyArn } from "../../core/key/key-arn.js"
 import type { Account } from "../../core/key/aws-name.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
+import type { Kms } from "../../core/ports/kms.js"
 import type { Deps } from "../deps.js"
 
 /** The account that a KMS key belongs to; undefined where only its ID is known. */
 export function accountOf(keyArn: string): Account | undefined {
   const parsed = parseKeyArn(keyArn)
   return parsed === undefined ? undefined : { account: parsed.account, partition: parsed.partition }
+}
+
+/**
+ * Refuses a KMS key of another account than the credentials', which KMS may let be looked at and never be filled. Whose the
+ * credentials are is known where keys were listed before.
+ *
+ * @throws ERR_POLICY_REFUSED
+ */
+export async function refuseStrangersKey(kms: Pick<Kms, "callersAccount">, keyArn: string): Promise<void> {
+  const owner = accountOf(keyArn)
+  const here = await kms.callersAccount()
+  if (owner === undefined || owner.account === here.account) return
+  throw new KeyferryError(
+    "ERR_POLICY_REFUSED",
+    `${keyArn} is a key of account ${owner.account}, and the credentials are of account ${here.account}`,
+    {
+      key: keyArn,
+      hint: "KMS takes key material from the key's own account alone: give credentials of that (--profile, --role-arn)",
+    },
+  )
 }
 
 /** The name, and the target where one is known; `name` is null for a KMS key that is no name's yet. */

@@ -11,7 +11,7 @@ import { lockSource, wantsLock } from "../source-key/lock.js"
 import { refuseCustody, refuseWrapWithTrusted } from "../custody/policy.js"
 import type { Deps } from "../deps.js"
 import { importKey } from "../import/import.js"
-import { accountOf, refuseOtherAccount } from "../kms-key/account.js"
+import { accountOf, refuseOtherAccount, refuseStrangersKey } from "../kms-key/account.js"
 import { learnKmsTime } from "../kms-key/kms-time.js"
 import { pointAlias, refuseTakenAlias } from "../kms-key/alias.js"
 import { refuseUnknownKey } from "../kms-key/unknown-keys.js"
@@ -111,6 +111,7 @@ async function prepare(deps: Deps, request: ProvisionRequest, recorded: Inventor
   deps.progress.step(`algorithm ${wrappingAlgorithm} (${wrapPath ?? ""}): ${choice.why}`)
   const keyArn = await findKmsKey(deps, request, recorded)
   if (recorded === undefined) await refuseUnknownKey(deps, request, [keyArn])
+  if (recorded === undefined && keyArn !== null) await refuseStrangersKey(deps.kms, keyArn)
   if (alias !== null) await refuseTakenAlias(deps.kms, { ...request, alias }, keyArn)
   await refuseReplicas(deps, request, recorded)
   await learnKmsTime(deps)
