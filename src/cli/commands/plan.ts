@@ -1,5 +1,9 @@
+import type { Fleet } from "../../app/fleet/fleet.js"
+import type { SurveyedKey } from "../../app/fleet/survey.js"
+import type { Quotas } from "../../core/plan/schedule.js"
 import { defineCommand } from "../command.js"
 import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
+import { costText, quotaText } from "../text/cost-text.js"
 import { decisionsText, timeText, tokensText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { wrapped } from "../text/width.js"
@@ -23,6 +27,8 @@ export const plan = defineCommand({
     const { fleetKeys } = await import("../../app/fleet/fleet.js")
     const { secondsAtQuota, survey } = await import("../../app/fleet/survey.js")
     const { exitOf, summarise } = await import("../../core/plan/row.js")
+    const { costOf } = await import("../../core/plan/fleet-cost.js")
+    const { quotaLoads } = await import("../../core/plan/quota-load.js")
     const { worstExit } = await import("../../core/base/exit-code.js")
     const fleet = await world.fleet({ lock: false })
     using line = terminal.progressLine("looking at")
@@ -33,15 +39,23 @@ export const plan = defineCommand({
       onRow: line.onRow,
     })
     const rows = keys.map(({ row }) => row)
+    const cost = costOf(keys.map(({ snapshot }) => snapshot))
+    const quotas = quotaLoads(
+      keys.map((key) => ({ ...key, quotas: quotasOfKey(fleet, key) })),
+      fleet.clock.now(),
+    )
     const summary = summarise(rows)
     const estimatedSeconds = secondsAtQuota(fleet, keys)
     const work = summary.planned > 0
     const time = work ? [`at the quotas of KMS this takes ${timeText(estimatedSeconds)}`] : []
     const worst = worstExit([exitOf(rows), tokenExit])
     return {
-      result: { keys: rows, summary, tokens, estimatedSeconds },
+      result: { keys: rows, summary: { ...summary, cost, quotas }, tokens, estimatedSeconds },
       text: (layout) => {
-        const notes = [...tokensText(tokens), ...(layout.quiet ? [] : time)]
+        const notes = [
+          ...tokensText(tokens),
+          ...(layout.quiet ? [] : [...time, ...costText(cost), ...quotaText(quotas)]),
+        ]
         const rowLines = decisionsText(rows, "plan", layout)
         return [...(rowLines === "" ? [] : [rowLines]), ...notes.map((note) => wrapped(note, layout.width))].join("\n")
       },
@@ -50,3 +64,8 @@ export const plan = defineCommand({
     }
   },
 })
+
+/** What no binding names may be of a target that there is no more. */
+function quotasOfKey(fleet: Pick<Fleet, "quotasOf">, { snapshot: { binding } }: SurveyedKey): Quotas | undefined {
+  return binding.managed ? fleet.quotasOf(binding.target) : undefined
+}

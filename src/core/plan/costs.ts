@@ -59,7 +59,8 @@ const ACTIONS: Readonly<Record<Action, (planned: Costly) => Costs>> = {
   },
 }
 
-function importing({ keySpec }: Binding, imports: number): Costs {
+/** Requests of so many imports of a key. */
+export function importing({ keySpec }: Pick<Binding, "keySpec">, imports: number): Costs {
   const proof = PROOFS[KEY_SPECS[keySpec].proof]
   const base = { GetParametersForImport: imports, ImportKeyMaterial: imports }
   return proof === null ? base : { ...base, [proof]: imports }

@@ -1,7 +1,7 @@
 import { rfc3339 } from "../base/expiry.js"
-import { parseKeyArn } from "../key/key-arn.js"
 import type { Binding } from "../manifest/binding.js"
-import { estimate, PACE, quotaFor, type Quotas } from "./schedule.js"
+import { type KeyImports, placesOf, type QuotaPlace, rateOf, secondsOf } from "./quota-place.js"
+import { estimate, quotaFor } from "./schedule.js"
 import type { PlannedImport } from "./snapshot.js"
 
 /** Bringing back what KMS has lost: in which order, and how long it takes. */
@@ -35,21 +35,9 @@ export interface RecoveryTime {
   readonly ask: readonly QuotaWish[]
 }
 
-/** The imports of one key, and what they ask of KMS. */
-export interface Recovering {
+/** What one key lost. */
+export interface Recovering extends KeyImports {
   readonly imports: readonly PlannedImport[]
-  /** Requests of all its imports by operation. */
-  readonly costs: Readonly<Record<string, number>>
-  /** Overrides of AWS' quotas. */
-  readonly quotas: Quotas | undefined
-}
-
-/** What one account is asked for in one Region. */
-interface Place {
-  readonly account: string
-  readonly region: string
-  readonly requests: Map<string, number>
-  readonly quotas: Record<string, number>
 }
 
 /** Reckoned as the pacing does it: quotas are an account's in a Region, whatever targets lead there. */
@@ -67,37 +55,7 @@ export function recoveryTime(keys: readonly Recovering[], now: Date): RecoveryTi
   }
 }
 
-function placesOf(keys: readonly Recovering[]): readonly Place[] {
-  const places = new Map<string, Place>()
-  for (const { imports, costs, quotas } of keys) {
-    for (const { keyArn, region } of imports) {
-      const account = parseKeyArn(keyArn)?.account ?? ""
-      const name = `${account} ${region}`
-      const place = places.get(name) ?? { account, region, requests: new Map<string, number>(), quotas: {} }
-      places.set(name, place)
-      for (const [operation, count] of Object.entries(costs)) {
-        place.requests.set(operation, (place.requests.get(operation) ?? 0) + count / imports.length)
-      }
-      // where two targets of one account give different quotas, the smaller one is true
-      for (const [operation, quota] of Object.entries(quotas ?? {})) {
-        place.quotas[operation] = Math.min(place.quotas[operation] ?? Infinity, quota)
-      }
-    }
-  }
-  return [...places.values()]
-}
-
-const secondsOf = ({ requests, quotas }: Place): number => estimate(Object.fromEntries(requests), quotas)
-
-/** Imports a second in one place: every import takes one of these requests. */
-function rateOf({ quotas }: Place): number {
-  const rates = ["GetParametersForImport", "ImportKeyMaterial"].map(
-    (operation) => quotaFor(operation, quotas) ?? Infinity,
-  )
-  return PACE * Math.min(...rates)
-}
-
-function wishesOf({ account, region, requests, quotas }: Place, seconds: number): readonly QuotaWish[] {
+function wishesOf({ account, region, requests, quotas }: QuotaPlace, seconds: number): readonly QuotaWish[] {
   return [...requests].flatMap(([operation, count]) => {
     const perSecond = quotaFor(operation, quotas)
     if (perSecond === undefined || seconds <= 0) return []
