@@ -52,7 +52,13 @@ ${extra}`
       ["mac", "planned", "NOTHING_YET"],
       ["sign", "planned", "NOTHING_YET"],
     ])
-    expect((await run(["plan"])).status).to.equal(0)
+    const text = await run(["plan"])
+    expect(text.status).to.equal(0)
+    expect(text.stdout).to.match(/^a month costs USD 2\.00 for 2 KMS keys and USD 0\.00 for 125 requests \(list price/m)
+    expect(text.stdout).to.match(
+      /^GetParametersForImport, 1 a second in us-east-1, binds above 83,808 imports a day; all 2 /m,
+    )
+    expect((await run(["plan", "-q"])).stdout).to.equal("")
     const only = await run(["plan", "--detailed-exitcode", "--only", "rewrap,rotate"])
     expect([only.status, only.stdout]).to.satisfy(
       ([status, text]: [number, string]) => status === 0 && text.includes("2 nothing"),
