@@ -54,7 +54,7 @@ ${extra}`
     ])
     const text = await run(["plan"])
     expect(text.status).to.equal(0)
-    expect(text.stdout).to.match(/^a month costs USD 2\.00 for 2 KMS keys and USD 0\.00 for 125 requests \(list price/m)
+    expect(text.stdout).to.match(/^a month costs USD 2\.00 for 2 KMS keys and USD 0\.00 for 123 requests \(list price/m)
     expect(text.stdout).to.match(
       /^GetParametersForImport, 1 a second in us-east-1, binds above 83,808 imports a day; all 2 /m,
     )
