@@ -1,7 +1,6 @@
 import { coreDumpsOff } from "../host/core-limits.js"
 import { type ClockSkew, systemClock } from "../host/clock.js"
 import { openWorld, type World } from "../host/open.js"
-import type { Place } from "../host/places.js"
 import { EXIT_CODES, type ExitName } from "../core/base/exit-code.js"
 import { KeyferryError } from "../core/base/error.js"
 import { printableJson, printableLines } from "../core/base/printable.js"
@@ -11,6 +10,7 @@ import { type Output, SCHEMA_VERSION } from "./command.js"
 import { commandsFor } from "./commands/commands.js"
 import { describeFailure, knownError } from "./text/failure.js"
 import { type Layout, layoutOf } from "./text/layout.js"
+import { placesText } from "./text/places-text.js"
 import { COMPLETE } from "./commands/commands.js"
 import { choose } from "./parse/parse.js"
 import { Terminal } from "./text/progress-line.js"
@@ -100,7 +100,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
       : printableLines(textOf(output, layoutOf(args, process.stdout, process.env)))
     output.beforePrint?.()
     if (printed !== "") process.stdout.write(`${printed}\n`)
-    for (const place of world.places.all()) progress.step(placeText(place))
+    for (const line of placesText(world.places.all())) progress.step(line)
     await output.told?.()
     return EXIT_CODES[output.exit ?? "OK"].status
   } catch (error) {
@@ -118,12 +118,6 @@ async function failureOf(words: readonly string[]): Promise<ExitName | undefined
 function textOf({ text }: Output, layout: Layout): string {
   if (typeof text === "function") return text(layout)
   return layout.quiet ? "" : text
-}
-
-/** `KMS of prod-eu: account 111122223333 in aws, eu-west-3`. */
-function placeText({ target, account, partition, region, endpoint, endpointOrigin }: Place): string {
-  const where = `KMS of ${target}: account ${account ?? "not known"} in ${partition}, ${region}`
-  return endpoint === null ? where : `${where}, at ${endpoint} (named by ${endpointOrigin ?? ""})`
 }
 
 /** What every command says of the host, beside its result; nothing where all is well. */

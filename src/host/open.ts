@@ -71,6 +71,9 @@ export class World implements AsyncDisposable {
   readonly #resources = new Resources()
   readonly #tokens = new Map<string | null, Promise<CustodialToken | null>>()
   readonly #kms = new Map<string, Promise<Kms>>()
+  readonly #toldEndpoints = new Set<string>()
+  /** Whether many keys are looked at, and nothing is changed. */
+  #onlyLooks = false
   #settings: Promise<Settings> | undefined
   #stateDir: Promise<string> | undefined
   #lock: Promise<StateLock> | undefined
@@ -207,6 +210,7 @@ export class World implements AsyncDisposable {
     this.#settings = Promise.resolve(settings)
     const { fleetOf } = await import("./fleet.js")
     const state = await this.state({ lock })
+    this.#onlyLooks = !lock
     return await fleetOf(settings, { ...state, lock: lock ? this.#sharedLock() : null }, this)
   }
 
@@ -336,8 +340,15 @@ export class World implements AsyncDisposable {
     const kms = this.own(await openKms({ ...setting, pinned, env, pacer, onCall, onTime }))
     target ??= nameOfTarget ?? kms.region
     this.places.add(target, kms, () => hasAnswered)
-    if (kms.endpoint !== null) this.progress.step(`KMS endpoint ${kms.endpoint.url}, named by ${kms.endpoint.origin}`)
+    this.#tellEndpoint(kms.endpoint)
     return kms
+  }
+
+  /** Before anything is sent there, once; what only looks tells all places at its end. */
+  #tellEndpoint(endpoint: Kms["endpoint"]): void {
+    if (endpoint === null || this.#onlyLooks || this.#toldEndpoints.has(endpoint.url)) return
+    this.#toldEndpoints.add(endpoint.url)
+    this.progress.step(`KMS endpoint ${endpoint.url}, named by ${endpoint.origin}`)
   }
 
   /** Before anything is opened for it. */

@@ -214,6 +214,8 @@ ${more}`
     } as const
     await refused(stage, ["recover", "--config", config], wanted, { state })
     await refused(stage, ["recover", "y-second", "--config", config], { ...wanted, tells: /y-second/ }, { state })
+    const { stderr } = await run(["recover", "y-second"])
+    expect(stderr.match(/may have been meant/g), stderr).to.have.length(1)
     const rewrapped = await run(["rewrap", "--json"])
     expect(rewrapped.status).to.equal(65)
     const { keys } = rewrapped.json() as Recovered

@@ -20,6 +20,8 @@ export interface ResealRequest {
    * end; null for the newest that is there.
    */
   readonly newerThan: number | null
+  /** Called before each source key, with how many are finished with. */
+  readonly onRow?: (finished: number, total: number) => void
 }
 
 export interface Resealed {
@@ -55,17 +57,22 @@ export async function reseal(deps: VaultDeps, request: ResealRequest): Promise<R
   const moved = request.to === "sealed" ? objects.filter(({ custody }) => custody === "token") : []
   if (moved.length > 0) refuseWrite(deps.token, "to move source keys out of the token")
   const custodyKey = await chooseCustodyKey(deps, request, sealedHere, moved.length > 0)
+  // what was sealed a moment ago is under the newest already
+  const unmoved = sealedHere.filter(({ id }) => !objects.some((object) => object.id === id))
+  let finished = 0
+  const next = (): void => request.onRow?.(finished++, objects.length + unmoved.length)
   for (const object of objects) {
+    next()
     rows.push(
       moved.includes(object) && custodyKey !== null
         ? await moveRow(deps, owner, object, custodyKey)
         : resealRow.kept(object),
     )
   }
-  // what was sealed a moment ago is under the newest already
-  const unmoved = sealedHere.filter(({ id }) => !objects.some((object) => object.id === id))
-  for (const material of unmoved)
+  for (const material of unmoved) {
+    next()
     rows.push(custodyKey === null ? resealRow.already(material) : await resealSealed(deps, material, custodyKey))
+  }
   if (request.to === "sealed") await recordCustody(deps, owner, isNamed)
   const { id, label, kcv } = custodyKey ?? { id: "", label: "", kcv: null }
   return { keys: rows, custodyKey: custodyKey === null ? null : { id, label, kcv } }

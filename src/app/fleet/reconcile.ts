@@ -19,7 +19,7 @@ export interface ReconcileOptions extends PlanOptions {
   readonly depth: ObserveDepth
   /** Goes on with a key until there is nothing left to do of it. */
   readonly untilDone: boolean
-  /** Called as each key is finished with, with how many are. */
+  /** Called as each key is finished with, with how many are; with 0 before the first. */
   readonly onRow?: (finished: number, total: number) => void
 }
 
@@ -58,6 +58,7 @@ export async function reconcile(
     rows: new Map(),
     stopped: new Map(),
   }
+  options.onRow?.(0, keys.length)
   const queues = queuesOf(keys, options)
   const widths = queues.map((queue) => Math.min(queue.length, laneCount(fleet, queues.length)))
   const width = widths.reduce((sum, count) => sum + count, 0)

@@ -18,7 +18,7 @@ export interface SurveyOptions extends PlanOptions {
   readonly depth: ObserveDepth
   /** What counts as planned; anything else that is due is left, and said. */
   readonly actions: ReadonlySet<Action>
-  /** Called as each key is observed, with how many are. */
+  /** Called as each key is observed, with how many are; with 0 before the first. */
   readonly onRow?: (finished: number, total: number) => void
   readonly patience?: Patience
 }
@@ -75,6 +75,7 @@ export async function survey(fleet: Fleet, keys: readonly FleetKey[], options: S
   const surveyed: SurveyedKey[] = []
   let finished = 0
   let isOver = false
+  options.onRow?.(finished, keys.length)
   // the lanes take from one iterator: each key is observed once
   const remaining = keys.entries()
   const lane = async (): Promise<void> => {

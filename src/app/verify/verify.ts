@@ -16,6 +16,8 @@ import type { ProofSubject, VerifyDeps } from "./subject.js"
 export interface VerifyOptions {
   /** Symmetric keys are imported once more: one GetParametersForImport for each generation and Region. */
   readonly full: boolean
+  /** Called as each key is finished with, with how many are. */
+  readonly onRow?: (finished: number, total: number) => void
 }
 
 type RecordedKey = FleetKey & { readonly entry: InventoryEntry }
@@ -42,8 +44,10 @@ export async function verifyKeys(
   options: VerifyOptions,
 ): Promise<readonly VerifyRow[]> {
   const rows: VerifyRow[] = []
-  for (const key of await fleetKeys(fleet, names)) {
+  const keys = await fleetKeys(fleet, names)
+  for (const [index, key] of keys.entries()) {
     const { entry } = key
+    options.onRow?.(index, keys.length)
     rows.push(
       ...(entry === null
         ? [await unrecordedRow(fleet, key, names.length > 0)]

@@ -39,6 +39,17 @@ export class TimedCheck {
     }
   }
 
+  /** The same, where somebody else is told as well how far it has come. */
+  patienceWith(onRow: NonNullable<CheckOptions["patience"]>["onRow"]): NonNullable<CheckOptions["patience"]> {
+    return {
+      ...this.patience,
+      onRow: (finished, total) => {
+        this.patience.onRow?.(finished, total)
+        onRow?.(finished, total)
+      },
+    }
+  }
+
   /** Work that is named, should it not come to its end. */
   async during<T>(what: string, work: () => Promise<T>): Promise<T> {
     const answered = this.patience.waits(what)

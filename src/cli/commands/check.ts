@@ -41,13 +41,14 @@ export const check = defineCommand({
     ...KMS,
   },
   failsAs: "CHECK_UNKNOWN",
-  async run(args, { world }) {
+  async run(args, { world, terminal }) {
     const thresholds = thresholdsOf(args)
     const accepted = acceptancesOf(args.accept ?? [])
     const timed = new TimedCheck(timeoutOf(args.timeout), args["json"] === true || args["output"] === "json")
     const { check: checkFleet } = await import("../../app/check/check.js")
     try {
-      const { patience } = timed
+      using line = terminal.progressLine("looking at")
+      const patience = timed.patienceWith(line.onRow)
       const { manifest } = await timed.during("the configuration", () => world.settings())
       const fleet = await timed.during("the state directory", () => world.fleet({ lock: false }))
       const accept = { ...manifest?.accept, ...accepted }

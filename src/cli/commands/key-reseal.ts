@@ -36,7 +36,7 @@ export const keyReseal = defineCommand({
     },
     ...TOKEN,
   },
-  async run(args, { world }) {
+  async run(args, { world, terminal }) {
     const { reseal } = await import("../../app/custody/reseal.js")
     const names = namesOf(args)
     if (names.length > 0 === args.all) throw new KeyferryError("ERR_USAGE", "give names of keys, or --all")
@@ -49,11 +49,13 @@ export const keyReseal = defineCommand({
     const hsmDeps = { ...deps, token: deps.token.hsm }
     const { askNewCustodyKey } = await import("../../app/custody/reseal-asked.js")
     const asked = args.newCustodyKey ? await askNewCustodyKey(hsmDeps, owner) : null
+    using line = terminal.progressLine("sealing")
     const { keys, custodyKey } = await reseal(hsmDeps, {
       owner,
       names: args.all ? null : names,
       to: args.to ?? null,
       newerThan: asked?.newestBefore ?? null,
+      onRow: line.onRow,
     })
     const words = {
       columns: [

@@ -9,13 +9,14 @@ import { rowsText } from "../text/rows-text.js"
 export async function abandonRotations(
   names: readonly string[],
   { yes }: { readonly yes: boolean },
-  { world, progress }: Surroundings,
+  { world, progress, terminal }: Surroundings,
 ): Promise<Output> {
   const { abandonRotation, notAbandoned, planAbandonment } = await import("../../app/rotate/abandon.js")
   const { owner } = await world.settings()
   const deps = await world.withoutToken()
   const target = await world.target()
   const rows: KeyRow[] = []
+  using line = terminal.progressLine("giving up")
   for (const name of names) {
     try {
       const abandonment = await planAbandonment(deps, { owner, target, name })
@@ -27,6 +28,7 @@ export async function abandonRotations(
       if (names.length === 1 || !(error instanceof KeyferryError)) throw error
       rows.push(notAbandoned(name, target, error))
     }
+    line.onRow(rows.length, names.length)
   }
   const text = (layout: Layout): string => rowsText(rows, { columns: [], none: "no keys" }, layout)
   return { result: { keys: rows, summary: summarise(rows) }, text, exit: exitOf(rows) }

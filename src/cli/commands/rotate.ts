@@ -3,7 +3,7 @@ import { CONFIRMED } from "../options/ending-options.js"
 import { KMS, REWRAPPING, TOKEN } from "../options/options.js"
 import { refuseOtherKeyArn } from "../options/key-of-others.js"
 import { abandonRotations } from "./rotate-abandon.js"
-import { severally } from "./severally.js"
+import { ofMany, severally } from "./severally.js"
 import { untilTold } from "./until-told.js"
 import { someNames } from "../options/arguments.js"
 
@@ -28,7 +28,7 @@ export const rotate = defineCommand({
     ...KMS,
   },
   async run(args, surroundings) {
-    const { world } = surroundings
+    const { world, terminal } = surroundings
     const names = someNames(args)
     if (args.abandon) return await abandonRotations(names, args, surroundings)
     const { askRotations, rotateAsked } = await import("../../app/rotate/asked.js")
@@ -46,8 +46,10 @@ export const rotate = defineCommand({
       if (entry !== undefined) refuseOtherKeyArn(manifest, entry)
     }
     const takenUp = await askRotations(deps, request)
-    return await untilTold(deps, takenUp, () =>
-      severally({ names, target, reason: "ROTATED", run: (name) => rotateAsked(deps, request, takenUp, name) }),
-    )
+    return await untilTold(deps, takenUp, async () => {
+      using line = terminal.progressLine("rotating")
+      const run = (name: string) => rotateAsked(ofMany(deps, names, name), request, takenUp, name)
+      return await severally({ names, target, reason: "ROTATED", run, onRow: line.onRow })
+    })
   },
 })

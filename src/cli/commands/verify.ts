@@ -24,11 +24,12 @@ export const verify = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, { world }) {
+  async run(args, { world, terminal }) {
     const names = namesOf(args)
     const { verifyKeys } = await import("../../app/verify/verify.js")
     const fleet = await world.fleet({ lock: args.full })
-    const rows = await verifyKeys(fleet, names, { full: args.full })
+    using line = terminal.progressLine("verifying")
+    const rows = await verifyKeys(fleet, names, { full: args.full, onRow: line.onRow })
     return {
       result: { keys: rows, summary: summarise(rows) },
       text: (layout) => textOf(rows, layout),

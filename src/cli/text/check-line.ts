@@ -19,16 +19,16 @@ export function outputOf({ keys, ...result }: CheckResult): CheckOutput {
   return { result, text: () => lineOf({ keys, ...result }), exit: EXITS[status] }
 }
 
-/** Findings that the line tells; the others are counted. */
+/** Kinds of findings that the line tells; the findings of the others are counted. */
 const SHOWN = 3
 const ORDER: readonly CheckStatus[] = ["critical", "unknown", "warning"]
 
 /** One line, whatever there is: `KEYFERRY CRITICAL - … | performance data`. */
 function lineOf({ status, checks, perfdata, keys }: CheckResult): string {
-  const counted = ORDER.flatMap((word) => checks.filter((finding) => finding.status === word))
+  const kinds = ORDER.flatMap((word) => kindsOf(checks.filter((finding) => finding.status === word)))
   const accepted = checks.filter(({ acceptedUntil }) => acceptedUntil !== null).length
-  const more = counted.length > SHOWN ? [`and ${counted.length - SHOWN} more`] : []
-  const told = [...counted.slice(0, SHOWN).map(findingText), ...more]
+  const rest = kinds.slice(SHOWN).reduce((sum, { length }) => sum + length, 0)
+  const told = [...kinds.slice(0, SHOWN).map(kindText), ...(rest === 0 ? [] : [`and ${rest} more`])]
   const words = [
     ...(told.length === 0 ? [`${keys} ${keys === 1 ? "key" : "keys"} well`] : told),
     ...(accepted === 0 ? [] : [`${accepted} accepted`]),
@@ -38,7 +38,17 @@ function lineOf({ status, checks, perfdata, keys }: CheckResult): string {
   return `KEYFERRY ${status.toUpperCase()} - ${line}${perfdata === "" ? "" : ` | ${perfdata}`}`
 }
 
-function findingText({ id, name, target, message }: AcceptedFinding): string {
+/** By their ID, in the order of the first of each. */
+function kindsOf(findings: readonly AcceptedFinding[]): readonly (readonly AcceptedFinding[])[] {
+  const ids = new Set(findings.map(({ id }) => id))
+  return [...ids].map((id) => findings.filter((finding) => finding.id === id))
+}
+
+/** The first of its kind, and how many there are. */
+function kindText([first, ...others]: readonly AcceptedFinding[]): string {
+  if (first === undefined) return ""
+  const { id, name, target, message } = first
   const place = name === null || target === null ? (name ?? target) : `${name} (${target})`
-  return `${place === null ? "" : `${place}: `}${message} [${id}]`
+  const more = others.length === 0 ? "" : ` and ${others.length} more`
+  return `${place === null ? "" : `${place}${more}: `}${message} [${id}]`
 }

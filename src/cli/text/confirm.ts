@@ -3,7 +3,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { Progress } from "../../core/ports/progress.js"
 
 /**
- * Says what will happen, then wants the operator's word: `--yes`, or at a terminal the key's name, typed. The question
+ * Says what will happen, once, and wants the operator's word: `--yes`, or at a terminal the key's name, typed. The question
  * goes to standard error, so that standard output holds results only.
  *
  * @throws ERR_CONFIRMATION_MISSING
@@ -13,12 +13,12 @@ export async function confirm(
   { progress }: { readonly progress: Progress },
 ): Promise<void> {
   const { name, consequences, yes } = question
-  for (const line of consequences) progress.warn(line)
-  if (yes) return
   const { stdin, stderr } = process
-  if (!stdin.isTTY || !stderr.isTTY) {
+  if (!yes && (!stdin.isTTY || !stderr.isTTY)) {
     throw new KeyferryError("ERR_CONFIRMATION_MISSING", `${name}: ${consequences.join("; ")}`, { key: name })
   }
+  for (const line of consequences) progress.warn(line)
+  if (yes) return
   const lines = createInterface({ input: stdin, output: stderr, terminal: true, historySize: 0 })
   try {
     const typed = await new Promise<string>((resolve) => {

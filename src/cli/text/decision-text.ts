@@ -6,6 +6,7 @@ import type { Layout } from "./layout.js"
 import type { Note } from "./notes.js"
 import { keyPrefix, whatOf } from "./row-words.js"
 import { problemsOf, rowsText } from "./rows-text.js"
+import type { Steps } from "./urgency.js"
 import { cut } from "./width.js"
 
 /** The rows of `plan`, `apply`, `rewrap` and `status` for people. */
@@ -21,8 +22,16 @@ export function decisionsText(
     none: `no keys to ${verb}`,
     remark: remarkOf,
     notes: notesOf,
+    ...(verb === "plan" ? { steps: STEPS } : {}),
   }
   return rowsText(rows, words, layout)
+}
+
+/** What to do first, for who looks at many keys. */
+export const STEPS: Steps = {
+  dead: "`keyferry recover --plan`, then `keyferry recover --yes`",
+  due: "`keyferry apply`",
+  "not reached": "`keyferry doctor`",
 }
 
 export const NEXT = { head: "NEXT", cell: nextOf }

@@ -44,13 +44,16 @@ function line({ text, isSame, keys }: Group, { wide, quiet }: Layout): string {
   // who sees no table sees every name
   const all = wide || quiet
   if (others.length === 0) return `${name}: ${text}`
-  if (isSame) return `${names.length} keys: ${text}; for ${namesText(names, all)}`
-  return `${name}: ${text}; likewise ${namesText(others, all)}`
+  if (isSame) return `${names.length} keys: ${text}; for ${namesText(names, { all })}`
+  return `${name}: ${text}; likewise ${namesText(others, { all })}`
 }
 
-/** `a, b, c, d and 94 more` */
-export function namesText(names: readonly string[], all = false): string {
-  const shown = all || names.length <= MOST_NAMES + 1 ? names : names.slice(0, MOST_NAMES)
+/** `a, b, c, d and 94 more`: one more than `most` is not worth to be counted. */
+export function namesText(
+  names: readonly string[],
+  { all = false, most = MOST_NAMES }: { readonly all?: boolean; readonly most?: number } = {},
+): string {
+  const shown = all || names.length <= most + 1 ? names : names.slice(0, most)
   const rest = names.length - shown.length
   return `${shown.join(", ")}${rest === 0 ? "" : ` and ${rest} more`}`
 }

@@ -1,47 +1,68 @@
+import { cut } from "./width.js"
+
 /** How often the line is written anew at most. */
 const EVERY_MS = 100
 
+/** Called as each key is finished with, with how many are; with 0 before the first. */
+export type OnRow = (finished: number, total: number) => void
+
 /** One line on a terminal that says how far long work has come; nothing elsewhere. */
 export interface ProgressLine extends Disposable {
-  readonly onRow: (finished: number, total: number) => void
+  readonly onRow: OnRow
 }
+
+/** Of a terminal that does not tell. */
+const USUAL_WIDTH = 80
 
 /**
  * Standard error as the commands write to it: the line of long work is taken away before anything else is written, by
- * whomever.
+ * whomever, and is not written behind what has no line end yet, such as a question.
  */
 export class Terminal {
   readonly #stream: NodeJS.WriteStream
   readonly #isQuiet: boolean
+  readonly #write: NodeJS.WriteStream["write"]
   #shown = ""
+  #isLineOpen = false
 
   constructor(stream: NodeJS.WriteStream, { quiet }: { readonly quiet: boolean }) {
     this.#stream = stream
     this.#isQuiet = quiet
+    this.#write = stream.write.bind(stream)
     if (!stream.isTTY) return
-    const write = stream.write.bind(stream) as (...args: unknown[]) => boolean
-    stream.write = (...args: unknown[]) => {
-      if (this.#shown !== "") write("\r\u001b[K")
-      this.#shown = ""
-      return write(...args)
-    }
+    stream.write = ((...args: Parameters<NodeJS.WriteStream["write"]>) => {
+      this.#erase()
+      const text = typeof args[0] === "string" ? args[0] : Buffer.from(args[0]).toString()
+      if (text !== "") this.#isLineOpen = !text.endsWith("\n")
+      return this.#write(...args)
+    }) as NodeJS.WriteStream["write"]
   }
 
   /** Shows how far `activity` has come, until it is disposed of. */
   progressLine(activity: string): ProgressLine {
-    let shownAt = 0
+    let shownAt = -Infinity
     return {
       onRow: (finished, total) => {
         const now = performance.now()
-        if (!this.#stream.isTTY || this.#isQuiet || total < 2 || now - shownAt < EVERY_MS) return
+        if (!this.#stream.isTTY || this.#isQuiet || this.#isLineOpen || total < 2 || now - shownAt < EVERY_MS) return
         shownAt = now
-        const line = `keyferry: ${activity} ${finished} of ${total}`
-        this.#stream.write(line)
-        this.#shown = line
+        this.#show(`keyferry: ${activity} ${finished} of ${total}`)
       },
       [Symbol.dispose]: () => {
-        this.#stream.write("")
+        this.#erase()
       },
     }
+  }
+
+  /** A line that is as wide as the terminal would go on in the next, which is not erased. */
+  #show(line: string): void {
+    this.#erase()
+    this.#shown = cut(line, (this.#stream.columns || USUAL_WIDTH) - 1)
+    this.#write(this.#shown)
+  }
+
+  #erase(): void {
+    if (this.#shown !== "") this.#write("\r\u001b[K")
+    this.#shown = ""
   }
 }

@@ -3,7 +3,7 @@ import type { Layout } from "./layout.js"
 import { type Note, notesText } from "./notes.js"
 import { keyPrefix, nameOf, whatOf } from "./row-words.js"
 import { table } from "./table.js"
-import { overview, URGENCIES, type Urgency, urgencyOf } from "./urgency.js"
+import { countText, overview, type Steps, URGENCIES, type Urgency, urgencyOf } from "./urgency.js"
 import { wrapped } from "./width.js"
 
 /** The rows of a command over many keys, for people: the same facts in the same places, whatever the command. */
@@ -27,6 +27,8 @@ interface Words<R> {
   /** After the table; without it those of `problemsOf`. */
   readonly notes?: (row: R) => readonly Note[]
   readonly urgency?: (row: R) => Urgency
+  /** What to do about the keys that need a person. */
+  readonly steps?: Steps
 }
 
 /**
@@ -34,7 +36,7 @@ interface Words<R> {
  * Asked to be quiet: the rows with an error or a warning alone, and nothing where there is none.
  */
 export function rowsText<R extends KeyRow>(rows: readonly R[], words: Words<R>, layout: Layout): string {
-  const { notes = problemsOf, urgency = urgencyOf } = words
+  const { notes = problemsOf, urgency = urgencyOf, steps = {} } = words
   if (layout.quiet)
     return notesText(
       rows.flatMap((row) => [...troubleOf(row), ...notes(row)]),
@@ -43,7 +45,7 @@ export function rowsText<R extends KeyRow>(rows: readonly R[], words: Words<R>, 
   if (rows.length === 0) return words.none
   const ranks = new Map(rows.map((row) => [row, URGENCIES.indexOf(urgency(row))]))
   const sorted = [...rows].sort((a, b) => (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0))
-  const above = overview(rows, urgency, layout)
+  const above = overview(rows, { urgency, steps }, layout)
   return [
     ...above,
     ...(above.length === 0 ? [] : [""]),
@@ -87,7 +89,9 @@ export function problemsOf(row: KeyRow): readonly Note[] {
   const key = keyPrefix(row)
   return [
     ...row.causes.map(({ code, message }) => ({ key, text: `${code}: ${message}`, kind: code })),
-    ...(isStuck(row) && row.hint !== null ? [{ key, text: `hint: ${row.hint}` }] : []),
+    ...(isStuck(row) && row.hint !== null
+      ? [{ key, text: `hint: ${row.hint}`, kind: `hint: ${row.hint.replaceAll(row.name, "NAME")}` }]
+      : []),
   ]
 }
 
@@ -95,9 +99,7 @@ const isStuck = ({ outcome }: KeyRow): boolean => outcome === "blocked" || outco
 
 /** `3 keys: 2 done, 1 failed`; `3 keys, 9 bindings: …` where keys have several targets. */
 export function summaryText(rows: readonly KeyRow[]): string {
-  const { keys: bindings, ...counts } = summarise(rows)
-  const names = new Set(rows.map(nameOf)).size
-  const parts = Object.entries(counts).flatMap(([outcome, count]) => (count === 0 ? [] : [`${count} ${outcome}`]))
-  const keys = `${names} ${names === 1 ? "key" : "keys"}`
-  return `${names === bindings ? keys : `${keys}, ${bindings} bindings`}: ${parts.join(", ")}`
+  const counts = Object.entries(summarise(rows)).filter(([outcome, count]) => outcome !== "keys" && count > 0)
+  const parts = counts.map(([outcome, count]) => `${count} ${outcome}`)
+  return `${countText(rows)}: ${parts.join(", ")}`
 }

@@ -1,7 +1,7 @@
 import { printable } from "../../core/base/printable.js"
 import type { Status, StatusRow } from "../../app/fleet/status.js"
 import type { Backup } from "../../host/open.js"
-import { NEXT, notesOf, remarkOf, tokensText } from "./decision-text.js"
+import { NEXT, notesOf, remarkOf, STEPS, tokensText } from "./decision-text.js"
 import type { Layout } from "./layout.js"
 import type { Note } from "./notes.js"
 import { keyPrefix } from "./row-words.js"
@@ -25,6 +25,7 @@ export function statusText({ keys, tokens, custodyKeys, vault, operations }: Sta
       remark: remarkOf,
       notes: (key) => [...deadNotes(key), ...notesOf(key).filter((note) => !isSaid(key, note))],
       urgency: (key) => urgencyOf(key, isDead(key)),
+      steps: STEPS,
     },
     layout,
   )

@@ -1,7 +1,8 @@
+import { printable } from "../../core/base/printable.js"
 import type { KeyRow } from "../../core/plan/row.js"
 import type { Layout } from "./layout.js"
 import { namesText } from "./notes.js"
-import { keyPrefix } from "./row-words.js"
+import { keyPrefix, nameOf, whatOf } from "./row-words.js"
 import { wrapped } from "./width.js"
 
 /** How much a key needs a person, most urgent first: the order of rows on a screen. */
@@ -37,26 +38,72 @@ export function urgencyOf({ outcome, reason }: KeyRow, isDead = false): Urgency 
 
 /** Rows that a screen shows together with what is said of them: fewer need no overview. */
 const FEW = 10
+/** Names of keys in a line of the overview, before it counts the rest. */
+const NAMED = 3
 
-/** Where there are many rows: a line for each urgency that is there, with names of its keys, or their targets. */
+/** What to do about the keys of an urgency. */
+export type Steps = Readonly<Partial<Record<Urgency, string>>>
+
+interface Overview<R> {
+  readonly urgency: (row: R) => Urgency
+  readonly steps: Steps
+}
+
+/**
+ * Where there are many rows: how many of each urgency there are, then for each that needs a person what to do, with names
+ * of its keys, or their targets and why.
+ */
 export function overview<R extends KeyRow>(
   rows: readonly R[],
-  urgency: (row: R) => Urgency,
+  { urgency, steps }: Overview<R>,
   { width, wide }: Layout,
 ): readonly string[] {
-  if (rows.length <= FEW || rows.every((row) => urgency(row) === "well")) return []
-  return URGENCIES.flatMap((word) => {
+  const groups = URGENCIES.flatMap((word) => {
     const members = rows.filter((row) => urgency(row) === word)
-    if (members.length === 0) return []
-    if (word === "well") return [`${members.length} well`]
-    const names = word === "not reached" ? targetsOf(members) : members.map(keyPrefix)
-    return [wrapped(`${members.length} ${word}: ${namesText(names, wide)}`, width)]
+    return members.length === 0 ? [] : [{ word, members }]
   })
+  if (rows.length <= FEW || groups.every(({ word }) => word === "well")) return []
+  const counts = groups.map(({ word, members }) => `${members.length} ${word}`).join(", ")
+  const lines = groups.flatMap(({ word, members }) => {
+    if (word === "well") return []
+    const step = steps[word] === undefined ? "" : `: ${steps[word]}`
+    if (word !== "not reached")
+      return [`${word}${step}: ${namesText(members.map(keyPrefix), { all: wide, most: NAMED })}`]
+    return [`${word}${step}: ${namesText(targetsOf(members), { all: wide })}: ${whyText(members)}`]
+  })
+  return [`${countText(rows)}: ${counts}`, ...lines].map((line) => wrapped(printable(line), width))
 }
 
 /** `prod-us (76)`: what cannot be reached is a place rather than a key. */
 function targetsOf(rows: readonly KeyRow[]): readonly string[] {
+  return counted(rows.map(({ target }) => target ?? "-").sort())
+}
+
+/** The cause, where it is the same for all; else each by its code. */
+function whyText(rows: readonly KeyRow[]): string {
+  const causes = new Set(rows.map(whatOf))
+  const [cause] = causes
+  if (cause !== undefined && causes.size === 1) return cause
+  return counted(rows.map(({ reason }) => `[${reason}]`)).join(", ")
+}
+
+function counted(words: readonly string[]): readonly string[] {
   const counts = new Map<string, number>()
-  for (const { target } of rows) counts.set(target ?? "-", (counts.get(target ?? "-") ?? 0) + 1)
-  return [...counts].map(([target, count]) => `${target} (${count})`)
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1)
+  return [...counts].map(([word, count]) => `${word} (${count})`)
+}
+
+/**
+ * `3 keys`; `3 keys, 9 bindings` where keys have several targets, and `, 12 KMS keys` or `, 5 source keys` where several rows
+ * are of one.
+ */
+export function countText(rows: readonly KeyRow[]): string {
+  const names = new Set(rows.map(nameOf)).size
+  const bindings = new Set(rows.map(keyPrefix)).size
+  const withTarget = rows.some(({ target }) => target !== null)
+  return [
+    `${names} ${names === 1 ? "key" : "keys"}`,
+    ...(bindings === names ? [] : [`${bindings} bindings`]),
+    ...(bindings === rows.length ? [] : [`${rows.length} ${withTarget ? "KMS keys" : "source keys"}`]),
+  ].join(", ")
 }

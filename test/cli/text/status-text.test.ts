@@ -3,6 +3,7 @@ import stringWidth from "string-width"
 import type { Status, StatusRow } from "#src/app/fleet/status.js"
 import { statusText } from "#src/cli/text/status-text.js"
 import { decisionsText } from "#src/cli/text/decision-text.js"
+import { summaryText } from "#src/cli/text/rows-text.js"
 import type { Layout } from "#src/cli/text/layout.js"
 import { type DecisionRow, decisionRow } from "#src/core/plan/decision-row.js"
 import { lossOf } from "#src/core/plan/loss.js"
@@ -79,10 +80,12 @@ describe("status on a screen", () => {
       const lines = textOf(keys, layout(width)).split("\n")
       expect(Math.max(...lines.map((line) => stringWidth(line)))).to.be.at.most(width)
       const first = lines.slice(0, 10).join("\n")
-      expect(first).to.match(/^5 dead: payments-service-00001 \(account-1-region-1\), /m)
-      expect(first).to.match(/^7 due: /m)
-      expect(first).to.match(/^98 not reached: account-\d-region-\d \(\d+\), /m)
-      expect(first).to.match(/^190 well$/m)
+      expect(lines[0]).to.equal("300 keys: 5 dead, 7 due, 98 not reached, 190 well")
+      expect(first).to.match(
+        /^dead: `keyferry recover --plan`, then `keyferry recover --yes`:\s+payments-service-00001\s+\(account-1-region-1\),/m,
+      )
+      expect(first).to.match(/^due: `keyferry apply`: payments-service-/m)
+      expect(first).to.match(/^not reached: `keyferry doctor`: account-\d-region-\d \(\d+\),/m)
     })
   }
 
@@ -111,6 +114,12 @@ describe("status on a screen", () => {
     const both = ["prod-eu", "prod-us"].flatMap((target) => [rowOf("well", "a", target), rowOf("well", "b", target)])
     expect(textOf(both, layout(80))).to.match(/^2 keys, 4 bindings: 4 nothing$/m)
     expect(textOf(both.slice(0, 2), layout(80))).to.match(/^2 keys: 2 nothing$/m)
+    const ofOne = rowOf("well", "a", "prod-eu")
+    expect(summaryText([ofOne, ofOne, rowOf("well", "a", "prod-us")])).to.equal(
+      "1 key, 2 bindings, 3 KMS keys: 3 nothing",
+    )
+    const source = { ...ofOne, target: null }
+    expect(summaryText([source, source])).to.equal("1 key, 2 source keys: 2 nothing")
   })
 
   it("is quiet of what is well", () => {
