@@ -1,23 +1,20 @@
-import { constants, publicEncrypt, createPublicKey, randomBytes, randomUUID } from "node:crypto"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { labelOf, newSourceKeyId } from "#src/core/key/source-key.js"
+import { isDeepStrictEqual } from "node:util"
 import { openKms } from "#src/kms/kms.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
-import { vaultFiles } from "#src/store/files/vault-files.js"
-import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
-import { softhsmToken, type TestToken } from "#test/support/tokens.js"
+import { type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
+import { softhsmToken } from "#test/support/tokens.js"
 import { inChild, type Job } from "./child.js"
-import { measured } from "./command.js"
+import { type CommandCost, measured } from "./command.js"
+import { atOnce, type Fleet, fleetOf } from "./fleet.js"
 import type { Measure } from "./measure.js"
 import type { Usage } from "./usage.js"
 
-const MANY = 10_000
-const FEW = 1000
-const AT_ONCE = 8
-const OWNER = "bench"
-const nameOf = (index: number): string => `planned-${index}`
+/** Keys, each step ten times the one before; `BENCH_KEYS=100,1000` takes fewer. */
+const SIZES = (process.env["BENCH_KEYS"] ?? "100,1000,10000").split(",").map(Number)
+/** The commands whose growth is shown. */
+const COMMANDS = ["plan", "status", "recover --plan"] as const
 
 interface Calls {
   readonly keyArns: readonly string[]
@@ -43,8 +40,8 @@ export const planCalls: Job<Calls, Usage> = async ({ keyArns, endpoint, describe
 }
 
 /**
- * (e) `plan` over the bindings of a manifest whose keys are all there and none is due: CPU time of the command less that
- * of a process that makes the same calls of KMS.
+ * (e) `plan` and `status` over keys that are all well, and `recover --plan` once all their material is gone: CPU time of
+ * each command, and of `plan` less that of a process that makes the same calls of KMS.
  */
 export async function planning(say: (text: string) => void): Promise<readonly Measure[]> {
   const folder = mkdtempSync(join(tmpdir(), "keyferry-bench-"))
@@ -53,103 +50,43 @@ export async function planning(say: (text: string) => void): Promise<readonly Me
   try {
     // a plan lists every key that the state knows, so that the few are planned before there are more
     const fleet = await fleetOf(kms, token, folder)
-    await fleet.growTo(FEW)
-    say(`${FEW} keys are there`)
-    const few = await outsideKms(kms, token, folder, fleet.keyArns)
-    await fleet.growTo(MANY)
-    say(`${MANY} keys are there`)
-    const many = await outsideKms(kms, token, folder, fleet.keyArns)
-    return [
-      { part: "e", what: `plan of ${MANY} bindings, all of it`, value: many.totalMs, unit: "ms" },
-      {
-        part: "e",
-        what: `plan of ${MANY} bindings, outside KMS calls`,
-        value: many.ownMs,
-        unit: "ms",
-        target: { bound: "at most", value: 2000 },
-      },
-      { part: "e", what: `plan of ${FEW} bindings, outside KMS calls`, value: few.ownMs, unit: "ms" },
-      {
-        part: "e",
-        what: `${MANY} bindings against ${FEW}, a binding`,
-        value: many.ownMs / MANY / (few.ownMs / FEW),
-        unit: "times",
-        target: { bound: "at most", value: 1.2 },
-      },
-      { part: "e", what: "peak memory", value: many.peakMb, unit: "MB" },
-    ]
+    const costs: SizeCost[] = []
+    for (const keys of SIZES) {
+      const manifest = await fleet.growTo(keys)
+      say(`${keys} keys are there`)
+      costs.push({ keys, ...(await costsOf(kms, fleet, { manifest, folder })) })
+    }
+    return measuresOf(costs)
   } finally {
     token.remove()
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-interface Fleet {
-  readonly keyArns: readonly string[]
-  /** Adds keys until there are so many. */
-  growTo(count: number): Promise<void>
+interface Costs extends Record<(typeof COMMANDS)[number], CommandCost> {
+  /** CPU time of the calls that `plan` makes. */
+  readonly inKmsMs: number
 }
 
-/** One key is provisioned for real; its records are repeated for keys that KMS holds as well. */
-async function fleetOf(kms: LocalKmsProcess, token: TestToken, folder: string): Promise<Fleet> {
-  const env = { ...kms.env, ...token.env, AWS_ENDPOINT_URL: undefined, KEYFERRY_STATE_DIR: join(folder, "state") }
-  await measured(["apply", "--config", config(kms, token, folder, 1)], env)
-  const inventory = inventoryFiles(join(folder, "state"))
-  const vault = vaultFiles(join(folder, "state"))
-  const entry = await inventory.get(nameOf(0), "here")
-  const sealed = entry && (await vault.get(entry.source.id))
-  const [record] = entry?.imports ?? []
-  if (entry?.keyArn == null || sealed === undefined || record === undefined)
-    throw new Error("the first key is not there")
-  const keyArns = [entry.keyArn]
-  const sdk = kmsClient(kms)
-  const addKey = async (index: number): Promise<void> => {
-    const name = nameOf(index)
-    const id = newSourceKeyId()
-    const label = labelOf({ owner: OWNER, name, generation: 0 })
-    const requestId = randomUUID()
-    const tags = {
-      "keyferry:owner": OWNER,
-      "keyferry:name": name,
-      "keyferry:source": id,
-      "keyferry:request": requestId,
-    }
-    const Tags = Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue }))
-    const { KeyMetadata } = await sdk.createKey({ Origin: "EXTERNAL", Tags })
-    const KeyId = KeyMetadata?.Arn ?? ""
-    const spec = { WrappingAlgorithm: "RSAES_OAEP_SHA_256", WrappingKeySpec: "RSA_2048" } as const
-    const { PublicKey, ImportToken } = await sdk.getParametersForImport({ KeyId, ...spec })
-    const key = createPublicKey({ key: Buffer.from(PublicKey ?? []), format: "der", type: "spki" })
-    const padding = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" }
-    const EncryptedKeyMaterial = publicEncrypt({ key, ...padding }, randomBytes(32))
-    const ValidTo = new Date(record.validTo ?? "")
-    const { KeyMaterialId = "" } = await sdk.importKeyMaterial({ KeyId, ImportToken, EncryptedKeyMaterial, ValidTo })
-    const source = { ...entry.source, id, label }
-    const imports = [{ ...record, keyMaterialId: KeyMaterialId }]
-    await inventory.put({ ...entry, name, requestId, keyArn: KeyId, source, imports })
-    await vault.put({ ...sealed, name, id, label })
-    keyArns[index] = KeyId
-  }
-  return {
-    keyArns,
-    growTo: (count) => {
-      const missing = Array.from({ length: count - keyArns.length }, (_, offset) => keyArns.length + offset)
-      return atOnce(missing.map((index) => () => addKey(index)))
-    },
-  }
+interface SizeCost extends Costs {
+  readonly keys: number
 }
 
-async function outsideKms(
+async function costsOf(
   kms: LocalKmsProcess,
-  token: TestToken,
-  folder: string,
-  keyArns: readonly string[],
-): Promise<{ readonly totalMs: number; readonly ownMs: number; readonly peakMb: number }> {
-  const env = { ...kms.env, ...token.env, AWS_ENDPOINT_URL: undefined, KEYFERRY_STATE_DIR: join(folder, "state") }
+  fleet: Fleet,
+  { manifest, folder }: { readonly manifest: string; readonly folder: string },
+): Promise<Costs> {
+  const { keyArns, env } = fleet
+  const run = async (words: string, expected: object, more: object = {}): Promise<CommandCost> => {
+    const cost = await measured([...words.split(" "), "--config", manifest], { ...env, ...more })
+    const { summary } = cost.result as { summary: object }
+    if (!isDeepStrictEqual({ ...summary, ...expected }, summary))
+      throw new Error(`not as expected: ${JSON.stringify(summary)}`)
+    return cost
+  }
   await kms.clearCounts()
-  const planned = await measured(["plan", "--config", config(kms, token, folder, keyArns.length)], env)
-  const { summary } = planned.result as { summary: { nothing?: number } }
-  if (summary.nothing !== keyArns.length) throw new Error(`not all is well: ${JSON.stringify(summary)}`)
+  const plan = await run("plan", { nothing: keyArns.length })
   const { requests } = await kms.counts()
   const calls: Calls = {
     keyArns,
@@ -158,30 +95,63 @@ async function outsideKms(
     tags: requests["ListResourceTags"] ?? 0,
     rotations: requests["ListKeyRotations"] ?? 0,
   }
-  const inKms = await inChild<Usage>("plan-calls", calls, kms.env)
-  return { totalMs: planned.cpuMs, ownMs: planned.cpuMs - inKms.cpuMs, peakMb: planned.peakMb }
+  const { cpuMs: inKmsMs } = await inChild<Usage>("plan-calls", calls, kms.env)
+  const status = await run("status", { nothing: keyArns.length })
+  await fleet.lose()
+  // what is seen to be lost is written down
+  const copy = join(folder, "lost")
+  cpSync(env["KEYFERRY_STATE_DIR"] ?? "", copy, { recursive: true })
+  const recover = await run("recover --plan", { planned: keyArns.length - 1, nothing: 1 }, { KEYFERRY_STATE_DIR: copy })
+  rmSync(copy, { recursive: true })
+  await fleet.restore()
+  return { plan, status, "recover --plan": recover, inKmsMs }
 }
 
-function config(kms: LocalKmsProcess, token: TestToken, folder: string, keys: number): string {
-  const path = join(folder, `keyferry-${keys}.yaml`)
-  const names = Array.from({ length: keys }, (_, index) => nameOf(index))
-  const lines = [
-    "version: 1",
-    `id: ${OWNER}`,
-    "tokens:",
-    `  primary: { uri: ${JSON.stringify(token.uri.replace(/&pin-source=[^&]*/, ""))}, pin: { file: ${token.pinFile} } }`,
-    `targets:\n  here: { region: us-east-1, endpoint: ${JSON.stringify(kms.endpoint)} }`,
-    "keys:",
-    ...names.map((name) => `  ${name}:\n    keySpec: SYMMETRIC_DEFAULT\n    expiresIn: 90d`),
+function measuresOf(costs: readonly SizeCost[]): readonly Measure[] {
+  const [most, less] = costs.toReversed()
+  if (most === undefined) return []
+  const own = ({ plan, inKmsMs }: SizeCost): number => plan.cpuMs - inKmsMs
+  const ofCommands = COMMANDS.flatMap((command) => [
+    ...costs.map((cost): Measure => ({
+      part: "e",
+      what: `${command} of ${cost.keys} keys`,
+      value: cost[command].cpuMs,
+      unit: "ms",
+    })),
+    ...(less === undefined ? [] : [growthOf(command, most, less)]),
+    {
+      part: "e",
+      what: `${command}, peak memory`,
+      value: most[command].peakMb,
+      unit: "MB",
+      target: AT_MOST_200,
+    } as const,
+  ])
+  return [
+    ...ofCommands,
+    { part: "e", what: `plan of ${most.keys}, outside KMS calls`, value: own(most), unit: "ms", target: AT_MOST_5_S },
+    {
+      part: "e",
+      what: "status against plan",
+      value: most.status.cpuMs / most.plan.cpuMs,
+      unit: "times",
+      target: AT_MOST_HALF_MORE,
+    },
   ]
-  writeFileSync(path, `${lines.join("\n")}\n`)
-  return path
 }
 
-async function atOnce(work: readonly (() => Promise<unknown>)[]): Promise<void> {
-  const queue = [...work]
-  const worker = async (): Promise<void> => {
-    for (let next = queue.pop(); next !== undefined; next = queue.pop()) await next()
+function growthOf(command: (typeof COMMANDS)[number], most: SizeCost, less: SizeCost): Measure {
+  const perKey = (cost: SizeCost): number => cost[command].cpuMs / cost.keys
+  const what = `${command}: a key of ${most.keys} against one of ${less.keys}`
+  return {
+    part: "e",
+    what,
+    value: perKey(most) / perKey(less),
+    unit: "times",
+    target: { bound: "at most", value: 1.2 },
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
 }
+
+const AT_MOST_200 = { bound: "at most", value: 200 } as const
+const AT_MOST_5_S = { bound: "at most", value: 5000 } as const
+const AT_MOST_HALF_MORE = { bound: "at most", value: 1.5 } as const

@@ -13,6 +13,7 @@ import {
 import { clockLine } from "../doctor/kms-checks.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
 import { type Patience, survey, type Survey, type SurveyOptions } from "../fleet/survey.js"
+import { vaultReadOnce } from "../fleet/vault-once.js"
 import { vaultStatus } from "../fleet/vault-status.js"
 import { performanceData } from "./performance-data.js"
 
@@ -33,7 +34,8 @@ export interface CheckOptions {
 }
 
 /** Everything that monitoring is to know of the fleet. It changes nothing, and works without a token. */
-export async function check(fleet: Fleet, { thresholds, accept, patience }: CheckOptions): Promise<CheckResult> {
+export async function check(opened: Fleet, { thresholds, accept, patience }: CheckOptions): Promise<CheckResult> {
+  const fleet = { ...opened, vault: vaultReadOnce(opened.vault) }
   const all = await fleetKeys(fleet)
   const surveyed = await survey(fleet, all, {
     actions: new Set(),

@@ -10,6 +10,7 @@ import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
 import { operationsStatus, type OperationStatus } from "../operation/status.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import { survey, type SurveyedKey, type SurveyOptions, type TokenSurvey } from "./survey.js"
+import { vaultReadOnce } from "./vault-once.js"
 import { vaultStatus, type VaultStatus } from "./vault-status.js"
 
 const DAY_MS = 86_400_000
@@ -59,10 +60,11 @@ export interface Status {
 
 /** Every key as KMS, token, vault and inventory have it. It changes nothing, and works without a token. */
 export async function status(
-  fleet: Fleet,
+  opened: Fleet,
   fleetKeys: readonly FleetKey[],
   options: Pick<SurveyOptions, "actions" | "onRow">,
 ): Promise<{ readonly status: Status; readonly exit: ExitName }> {
+  const fleet = { ...opened, vault: vaultReadOnce(opened.vault) }
   const { keys, tokens, searched, tokenExit } = await survey(fleet, fleetKeys, {
     ...options,
     depth: { tags: true, materials: "all" },

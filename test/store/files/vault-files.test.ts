@@ -1,44 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { expect } from "chai"
-import type { KeyAttributes } from "#src/core/key/key-attributes.js"
-import type { CustodyKeyRecord, SealedMaterial } from "#src/core/records/sealed-material.js"
+import type { CustodyKeyRecord } from "#src/core/records/sealed-material.js"
 import { custodyKeyFiles } from "#src/store/files/custody-key-files.js"
 import { vaultFiles } from "#src/store/files/vault-files.js"
 import { expectCode } from "#test/support/expect-code.js"
+import { sealedMaterial as material } from "#test/support/sealed-material.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
-import { TOKEN_KEY_ATTRIBUTES } from "#test/support/key-attributes.js"
-
-const attributes: KeyAttributes = { ...TOKEN_KEY_ATTRIBUTES, token: false }
-const token = {
-  label: "keyferry",
-  serial: "00ff",
-  manufacturer: "SoftHSM project",
-  model: "SoftHSM v2",
-  firmwareVersion: "2.6",
-  library: "SoftHSM",
-}
-const material = (name: string, id: string, generation = 0): SealedMaterial => ({
-  owner: "keyferry",
-  name,
-  generation,
-  id,
-  label: `keyferry/keyferry/${name}/${generation}`,
-  keySpec: "SYMMETRIC_DEFAULT",
-  mechanism: "CKM_AES_KEY_WRAP_KWP",
-  token,
-  unenforced: null,
-  ciphertext: Uint8Array.from(Buffer.from("0011223344556677".repeat(5), "hex")),
-  custodyKey: { id: "aa55", label: "keyferry/custody/keyferry/1", kcv: "010203" },
-  sealedAt: "2026-03-01T12:00:00.000Z",
-  provenance: {
-    origin: "generated",
-    at: "2026-03-01T12:00:00.000Z",
-    attributes,
-    kcv: "abcdef",
-    publicKey: Uint8Array.of(1, 2, 3),
-  },
-})
 
 describe("the vault as files", () => {
   const folder = temporaryFolder()
@@ -136,7 +104,7 @@ describe("records of custody keys", () => {
       number: 1,
       owner: "keyferry",
       kcv: "010203",
-      token,
+      token: material("a", "01").token,
       createdAt: "2026-03-01T12:00:00.000Z",
       canary: material("canary", "09"),
       backupConfirmedAt: null,
