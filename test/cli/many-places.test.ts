@@ -44,7 +44,7 @@ describe("300 keys on a screen", function () {
         const lines = stdout.trimEnd().split("\n")
         expect(lines.slice(0, first.length)).to.deep.equal(first)
         expect(Math.max(...lines.map((line) => line.length))).to.be.at.most(columns)
-        expect(lines.slice(-2)).to.include(LAST)
+        expect(lines).to.include(LAST)
         // a row each, and no more said of them below than of a few
         expect(lines.length).to.be.below(309 + 30)
         expect(lines.filter((line) => line.includes("hint:"))).to.have.length(command === "plan" ? 2 : 1)

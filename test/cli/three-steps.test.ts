@@ -98,6 +98,25 @@ describe("the three steps: params, wrap, import", () => {
       })
     })
 
+    it("say in words of a shell what comes next at the token, and that gets to the wrapped key", async () => {
+      for (const custody of ["token", "sealed"]) {
+        const name = `next-${custody}`
+        const [parameters, wrapped] = [freshPath(stage, "params.json"), freshPath(stage, "EncryptedKeyMaterial.bin")]
+        const args = ["params", "--name", name, "--key-spec", "HMAC_256", "--out", parameters]
+        const more = custody === "token" ? [] : ["--custody", custody]
+        const { stdout, stderr } = await stage.run([...args, ...more], { state, env: { COLUMNS: "80" } })
+        const commands = stdout.replaceAll(/ \\\n +/g, " ").matchAll(/^ {2}keyferry (.*)$/gm)
+        const [generating, wrapping, ...others] = [...commands].map(([, words = ""]) => words.split(" "))
+        expect(others, stdout + stderr).to.deep.equal([])
+        expect(generating?.slice(-2)).to.deep.equal(["--custody", custody])
+        const generated = await stage.run(generating ?? [], { state })
+        expect(generated.status, generated.stderr).to.equal(0)
+        const into = (wrapping ?? []).map((word) => (word === "EncryptedKeyMaterial.bin" ? wrapped : word))
+        const ended = await stage.run(into, { state })
+        expect(ended.status, ended.stderr).to.equal(0)
+      }
+    })
+
     it("make one KMS key, however often params is asked", async () => {
       const args = ["params", "--name", "again", "--key-spec", "HMAC_256", "--out"]
       const [first, second] = [freshPath(stage, "p.json"), freshPath(stage, "p.json")]

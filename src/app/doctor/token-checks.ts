@@ -103,7 +103,7 @@ function claims(mechanisms: readonly { readonly name: string; readonly uses: rea
 function pinLine({ refusal, warning, loginRequired }: Inspection["pin"]): CheckedLine {
   if (refusal !== null) return failed("pin", refusal)
   if (warning !== null) return warn("pin", warning, "make sure that the PIN source is right before the next login")
-  return ok("pin", loginRequired ? "the PIN flags allow a login" : "the token wants no login")
+  return ok("pin", loginRequired ? "the token says that its PIN may be presented" : "the token wants no login")
 }
 
 /** Asked after the probes, which may have shown it. */
