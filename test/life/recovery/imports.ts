@@ -38,21 +38,27 @@ export function seeImports(proxy: KmsProxy): ImportsSeen {
   }
 }
 
+/** Requests in less time than this tell nothing of a pace. */
+const TOO_SHORT_MS = 1000
+
 /**
  * The share of a quota that was used: of each Region and process the requests after the first, by the time from the first to
  * the last. What a process sends at once at its beginning is left out, and so is the time between two processes.
+ *
+ * @returns in words
  */
-export function shareOfQuota(imports: readonly Import[], { quota, atOnce }: { quota: number; atOnce: number }): number {
+export function shareOfQuota(imports: readonly Import[], { quota, atOnce }: { quota: number; atOnce: number }): string {
   let [requests, seconds] = [0, 0]
   const runs = new Set(imports.map(({ run }) => run))
   for (const run of runs) {
     for (const region of REGIONS) {
       const times = imports.filter((seen) => seen.run === run && seen.region === region).map(({ at }) => at)
       const [first, last] = [times[atOnce], times.at(-1)]
-      if (first === undefined || last === undefined || last <= first) continue
+      if (first === undefined || last === undefined || last - first < TOO_SHORT_MS) continue
       requests += times.length - atOnce - 1
       seconds += (last - first) / 1000
     }
   }
-  return requests / seconds / quota
+  if (seconds === 0) return "too few imports at a time to tell the share of the quota"
+  return `${((100 * requests) / seconds / quota).toFixed(1)} % of the quota in ${seconds.toFixed(1)} s of one Region`
 }
