@@ -3,6 +3,7 @@ import type { ExitName } from "../core/base/exit-code.js"
 import type { Layout } from "./text/layout.js"
 import type { Terminal } from "./text/progress-line.js"
 import type { Surroundings as ProcessSurroundings, World } from "../host/open.js"
+import type { Settings } from "../host/settings.js"
 
 /** Of every JSON result: a field may be added, none of those there are goes or changes its meaning without another. */
 export const SCHEMA_VERSION = 1
@@ -37,8 +38,16 @@ export interface Output {
 export interface Surroundings extends ProcessSurroundings {
   /** Token, KMS, state and settings, as the command line names them; closed after the command. */
   readonly world: World
+  /** Of keyferry. */
+  readonly version: string
   /** Standard error, for the line of long work. */
   readonly terminal: Terminal
+  /** Another world of the same command line, for one that opens several after one another. */
+  readonly anotherWorld: (parts: Pick<ProcessSurroundings, "settings" | "log">) => World
+  /** Reads flags, configuration file and environment anew. @throws ERR_CONFIG_INVALID */
+  readonly readSettings: () => Promise<Settings>
+  /** Calls back at every SIGHUP, which ends the process otherwise. */
+  readonly onHangUp: (reload: () => void) => void
   /** Resolves when the first SIGINT or SIGTERM asks a long-running command to end. */
   readonly stopped: Promise<void>
 }
@@ -57,6 +66,8 @@ export interface Command<O extends OptionTable> {
   readonly path?: { readonly name: string; readonly describe: string }
   /** Whether the command ends by itself on a signal, like a server; others are simply stopped. */
   readonly handlesSignals?: boolean
+  /** Whether it runs unattended for long, so that its log is all that it says. */
+  readonly isService?: boolean
   /** The exit status of whatever fails, where others read it than those of sysexits(3). */
   readonly failsAs?: ExitName
   /** Returns the result to print; throws KeyferryError. Never writes to stdout, never exits. */

@@ -1,12 +1,13 @@
 import { coreDumpsOff } from "../host/core-limits.js"
 import { type ClockSkew, systemClock } from "../host/clock.js"
 import { openWorld, type World } from "../host/open.js"
+import { readSettings } from "../host/settings.js"
 import { EXIT_CODES, type ExitName } from "../core/base/exit-code.js"
 import { KeyferryError } from "../core/base/error.js"
 import { printableJson, printableLines } from "../core/base/printable.js"
 import type { Log } from "../core/ports/log.js"
 import { createLog } from "../log/log.js"
-import { type Output, SCHEMA_VERSION } from "./command.js"
+import { type Output, SCHEMA_VERSION, type Surroundings } from "./command.js"
 import { commandsFor } from "./commands/commands.js"
 import { describeFailure, knownError } from "./text/failure.js"
 import { type Layout, layoutOf } from "./text/layout.js"
@@ -67,21 +68,31 @@ export async function run(given: readonly string[], version: string): Promise<nu
     const stopped = endOnSignals({ graceful: command.handlesSignals === true })
     const { verbose, logFormat, quiet } = args as { verbose?: boolean; logFormat?: string; quiet?: boolean }
     const format = logFormat === "json" ? "json" : "text"
-    const log = await createLog({ verbose: verbose ?? false, quiet: quiet ?? false, format, clock: systemClock })
+    const isService = command.isService === true
+    const log = await createLog({
+      verbose: verbose ?? false,
+      quiet: quiet ?? false,
+      format,
+      isService,
+      clock: systemClock,
+    })
     running = { log, command: command.name }
     log.event("run.started", { command: command.name, version })
     const progress =
-      format === "json" ? loggedProgress(log) : terminalProgress(process.stderr, { quiet: json || quiet === true })
+      format === "json" || isService
+        ? loggedProgress(log)
+        : terminalProgress(process.stderr, { quiet: json || quiet === true })
     const terminal = new Terminal(process.stderr, { quiet: quiet === true })
+    const outside = { env: process.env, progress, log, command: command.name, lastWords }
     const surroundings = {
+      ...outside,
       terminal,
-      env: process.env,
-      progress,
-      log,
       version,
-      command: command.name,
       stopped,
-      lastWords,
+      anotherWorld: (parts: Parameters<Surroundings["anotherWorld"]>[0]) =>
+        openWorld(args, { ...outside, ...parts, progress: isService ? loggedProgress(parts.log) : progress }),
+      readSettings: () => readSettings(args, process.env),
+      onHangUp: (reload: () => void) => void process.on("SIGHUP", reload),
     }
     let output: Output
     {

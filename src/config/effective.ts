@@ -2,13 +2,14 @@ import { stringify } from "yaml"
 import { CUSTODY_NAMES } from "../core/key/custody.js"
 import { SETTING_NAMES, type SettingName, settingOf } from "../core/manifest/key-settings.js"
 import type { Manifest, ManifestKey, ManifestToken, Target } from "../core/manifest/manifest.js"
+import { shownAgent } from "./agent.js"
 import { parseTokenUri } from "../core/token/token-uri.js"
 
 /** In place of a command, which may hold the PIN. */
 const NOT_SHOWN = "(not shown)"
 
 /** The manifest in the form of the file, every default filled in; what could hold a secret is shown as its source. */
-export function effective({ id, tokens, targets, keys, policy, accept }: Manifest): object {
+export function effective({ id, tokens, targets, keys, policy, accept, agent }: Manifest): object {
   return {
     version: 1,
     id,
@@ -17,6 +18,7 @@ export function effective({ id, tokens, targets, keys, policy, accept }: Manifes
     keys: mapped(keys, keyOf),
     policy: { ...policy, allowCustody: policy.allowCustody ?? CUSTODY_NAMES },
     ...(Object.keys(accept).length === 0 ? {} : { accept }),
+    ...(agent === null ? {} : { agent: withoutEmpty(shownAgent(agent, NOT_SHOWN)) }),
   }
 }
 

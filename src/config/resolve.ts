@@ -2,6 +2,7 @@ import { parseDuration } from "../core/base/expiry.js"
 import type { Manifest, ManifestToken, Target } from "../core/manifest/manifest.js"
 import { endpointFault, proxyFault } from "../core/key/aws-name.js"
 import { partitionOf } from "../core/key/partition.js"
+import { agentFaults, resolveAgent } from "./agent.js"
 import { errorMessage, type Fault } from "./fault.js"
 import { resolveKeys } from "./resolve-keys.js"
 import type { ConfigFile } from "./schema.js"
@@ -21,6 +22,7 @@ export function resolve(file: ConfigFile): { readonly manifest: Manifest; readon
     keys,
     policy,
     accept: file.accept,
+    agent: file.agent === undefined ? null : resolveAgent(file.agent),
   }
   return {
     manifest,
@@ -29,6 +31,7 @@ export function resolve(file: ConfigFile): { readonly manifest: Manifest; readon
       ...tokenFaults(file.tokens),
       ...Object.entries(file.targets).flatMap(([name, target]) => targetFaults(name, target)),
       ...faults,
+      ...(file.agent === undefined ? [] : agentFaults(file.agent)),
     ],
   }
 }

@@ -16,6 +16,7 @@ import { isAcceptance } from "../core/plan/acceptance.js"
 import { DEFAULT_ID, DEFAULT_POLICY } from "../core/manifest/manifest.js"
 import type { Form, Setting } from "../core/manifest/setting.js"
 import { DEFAULT_QUOTAS } from "../core/plan/schedule.js"
+import { agentShape } from "./agent.js"
 
 /** The shape of the configuration file: every key there is. What keys have to do with each other is in resolve.ts. */
 
@@ -228,6 +229,7 @@ export function configSchema(profiles: readonly string[]) {
       keys: z.record(name, key).default({}).meta({ description: "keys by name" }),
       policy: policy.prefault({}).meta({ description: "what is permitted" }),
       accept,
+      agent: agentShape.optional(),
     })
     .meta({ title: "keyferry configuration" })
 }

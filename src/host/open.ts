@@ -5,6 +5,7 @@ import type { SharedLock } from "../app/fleet/lanes.js"
 import type { RebuildPlaces } from "../app/fleet/rebuild-targets.js"
 import type { MergeDeps } from "../app/merge/merge.js"
 import { KeyferryError } from "../core/base/error.js"
+import type { AgentRecords } from "../core/ports/agent-records.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { StateCopy } from "../core/ports/state-copy.js"
 import type { Kms } from "../core/ports/kms.js"
@@ -39,6 +40,8 @@ export interface Surroundings {
   readonly command: string
   /** Renders a failure that ends the process from outside, as a call that hangs does; see {@link CallDeadline}. No deadline is kept without. */
   readonly lastWords?: CallDeadline["lastWords"]
+  /** What flags, configuration and environment say, where it was read before. */
+  readonly settings?: Settings
 }
 
 export type { Backup }
@@ -85,6 +88,7 @@ export class World implements AsyncDisposable {
     this.progress = surroundings.progress
     this.log = this.places.inLog(surroundings.log)
     this.lastWords = surroundings.lastWords
+    if (surroundings.settings !== undefined) this.#settings = Promise.resolve(surroundings.settings)
   }
 
   /** @throws ERR_CONFIG_INVALID */
@@ -232,6 +236,19 @@ export class World implements AsyncDisposable {
   async copyOf(dir: string): Promise<StateCopy> {
     const { stateCopy } = await import("../store/files/state-copy.js")
     return stateCopy(await this.stateDirectory(), dir)
+  }
+
+  /** Lets others have the state directory: what comes after only looks. */
+  async unlock(): Promise<void> {
+    const lock = await this.#lock
+    this.#lock = undefined
+    await lock?.[Symbol.asyncDispose]()
+  }
+
+  /** What the agent remembers. */
+  async agentRecords(): Promise<AgentRecords> {
+    const { agentFiles } = await import("../store/files/agent-files.js")
+    return agentFiles(await this.stateDirectory(), (text) => this.progress.warn(text))
   }
 
   /** Does work on the state with its lock; nothing where another run has that, or the state cannot be written. */

@@ -6,6 +6,8 @@ import { logValue, type LogValue } from "./field.js"
 interface LogOptions {
   /** Protocol steps as well. */
   readonly verbose: boolean
+  /** Logs without being asked to. */
+  readonly isService?: boolean
   /** Warnings and errors alone. */
   readonly quiet?: boolean
   /** `json`: one object a line. */
@@ -20,8 +22,14 @@ const SILENT_LOG: Log = { event: () => undefined }
  * Makes the log, on standard error. Without `verbose` and `json` nothing is logged, since the commands say on the
  * terminal what they do; winston is loaded only where something is.
  */
-export async function createLog({ verbose, quiet = false, format, clock }: LogOptions): Promise<Log> {
-  if (!verbose && format === "text") return SILENT_LOG
+export async function createLog({
+  verbose,
+  quiet = false,
+  format,
+  isService = false,
+  clock,
+}: LogOptions): Promise<Log> {
+  if (!verbose && !isService && format === "text") return SILENT_LOG
   const { createSink } = await import("./sink.js")
   const write = createSink({ level: quiet ? "warn" : verbose ? "debug" : "info", format, clock })
   return {

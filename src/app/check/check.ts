@@ -26,6 +26,9 @@ export interface CheckResult {
   readonly keys: number
 }
 
+/** Seconds before an expiry, where nothing else is said: 14 days, and 3. */
+export const DEFAULT_THRESHOLDS: Thresholds = { warn: 14 * 86_400, crit: 3 * 86_400 }
+
 export interface CheckOptions {
   readonly thresholds: Thresholds
   readonly accept: Acceptances
@@ -34,7 +37,8 @@ export interface CheckOptions {
 }
 
 /** Everything that monitoring is to know of the fleet. It changes nothing, and works without a token. */
-export async function check(opened: Fleet, { thresholds, accept, patience }: CheckOptions): Promise<CheckResult> {
+export async function check(opened: Fleet, options: CheckOptions): Promise<CheckResult> {
+  const { patience } = options
   const fleet = { ...opened, vault: vaultReadOnce(opened.vault) }
   const all = await fleetKeys(fleet)
   const surveyed = await survey(fleet, all, {
@@ -43,12 +47,21 @@ export async function check(opened: Fleet, { thresholds, accept, patience }: Che
     ...(patience === null ? {} : { patience }),
     ...(patience?.onRow === undefined ? {} : { onRow: patience.onRow }),
   })
+  return await checkSurvey(fleet, surveyed, { ...options, late: lateFindings(surveyed, all) })
+}
+
+/** The same of a fleet that was looked at. */
+export async function checkSurvey(
+  fleet: Fleet,
+  surveyed: Survey,
+  { thresholds, accept, late = [] }: Omit<CheckOptions, "patience"> & { readonly late?: readonly Finding[] },
+): Promise<CheckResult> {
   const { keys } = surveyed
   const clocks = clocksOf(fleet, surveyed)
   const findings: readonly Finding[] = [
     ...keys.flatMap(({ snapshot, decision }) => findingsOf(snapshot, decision, thresholds)),
     ...clocks.flatMap((clock) => clock.findings),
-    ...lateFindings(surveyed, all),
+    ...late,
     ...(await custodyFindings(fleet, surveyed)),
     ...tokenFindings(surveyed),
     ...logFindings(fleet),

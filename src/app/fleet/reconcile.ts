@@ -19,6 +19,8 @@ export interface ReconcileOptions extends PlanOptions {
   readonly depth: ObserveDepth
   /** Goes on with a key until there is nothing left to do of it. */
   readonly untilDone: boolean
+  /** Whether no other key is to be begun; what is left has no row. */
+  readonly isStopping?: () => boolean
   /** Called as each key is finished with, with how many are; with 0 before the first. */
   readonly onRow?: (finished: number, total: number) => void
 }
@@ -161,9 +163,11 @@ async function endOperations({ fleet, options }: Run): Promise<void> {
 async function workThrough(run: Run, remaining: Iterable<Unit>, lanes: Lanes | null): Promise<void> {
   for (const { rank, keys } of remaining) {
     await lanes?.betweenKeys()
+    if (run.options.isStopping?.() === true) break
     // what was begun first is finished first
     await run.fleet.inTurn(rank, async () => {
       for (const key of keys) {
+        if (run.options.isStopping?.() === true) return
         run.rows.set(key, await reconcileKey(run, run.isRead && key === keys[0] ? key : await reread(run, key)))
         run.options.onRow?.(run.rows.size, run.total)
       }

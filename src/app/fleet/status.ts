@@ -9,7 +9,7 @@ import { isOfUnknownState, isUnseen, type KeyView, type Snapshot } from "../../c
 import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
 import { operationsStatus, type OperationStatus } from "../operation/status.js"
 import type { Fleet, FleetKey } from "./fleet.js"
-import { survey, type SurveyedKey, type SurveyOptions, type TokenSurvey } from "./survey.js"
+import { survey, type Survey, type SurveyedKey, type SurveyOptions, type TokenSurvey } from "./survey.js"
 import { vaultReadOnce } from "./vault-once.js"
 import { vaultStatus, type VaultStatus } from "./vault-status.js"
 
@@ -65,10 +65,15 @@ export async function status(
   options: Pick<SurveyOptions, "actions" | "onRow">,
 ): Promise<{ readonly status: Status; readonly exit: ExitName }> {
   const fleet = { ...opened, vault: vaultReadOnce(opened.vault) }
-  const { keys, tokens, searched, tokenExit } = await survey(fleet, fleetKeys, {
-    ...options,
-    depth: { tags: true, materials: "all" },
-  })
+  const surveyed = await survey(fleet, fleetKeys, { ...options, depth: { tags: true, materials: "all" } })
+  return await statusOf(fleet, surveyed)
+}
+
+/** The same of a fleet that was looked at. */
+export async function statusOf(
+  fleet: Fleet,
+  { keys, tokens, searched, tokenExit }: Survey,
+): Promise<{ readonly status: Status; readonly exit: ExitName }> {
   const custodyKeys = (await fleet.custodyKeys.list()).map(custodyKeyStatus)
   const vault = await vaultStatus(fleet, searched)
   const operations = await operationsStatus(fleet)

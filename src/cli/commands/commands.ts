@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   plan: async () => erase((await import("./plan.js")).plan),
   apply: async () => erase((await import("./apply.js")).apply),
   status: async () => erase((await import("./status.js")).status),
+  agent: async () => erase((await import("./agent.js")).agent),
   check: async () => erase((await import("./check.js")).check),
   doctor: async () => erase((await import("./doctor.js")).doctor),
   "token list": async () => erase((await import("./token-list.js")).tokenList),

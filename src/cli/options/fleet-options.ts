@@ -1,21 +1,14 @@
 import { KeyferryError } from "../../core/base/error.js"
 import type { Action } from "../../core/plan/reason.js"
+import { actionsOfWork, isWork, WORK_NAMES } from "../../core/plan/work.js"
 import type { OptionTable } from "../command.js"
 import { checkedName } from "./arguments.js"
-
-/** What `--only` can name, and what it stands for. */
-const ONLY: Readonly<Record<string, readonly Action[]>> = {
-  provision: ["provision", "replicate"],
-  rewrap: ["rewrap"],
-  rotate: ["rotate", "finish-rotation", "finish-replacement"],
-  correct: ["correct"],
-}
 
 export const FLEET = {
   only: {
     type: "string",
     requiresArg: true,
-    describe: `only this much of it: a list of ${Object.keys(ONLY).join(", ")}`,
+    describe: `only this much of it: a list of ${WORK_NAMES.join(", ")}`,
   },
   key: { type: "string", array: true, requiresArg: true, describe: "only this key; may be given again" },
   "include-disabled": {
@@ -27,14 +20,13 @@ export const FLEET = {
 
 /** The actions that `--only` leaves; all without it. Throws ERR_USAGE for another word. */
 export function actionsOf(only: string | undefined): ReadonlySet<Action> {
-  const words = only === undefined ? Object.keys(ONLY) : only.split(",")
-  return new Set(
-    words.flatMap((word) => {
-      const actions = Object.hasOwn(ONLY, word) ? ONLY[word] : undefined
-      if (actions !== undefined) return actions
-      throw new KeyferryError("ERR_USAGE", `--only '${word}' is none of ${Object.keys(ONLY).join(", ")}`)
-    }),
-  )
+  if (only === undefined) return actionsOfWork(WORK_NAMES)
+  const words = only.split(",")
+  const unknown = words.find((word) => !isWork(word))
+  if (unknown !== undefined) {
+    throw new KeyferryError("ERR_USAGE", `--only '${unknown}' is none of ${WORK_NAMES.join(", ")}`)
+  }
+  return actionsOfWork(words.filter(isWork))
 }
 
 export function keysOf(names: readonly string[] | undefined): readonly string[] {

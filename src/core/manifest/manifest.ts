@@ -1,6 +1,7 @@
 import { type Account } from "../key/aws-name.js"
 import { partitionOf } from "../key/partition.js"
 import type { Acceptances } from "./acceptances.js"
+import type { AgentSettings } from "./agent-settings.js"
 import type { Binding, Policy } from "./binding.js"
 import type { KeySettings } from "./key-settings.js"
 
@@ -53,6 +54,8 @@ export interface Manifest {
   readonly policy: Policy
   /** What `check` takes as it is, until when. */
   readonly accept: Acceptances
+  /** Null where the file has no such section: then DEFAULT_AGENT holds. */
+  readonly agent: AgentSettings | null
 }
 
 /** Owner of labels and tags where no manifest names another. */

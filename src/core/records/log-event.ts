@@ -73,11 +73,26 @@ export const EVENTS = {
   "state.rebuilt": { level: "info", fields: ["name", "target", "keyArn", "lost"] },
   "state.merged": { level: "info", fields: ["entries", "sealed"] },
   "kms.call": { level: "debug", fields: ["target", "operation", "durationMs", "requestId", "attempts", "error"] },
+  "agent.started": { level: "info", fields: ["version", "schedule", "timeZone", "allow", "listen"] },
+  "agent.reloaded": { level: "info", fields: ["schedule", "timeZone", "allow"] },
+  "agent.reload-refused": { level: "warn", fields: ["code", "message"] },
+  "agent.waits": { level: "info", fields: ["next", "because"] },
+  "agent.stopping": { level: "info", fields: ["signal"] },
+  "agent.stopped": { level: "info", fields: [] },
+  "round.began": { level: "info", fields: ["trigger"] },
+  "round.paused": { level: "info", fields: ["until"] },
+  "round.row": { level: "info", fields: ["name", "target", "keyArn", "outcome", "reason"] },
+  "round.backoff": { level: "warn", fields: ["name", "target", "failures", "retryAt", "reason"] },
+  "round.ended": {
+    level: "info",
+    fields: ["trigger", "outcome", "keys", "done", "failed", "blocked", "waiting", "status", "durationMs"],
+  },
+  "round.failed": { level: "warn", fields: ["trigger", "code", "message", "durationMs"] },
   warning: { level: "warn", fields: ["text"] },
 } as const satisfies Record<string, EventRow>
 
-/** Where KMS is asked: in every event that is about a target. */
-export const PLACE_FIELDS = ["account", "partition", "region", "endpoint", "endpointOrigin"] as const
+/** Where KMS is asked, in every event that is about a target, and which run of an agent it was. */
+export const PLACE_FIELDS = ["run", "account", "partition", "region", "endpoint", "endpointOrigin"] as const
 
 export type EventName = keyof typeof EVENTS
 

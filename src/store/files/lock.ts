@@ -76,6 +76,7 @@ class HeldLock implements StateLock {
   readonly #waiting: number
   readonly #directory: number
   #isHeld = false
+  #isClosed = false
   #passedOnAt = -Infinity
 
   constructor(stateDir: string, folder: string, request: LockRequest) {
@@ -124,6 +125,9 @@ class HeldLock implements StateLock {
   }
 
   close(): void {
+    // another file may have the numbers by the second time
+    if (this.#isClosed) return
+    this.#isClosed = true
     for (const file of [this.#file, this.#waiting, this.#directory]) closeSync(file)
   }
 

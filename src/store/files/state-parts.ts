@@ -75,7 +75,16 @@ export const STATE_PARTS: readonly StatePart[] = [
 
 /** Folders and files of a state directory that are not exported: what another run makes anew, and notes for people. */
 export const NOT_EXPORTED: ReadonlySet<string> = new Set([
-  ...["state.json", "lock", "self-test", "pin-presented", "before-version-2", "last-export.json", "importing.json"],
+  ...[
+    "state.json",
+    "lock",
+    "self-test",
+    "pin-presented",
+    "before-version-2",
+    "last-export.json",
+    "importing.json",
+    "agent",
+  ],
 ])
 
 /** The part that a path belongs to; undefined for one that no state directory has, such as one that leads out of it. */

@@ -1,0 +1,249 @@
+import { randomUUID } from "node:crypto"
+import type { CheckResult } from "../app/check/check.js"
+import type { Status } from "../app/fleet/status.js"
+import type { Round } from "../app/round/round.js"
+import { KeyferryError } from "../core/base/error.js"
+import { rfc3339 } from "../core/base/expiry.js"
+import type { AgentSettings } from "../core/manifest/agent-settings.js"
+import { DEFAULT_AGENT } from "../core/manifest/agent-settings.js"
+import { summarise } from "../core/plan/row.js"
+import type { Pause } from "../core/ports/agent-records.js"
+import type { Log } from "../core/ports/log.js"
+import { systemClock } from "../host/clock.js"
+import type { World } from "../host/open.js"
+import type { Settings } from "../host/settings.js"
+import { nextRound } from "./schedule.js"
+import { waitAfterTrouble } from "./trouble.js"
+
+/** Why a round begins. */
+export type Trigger = "start" | "schedule" | "reload" | "backoff" | "trouble" | "pause over"
+
+/** What a round saw and did. */
+export interface RoundReport {
+  /** UUID, in every line of the log that is about it. */
+  readonly run: string
+  readonly trigger: Trigger
+  readonly began: Date
+  readonly ended: Date
+  /** `degraded` where token or KMS kept it from some of its work, `failed` from all. */
+  readonly outcome: "done" | "degraded" | "failed"
+  /** What it did; null where it was paused, or failed before. */
+  readonly round: Round | null
+  /** What it saw afterwards; null where it could not look. */
+  readonly seen: { readonly status: Status; readonly check: CheckResult } | null
+  readonly pause: Pause | null
+  readonly error: KeyferryError | null
+  /** By how much KMS' clock was ahead of the host's, in ms; null where no KMS answered. */
+  readonly kmsOffsetMs: number | null
+}
+
+export interface AgentParts {
+  readonly version: string
+  /** A world for one round. Its log is given, and the settings of the last good reading. */
+  readonly openWorld: (settings: Settings, log: Log) => World
+  readonly readSettings: () => Promise<Settings>
+  readonly log: Log
+  /** 0 to 1. */
+  readonly chance: () => number
+  /** Called after each round, before the next is waited for. */
+  readonly onRound: (report: RoundReport, settings: AgentSettings, next: Date) => Promise<void>
+}
+
+/** Between two looks at the clock, in ms: the host's may be set, and a machine may sleep. */
+const LOOK_MS = 20_000
+
+/**
+ * One process for the manifest: a round at start, by schedule, when the configuration is read anew, and when keys that
+ * failed are to be tried again. Nothing is held between rounds: no lock, no login, no connection to KMS.
+ */
+export class Agent {
+  readonly #parts: AgentParts
+  #settings: Settings
+  #isStopping = false
+  #isReloading = false
+  #troubled = 0
+  #kmsOffsetMs = 0
+  #wake: () => void = () => undefined
+
+  constructor(settings: Settings, parts: AgentParts) {
+    this.#settings = settings
+    this.#parts = parts
+  }
+
+  get settings(): AgentSettings {
+    return this.#settings.manifest?.agent ?? DEFAULT_AGENT
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping
+  }
+
+  /** Finishes the key in hand, begins no other, and ends. */
+  stop(): void {
+    this.#isStopping = true
+    this.#wake()
+  }
+
+  /** Reads the configuration anew, and begins a round. */
+  reload(): void {
+    this.#isReloading = true
+    this.#wake()
+  }
+
+  /** Works until it is stopped; with `once` for a single round. Gives the last one. */
+  async run({ once }: { readonly once: boolean }): Promise<RoundReport> {
+    let trigger: Trigger = "start"
+    for (;;) {
+      if (this.#isReloading) await this.#reload()
+      const report = await this.#round(trigger)
+      const next = this.#next(report)
+      await this.#parts.onRound(report, this.settings, next.at)
+      if (once || this.isStopping) return report
+      this.#parts.log.event("agent.waits", { next: rfc3339(next.at), because: next.trigger })
+      trigger = await this.#until(next.at, next.trigger)
+      if (this.isStopping) return report
+    }
+  }
+
+  /** KMS' time as far as it is known: a host's clock that is wrong does not move the schedule. */
+  #now(): Date {
+    return new Date(systemClock.now().getTime() + this.#kmsOffsetMs)
+  }
+
+  async #until(next: Date, trigger: Trigger): Promise<Trigger> {
+    while (this.#now() < next && !this.#isStopping && !this.#isReloading) {
+      const left = Math.min(next.getTime() - this.#now().getTime(), LOOK_MS)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left)
+        this.#wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+    return this.#isReloading ? "reload" : trigger
+  }
+
+  async #reload(): Promise<void> {
+    this.#isReloading = false
+    try {
+      this.#settings = await this.#parts.readSettings()
+      const { schedule, timeZone, allow } = this.settings
+      this.#parts.log.event("agent.reloaded", { schedule, timeZone, allow })
+    } catch (error) {
+      if (!(error instanceof KeyferryError)) throw error
+      const { code, message } = error
+      // what was right before goes on
+      this.#parts.log.event("agent.reload-refused", { code, message })
+    }
+  }
+
+  async #round(trigger: Trigger): Promise<RoundReport> {
+    const run = randomUUID()
+    const log = withRun(this.#parts.log, run)
+    const began = systemClock.now()
+    log.event("round.began", { trigger })
+    let report: RoundReport
+    let world: World | null = null
+    try {
+      await using opened = this.#parts.openWorld(this.#settings, log)
+      world = opened
+      const seen = await this.#work(opened, log)
+      report = {
+        run,
+        trigger,
+        began,
+        ended: systemClock.now(),
+        error: null,
+        kmsOffsetMs: opened.clock.kmsOffsetMs(),
+        ...seen,
+      }
+    } catch (error) {
+      if (!(error instanceof KeyferryError)) throw error
+      const nothing = { round: null, seen: null, pause: null, outcome: "failed" } as const
+      const kmsOffsetMs = world?.clock.kmsOffsetMs() ?? null
+      report = { run, trigger, began, ended: systemClock.now(), error, kmsOffsetMs, ...nothing }
+    }
+    this.#kmsOffsetMs = report.kmsOffsetMs ?? this.#kmsOffsetMs
+    this.#troubled = report.outcome === "done" ? 0 : this.#troubled + 1
+    tell(log, report)
+    return report
+  }
+
+  async #work(world: World, log: Log): Promise<Pick<RoundReport, "round" | "seen" | "pause" | "outcome">> {
+    const { runRound } = await import("../app/round/round.js")
+    const records = await world.agentRecords()
+    const pause = await records.pause()
+    const isPaused = pause !== null && Date.parse(pause.until) > this.#now().getTime()
+    if (isPaused) log.event("round.paused", { until: pause.until })
+    if (pause !== null && !isPaused) await records.putPause(null)
+    const round = isPaused
+      ? null
+      : await runRound({
+          openFleet: () => world.fleet({ lock: true }),
+          records,
+          allow: this.settings.allow,
+          isStopping: () => this.#isStopping,
+        })
+    await world.unlock()
+    const seen = this.#isStopping ? null : await look(world)
+    const outcome = (round?.degraded ?? []).length > 0 || seen?.isUnseen === true ? "degraded" : "done"
+    return { round, seen, pause: isPaused ? pause : null, outcome }
+  }
+
+  /** The first of: the schedule, a key that waits, a token or a KMS that did not answer, the end of a pause. */
+  #next({ outcome, round, pause }: RoundReport): { readonly at: Date; readonly trigger: Trigger } {
+    const now = this.#now()
+    const times: { at: Date; trigger: Trigger }[] = [
+      { at: nextRound(this.settings, now, this.#parts.chance()), trigger: "schedule" },
+      ...(round?.backoffs ?? []).map(({ retryAt }) => ({ at: new Date(retryAt), trigger: "backoff" as const })),
+    ]
+    if (outcome !== "done") {
+      times.push({ at: new Date(now.getTime() + waitAfterTrouble(this.#troubled)), trigger: "trouble" })
+    }
+    if (pause !== null) times.push({ at: new Date(pause.until), trigger: "pause over" })
+    return times.reduce((first, time) => (time.at < first.at ? time : first))
+  }
+}
+
+/** Looks at the fleet as it is after the work, from anew: what `check` and `status` would say now. */
+async function look(world: World) {
+  const { fleetKeys } = await import("../app/fleet/fleet.js")
+  const { survey } = await import("../app/fleet/survey.js")
+  const { statusOf } = await import("../app/fleet/status.js")
+  const { checkSurvey, DEFAULT_THRESHOLDS } = await import("../app/check/check.js")
+  const accept = (await world.settings()).manifest?.accept ?? {}
+  const fleet = await world.fleet({ lock: false })
+  const surveyed = await survey(fleet, await fleetKeys(fleet), {
+    actions: new Set(),
+    depth: { tags: false, materials: "needed" },
+  })
+  const { status } = await statusOf(fleet, surveyed)
+  const check = await checkSurvey(fleet, surveyed, { thresholds: DEFAULT_THRESHOLDS, accept })
+  const isUnseen = surveyed.tokens.some(({ state }) => state === "failed")
+  return { status, check, isUnseen }
+}
+
+function tell(log: Log, { trigger, outcome, round, seen, error, began, ended }: RoundReport): void {
+  const durationMs = ended.getTime() - began.getTime()
+  if (error !== null) {
+    log.event("round.failed", { trigger, code: error.code, message: error.message, durationMs })
+    return
+  }
+  const rows = round?.rows ?? []
+  for (const { name, target, keyArn, outcome: end, reason } of rows) {
+    if (end !== "nothing") log.event("round.row", { name, target, keyArn, outcome: end, reason })
+  }
+  for (const { name, target, failures, retryAt, reason } of round?.backoffs ?? []) {
+    log.event("round.backoff", { name, target, failures, retryAt, reason })
+  }
+  const { keys, done, failed, blocked } = summarise(rows)
+  const waiting = round?.backoffs.length ?? 0
+  const status = seen?.check.status ?? null
+  log.event("round.ended", { trigger, outcome, keys, done, failed, blocked, waiting, status, durationMs })
+}
+
+/** The log with the round's id in every line. */
+function withRun(log: Log, run: string): Log {
+  return { event: (name, fields) => log.event(name, { ...fields, run }) }
+}

@@ -1,0 +1,130 @@
+import type { ErrorCode } from "../../core/base/error.js"
+import type { Allowed } from "../../core/manifest/agent-settings.js"
+import { type Backoff, backoffAfter, isWaiting } from "../../core/records/backoff.js"
+import type { DecisionRow } from "../../core/plan/decision-row.js"
+import type { Action, ReasonCode } from "../../core/plan/reason.js"
+import { actionsOfWork, type Work } from "../../core/plan/work.js"
+import type { AgentRecords } from "../../core/ports/agent-records.js"
+import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
+import { reconcile } from "../fleet/reconcile.js"
+import { recoverLost, surveyLost } from "../recover/recover.js"
+
+/** What one round of unattended work may do, and where it stands. */
+export interface RoundOptions {
+  /** Opens the fleet, the state locked; what was read of it before is read anew. */
+  readonly openFleet: () => Promise<Fleet>
+  readonly records: AgentRecords
+  readonly allow: readonly Allowed[]
+  /** Whether no other key is to be begun. */
+  readonly isStopping: () => boolean
+}
+
+export interface Round {
+  /** Of every key that was not left alone. */
+  readonly rows: readonly DecisionRow[]
+  /** Keys that failed, now or before, and are tried again at a time of their own. */
+  readonly backoffs: readonly Backoff[]
+  /** Rows that failed by what is no fault of their key: token or KMS. */
+  readonly degraded: readonly DecisionRow[]
+}
+
+/** What was asked for once and not finished goes on by itself, whatever else is allowed. */
+const ALWAYS: readonly Action[] = ["finish-rotation", "finish-replacement"]
+
+/**
+ * Does what is allowed and due, but for keys that failed a while ago and wait; a person's commands know no such wait. A
+ * key that fails waits longer each time.
+ */
+export async function runRound({ openFleet, records, allow, isStopping }: RoundOptions): Promise<Round> {
+  const before = await records.backoffs()
+  const recovered = allow.includes("recover") ? await recoverDeleted(await openFleet(), before) : []
+  const fleet = await openFleet()
+  const keys = (await fleetKeys(fleet)).filter((key) => !isLeftAlone(fleet, key, before))
+  const work = allow.filter((kind): kind is Work => kind !== "recover")
+  const actions = new Set([...actionsOfWork(work), ...ALWAYS])
+  // importing again what is due looks no further than `rewrap` does
+  const isRewrap = work.every((kind) => kind === "rewrap")
+  const rows = await reconcile(fleet, keys, {
+    actions,
+    depth: { tags: !isRewrap, materials: "needed" },
+    untilDone: !isRewrap,
+    isStopping,
+  })
+  const all = [...recovered, ...rows]
+  const backoffs = backoffsAfter(fleet, before, all)
+  await records.putBackoffs(backoffs)
+  return { rows: all, backoffs, degraded: all.filter(isOfPlace) }
+}
+
+/** Brings back what was deleted, for who has said beforehand that it may. */
+async function recoverDeleted(fleet: Fleet, before: readonly Backoff[]): Promise<readonly DecisionRow[]> {
+  const { keys } = await surveyLost(fleet, [], {})
+  const waiting = keys.filter(({ key }) => !isLeftAlone(fleet, key, before))
+  const rows = await recoverLost(fleet, { keys: waiting }, { names: [], deleted: true })
+  return rows.filter(({ outcome }) => outcome === "done" || outcome === "failed")
+}
+
+function isLeftAlone(fleet: Fleet, { binding, role }: FleetKey, backoffs: readonly Backoff[]): boolean {
+  const backoff = backoffOf(backoffs, { ...binding, replaced: role === "former" })
+  return backoff !== undefined && isWaiting(backoff, fleet.clockOf(binding.target).now())
+}
+
+type Place = Pick<Backoff, "name" | "target" | "replaced">
+
+const backoffOf = (backoffs: readonly Backoff[], { name, target, replaced }: Place): Backoff | undefined =>
+  backoffs.find((backoff) => backoff.name === name && backoff.target === target && backoff.replaced === replaced)
+
+/** Those that failed once more, and those whose keys were left alone; what went well waits no longer. */
+function backoffsAfter(fleet: Fleet, before: readonly Backoff[], rows: readonly DecisionRow[]): readonly Backoff[] {
+  const failed = rows.filter((row) => row.outcome === "failed" && !isOfPlace(row))
+  const kept = before.filter((backoff) => !rows.some((row) => isSame(row, backoff) && !isOfPlace(row)))
+  return [
+    ...kept,
+    ...failed.map((row) => {
+      const { name, target, replaced, reason, message } = row
+      const now = fleet.clockOf(target).now()
+      const end = row.forecast === null ? null : new Date(row.forecast.diesAt)
+      return backoffAfter(backoffOf(before, row), {
+        name,
+        target,
+        replaced,
+        reason,
+        message,
+        now,
+        end,
+      })
+    }),
+  ]
+}
+
+const isSame = (row: Place, backoff: Place): boolean =>
+  row.name === backoff.name && row.target === backoff.target && row.replaced === backoff.replaced
+
+/** Failures of a token or of KMS: all its keys fail so, and go well again together. */
+const OF_PLACE: ReadonlySet<string> = new Set<ErrorCode | ReasonCode>([
+  "ERR_TOKEN_UNAVAILABLE",
+  "ERR_TOKEN_NOT_FOUND",
+  "ERR_MODULE_UNUSABLE",
+  "ERR_TOKEN_PIN_INCORRECT",
+  "ERR_TOKEN_PIN_REFUSED_BEFORE",
+  "ERR_TOKEN_PIN_FINAL_TRY",
+  "ERR_TOKEN_PIN_LOCKED",
+  "ERR_TOKEN_PIN_UNUSABLE",
+  "ERR_TOKEN_LOGIN_FAILED",
+  "ERR_PIN_SOURCE",
+  "ERR_STATE_WRITE",
+  "ERR_STATE_LOCKED",
+  "ERR_TOKEN_HANGS",
+  "ERR_KMS_CREDENTIALS",
+  "ERR_KMS_UNREACHABLE",
+  "ERR_KMS_UNAVAILABLE",
+  "ERR_KMS_THROTTLED",
+  "KMS_UNREACHABLE",
+  "KMS_CREDENTIALS",
+  "KMS_LATER",
+  "KMS_FAILED",
+])
+
+function isOfPlace({ outcome, reason }: Pick<DecisionRow, "outcome" | "reason">): boolean {
+  return (outcome === "failed" || outcome === "blocked") && OF_PLACE.has(reason)
+}

@@ -1,0 +1,41 @@
+import { randomInt } from "node:crypto"
+import { defineCommand } from "../command.js"
+import { KMS, TOKEN } from "../options/options.js"
+
+export const agent = defineCommand({
+  name: "agent",
+  describe: "keep all keys alive unattended: rounds by schedule, with dashboard, metrics and notifications",
+  examples: [
+    ["$0 agent --config keyferry.yaml", "until it is stopped; SIGHUP reads the configuration anew"],
+    ["$0 agent --once --config keyferry.yaml", "one round, as for a timer or a CronJob"],
+  ],
+  handlesSignals: true,
+  isService: true,
+  options: {
+    once: { type: "boolean", default: false, describe: "one round, and end" },
+    ...TOKEN,
+    ...KMS,
+  },
+  async run(args, { world, log, version, anotherWorld, readSettings, stopped, onHangUp }) {
+    const { Agent } = await import("../../agent/agent.js")
+    const agent = new Agent(await world.settings(), {
+      version,
+      openWorld: (settings, roundLog) => anotherWorld({ settings, log: roundLog }),
+      readSettings,
+      log,
+      chance: () => randomInt(1_000_000) / 1_000_000,
+      onRound: () => Promise.resolve(),
+    })
+    const { schedule, timeZone, allow } = agent.settings
+    log.event("agent.started", { version, schedule, timeZone, allow })
+    onHangUp(() => agent.reload())
+    void stopped.then(() => {
+      log.event("agent.stopping", {})
+      agent.stop()
+    })
+    const report = await agent.run({ once: args.once })
+    log.event("agent.stopped", {})
+    if (args.once && report.error !== null) throw report.error
+    return { result: {}, text: "" }
+  },
+})

@@ -1,0 +1,40 @@
+import { join } from "node:path"
+import type { Backoff } from "../../core/records/backoff.js"
+import type { AgentRecords, Pause } from "../../core/ports/agent-records.js"
+import { type FileFormat, jsonFolder } from "./json-folder.js"
+import { digestedJson } from "./json-format.js"
+
+const BACKOFFS = digestedJson<{ readonly keys: readonly Backoff[] }>(async (value) =>
+  (await import("./agent-schema.js")).parseBackoffs(value),
+)
+const PAUSE = digestedJson<Pause>(async (value) => (await import("./agent-schema.js")).parsePause(value))
+
+/**
+ * What the agent remembers, as files in `agent/` of the state directory. Nothing that must not be lost is among it: a
+ * file that cannot be read is told once and counts as none.
+ */
+export function agentFiles(stateDir: string, warn: (text: string) => void): AgentRecords {
+  const told = new Set<string>()
+  const file = <T>(name: string, format: FileFormat<T>) => {
+    const folder = jsonFolder(stateDir, ["agent"], format)
+    return {
+      async get(): Promise<T | undefined> {
+        const parsed = await folder.read(name)
+        if (parsed === undefined || "content" in parsed) return parsed?.content
+        if (!told.has(name)) warn(`${join(folder.path, name)}: ${parsed.fault}: it counts as not there`)
+        told.add(name)
+        return undefined
+      },
+      put: (content: T) => folder.put(name, content),
+      remove: () => folder.remove(name),
+    }
+  }
+  const backoffs = file("backoff.json", BACKOFFS)
+  const pause = file("pause.json", PAUSE)
+  return {
+    backoffs: async () => (await backoffs.get())?.keys ?? [],
+    putBackoffs: (keys) => backoffs.put({ keys }),
+    pause: async () => (await pause.get()) ?? null,
+    putPause: (wanted) => (wanted === null ? pause.remove() : pause.put(wanted)),
+  }
+}
