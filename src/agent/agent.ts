@@ -38,7 +38,6 @@ export interface RoundReport {
 }
 
 export interface AgentParts {
-  readonly version: string
   /** A world for one round. Its log is given, and the settings of the last good reading. */
   readonly openWorld: (settings: Settings, log: Log) => World
   readonly readSettings: () => Promise<Settings>
@@ -46,7 +45,12 @@ export interface AgentParts {
   /** 0 to 1. */
   readonly chance: () => number
   /** Called after each round, before the next is waited for. */
-  readonly onRound: (report: RoundReport, settings: AgentSettings, next: Date) => Promise<void>
+  readonly onRound: (report: RoundReport, next: Date) => Promise<void>
+}
+
+interface NextRound {
+  readonly at: Date
+  readonly trigger: Trigger
 }
 
 /** Between two looks at the clock, in ms: the host's may be set, and a machine may sleep. */
@@ -74,10 +78,6 @@ export class Agent {
     return this.#settings.manifest?.agent ?? DEFAULT_AGENT
   }
 
-  get isStopping(): boolean {
-    return this.#isStopping
-  }
-
   /** Finishes the key in hand, begins no other, and ends. */
   stop(): void {
     this.#isStopping = true
@@ -92,17 +92,25 @@ export class Agent {
 
   /** Works until it is stopped; with `once` for a single round. Gives the last one. */
   async run({ once }: { readonly once: boolean }): Promise<RoundReport> {
-    let trigger: Trigger = "start"
-    for (;;) {
-      if (this.#isReloading) await this.#reload()
-      const report = await this.#round(trigger)
-      const next = this.#next(report)
-      await this.#parts.onRound(report, this.settings, next.at)
-      if (once || this.isStopping) return report
+    let { report, next } = await this.#roundAndNext("start")
+    while (!once && this.#goesOn()) {
       this.#parts.log.event("agent.waits", { next: rfc3339(next.at), because: next.trigger })
-      trigger = await this.#until(next.at, next.trigger)
-      if (this.isStopping) return report
+      const trigger = await this.#until(next.at, next.trigger)
+      if (this.#isReloading) await this.#reload()
+      if (this.#goesOn()) ({ report, next } = await this.#roundAndNext(trigger))
     }
+    return report
+  }
+
+  #goesOn(): boolean {
+    return !this.#isStopping
+  }
+
+  async #roundAndNext(trigger: Trigger): Promise<{ readonly report: RoundReport; readonly next: NextRound }> {
+    const report = await this.#round(trigger)
+    const next = this.#next(report)
+    await this.#parts.onRound(report, next.at)
+    return { report, next }
   }
 
   /** KMS' time as far as it is known: a host's clock that is wrong does not move the schedule. */
@@ -192,9 +200,9 @@ export class Agent {
   }
 
   /** The first of: the schedule, a key that waits, a token or a KMS that did not answer, the end of a pause. */
-  #next({ outcome, round, pause }: RoundReport): { readonly at: Date; readonly trigger: Trigger } {
+  #next({ outcome, round, pause }: RoundReport): NextRound {
     const now = this.#now()
-    const times: { at: Date; trigger: Trigger }[] = [
+    const times: NextRound[] = [
       { at: nextRound(this.settings, now, this.#parts.chance()), trigger: "schedule" },
       ...(round?.backoffs ?? []).map(({ retryAt }) => ({ at: new Date(retryAt), trigger: "backoff" as const })),
     ]

@@ -22,6 +22,8 @@ export interface GenerationStatus {
   readonly keyMaterialId: string | null
   readonly state: string
   readonly validTo: string | null
+  /** When it was imported last, as recorded or as its expiry says; null where it never was. RFC 3339 UTC. */
+  readonly importedAt: string | null
   /** Whole days, rounded down; negative once it is past, null for never. */
   readonly daysLeft: number | null
   /** Of the source key: `present`, `missing`, `damaged`, `unknown`; null where the custody keeps none. */
@@ -109,7 +111,7 @@ function keyStateOf(view: KeyView): StatusRow["keyStates"] {
 
 function generationsOf(snapshot: Snapshot, { custody }: DecisionRow): readonly GenerationStatus[] {
   const keepsSource = custody !== null && CUSTODIES[custody as keyof typeof CUSTODIES].reimport
-  return materialsOf(snapshot).map(({ region, generation, keyMaterialId, state, validTo }) => {
+  return materialsOf(snapshot).map(({ region, generation, keyMaterialId, state, validTo, importedAt }) => {
     const source = keepsSource ? snapshot.sources.find((view) => view.generation === generation) : undefined
     return {
       region,
@@ -117,6 +119,7 @@ function generationsOf(snapshot: Snapshot, { custody }: DecisionRow): readonly G
       keyMaterialId,
       state,
       validTo: validTo === null ? null : rfc3339(validTo),
+      importedAt: state === "never" ? null : rfc3339(importedAt),
       daysLeft: validTo === null ? null : daysUntil(validTo, snapshot.now, state),
       source: source?.state ?? null,
       sourceNote: source?.note ?? null,

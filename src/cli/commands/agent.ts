@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto"
+import type { AgentView } from "../../agent/view.js"
 import { defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
 
@@ -18,15 +19,28 @@ export const agent = defineCommand({
   },
   async run(args, { world, log, version, anotherWorld, readSettings, stopped, onHangUp }) {
     const { Agent } = await import("../../agent/agent.js")
+    const { Metrics } = await import("../../agent/metrics.js")
+    const metrics = new Metrics(version)
+    const counted = metrics.counting(log)
+    let last: Pick<AgentView, "report" | "next"> = { report: null, next: null }
     const agent = new Agent(await world.settings(), {
-      version,
       openWorld: (settings, roundLog) => anotherWorld({ settings, log: roundLog }),
       readSettings,
-      log,
+      log: counted,
       chance: () => randomInt(1_000_000) / 1_000_000,
-      onRound: () => Promise.resolve(),
+      onRound(report, next) {
+        metrics.take(report)
+        last = { report, next }
+        return Promise.resolve()
+      },
     })
-    const { schedule, timeZone, allow } = agent.settings
+    const { schedule, timeZone, allow, listen, auth } = agent.settings
+    const view = (): AgentView => ({ version, settings: agent.settings, ...last })
+    if (listen !== null && !args.once) {
+      const { startServer } = await import("../../agent/server.js")
+      const { url } = world.own(await startServer({ listen, auth, metrics, view }))
+      log.event("agent.listens", { url })
+    }
     log.event("agent.started", { version, schedule, timeZone, allow })
     onHangUp(() => agent.reload())
     void stopped.then(() => {

@@ -32,6 +32,7 @@ function rowOf(kind: keyof typeof KINDS, name: string, target: string): StatusRo
     generation: 0,
     keyMaterialId: null,
     validTo: null,
+    importedAt: null,
     source: null,
     sourceNote: null,
   }

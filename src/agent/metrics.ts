@@ -1,0 +1,161 @@
+import { Counter, Gauge, Registry } from "prom-client"
+import type { EventName } from "../core/records/log-event.js"
+import type { Log } from "../core/ports/log.js"
+import type { RoundReport } from "./agent.js"
+
+/** What the wrap of a key is logged with, and a request to KMS. */
+interface Told {
+  readonly mechanisms?: readonly string[]
+  readonly operation?: string
+  readonly error?: string | null
+}
+
+const PIN_CODES: ReadonlySet<string> = new Set([
+  "ERR_TOKEN_PIN_INCORRECT",
+  "ERR_TOKEN_PIN_REFUSED_BEFORE",
+  "ERR_TOKEN_PIN_FINAL_TRY",
+  "ERR_TOKEN_PIN_LOCKED",
+  "ERR_TOKEN_LOGIN_FAILED",
+])
+
+/**
+ * The agent's metrics in the form of Prometheus. Gauges say what the last round saw; a key that could not be looked at
+ * keeps none, so that nothing old passes for new.
+ */
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #expiration = this.#gauge(
+    "keyferry_key_material_expiration_timestamp_seconds",
+    "when KMS loses the key material, or lost it; none for material that does not expire",
+    ["name", "target", "region", "generation"],
+  )
+  readonly #imported = this.#gauge(
+    "keyferry_key_material_last_import_timestamp_seconds",
+    "when the key material was imported last",
+    ["name", "target", "region", "generation"],
+  )
+  readonly #state = this.#gauge("keyferry_key_state", "1 for the state in which KMS has the key", [
+    "name",
+    "target",
+    "region",
+    "state",
+  ])
+  readonly #next = this.#gauge(
+    "keyferry_key_next_action_timestamp_seconds",
+    "when keyferry is to do something with the key next",
+    ["name", "target"],
+  )
+  readonly #runs = this.#counter("keyferry_runs_total", "rounds by how they ended", ["outcome"])
+  readonly #rows = this.#counter("keyferry_rows_total", "keys that rounds worked on, by what became of them and why", [
+    "outcome",
+    "reason",
+  ])
+  readonly #requests = this.#counter("keyferry_kms_requests_total", "requests to KMS by how they were answered", [
+    "operation",
+    "outcome",
+  ])
+  readonly #throttled = this.#counter("keyferry_kms_throttled_total", "requests that KMS put off (ThrottlingException)")
+  readonly #wraps = this.#counter("keyferry_wraps_total", "keys wrapped in the token, by mechanism", ["mechanism"])
+  readonly #tokenUp = this.#gauge("keyferry_token_up", "1 where the last round could use the token", ["token"])
+  readonly #breaker = this.#gauge(
+    "keyferry_pin_breaker_open",
+    "1 where a PIN was refused, and none is presented until it is corrected",
+  )
+  readonly #offset = this.#gauge("keyferry_clock_offset_seconds", "seconds by which the host's clock is ahead of KMS'")
+  readonly #duration = this.#gauge("keyferry_run_duration_seconds", "how long the last round took")
+  readonly #lastRun = this.#gauge("keyferry_run_last_timestamp_seconds", "when the last round ended, by KMS' clock", [
+    "outcome",
+  ])
+  readonly #findings = this.#gauge(
+    "keyferry_check_findings",
+    "what `keyferry check` would say: findings that are not accepted, by reason",
+    ["reason", "status"],
+  )
+  readonly #paused = this.#gauge("keyferry_agent_paused_until_timestamp_seconds", "until when the agent is paused")
+  #text: Promise<string> | null = null
+
+  constructor(version: string) {
+    this.#gauge("keyferry_build_info", "1, with the version", ["version"]).set({ version }, 1)
+  }
+
+  /** A log that counts what goes through it. */
+  counting(log: Log): Log {
+    return {
+      event: (name, fields) => {
+        this.#count(name, fields)
+        log.event(name, fields)
+      },
+    }
+  }
+
+  /** Takes in a round. */
+  take(report: RoundReport): void {
+    const { outcome, round, seen, began, ended, kmsOffsetMs, error, pause } = report
+    this.#text = null
+    this.#runs.inc({ outcome })
+    for (const row of round?.rows ?? []) {
+      if (row.outcome !== "nothing") this.#rows.inc({ outcome: row.outcome, reason: row.reason })
+    }
+    this.#duration.set((ended.getTime() - began.getTime()) / 1000)
+    this.#lastRun.set({ outcome }, (ended.getTime() + (kmsOffsetMs ?? 0)) / 1000)
+    if (kmsOffsetMs !== null) this.#offset.set(-kmsOffsetMs / 1000)
+    const reasons = [error?.code, ...(round?.rows ?? []).map(({ reason }) => reason)]
+    this.#breaker.set(reasons.some((reason) => reason !== undefined && PIN_CODES.has(reason)) ? 1 : 0)
+    this.#paused.reset()
+    if (pause !== null) this.#paused.set(Date.parse(pause.until) / 1000)
+    if (seen !== null) this.#see(seen)
+  }
+
+  /** In the text format of Prometheus. */
+  text(): Promise<string> {
+    return (this.#text ??= this.#registry.metrics())
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  #see({ status, check }: NonNullable<RoundReport["seen"]>): void {
+    for (const gauge of [this.#expiration, this.#imported, this.#state, this.#next, this.#findings]) gauge.reset()
+    for (const { name, target, generations, keyStates, next, replaced } of status.keys) {
+      // a key whose place another took has the same name: the one in force is shown
+      if (replaced) continue
+      for (const { region, generation, validTo, importedAt } of generations) {
+        const labels = { name, target, region, generation: String(generation) }
+        if (validTo !== null) this.#expiration.set(labels, Date.parse(validTo) / 1000)
+        if (importedAt !== null) this.#imported.set(labels, Date.parse(importedAt) / 1000)
+      }
+      for (const { region, keyState } of keyStates) {
+        this.#state.set({ name, target, region, state: keyState ?? "Unseen" }, 1)
+      }
+      if (next !== null) this.#next.set({ name, target }, Date.parse(next.at) / 1000)
+    }
+    for (const { name, state } of status.tokens) this.#tokenUp.set({ token: name ?? "" }, state === "looked at" ? 1 : 0)
+    for (const { id, status: severity } of check.checks) {
+      if (severity !== "ok") this.#findings.inc({ reason: id, status: severity })
+    }
+  }
+
+  #count(name: EventName, { mechanisms = [], operation = "", error = null }: Told): void {
+    if (name === "key.wrapped") {
+      this.#text = null
+      for (const mechanism of mechanisms) this.#wraps.inc({ mechanism })
+    }
+    if (name !== "kms.call") return
+    this.#text = null
+    this.#requests.inc({ operation, outcome: error ?? "ok" })
+    if (error === "ThrottlingException") this.#throttled.inc()
+  }
+
+  #gauge<Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []): Gauge<Label> {
+    return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.#registry] })
+  }
+
+  #counter<Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+  ): Counter<Label> {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] })
+  }
+}

@@ -1,0 +1,154 @@
+import { getRequestListener } from "@hono/node-server"
+import { type Context, Hono, type Next } from "hono"
+import { createHash, timingSafeEqual } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { createServer, type Server } from "node:http"
+import { createServer as createTlsServer } from "node:https"
+import type { AddressInfo } from "node:net"
+import { KeyferryError } from "../core/base/error.js"
+import { type AgentAuth, isLoopback, type ListenAddress } from "../core/manifest/agent-settings.js"
+import type { Metrics } from "./metrics.js"
+import { type AgentView, readiness } from "./view.js"
+
+export interface ServerParts {
+  readonly listen: ListenAddress
+  readonly auth: AgentAuth | null
+  readonly metrics: Metrics
+  readonly view: () => AgentView
+}
+
+export interface AgentServer extends AsyncDisposable {
+  /** Where it listens, with the port that it has. */
+  readonly url: string
+}
+
+/** Of a request: what is longer, slower or more at one time is refused. */
+const LIMITS = { headerBytes: 8192, headersMs: 5_000, requestMs: 10_000, connections: 256 } as const
+
+/** Nothing is loaded from elsewhere, framed, or sent on. */
+const HEADERS = {
+  "Content-Security-Policy":
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+  "X-Frame-Options": "DENY",
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  "Cache-Control": "no-store",
+} as const
+
+/**
+ * Serves health, metrics and the dashboard: read-only, and to this machine alone unless `auth` says who else.
+ *
+ * @throws ERR_CONFIG_INVALID where it cannot listen there, or a file of `auth` cannot be used
+ */
+export async function startServer({ listen, auth, metrics, view }: ServerParts): Promise<AgentServer> {
+  const app = new Hono()
+  app.use(async (context, next) => {
+    await next()
+    for (const [name, text] of Object.entries(HEADERS)) context.header(name, text)
+  })
+  app.use(async (context, next) => {
+    if (context.req.method !== "GET" && context.req.method !== "HEAD") return context.text("read only\n", 405)
+    if (!isOurs(context.req.header("host"), listen)) return context.text("another host is meant\n", 421)
+    await next()
+    return undefined
+  })
+  // whoever restarts a container asks without a token, and learns nothing
+  app.get("/healthz", (context) => context.text("ok\n"))
+  if (auth?.kind === "bearer") app.use(bearerOnly(auth.bearerTokenFile))
+  app.get("/readyz", (context) => {
+    const { ready, facts } = readiness(view())
+    return context.json(facts, ready ? 200 : 503)
+  })
+  app.get("/metrics", async (context) => {
+    context.header("Content-Type", metrics.contentType)
+    return context.body(await metrics.text())
+  })
+  app.notFound((context) => context.text("no such page\n", 404))
+  app.onError((_, context) => context.text("keyferry could not make this page\n", 500))
+
+  const options = { maxHeaderSize: LIMITS.headerBytes }
+  const listener = getRequestListener(app.fetch)
+  const handle = (...parts: Parameters<typeof listener>): void => void listener(...parts)
+  const server =
+    auth?.kind === "tls" ? createTlsServer({ ...options, ...tlsOptions(auth) }, handle) : createServer(options, handle)
+  server.headersTimeout = LIMITS.headersMs
+  server.requestTimeout = LIMITS.requestMs
+  server.maxConnections = LIMITS.connections
+  await listening(server, listen)
+  const { port } = server.address() as AddressInfo
+  const host = listen.host.includes(":") ? `[${listen.host}]` : listen.host
+  return {
+    url: `${auth?.kind === "tls" ? "https" : "http"}://${host}:${port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/**
+ * A page elsewhere may have its name point to this machine, and then read what a browser here can reach: where loopback
+ * is all the protection, the request has to name it. Elsewhere a name cannot bring the token or the certificate along.
+ */
+function isOurs(header: string | undefined, listen: ListenAddress): boolean {
+  const [, six, name] = /^(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+))(?::\d{1,5})?$/.exec(header ?? "") ?? []
+  const host = six ?? name
+  if (host === undefined) return false
+  return !isLoopback(listen) || isLoopback({ host })
+}
+
+/** The file is read at each request, so that a token can be changed while the agent runs. */
+function bearerOnly(file: string) {
+  return async (context: Context, next: Next) => {
+    const [, token] = /^Bearer ([\x21-\x7e]{1,4096})$/.exec(context.req.header("authorization") ?? "") ?? []
+    if (token !== undefined && isSame(token, bearerToken(file))) {
+      await next()
+      return undefined
+    }
+    context.header("WWW-Authenticate", 'Bearer realm="keyferry"')
+    return context.text("a bearer token is wanted\n", 401)
+  }
+}
+
+const SHORTEST_TOKEN = 16
+
+/** @throws ERR_CONFIG_INVALID */
+function bearerToken(file: string): string {
+  const token = read(file).toString("utf8").trim()
+  if (token.length >= SHORTEST_TOKEN) return token
+  throw new KeyferryError("ERR_CONFIG_INVALID", `${file}: the bearer token has fewer than ${SHORTEST_TOKEN} characters`)
+}
+
+/** In a time that does not depend on where they differ. */
+function isSame(token: string, wanted: string): boolean {
+  const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
+  return timingSafeEqual(digest(token), digest(wanted))
+}
+
+function tlsOptions({ certFile, keyFile, clientCaFile }: Extract<AgentAuth, { readonly kind: "tls" }>) {
+  const files = { cert: read(certFile), key: read(keyFile), ca: read(clientCaFile) }
+  return { ...files, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" } as const
+}
+
+function read(file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    throw new KeyferryError("ERR_CONFIG_INVALID", `${file} of agent.auth cannot be read`, { cause })
+  }
+}
+
+function listening(server: Server, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      reject(
+        new KeyferryError("ERR_CONFIG_INVALID", `the agent cannot listen on ${host}:${port}`, {
+          cause,
+          causes: [{ code: cause.code ?? "", message: cause.message }],
+          hint: "another process may have the port: name another in agent.listen",
+        }),
+      )
+    })
+    server.listen(port, host, resolve)
+  })
+}

@@ -1,0 +1,33 @@
+import type { AgentSettings } from "../core/manifest/agent-settings.js"
+import type { RoundReport } from "./agent.js"
+
+/** What the agent shows of itself. */
+export interface AgentView {
+  readonly version: string
+  readonly settings: AgentSettings
+  /** Null until the first round has ended. */
+  readonly report: RoundReport | null
+  /** When the next round begins, by KMS' clock; null before the first has ended. */
+  readonly next: Date | null
+}
+
+/** What a load balancer or a person is told of the agent's readiness, and whether it is ready. */
+export function readiness({ report, next }: AgentView): { readonly ready: boolean; readonly facts: object } {
+  if (report === null) return { ready: false, facts: { ready: false, reason: "the first round has not ended" } }
+  const { outcome, trigger, ended, error, seen, pause, round } = report
+  const tokens = Object.fromEntries((seen?.status.tokens ?? []).map(({ name, state }) => [name ?? "token", state]))
+  const troubles = [...new Set((round?.degraded ?? []).map(({ reason }) => reason))]
+  const ready = outcome === "done"
+  return {
+    ready,
+    facts: {
+      ready,
+      tokens,
+      kms: troubles.some((reason) => reason.includes("KMS")) ? "failed" : "answers",
+      troubles: error === null ? troubles : [error.code],
+      lastRound: { outcome, trigger, ended: ended.toISOString() },
+      nextRound: next?.toISOString() ?? null,
+      pausedUntil: pause?.until ?? null,
+    },
+  }
+}
