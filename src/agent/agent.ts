@@ -74,6 +74,11 @@ export class Agent {
     this.#parts = parts
   }
 
+  /** The manifest's `id`. */
+  get owner(): string {
+    return this.#settings.owner
+  }
+
   get settings(): AgentSettings {
     return this.#settings.manifest?.agent ?? DEFAULT_AGENT
   }

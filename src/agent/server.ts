@@ -2,11 +2,14 @@ import { getRequestListener } from "@hono/node-server"
 import { type Context, Hono, type Next } from "hono"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { readFileSync } from "node:fs"
+import type { EventEmitter } from "node:events"
 import { createServer, type Server } from "node:http"
 import { createServer as createTlsServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { KeyferryError } from "../core/base/error.js"
 import { type AgentAuth, isLoopback, type ListenAddress } from "../core/manifest/agent-settings.js"
+import { pages } from "./pages.js"
+import type { HistoryLine } from "../report/key-page.js"
 import type { Metrics } from "./metrics.js"
 import { type AgentView, readiness } from "./view.js"
 
@@ -15,6 +18,10 @@ export interface ServerParts {
   readonly auth: AgentAuth | null
   readonly metrics: Metrics
   readonly view: () => AgentView
+  /** Emits after each round. */
+  readonly changed: EventEmitter<{ round: [run: string] }>
+  /** Lines of the custody log about a name, newest first. */
+  readonly history: (name: string) => Promise<readonly HistoryLine[]>
 }
 
 export interface AgentServer extends AsyncDisposable {
@@ -40,7 +47,8 @@ const HEADERS = {
  *
  * @throws ERR_CONFIG_INVALID where it cannot listen there, or a file of `auth` cannot be used
  */
-export async function startServer({ listen, auth, metrics, view }: ServerParts): Promise<AgentServer> {
+export async function startServer(parts: ServerParts): Promise<AgentServer> {
+  const { listen, auth, metrics, view } = parts
   const app = new Hono()
   app.use(async (context, next) => {
     await next()
@@ -63,6 +71,7 @@ export async function startServer({ listen, auth, metrics, view }: ServerParts):
     context.header("Content-Type", metrics.contentType)
     return context.body(await metrics.text())
   })
+  app.route("/", pages(parts))
   app.notFound((context) => context.text("no such page\n", 404))
   app.onError((_, context) => context.text("keyferry could not make this page\n", 500))
 

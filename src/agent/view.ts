@@ -1,9 +1,12 @@
 import type { AgentSettings } from "../core/manifest/agent-settings.js"
+import type { AgentFacts, FleetReport } from "../report/fleet-report.js"
 import type { RoundReport } from "./agent.js"
 
 /** What the agent shows of itself. */
 export interface AgentView {
   readonly version: string
+  /** The manifest's `id`. */
+  readonly owner: string
   readonly settings: AgentSettings
   /** Null until the first round has ended. */
   readonly report: RoundReport | null
@@ -29,5 +32,23 @@ export function readiness({ report, next }: AgentView): { readonly ready: boolea
       nextRound: next?.toISOString() ?? null,
       pausedUntil: pause?.until ?? null,
     },
+  }
+}
+
+/** What the pages show; null before a round has seen the fleet. */
+export function fleetReport({ version, owner, report, next }: AgentView): FleetReport | null {
+  if (report?.seen == null) return null
+  const { seen, ended, kmsOffsetMs } = report
+  const at = new Date(ended.getTime() + (kmsOffsetMs ?? 0))
+  return { owner, version, at, ...seen, agent: agentFacts(report, next) }
+}
+
+function agentFacts({ outcome, round, error, pause }: RoundReport, next: Date | null): AgentFacts {
+  const troubles = new Set((round?.degraded ?? []).map(({ reason, message }) => `${message} [${reason}]`))
+  return {
+    outcome,
+    troubles: error === null ? [...troubles].slice(0, 5) : [`${error.message} [${error.code}]`],
+    next,
+    pausedUntil: pause?.until ?? null,
   }
 }

@@ -27,6 +27,7 @@ import {
   settingsWithoutFile,
   tokenSetting,
 } from "./settings.js"
+import type { KeyHistoryLine } from "../store/files/key-history.js"
 import type { Backup } from "../store/files/last-export.js"
 import type { StateLock } from "../store/files/lock.js"
 import type { State, StateFiles } from "./state-files.js"
@@ -249,6 +250,12 @@ export class World implements AsyncDisposable {
   async agentRecords(): Promise<AgentRecords> {
     const { agentFiles } = await import("../store/files/agent-files.js")
     return agentFiles(await this.stateDirectory(), (text) => this.progress.warn(text))
+  }
+
+  /** The newest lines of the custody log about a name, newest first. */
+  async history(name: string, most: number): Promise<readonly KeyHistoryLine[]> {
+    const { keyHistory } = await import("../store/files/key-history.js")
+    return await keyHistory(await this.stateDirectory(), name, most)
   }
 
   /** Does work on the state with its lock; nothing where another run has that, or the state cannot be written. */

@@ -1,7 +1,11 @@
 import { randomInt } from "node:crypto"
+import { EventEmitter } from "node:events"
 import type { AgentView } from "../../agent/view.js"
 import { defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
+
+/** Lines of the custody log on a key's page. */
+const MOST_HISTORY = 200
 
 export const agent = defineCommand({
   name: "agent",
@@ -22,6 +26,7 @@ export const agent = defineCommand({
     const { Metrics } = await import("../../agent/metrics.js")
     const metrics = new Metrics(version)
     const counted = metrics.counting(log)
+    const changed = new EventEmitter<{ round: [run: string] }>()
     let last: Pick<AgentView, "report" | "next"> = { report: null, next: null }
     const agent = new Agent(await world.settings(), {
       openWorld: (settings, roundLog) => anotherWorld({ settings, log: roundLog }),
@@ -30,15 +35,17 @@ export const agent = defineCommand({
       chance: () => randomInt(1_000_000) / 1_000_000,
       onRound(report, next) {
         metrics.take(report)
-        last = { report, next }
+        // what could be seen last stays on the page, with what is wrong now
+        last = { report: { ...report, seen: report.seen ?? last.report?.seen ?? null }, next }
+        changed.emit("round", report.run)
         return Promise.resolve()
       },
     })
     const { schedule, timeZone, allow, listen, auth } = agent.settings
-    const view = (): AgentView => ({ version, settings: agent.settings, ...last })
+    const view = (): AgentView => ({ version, owner: agent.owner, settings: agent.settings, ...last })
     if (listen !== null && !args.once) {
       const { startServer } = await import("../../agent/server.js")
-      const { url } = world.own(await startServer({ listen, auth, metrics, view }))
+      const { url } = world.own(await startServer({ listen, auth, metrics, view, changed, history: (name) => world.history(name, MOST_HISTORY) }))
       log.event("agent.listens", { url })
     }
     log.event("agent.started", { version, schedule, timeZone, allow })

@@ -3,7 +3,8 @@ import type { Layout } from "./layout.js"
 import { type Note, notesText } from "./notes.js"
 import { keyPrefix, nameOf, whatOf } from "./row-words.js"
 import { table } from "./table.js"
-import { countText, overview, type Steps, URGENCIES, type Urgency, urgencyOf } from "./urgency.js"
+import { URGENCIES, type Urgency, urgencyOf } from "../../core/plan/urgency.js"
+import { countText, overview, type Steps } from "./urgency.js"
 import { wrapped } from "./width.js"
 
 /** The rows of a command over many keys, for people: the same facts in the same places, whatever the command. */

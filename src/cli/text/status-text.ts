@@ -6,7 +6,7 @@ import type { Layout } from "./layout.js"
 import type { Note } from "./notes.js"
 import { keyPrefix } from "./row-words.js"
 import { type Column, rowsText } from "./rows-text.js"
-import { urgencyOf } from "./urgency.js"
+import { urgencyOf } from "../../core/plan/urgency.js"
 import { wrapped } from "./width.js"
 
 /** Every key, then what is to be known of tokens, custody keys and the vault, for people. */

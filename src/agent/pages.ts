@@ -1,0 +1,84 @@
+import { type Context, Hono } from "hono"
+import { streamSSE } from "hono/streaming"
+import { filterOf } from "../report/filter.js"
+import { fleetPage } from "../report/fleet-page.js"
+import { type FleetReport, reportRows, type ReportRow } from "../report/fleet-report.js"
+import { keyPage } from "../report/key-page.js"
+import type { Markup } from "../report/markup.js"
+import { servedPage } from "../report/page.js"
+import { SCRIPT } from "../report/script.js"
+import { STYLE } from "../report/style.js"
+import type { ServerParts } from "./server.js"
+import { type AgentView, fleetReport } from "./view.js"
+
+/** More browsers that wait for news than look at a fleet. */
+const MOST_LISTENERS = 64
+/** A connection that says nothing is cut by proxies. */
+const ALIVE_MS = 25_000
+
+/** The dashboard: the fleet, a page a key, and what comes with them. */
+export function pages({ view, changed, history }: Pick<ServerParts, "view" | "changed" | "history">): Hono {
+  const app = new Hono()
+  let listeners = 0
+  const rendered = new Map<string, { readonly of: AgentView["report"]; readonly page: Markup }>()
+
+  /** A page of a round stays the same until the next. */
+  const remembered = (address: string, render: (report: FleetReport) => Markup): Markup | null => {
+    const current = view()
+    const before = rendered.get(address)
+    if (before !== undefined && before.of === current.report) return before.page
+    const report = fleetReport(current)
+    if (report === null) return null
+    const page = render(report)
+    if (rendered.size >= 64) rendered.clear()
+    rendered.set(address, { of: current.report, page })
+    return page
+  }
+
+  app.get("/", (context) => {
+    const filter = filterOf((name) => context.req.query(name))
+    const page = remembered(`/?${JSON.stringify(filter)}`, (report) =>
+      servedPage(`keyferry ${report.owner}`, fleetPage({ report, filter, href: hrefOf, base: "/" })),
+    )
+    return answer(context, page)
+  })
+
+  app.get("/keys/:name", async (context) => {
+    const name = context.req.param("name")
+    const report = fleetReport(view())
+    const rows = report === null ? [] : reportRows(report).filter(({ key }) => key.name === name)
+    if (report === null || rows.length === 0) return context.text("no such key\n", 404)
+    const page = keyPage({ report, rows, history: await history(name), fleet: "/" })
+    return answer(context, servedPage(`keyferry ${name}`, page))
+  })
+
+  app.get("/style.css", (context) => context.body(STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }))
+  app.get("/page.js", (context) => context.body(SCRIPT, 200, { "Content-Type": "text/javascript; charset=utf-8" }))
+
+  app.get("/events", (context) => {
+    if (listeners >= MOST_LISTENERS) return context.text("too many wait for news already\n", 503)
+    return streamSSE(context, async (stream) => {
+      listeners += 1
+      const tell = (run: string): void => void stream.writeSSE({ event: "round", data: run })
+      changed.on("round", tell)
+      try {
+        tell(view().report?.run ?? "")
+        while (!stream.aborted && !stream.closed) {
+          await stream.sleep(ALIVE_MS)
+          await stream.writeSSE({ event: "alive", data: "" })
+        }
+      } finally {
+        changed.off("round", tell)
+        listeners -= 1
+      }
+    })
+  })
+  return app
+}
+
+const hrefOf = ({ key }: ReportRow): string => `/keys/${encodeURIComponent(key.name)}`
+
+async function answer(context: Context, page: Markup | null): Promise<Response> {
+  if (page === null) return context.text("keyferry looks at the fleet for the first time: come back in a moment\n", 503)
+  return context.html(await page)
+}
