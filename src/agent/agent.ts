@@ -199,7 +199,7 @@ export class Agent {
           isStopping: () => this.#isStopping,
         })
     await world.unlock()
-    const seen = this.#isStopping ? null : await look(world)
+    const seen = this.#isStopping ? null : await look(world, isPaused ? pause : null)
     const outcome = (round?.degraded ?? []).length > 0 || seen?.isUnseen === true ? "degraded" : "done"
     return { round, seen, pause: isPaused ? pause : null, outcome }
   }
@@ -220,7 +220,7 @@ export class Agent {
 }
 
 /** Looks at the fleet as it is after the work, from anew: what `check` and `status` would say now. */
-async function look(world: World) {
+async function look(world: World, pause: Pause | null) {
   const { fleetKeys } = await import("../app/fleet/fleet.js")
   const { survey } = await import("../app/fleet/survey.js")
   const { statusOf } = await import("../app/fleet/status.js")
@@ -232,7 +232,7 @@ async function look(world: World) {
     depth: { tags: false, materials: "needed" },
   })
   const { status } = await statusOf(fleet, surveyed)
-  const check = await checkSurvey(fleet, surveyed, { thresholds: DEFAULT_THRESHOLDS, accept })
+  const check = await checkSurvey(fleet, surveyed, { thresholds: DEFAULT_THRESHOLDS, accept, pause })
   const isUnseen = surveyed.tokens.some(({ state }) => state === "failed")
   return { status, check, isUnseen }
 }

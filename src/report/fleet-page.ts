@@ -23,26 +23,34 @@ export function fleetPage({ report, filter, href, base }: FleetPage): Markup {
   const shown = isFile ? rows : rows.slice((page - 1) * PAGE_ROWS, page * PAGE_ROWS)
   const now = report.at.getTime()
   return html`<header>
-<h1>keyferry <span class="owner">${report.owner}</span></h1>
-<p class="chip ${report.check.status}">${report.check.status === "ok" ? "well" : report.check.status}</p>
-<p class="facts">${countsText(all)}. ${seenText(report)}</p>
-</header>
-<main>
-${troublesOf(report)}
-<section aria-labelledby="needs"><h2 id="needs">What needs a person</h2>
-${causesList(causesOf(report), { base, filter })}
-</section>
-<section aria-labelledby="ends"><h2 id="ends">When key material ends</h2>
-<p class="legend"><span class="swatch dead"></span> dead <span class="swatch dying"></span> dying, due or failed <span class="swatch well"></span> well</p>
-${timeline({ rows, now, filter, href, base: base || "#" })}
-</section>
-<section aria-labelledby="keys"><h2 id="keys">Keys</h2>
-${filterForm(all, filter, base)}
-<p class="count" role="status">${rows.length === all.length ? `${all.length}` : `${rows.length} of ${all.length}`} ${all.length === 1 ? "key" : "keys"}${isFile || pages === 1 ? "" : `, page ${page} of ${pages}`}</p>
-${keysTable(shown, { now, href })}
-${isFile ? "" : pagesNav({ page, pages, filter, base })}
-</section>
-</main>`
+      <h1>keyferry <span class="owner">${report.owner}</span></h1>
+      <p class="chip ${report.check.status}">${report.check.status === "ok" ? "well" : report.check.status}</p>
+      <p class="facts">${countsText(all)}. ${seenText(report)}</p>
+    </header>
+    <main>
+      ${troublesOf(report)}
+      <section aria-labelledby="needs">
+        <h2 id="needs">What needs a person</h2>
+        ${causesList(causesOf(report), { base, filter })}
+      </section>
+      <section aria-labelledby="ends">
+        <h2 id="ends">When key material ends</h2>
+        <p class="legend">
+          <span class="swatch dead"></span> dead <span class="swatch dying"></span> dying, due or failed
+          <span class="swatch well"></span> well
+        </p>
+        ${timeline({ rows, now, filter, href, base: base || "#" })}
+      </section>
+      <section aria-labelledby="keys">
+        <h2 id="keys">Keys</h2>
+        ${filterForm(all, filter, base)}
+        <p class="count" role="status">
+          ${rows.length === all.length ? `${all.length}` : `${rows.length} of ${all.length}`}
+          ${all.length === 1 ? "key" : "keys"}${isFile || pages === 1 ? "" : `, page ${page} of ${pages}`}
+        </p>
+        ${keysTable(shown, { now, href })} ${isFile ? "" : pagesNav({ page, pages, filter, base })}
+      </section>
+    </main>`
 }
 
 function countsText(rows: readonly ReportRow[]): string {
@@ -65,20 +73,34 @@ function troublesOf({ agent }: FleetReport): Markup | "" {
     ...(agent?.pausedUntil == null ? [] : [`Paused until ${agent.pausedUntil}: nothing is done before that.`]),
     ...(agent?.troubles ?? []).map((trouble) => `The last round did not do all of its work: ${trouble}.`),
   ]
-  return lines.length === 0 ? "" : html`<div class="troubles" role="alert">${lines.map((line) => html`<p>${line}</p>`)}</div>`
+  return lines.length === 0
+    ? ""
+    : html`<div class="troubles" role="alert">${lines.map((line) => html`<p>${line}</p>`)}</div>`
 }
 
 /** Names that a cause shows before it only counts. */
 const SHOWN_NAMES = 6
 
-function causesList(causes: readonly Cause[], { base, filter }: { readonly base: string; readonly filter: Filter }): Markup {
+function causesList(
+  causes: readonly Cause[],
+  { base, filter }: { readonly base: string; readonly filter: Filter },
+): Markup {
   if (causes.length === 0) return html`<p class="none">Nothing.</p>`
-  return html`<ul class="causes">${causes.map(({ id, status, message, hint, places }) => {
-    const names = places.slice(0, SHOWN_NAMES).map(placeText).join(", ")
-    const more = places.length > SHOWN_NAMES ? ` and ${places.length - SHOWN_NAMES} more` : ""
-    const link = base === "" ? html`<b>${id}</b>` : html`<a href="${base}${queryOf({ ...filter, reason: id, page: 1 })}#keys"><b>${id}</b></a>`
-    return html`<li class="${status}"><p><span class="severity">${status}</span> ${link} <span class="places">${names}${more}</span></p><p>${message}</p>${hint === null ? "" : html`<p class="hint">${hint}</p>`}</li>`
-  })}</ul>`
+  return html`<ul class="causes">
+    ${causes.map(({ id, status, message, hint, places }) => {
+      const names = places.slice(0, SHOWN_NAMES).map(placeText).join(", ")
+      const more = places.length > SHOWN_NAMES ? ` and ${places.length - SHOWN_NAMES} more` : ""
+      const link =
+        base === ""
+          ? html`<b>${id}</b>`
+          : html`<a href="${base}${queryOf({ ...filter, reason: id, page: 1 })}#keys"><b>${id}</b></a>`
+      return html`<li class="${status}">
+        <p><span class="severity">${status}</span> ${link} <span class="places">${names}${more}</span></p>
+        <p>${message}</p>
+        ${hint === null ? "" : html`<p class="hint">${hint}</p>`}
+      </li>`
+    })}
+  </ul>`
 }
 
 const placeText = ({ name, target }: Cause["places"][number]): string =>
@@ -87,23 +109,46 @@ const placeText = ({ name, target }: Cause["places"][number]): string =>
 function filterForm(rows: readonly ReportRow[], filter: Filter, base: string): Markup {
   const targets = [...new Set(rows.map(({ key }) => key.target))].sort()
   const states = ORDER.filter((word) => rows.some(({ urgency }) => urgency === word))
-  const reasons = [...new Set(rows.flatMap(({ key, findings }) => [key.reason, ...findings.map(({ id }) => id)]))].sort()
+  const reasons = [
+    ...new Set(rows.flatMap(({ key, findings }) => [key.reason, ...findings.map(({ id }) => id)])),
+  ].sort()
   const choice = (name: "target" | "state" | "reason", words: readonly string[]): Markup =>
-    html`<label>${name} <select name="${name}"><option value="">any</option>${words.map((word) => html`<option value="${word}"${filter[name] === word ? html` selected` : ""}>${word}</option>`)}</select></label>`
+    html`<label
+      >${name}
+      <select name="${name}">
+        <option value="">any</option>
+        ${words.map((word) => html`<option value="${word}" ${filter[name] === word ? html` selected` : ""}>${word}</option>`)}
+      </select></label
+    >`
   return html`<form class="filters" action="${base || "#keys"}" method="get" role="search" aria-label="Filter the keys">
-<label>name <input name="name" type="search" value="${filter.name}" autocomplete="off"></label>
-${choice("target", targets)} ${choice("state", states)} ${choice("reason", reasons)}
-${filter.week === "" ? "" : html`<label>week of <input name="week" value="${filter.week}" size="10"></label>`}
-<button>Show</button> ${base === "" ? "" : html`<a href="${base}">all</a>`}
-</form>`
+    <label>name <input name="name" type="search" value="${filter.name}" autocomplete="off" /></label>
+    ${choice("target", targets)} ${choice("state", states)} ${choice("reason", reasons)}
+    ${filter.week === "" ? "" : html`<label>week of <input name="week" value="${filter.week}" size="10" /></label>`}
+    <button>Show</button> ${base === "" ? "" : html`<a href="${base}">all</a>`}
+  </form>`
 }
 
-function keysTable(rows: readonly ReportRow[], { now, href }: { readonly now: number; readonly href: FleetPage["href"] }): Markup {
+function keysTable(
+  rows: readonly ReportRow[],
+  { now, href }: { readonly now: number; readonly href: FleetPage["href"] },
+): Markup {
   if (rows.length === 0) return html`<p class="none">No key is like that.</p>`
-  return html`<div class="scroll"><table>
-<thead><tr><th scope="col">Key</th><th scope="col">State</th><th scope="col">Material ends</th><th scope="col">Next</th><th scope="col">Why</th></tr></thead>
-<tbody>${rows.map((row) => keyRow(row, now, href))}</tbody>
-</table></div>`
+  return html`<div class="scroll">
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Key</th>
+          <th scope="col">State</th>
+          <th scope="col">Material ends</th>
+          <th scope="col">Next</th>
+          <th scope="col">Why</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows.map((row) => keyRow(row, now, href))}
+      </tbody>
+    </table>
+  </div>`
 }
 
 function keyRow(row: ReportRow, now: number, href: FleetPage["href"]): Markup {
@@ -111,12 +156,24 @@ function keyRow(row: ReportRow, now: number, href: FleetPage["href"]): Markup {
   const [finding] = findings
   const why = finding === undefined || urgency === "well" ? key.message : finding.message
   const reasons = [key.reason, ...findings.map(({ id }) => id)].join(" ")
-  return html`<tr id="${anchorOf(row)}" data-name="${key.name.toLowerCase()}" data-target="${key.target}" data-state="${urgency}" data-reason="${reasons}">
-<th scope="row"><a href="${href(row)}">${key.name}</a><span class="place">${key.target}${key.replaced ? ", replaced" : ""}</span></th>
-<td><span class="chip ${urgency.replace(" ", "-")}">${urgency}</span><span class="place">${statesText(key.keyStates)}</span></td>
-<td>${end === null ? "never" : html`${day(end)}<span class="place">${fromNow(end, now)}</span>`}</td>
-<td>${key.next === null ? "" : html`${key.next.action}<span class="place">${key.next.at.slice(0, 10)}</span>`}</td>
-<td class="why">${why}</td></tr>`
+  return html`<tr
+    id="${anchorOf(row)}"
+    data-name="${key.name.toLowerCase()}"
+    data-target="${key.target}"
+    data-state="${urgency}"
+    data-reason="${reasons}"
+  >
+    <th scope="row">
+      <a href="${href(row)}">${key.name}</a><span class="place">${key.target}${key.replaced ? ", replaced" : ""}</span>
+    </th>
+    <td>
+      <span class="chip ${urgency.replace(" ", "-")}">${urgency}</span
+      ><span class="place">${statesText(key.keyStates)}</span>
+    </td>
+    <td>${end === null ? "never" : html`${day(end)}<span class="place">${fromNow(end, now)}</span>`}</td>
+    <td>${key.next === null ? "" : html`${key.next.action}<span class="place">${key.next.at.slice(0, 10)}</span>`}</td>
+    <td class="why">${why}</td>
+  </tr>`
 }
 
 /** The place of a key on a page. */

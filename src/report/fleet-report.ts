@@ -37,7 +37,12 @@ export interface ReportRow {
 }
 
 /** In which rows stand: what needs a person first. */
-export const ORDER = ["dead", "failed", "dying", ...URGENCIES.filter((word) => word !== "dead" && word !== "failed")] as const
+export const ORDER = [
+  "dead",
+  "failed",
+  "dying",
+  ...URGENCIES.filter((word) => word !== "dead" && word !== "failed"),
+] as const
 
 /** All keys, the most urgent first, then by the end of their material, then by name. */
 export function reportRows({ status, check }: Pick<FleetReport, "status" | "check">): readonly ReportRow[] {

@@ -28,14 +28,16 @@ export function keyPage({ report, rows, history, fleet }: KeyPage): Markup {
   const name = first?.key.name ?? ""
   const now = report.at.getTime()
   return html`<header>
-<h1>${fleet === null ? "" : html`<a href="${fleet}">keyferry ${report.owner}</a> / `}${name}</h1>
-<p class="facts">Seen ${report.at.toISOString().slice(0, 19)}Z by KMS' clock.</p>
-</header>
-<main>
-<section aria-labelledby="ends"><h2 id="ends">When its material ends</h2>${timeline({ rows, now, filter: EVERYTHING, href: (row) => `#${row.key.target}`, base: "" })}</section>
-${rows.map((row) => keySection(row, now))}
-${history === null ? "" : historySection(history)}
-</main>`
+      <h1>${fleet === null ? "" : html`<a href="${fleet}">keyferry ${report.owner}</a> / `}${name}</h1>
+      <p class="facts">Seen ${report.at.toISOString().slice(0, 19)}Z by KMS' clock.</p>
+    </header>
+    <main>
+      <section aria-labelledby="ends">
+        <h2 id="ends">When its material ends</h2>
+        ${timeline({ rows, now, filter: EVERYTHING, href: (row) => `#${row.key.target}`, base: "" })}
+      </section>
+      ${rows.map((row) => keySection(row, now))} ${history === null ? "" : historySection(history)}
+    </main>`
 }
 
 function keySection({ key, urgency, findings }: ReportRow, now: number): Markup {
@@ -43,29 +45,92 @@ function keySection({ key, urgency, findings }: ReportRow, now: number): Markup 
     ["KMS key", key.keyArn],
     ["key spec", key.keySpec],
     ["alias", key.alias],
-    ["custody", `${key.custody ?? "not known"}${key.custodyEnforced === false ? `, not enforced: ${key.custodyReason ?? ""}` : ""}`],
+    [
+      "custody",
+      `${key.custody ?? "not known"}${key.custodyEnforced === false ? `, not enforced: ${key.custodyReason ?? ""}` : ""}`,
+    ],
     ["next", key.next === null ? "nothing" : `${key.next.action} on ${key.next.at}`],
     ["if its token is lost", key.forecast === null ? null : `dies ${key.forecast.diesAt}`],
     ["in the configuration", key.managed ? "yes" : "no: watched, not kept alive"],
   ]
-  return html`<section id="${key.target}" aria-label="${key.target}"><h2>${key.target}${key.replaced ? ", replaced" : ""} <span class="chip ${urgency.replace(" ", "-")}">${urgency}</span></h2>
-<p>${key.message}${key.hint === null ? "" : html` <span class="hint">${key.hint}</span>`}</p>
-${findings.length === 0 ? "" : html`<ul class="causes">${findings.map(({ id, status, message, hint, acceptedUntil }) => html`<li class="${status}"><p><span class="severity">${acceptedUntil === null ? status : `accepted until ${acceptedUntil}`}</span> <b>${id}</b></p><p>${message}</p>${hint === null ? "" : html`<p class="hint">${hint}</p>`}</li>`)}</ul>`}
-<dl>${facts.flatMap(([word, text]) => (text === null ? [] : [html`<dt>${word}</dt><dd>${text}</dd>`]))}</dl>
-<div class="scroll"><table><caption>Generations</caption>
-<thead><tr><th scope="col">Region</th><th scope="col">Generation</th><th scope="col">Material</th><th scope="col">Imported</th><th scope="col">Ends</th><th scope="col">Source key</th></tr></thead>
-<tbody>${key.generations.map(({ region, generation, state, importedAt, validTo, source, sourceNote, keyMaterialId }) => html`<tr><td>${region}</td><td>${generation}</td><td>${state}<span class="place">${keyMaterialId ?? ""}</span></td><td>${importedAt?.slice(0, 10) ?? "never"}</td><td>${validTo === null ? "never" : html`${validTo.slice(0, 10)}<span class="place">${fromNow(Date.parse(validTo), now)}</span>`}</td><td>${source ?? "none is kept"}<span class="place">${sourceNote ?? ""}</span></td></tr>`)}</tbody></table></div>
-</section>`
+  return html`<section id="${key.target}" aria-label="${key.target}">
+    <h2>
+      ${key.target}${key.replaced ? ", replaced" : ""} <span class="chip ${urgency.replace(" ", "-")}">${urgency}</span>
+    </h2>
+    <p>${key.message}${key.hint === null ? "" : html` <span class="hint">${key.hint}</span>`}</p>
+    ${
+      findings.length === 0
+        ? ""
+        : html`<ul class="causes">
+            ${findings.map(
+              ({ id, status, message, hint, acceptedUntil }) =>
+                html`<li class="${status}">
+                  <p>
+                    <span class="severity">${acceptedUntil === null ? status : `accepted until ${acceptedUntil}`}</span>
+                    <b>${id}</b>
+                  </p>
+                  <p>${message}</p>
+                  ${hint === null ? "" : html`<p class="hint">${hint}</p>`}
+                </li>`,
+            )}
+          </ul>`
+    }
+    <dl>
+      ${facts.flatMap(([word, text]) =>
+        text === null
+          ? []
+          : [
+              html`<dt>${word}</dt>
+                <dd>${text}</dd>`,
+            ],
+      )}
+    </dl>
+    <div class="scroll">
+      <table>
+        <caption>
+          Generations
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">Region</th>
+            <th scope="col">Generation</th>
+            <th scope="col">Material</th>
+            <th scope="col">Imported</th>
+            <th scope="col">Ends</th>
+            <th scope="col">Source key</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${key.generations.map(
+            ({ region, generation, state, importedAt, validTo, source, sourceNote, keyMaterialId }) =>
+              html`<tr>
+                <td>${region}</td>
+                <td>${generation}</td>
+                <td>${state}<span class="place">${keyMaterialId ?? ""}</span></td>
+                <td>${importedAt?.slice(0, 10) ?? "never"}</td>
+                <td>
+                  ${validTo === null ? "never" : html`${validTo.slice(0, 10)}<span class="place">${fromNow(Date.parse(validTo), now)}</span>`}
+                </td>
+                <td>${source ?? "none is kept"}<span class="place">${sourceNote ?? ""}</span></td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  </section>`
 }
 
 function historySection(history: readonly HistoryLine[]): Markup {
-  return html`<section aria-labelledby="history"><h2 id="history">What was done with it</h2>
-${
-  history.length === 0
-    ? html`<p class="none">The custody log has nothing of it.</p>`
-    : html`<ol class="history">${history.map((line) => historyItem(line))}</ol>`
-}
-</section>`
+  return html`<section aria-labelledby="history">
+    <h2 id="history">What was done with it</h2>
+    ${
+      history.length === 0
+        ? html`<p class="none">The custody log has nothing of it.</p>`
+        : html`<ol class="history">
+            ${history.map((line) => historyItem(line))}
+          </ol>`
+    }
+  </section>`
 }
 
 /** Facts that are told in words; digests and identities are for who reads the log itself. */
@@ -80,5 +145,8 @@ function historyItem(line: HistoryLine): Markup {
     ...(typeof generation === "number" ? [`generation ${generation}`] : []),
     ...TOLD.flatMap((name) => (typeof facts[name] === "string" ? [`${name} ${facts[name]}`] : [])),
   ]
-  return html`<li><p><time datetime="${time}">${day(Date.parse(time))} ${time.slice(11, 19)}Z</time> <b>${event}</b></p><p class="facts">${words.join(" · ")}</p></li>`
+  return html`<li>
+    <p><time datetime="${time}">${day(Date.parse(time))} ${time.slice(11, 19)}Z</time> <b>${event}</b></p>
+    <p class="facts">${words.join(" · ")}</p>
+  </li>`
 }

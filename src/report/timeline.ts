@@ -54,16 +54,33 @@ function linesPicture(lines: readonly Line[], { now, href }: Timeline): Markup {
     Math.round(LABELS + ((time - first) / Math.max(last - first, 1)) * (WIDTH - LABELS - 12))
   const height = TOP + lines.length * LINE + 8
   const sorted = [...lines].sort((a, b) => a.to - b.to)
-  return html`<svg class="timeline" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="When key material ends, the first end at the top">
-${monthsBetween(first, last).map((month) => html`<line class="month" x1="${x(month)}" x2="${x(month)}" y1="20" y2="${height}"></line><text class="axis" x="${x(month) + 3}" y="14">${monthText(month)}</text>`)}
-${sorted.map((line, index) => {
-  const y = TOP + index * LINE
-  const { key } = line.row
-  const words = `${key.name}, ${line.region}, generation ${line.generation}: imported ${day(line.from)}, ends ${day(line.to)}${line.state === "lost" ? ", lost" : ""}`
-  return html`<a href="${href(line.row)}"><title>${words}</title><text class="label" x="4" y="${y + 13}">${cut(key.name, 18)}</text><text class="place" x="${LABELS - 8}" y="${y + 13}" text-anchor="end">${line.region} · ${line.generation}</text><rect class="bar ${classOf(line, now)} g${line.generation % 4}" x="${x(line.from)}" y="${y + 3}" width="${Math.max(x(line.to) - x(line.from), 2)}" height="12" rx="3"></rect></a>`
-})}
-<line class="today" x1="${x(now)}" x2="${x(now)}" y1="20" y2="${height}"></line><text class="today" x="${x(now) + 3}" y="28">today</text>
-</svg>`
+  return html`<svg
+    class="timeline"
+    viewBox="0 0 ${WIDTH} ${height}"
+    role="img"
+    aria-label="When key material ends, the first end at the top"
+  >
+    ${monthsBetween(first, last).map((month) => html`<line class="month" x1="${x(month)}" x2="${x(month)}" y1="20" y2="${height}"></line><text class="axis" x="${x(month) + 3}" y="14">${monthText(month)}</text>`)}
+    ${sorted.map((line, index) => {
+      const y = TOP + index * LINE
+      const { key } = line.row
+      const words = `${key.name}, ${line.region}, generation ${line.generation}: imported ${day(line.from)}, ends ${day(line.to)}${line.state === "lost" ? ", lost" : ""}`
+      return html`<a href="${href(line.row)}"
+        ><title>${words}</title><text class="label" x="4" y="${y + 13}">${cut(key.name, 18)}</text
+        ><text class="place" x="${LABELS - 8}" y="${y + 13}" text-anchor="end">${line.region} · ${line.generation}</text
+        ><rect
+          class="bar ${classOf(line, now)} g${line.generation % 4}"
+          x="${x(line.from)}"
+          y="${y + 3}"
+          width="${Math.max(x(line.to) - x(line.from), 2)}"
+          height="12"
+          rx="3"
+        ></rect
+      ></a>`
+    })}
+    <line class="today" x1="${x(now)}" x2="${x(now)}" y1="20" y2="${height}"></line>
+    <text class="today" x="${x(now) + 3}" y="28">today</text>
+  </svg>`
 }
 
 function classOf({ row, state, to }: Line, now: number): string {
@@ -81,27 +98,54 @@ function weeksPicture({ rows, now, filter, base }: Timeline): Markup {
   const names = weeksFrom([...weeks.keys(), thisWeek].sort())
   const most = Math.max(...[...weeks.values()].map((keys) => keys.length))
   const step = (WIDTH - 20) / names.length
-  return html`<svg class="timeline weeks" viewBox="0 0 ${WIDTH} ${BARS + 60}" role="img" aria-label="How many keys have their first end in which week">
-${names.map((week, index) => {
-  const keys = weeks.get(week) ?? []
-  const dead = keys.filter(({ urgency }) => urgency === "dead").length
-  const dying = keys.filter(({ urgency }) => urgency === "dying" || urgency === "due" || urgency === "failed").length
-  const x = Math.round(10 + index * step)
-  const width = Math.max(Math.floor(step) - 2, 2)
-  const height = (count: number): number => Math.round((count / most) * BARS)
-  const isShown = names.length <= 26 || index % Math.ceil(names.length / 26) === 0
-  const label = isShown ? html`<text class="axis" x="${x}" y="${BARS + 38}">${week.slice(5)}</text>` : ""
-  const now_ = week === thisWeek ? html`<rect class="this-week" x="${x - 1}" y="12" width="${width + 2}" height="${BARS + 10}"></rect><text class="today" x="${x}" y="10">today</text>` : ""
-  if (keys.length === 0) return html`${now_}${label}`
-  const words = `week of ${week}: ${keys.length} ${keys.length === 1 ? "key" : "keys"}${dead > 0 ? `, ${dead} dead` : ""}${dying > 0 ? `, ${dying} dying or due` : ""}`
-  const well = keys.length - dead - dying
-  const bar = (kind: string, count: number, above: number): Markup =>
-    count === 0
-      ? html``
-      : html`<rect class="bar ${kind}" x="${x}" y="${20 + BARS - height(above + count)}" width="${width}" height="${Math.max(height(count), 1)}"></rect>`
-  return html`${now_}<a href="${base}${queryOf({ ...filter, week: filter.week === week ? "" : week, page: 1 })}#keys"><title>${words}</title>${bar("well", well, 0)}${bar("dying", dying, well)}${bar("dead", dead, well + dying)}<text class="count" x="${x + width / 2}" y="${16 + BARS - height(keys.length)}" text-anchor="middle">${names.length <= 40 ? keys.length : ""}</text></a>${label}`
-})}
-</svg>`
+  return html`<svg
+    class="timeline weeks"
+    viewBox="0 0 ${WIDTH} ${BARS + 60}"
+    role="img"
+    aria-label="How many keys have their first end in which week"
+  >
+    ${names.map((week, index) => {
+      const keys = weeks.get(week) ?? []
+      const dead = keys.filter(({ urgency }) => urgency === "dead").length
+      const dying = keys.filter(
+        ({ urgency }) => urgency === "dying" || urgency === "due" || urgency === "failed",
+      ).length
+      const x = Math.round(10 + index * step)
+      const width = Math.max(Math.floor(step) - 2, 2)
+      const height = (count: number): number => Math.round((count / most) * BARS)
+      const isShown = names.length <= 26 || index % Math.ceil(names.length / 26) === 0
+      const label = isShown ? html`<text class="axis" x="${x}" y="${BARS + 38}">${week.slice(5)}</text>` : ""
+      const now_ =
+        week === thisWeek
+          ? html`<rect class="this-week" x="${x - 1}" y="12" width="${width + 2}" height="${BARS + 10}"></rect
+              ><text class="today" x="${x}" y="10">today</text>`
+          : ""
+      if (keys.length === 0) return html`${now_}${label}`
+      const words = `week of ${week}: ${keys.length} ${keys.length === 1 ? "key" : "keys"}${dead > 0 ? `, ${dead} dead` : ""}${dying > 0 ? `, ${dying} dying or due` : ""}`
+      const well = keys.length - dead - dying
+      const bar = (kind: string, count: number, above: number): Markup =>
+        count === 0
+          ? html``
+          : html`<rect
+              class="bar ${kind}"
+              x="${x}"
+              y="${20 + BARS - height(above + count)}"
+              width="${width}"
+              height="${Math.max(height(count), 1)}"
+            ></rect>`
+      return html`${now_}<a
+          href="${base}${queryOf({ ...filter, week: filter.week === week ? "" : week, page: 1 })}#keys"
+          ><title>${words}</title
+          >${bar("well", well, 0)}${bar("dying", dying, well)}${bar("dead", dead, well + dying)}<text
+            class="count"
+            x="${x + width / 2}"
+            y="${16 + BARS - height(keys.length)}"
+            text-anchor="middle"
+            >${names.length <= 40 ? keys.length : ""}</text
+          ></a
+        >${label}`
+    })}
+  </svg>`
 }
 
 const WEEK_MS = 7 * 86_400_000

@@ -10,6 +10,7 @@ import {
   type Thresholds,
   worstStatus,
 } from "../../core/plan/finding.js"
+import type { Pause } from "../../core/ports/agent-records.js"
 import { clockLine } from "../doctor/kms-checks.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
 import { type Patience, survey, type Survey, type SurveyOptions } from "../fleet/survey.js"
@@ -34,6 +35,8 @@ export interface CheckOptions {
   readonly accept: Acceptances
   /** How long answers are waited for; null for as long as it takes. */
   readonly patience: (Patience & Pick<SurveyOptions, "onRow">) | null
+  /** Until when unattended work waits; null where it does not. */
+  readonly pause: Pause | null
 }
 
 /** Everything that monitoring is to know of the fleet. It changes nothing, and works without a token. */
@@ -54,7 +57,7 @@ export async function check(opened: Fleet, options: CheckOptions): Promise<Check
 export async function checkSurvey(
   fleet: Fleet,
   surveyed: Survey,
-  { thresholds, accept, late = [] }: Omit<CheckOptions, "patience"> & { readonly late?: readonly Finding[] },
+  { thresholds, accept, pause, late = [] }: Omit<CheckOptions, "patience"> & { readonly late?: readonly Finding[] },
 ): Promise<CheckResult> {
   const { keys } = surveyed
   const clocks = clocksOf(fleet, surveyed)
@@ -65,6 +68,7 @@ export async function checkSurvey(
     ...(await custodyFindings(fleet, surveyed)),
     ...tokenFindings(surveyed),
     ...logFindings(fleet),
+    ...pauseFindings(pause, fleet.clock.now()),
   ]
   const now = fleet.clock.now()
   const checks = withAcceptances(findings, accept, now)
@@ -170,6 +174,14 @@ function lateFindings({ unanswered }: Survey, all: readonly FleetKey[]): readonl
       hint: LATE_HINT,
     }
   })
+}
+
+/** Nothing is kept alive meanwhile, unless a person does it. */
+function pauseFindings(pause: Pause | null, now: Date): readonly Finding[] {
+  if (pause === null || Date.parse(pause.until) <= now.getTime()) return []
+  const message = `the agent is paused until ${pause.until}, since ${pause.since}: no key is rewrapped by it before then`
+  const hint = "keyferry agent pause --until now ends it"
+  return [{ id: "AGENT_PAUSED", status: "warning", message, name: "agent", target: null, hint }]
 }
 
 /** What a token holds is not known where it cannot be searched; one that is not given is not asked about. */

@@ -65,10 +65,10 @@ export async function status(
   opened: Fleet,
   fleetKeys: readonly FleetKey[],
   options: Pick<SurveyOptions, "actions" | "onRow">,
-): Promise<{ readonly status: Status; readonly exit: ExitName }> {
+): Promise<{ readonly surveyed: Survey; readonly status: Status; readonly exit: ExitName }> {
   const fleet = { ...opened, vault: vaultReadOnce(opened.vault) }
   const surveyed = await survey(fleet, fleetKeys, { ...options, depth: { tags: true, materials: "all" } })
-  return await statusOf(fleet, surveyed)
+  return { surveyed, ...(await statusOf(fleet, surveyed)) }
 }
 
 /** The same of a fleet that was looked at. */

@@ -1,6 +1,8 @@
 import { randomInt } from "node:crypto"
 import { EventEmitter } from "node:events"
 import type { AgentView } from "../../agent/view.js"
+import { KeyferryError } from "../../core/base/error.js"
+import type { Log } from "../../core/ports/log.js"
 import { defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
 
@@ -33,19 +35,29 @@ export const agent = defineCommand({
       readSettings,
       log: counted,
       chance: () => randomInt(1_000_000) / 1_000_000,
-      onRound(report, next) {
+      async onRound(report, next) {
         metrics.take(report)
         // what could be seen last stays on the page, with what is wrong now
         last = { report: { ...report, seen: report.seen ?? last.report?.seen ?? null }, next }
         changed.emit("round", report.run)
-        return Promise.resolve()
+        const { metricsFile } = agent.settings
+        if (metricsFile !== null) await writeMetricsOrWarn(metricsFile, await metrics.text(), counted)
       },
     })
     const { schedule, timeZone, allow, listen, auth } = agent.settings
     const view = (): AgentView => ({ version, owner: agent.owner, settings: agent.settings, ...last })
     if (listen !== null && !args.once) {
       const { startServer } = await import("../../agent/server.js")
-      const { url } = world.own(await startServer({ listen, auth, metrics, view, changed, history: (name) => world.history(name, MOST_HISTORY) }))
+      const { url } = world.own(
+        await startServer({
+          listen,
+          auth,
+          metrics,
+          view,
+          changed,
+          history: (name) => world.history(name, MOST_HISTORY),
+        }),
+      )
       log.event("agent.listens", { url })
     }
     log.event("agent.started", { version, schedule, timeZone, allow })
@@ -60,3 +72,14 @@ export const agent = defineCommand({
     return { result: {}, text: "" }
   },
 })
+
+/** A file that cannot be written is no reason to let keys die. */
+async function writeMetricsOrWarn(path: string, text: string, log: Log): Promise<void> {
+  const { writeMetrics } = await import("../../host/metrics-file.js")
+  try {
+    await writeMetrics(path, text)
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error
+    log.event("warning", { text: `agent.metricsFile: ${error.message}` })
+  }
+}

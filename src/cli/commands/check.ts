@@ -52,7 +52,8 @@ export const check = defineCommand({
       const { manifest } = await timed.during("the configuration", () => world.settings())
       const fleet = await timed.during("the state directory", () => world.fleet({ lock: false }))
       const accept = { ...manifest?.accept, ...accepted }
-      return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, patience })))
+      const pause = await (await world.agentRecords()).pause()
+      return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, pause, patience })))
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
       return timed.end(outputOf(cannotTell(error)))

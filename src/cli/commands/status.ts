@@ -1,6 +1,9 @@
+import type { Fleet } from "../../app/fleet/fleet.js"
+import type { Status } from "../../app/fleet/status.js"
+import type { Survey } from "../../app/fleet/survey.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
-import { defineCommand } from "../command.js"
+import { defineCommand, type Surroundings } from "../command.js"
 import { actionsOf } from "../options/fleet-options.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { backupText, statusText } from "../text/status-text.js"
@@ -16,19 +19,38 @@ export const status = defineCommand({
     ["$0 status payments --json", "everything that is known of one key"],
   ],
   names: { describe: "keys to look at; all where none is named" },
-  options: { ...REBUILD, ...TOKEN, ...KMS },
+  options: {
+    ...REBUILD,
+    html: {
+      type: "string",
+      requiresArg: true,
+      describe: "also write it as one self-contained page, which must not exist yet",
+    },
+    ...TOKEN,
+    ...KMS,
+  },
   async run(args, surroundings) {
     const names = namesOf(args)
     if (args.rebuild) return await rebuildState(names, args, surroundings)
     if (args.overwrite) throw new KeyferryError("ERR_USAGE", "--overwrite goes with --rebuild")
+    const { html } = args
+    if (html !== undefined) {
+      const { refuseExisting } = await import("../../store/files/output-file.js")
+      await refuseExisting(html)
+    }
     const { fleetKeys } = await import("../../app/fleet/fleet.js")
     const { status: surveyStatus } = await import("../../app/fleet/status.js")
     const fleet = await surroundings.world.fleet({ lock: false })
     using line = surroundings.terminal.progressLine("looking at")
-    const { status: result, exit } = await surveyStatus(fleet, await fleetKeys(fleet, names), {
+    const {
+      surveyed,
+      status: result,
+      exit,
+    } = await surveyStatus(fleet, await fleetKeys(fleet, names), {
       actions: actionsOf(undefined),
       onRow: line.onRow,
     })
+    if (html !== undefined) await writePage(html, surroundings, { fleet, surveyed, status: result })
     const backup = await surroundings.world.backup()
     return {
       result: { ...result, backup },
@@ -37,3 +59,22 @@ export const status = defineCommand({
     }
   },
 })
+
+interface Seen {
+  readonly fleet: Fleet
+  readonly surveyed: Survey
+  readonly status: Status
+}
+
+/** The agent's page as one file, for who runs no agent. */
+async function writePage(path: string, { world, version }: Surroundings, { fleet, surveyed, status }: Seen) {
+  const { checkSurvey, DEFAULT_THRESHOLDS } = await import("../../app/check/check.js")
+  const { fleetFile } = await import("../../report/fleet-file.js")
+  const { writeOutput } = await import("../../store/files/output-file.js")
+  const settings = await world.settings()
+  const accept = settings.manifest?.accept ?? {}
+  const pause = await (await world.agentRecords()).pause()
+  const check = await checkSurvey(fleet, surveyed, { thresholds: DEFAULT_THRESHOLDS, accept, pause })
+  const report = { owner: settings.owner, version, at: world.clock.now(), status, check, agent: null }
+  await writeOutput(path, await fleetFile(report))
+}

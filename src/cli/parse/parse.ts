@@ -42,7 +42,12 @@ async function parsed(words: readonly string[], version: string, isCompleting: b
   }
   if (another !== undefined) parser.command("help [command..]", "options and examples of a command")
   for (const command of commands) {
-    if (!command.name.includes(" ")) parser.command(toYargs(command, command.name))
+    const [first = "", second] = command.name.split(" ")
+    if (second === undefined) parser.command(toYargs(command, first, membersOf(command, commands)))
+    // `agent pause`, without `agent`, which is a command as well
+    else if (!Object.hasOwn(GROUPS, first) && !commands.some(({ name }) => name === first)) {
+      parser.command(first, false, (inner) => inner.command(toYargs(command, second)).strict())
+    }
   }
   try {
     await parser
@@ -91,7 +96,16 @@ class Chosen extends Error {
   }
 }
 
-function toYargs(command: AnyCommand, last: string): CommandModule<object, InferredOptionTypes<OptionTable>> {
+/** Commands of two words whose first one is a command itself. */
+function membersOf({ name }: AnyCommand, commands: readonly AnyCommand[]): readonly AnyCommand[] {
+  return commands.filter((command) => command.name.startsWith(`${name} `))
+}
+
+function toYargs(
+  command: AnyCommand,
+  last: string,
+  members: readonly AnyCommand[] = [],
+): CommandModule<object, InferredOptionTypes<OptionTable>> {
   return {
     command: [
       last,
@@ -108,6 +122,7 @@ function toYargs(command: AnyCommand, last: string): CommandModule<object, Infer
       if (path !== undefined) yargs.positional(path.name, { type: "string", describe: path.describe })
       if (positional !== undefined) yargs.positional(positional.name, { type: "string", ...positional })
       if (names !== undefined) yargs.positional("name", { type: "string", array: true, ...names })
+      for (const member of members) yargs.command(toYargs(member, member.name.slice(command.name.length + 1)))
       return yargs.options(grouped(command.options))
     },
     handler: (args) => {

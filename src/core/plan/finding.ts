@@ -20,6 +20,7 @@ const OWN_FINDINGS = [
   "CUSTODY_KEY_LOST",
   "CUSTODY_LOG_BROKEN",
   "TOKEN_UNSEEN",
+  "AGENT_PAUSED",
 ]
 
 /** Whether `check` could ever find this. */
