@@ -77,6 +77,18 @@ export default {
       { path: "^src/(pkcs11|kms|store|config|log|cli|app)/", pathNot: "^src/$1/" },
     ),
     layer(
+      "report-only-renders",
+      "a page is made of what it is given: let agent/ or a command hand it in",
+      { path: "^src/report/" },
+      { path: "^src/", pathNot: "^src/(report|core|app)/" },
+    ),
+    layer(
+      "agent-is-no-command",
+      "what both need belongs to host/ or app/",
+      { path: "^src/(agent|report|host|app)/" },
+      { path: "^src/cli/" },
+    ),
+    layer(
       "input-stands-alone",
       "src/input reads bytes and says what they are; what they mean is for who asked",
       { path: "^src/input/" },

@@ -1,15 +1,23 @@
+import type { EventEmitter } from "node:events"
 import { type Context, Hono } from "hono"
 import { streamSSE } from "hono/streaming"
 import { filterOf } from "../report/filter.js"
 import { fleetPage } from "../report/fleet-page.js"
 import { type FleetReport, reportRows, type ReportRow } from "../report/fleet-report.js"
-import { keyPage } from "../report/key-page.js"
+import { type HistoryLine, keyPage } from "../report/key-page.js"
 import type { Markup } from "../report/markup.js"
 import { servedPage } from "../report/page.js"
 import { SCRIPT } from "../report/script.js"
 import { STYLE } from "../report/style.js"
-import type { ServerParts } from "./server.js"
 import { type AgentView, fleetReport } from "./view.js"
+
+export interface PagesParts {
+  readonly view: () => AgentView
+  /** Emits after each round. */
+  readonly changed: EventEmitter<{ round: [run: string] }>
+  /** Lines of the custody log about a name, newest first. */
+  readonly history: (name: string) => Promise<readonly HistoryLine[]>
+}
 
 /** More browsers that wait for news than look at a fleet. */
 const MOST_LISTENERS = 64
@@ -17,7 +25,7 @@ const MOST_LISTENERS = 64
 const ALIVE_MS = 25_000
 
 /** The dashboard: the fleet, a page a key, and what comes with them. */
-export function pages({ view, changed, history }: Pick<ServerParts, "view" | "changed" | "history">): Hono {
+export function pages({ view, changed, history }: PagesParts): Hono {
   const app = new Hono()
   let listeners = 0
   const rendered = new Map<string, { readonly of: AgentView["report"]; readonly page: Markup }>()
@@ -26,7 +34,7 @@ export function pages({ view, changed, history }: Pick<ServerParts, "view" | "ch
   const remembered = (address: string, render: (report: FleetReport) => Markup): Markup | null => {
     const current = view()
     const before = rendered.get(address)
-    if (before !== undefined && before.of === current.report) return before.page
+    if (before?.of === current.report) return before.page
     const report = fleetReport(current)
     if (report === null) return null
     const page = render(report)

@@ -2,26 +2,19 @@ import { getRequestListener } from "@hono/node-server"
 import { type Context, Hono, type Next } from "hono"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { readFileSync } from "node:fs"
-import type { EventEmitter } from "node:events"
 import { createServer, type Server } from "node:http"
 import { createServer as createTlsServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { KeyferryError } from "../core/base/error.js"
 import { type AgentAuth, isLoopback, type ListenAddress } from "../core/manifest/agent-settings.js"
-import { pages } from "./pages.js"
-import type { HistoryLine } from "../report/key-page.js"
 import type { Metrics } from "./metrics.js"
-import { type AgentView, readiness } from "./view.js"
+import { pages, type PagesParts } from "./pages.js"
+import { readiness } from "./view.js"
 
-export interface ServerParts {
+export interface ServerParts extends PagesParts {
   readonly listen: ListenAddress
   readonly auth: AgentAuth | null
   readonly metrics: Metrics
-  readonly view: () => AgentView
-  /** Emits after each round. */
-  readonly changed: EventEmitter<{ round: [run: string] }>
-  /** Lines of the custody log about a name, newest first. */
-  readonly history: (name: string) => Promise<readonly HistoryLine[]>
 }
 
 export interface AgentServer extends AsyncDisposable {

@@ -3,8 +3,14 @@ import { EventEmitter } from "node:events"
 import type { AgentView } from "../../agent/view.js"
 import { KeyferryError } from "../../core/base/error.js"
 import type { Log } from "../../core/ports/log.js"
+import { endProcess } from "../../host/exit.js"
 import { defineCommand } from "../command.js"
 import { KMS, TOKEN } from "../options/options.js"
+
+/** How long the key in hand may take after a signal. */
+const GRACE_MS = 10_000
+/** What a shell expects of a process that SIGTERM ended. */
+const STOPPED = 143
 
 /** Lines of the custody log on a key's page. */
 const MOST_HISTORY = 200
@@ -65,6 +71,8 @@ export const agent = defineCommand({
     void stopped.then(() => {
       log.event("agent.stopping", {})
       agent.stop()
+      // a key that waits for its turn, or a look at very many keys: the next round takes it up
+      setTimeout(() => void endProcess(STOPPED), GRACE_MS).unref()
     })
     const report = await agent.run({ once: args.once })
     log.event("agent.stopped", {})

@@ -20,7 +20,7 @@ export async function keyHistory(stateDir: string, name: string, most: number): 
     if (read % AT_ONCE === 0) await breath()
     if (!text.includes(word)) continue
     const line = lineOf(text)
-    if (line === null || line["name"] !== name) continue
+    if (line?.["name"] !== name) continue
     lines.push(line)
     if (lines.length > most) lines.shift()
   }
