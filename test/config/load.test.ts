@@ -120,7 +120,8 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     ["a tag", "version: 1\nid: !secret aGVsbG8=\n", /a tag that the file may not use/],
     ["an unknown key", "version: 1\ntoken: {}\n", /^token: is no key of the configuration \(line 2, column 1\)/],
     ["an unknown key of a key", keys("aliass: a"), /^keys\.k\.aliass: is no key .*\(line 4, column 42\)/],
-    ["what no command reads yet", "version: 1\nagent: { schedule: '0 3 * * *' }\n", /^agent: is no key/],
+    ["what no command reads yet", "version: 1\nevidence: { key: a }\n", /^evidence: is no key/],
+    ["what no command reads yet of agent", "version: 1\nagent: { notify: [] }\n", /^agent\.notify: is no key/],
     ["an unknown key of defaults", "version: 1\ndefaults: { alias: x }\n", /^defaults\.alias: is no key/],
     ["__proto__", "version: 1\n__proto__: { id: x }\n", /^__proto__: is no key/],
     ["a merge key", "version: 1\n<<: { id: x }\n", /^\["<<"\]: is no key/],
@@ -382,7 +383,7 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     const schema = jsonSchema(PROFILES) as { $schema: string; properties: Record<string, unknown> }
     expect(schema.$schema).to.equal("https://json-schema.org/draft/2020-12/schema")
     expect(Object.keys(schema.properties)).to.deep.equal([
-      ...["version", "id", "tokens", "targets", "defaults", "keys", "policy", "accept"],
+      ...["version", "id", "tokens", "targets", "defaults", "keys", "policy", "accept", "agent"],
     ])
     expect(undescribed(schema)).to.deep.equal([])
   })
