@@ -2,6 +2,7 @@ import { Counter, Gauge, Registry } from "prom-client"
 import type { EventName } from "../core/records/log-event.js"
 import type { Log } from "../core/ports/log.js"
 import type { RoundReport } from "./agent.js"
+import { isPinRefused } from "./pin-breaker.js"
 
 /** What the wrap of a key is logged with, and a request to KMS. */
 interface Told {
@@ -9,14 +10,6 @@ interface Told {
   readonly operation?: string
   readonly error?: string | null
 }
-
-const PIN_CODES: ReadonlySet<string> = new Set([
-  "ERR_TOKEN_PIN_INCORRECT",
-  "ERR_TOKEN_PIN_REFUSED_BEFORE",
-  "ERR_TOKEN_PIN_FINAL_TRY",
-  "ERR_TOKEN_PIN_LOCKED",
-  "ERR_TOKEN_LOGIN_FAILED",
-])
 
 /**
  * The agent's metrics in the form of Prometheus. Gauges say what the last round saw; a key that could not be looked at
@@ -100,7 +93,7 @@ export class Metrics {
     this.#lastRun.set({ outcome }, (ended.getTime() + (kmsOffsetMs ?? 0)) / 1000)
     if (kmsOffsetMs !== null) this.#offset.set(-kmsOffsetMs / 1000)
     const reasons = [error?.code, ...(round?.rows ?? []).map(({ reason }) => reason)]
-    this.#breaker.set(reasons.some((reason) => reason !== undefined && PIN_CODES.has(reason)) ? 1 : 0)
+    this.#breaker.set(reasons.some((reason) => reason !== undefined && isPinRefused(reason)) ? 1 : 0)
     this.#paused.reset()
     if (pause !== null) this.#paused.set(Date.parse(pause.until) / 1000)
     if (seen !== null) this.#see(seen)

@@ -38,9 +38,8 @@ export function readiness({ report, next }: AgentView): { readonly ready: boolea
 /** What the pages show; null before a round has seen the fleet. */
 export function fleetReport({ version, owner, report, next }: AgentView): FleetReport | null {
   if (report?.seen == null) return null
-  const { seen, ended, kmsOffsetMs } = report
-  const at = new Date(ended.getTime() + (kmsOffsetMs ?? 0))
-  return { owner, version, at, ...seen, agent: agentFacts(report, next) }
+  const { seen } = report
+  return { owner, version, at: timeOf(report), ...seen, agent: agentFacts(report, next) }
 }
 
 function agentFacts({ outcome, round, error, pause }: RoundReport, next: Date | null): AgentFacts {
@@ -51,4 +50,9 @@ function agentFacts({ outcome, round, error, pause }: RoundReport, next: Date | 
     next,
     pausedUntil: pause?.until ?? null,
   }
+}
+
+/** When a round ended, by KMS' clock. */
+export function timeOf({ ended, kmsOffsetMs }: Pick<RoundReport, "ended" | "kmsOffsetMs">): Date {
+  return new Date(ended.getTime() + (kmsOffsetMs ?? 0))
 }

@@ -8,6 +8,7 @@ import {
   DEFAULT_AGENT,
   isLoopback,
   LISTEN,
+  type NotifySetting,
   parseListen,
 } from "../core/manifest/agent-settings.js"
 import type { Fault } from "./fault.js"
@@ -23,13 +24,27 @@ const path = (description: string) =>
     .max(4096, { error: "is longer than 4096 characters" })
     .meta({ description })
 
-const tls = z
-  .strictObject({
-    certFile: path("the server's certificate, PEM"),
-    keyFile: path("its private key, PEM"),
-    clientCaFile: path("authority that signed the clients' certificates, PEM"),
-  })
-  .meta({ description: "by their certificates: who has none of that authority is nobody" })
+const webhook = z.strictObject({
+  webhook: z
+    .string()
+    .max(2048, { error: "is longer than 2048 characters" })
+    .meta({ description: "URL that takes JSON by POST: https, or http to loopback" }),
+  secretFile: path("absolute path of the file with the secret that signs what is sent (HMAC-SHA-256)"),
+})
+
+const exec = z.strictObject({
+  exec: z
+    .string()
+    .min(1, { error: "is empty" })
+    .max(4096, { error: "is longer than 4096 characters" })
+    .meta({ description: "shell command that takes the JSON on standard input" }),
+})
+
+const tls = z.strictObject({
+  certFile: path("the server's certificate, PEM"),
+  keyFile: path("its private key, PEM"),
+  clientCaFile: path("authority that signed the clients' certificates, PEM"),
+})
 
 export const agentShape = z
   .strictObject({
@@ -70,6 +85,10 @@ export const agentShape = z
       )
       .optional()
       .meta({ description: "who may read it, where others than this machine reach it" }),
+    notify: z
+      .array(z.union([webhook, exec], { error: "must be a webhook with its secretFile, or exec" }))
+      .optional()
+      .meta({ description: "who is told of trouble" }),
     metricsFile: path("file in which the metrics are left after each round, for node_exporter").optional(),
   })
   .meta({ description: "how `keyferry agent` works" })
@@ -116,7 +135,7 @@ function listenFault(listen: string): string | undefined {
 
 /** What the section says, its defaults filled in. */
 export function resolveAgent(file: AgentFile): AgentSettings {
-  const { schedule, timeZone, jitter, allow, listen, auth, metricsFile } = file
+  const { schedule, timeZone, jitter, allow, listen, auth, notify, metricsFile } = file
   return {
     schedule,
     timeZone,
@@ -124,6 +143,11 @@ export function resolveAgent(file: AgentFile): AgentSettings {
     allow: [...new Set(allow)],
     listen: listen === undefined ? null : (parseListen(listen) ?? null),
     auth: auth === undefined ? null : authOf(auth),
+    notify: (notify ?? []).map((receiver): NotifySetting =>
+      "exec" in receiver
+        ? { kind: "exec", command: receiver.exec }
+        : { kind: "webhook", url: receiver.webhook, secretFile: receiver.secretFile },
+    ),
     metricsFile: metricsFile ?? null,
   }
 }
@@ -133,7 +157,7 @@ function authOf(auth: NonNullable<AgentFile["auth"]>): AgentAuth {
 }
 
 /** What its parts have to do with each other, and do not fit. */
-export function agentFaults({ listen, auth }: AgentFile): readonly Fault[] {
+export function agentFaults({ listen, auth, notify }: AgentFile): readonly Fault[] {
   const address = listen === undefined ? undefined : parseListen(listen)
   const faults: Fault[] = []
   if (address !== undefined && !isLoopback(address) && auth === undefined) {
@@ -143,18 +167,34 @@ export function agentFaults({ listen, auth }: AgentFile): readonly Fault[] {
   if (auth !== undefined && listen === undefined) {
     faults.push({ path: ["agent", "auth"], message: "protects nothing without agent.listen" })
   }
+  for (const [index, receiver] of (notify ?? []).entries()) {
+    const message = "webhook" in receiver ? webhookFault(receiver.webhook) : undefined
+    if (message !== undefined) faults.push({ path: ["agent", "notify", index, "webhook"], message })
+  }
   return faults
 }
 
-/** The section in the form of the file. */
-export function shownAgent(settings: AgentSettings): object {
-  const { listen, auth, jitter, ...others } = settings
+function webhookFault(text: string): string | undefined {
+  if (!URL.canParse(text)) return "is no URL"
+  const { protocol, hostname, username, password } = new URL(text)
+  if (username !== "" || password !== "") return "carries a user name or password, which does not belong into this file"
+  if (protocol === "https:") return undefined
+  const host = hostname.replace(/^\[(.*)\]$/, "$1")
+  return protocol === "http:" && isLoopback({ host }) ? undefined : "must be https, or http to loopback"
+}
+
+/** The section in the form of the file; a command may hold a secret, and is not shown. */
+export function shownAgent(settings: AgentSettings, notShown: string): object {
+  const { listen, auth, notify, jitter, ...others } = settings
   const host = listen?.host.includes(":") ? `[${listen.host}]` : listen?.host
   return {
     ...others,
     jitter: durationText(jitter),
     listen: listen === null ? null : `${host}:${listen.port}`,
     auth: auth === null ? null : shownAuth(auth),
+    notify: notify.map((receiver) =>
+      receiver.kind === "exec" ? { exec: notShown } : { webhook: receiver.url, secretFile: receiver.secretFile },
+    ),
   }
 }
 

@@ -18,7 +18,7 @@ export function effective({ id, tokens, targets, keys, policy, accept, agent }: 
     keys: mapped(keys, keyOf),
     policy: { ...policy, allowCustody: policy.allowCustody ?? CUSTODY_NAMES },
     ...(Object.keys(accept).length === 0 ? {} : { accept }),
-    ...(agent === null ? {} : { agent: withoutEmpty(shownAgent(agent)) }),
+    ...(agent === null ? {} : { agent: withoutEmpty(shownAgent(agent, NOT_SHOWN)) }),
   }
 }
 

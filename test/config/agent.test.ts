@@ -23,7 +23,7 @@ describe("agent in the configuration file", () => {
   it("has its defaults filled in, and is shown as it is written", () => {
     expect(read("jitter: 0s").agent).to.deep.equal({ ...DEFAULT_AGENT, jitter: 0 })
     const full = read(
-      `schedule: "*/30 6-20 * * 1-5", timeZone: Europe/Paris, jitter: 90s, allow: [rewrap, recover, rewrap], listen: "[::]:9464", auth: { bearerTokenFile: /run/token }, metricsFile: /var/lib/x.prom`,
+      `schedule: "*/30 6-20 * * 1-5", timeZone: Europe/Paris, jitter: 90s, allow: [rewrap, recover, rewrap], listen: "[::]:9464", auth: { bearerTokenFile: /run/token }, notify: [{ webhook: "https://hooks.example/x", secretFile: /s }], metricsFile: /var/lib/x.prom`,
     )
     expect(full.agent).to.deep.equal({
       schedule: "*/30 6-20 * * 1-5",
@@ -32,6 +32,7 @@ describe("agent in the configuration file", () => {
       allow: ["rewrap", "recover"],
       listen: { host: "::", port: 9464 },
       auth: { kind: "bearer", bearerTokenFile: "/run/token" },
+      notify: [{ kind: "webhook", url: "https://hooks.example/x", secretFile: "/s" }],
       metricsFile: "/var/lib/x.prom",
     })
     const again = parseManifest(effectiveText(full), "again.yaml", profileFamilies())
@@ -61,6 +62,12 @@ describe("agent in the configuration file", () => {
     ["auth: { bearerTokenFile: /t }", /^agent\.auth: protects nothing/],
     [`listen: "10.0.0.1:1", auth: { bearerTokenFile: token }`, /^agent\.auth/],
     [`listen: "10.0.0.1:1", auth: { tls: { certFile: /c } }`, /^agent\.auth/],
+    [`notify: [{ webhook: "http://hooks.example/x", secretFile: /s }]`, /^agent\.notify\[0\]\.webhook: must be https/],
+    [`notify: [{ webhook: "https://u:p@hooks.example/x", secretFile: /s }]`, /^agent\.notify\[0\]\.webhook: carries/],
+    [`notify: [{ webhook: "hooks", secretFile: /s }]`, /^agent\.notify\[0\]\.webhook: is no URL/],
+    [`notify: [{ webhook: "https://hooks.example/x" }]`, /^agent\.notify\[0\]/],
+    [`notify: [{ exec: "" }]`, /^agent\.notify\[0\]/],
+    [`notify: [{ exec: a, webhook: "https://x.example" }]`, /^agent\.notify\[0\]/],
     ["metricsFile: keyferry.prom", /^agent\.metricsFile: must be an absolute path/],
     ["evry: 1h", /^agent\.evry: is no key/],
   ]

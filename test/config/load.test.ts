@@ -121,7 +121,7 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     ["an unknown key", "version: 1\ntoken: {}\n", /^token: is no key of the configuration \(line 2, column 1\)/],
     ["an unknown key of a key", keys("aliass: a"), /^keys\.k\.aliass: is no key .*\(line 4, column 42\)/],
     ["what no command reads yet", "version: 1\nevidence: { key: a }\n", /^evidence: is no key/],
-    ["what no command reads yet of agent", "version: 1\nagent: { notify: [] }\n", /^agent\.notify: is no key/],
+    ["what no command reads yet of agent", "version: 1\nagent: { retry: 1h }\n", /^agent\.retry: is no key/],
     ["an unknown key of defaults", "version: 1\ndefaults: { alias: x }\n", /^defaults\.alias: is no key/],
     ["__proto__", "version: 1\n__proto__: { id: x }\n", /^__proto__: is no key/],
     ["a merge key", "version: 1\n<<: { id: x }\n", /^\["<<"\]: is no key/],

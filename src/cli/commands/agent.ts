@@ -29,9 +29,13 @@ export const agent = defineCommand({
     ...TOKEN,
     ...KMS,
   },
-  async run(args, { world, log, version, anotherWorld, readSettings, stopped, onHangUp }) {
+  async run(args, { world, log, version, anotherWorld, readSettings, stopped, onHangUp, env }) {
     const { Agent } = await import("../../agent/agent.js")
     const { Metrics } = await import("../../agent/metrics.js")
+    const { isOverAfter, troublesOf } = await import("../../agent/notify/troubles.js")
+    const { tellReceivers } = await import("../../agent/notify/outbox.js")
+    const { timeOf } = await import("../../agent/view.js")
+    const records = await world.agentRecords()
     const metrics = new Metrics(version)
     const counted = metrics.counting(log)
     const changed = new EventEmitter<{ round: [run: string] }>()
@@ -46,7 +50,10 @@ export const agent = defineCommand({
         // what could be seen last stays on the page, with what is wrong now
         last = { report: { ...report, seen: report.seen ?? last.report?.seen ?? null }, next }
         changed.emit("round", report.run)
-        const { metricsFile } = agent.settings
+        const { metricsFile, notify } = agent.settings
+        const seenRound = { at: timeOf(report), isOver: isOverAfter(report) }
+        const outbox = { records, log: counted, owner: agent.owner, receivers: notify, env }
+        await tellReceivers(outbox, troublesOf(report), seenRound)
         if (metricsFile !== null) await writeMetricsOrWarn(metricsFile, await metrics.text(), counted)
       },
     })

@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   apply: async () => erase((await import("./apply.js")).apply),
   status: async () => erase((await import("./status.js")).status),
   agent: async () => erase((await import("./agent.js")).agent),
+  "agent notify": async () => erase((await import("./agent-notify.js")).agentNotify),
   "agent pause": async () => erase((await import("./agent-pause.js")).agentPause),
   check: async () => erase((await import("./check.js")).check),
   doctor: async () => erase((await import("./doctor.js")).doctor),

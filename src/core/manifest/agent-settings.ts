@@ -9,6 +9,13 @@ export type AgentAuth =
   /** Paths of PEM files: the server's certificate and key, and the authority of the clients' certificates. */
   | { readonly kind: "tls"; readonly certFile: string; readonly keyFile: string; readonly clientCaFile: string }
 
+/** Whom the agent tells of trouble. */
+export type NotifySetting =
+  /** A URL that takes JSON by POST, and the file with the secret that signs it. */
+  | { readonly kind: "webhook"; readonly url: string; readonly secretFile: string }
+  /** A shell command that takes the JSON on its standard input. */
+  | { readonly kind: "exec"; readonly command: string }
+
 /** An address to listen on. */
 export interface ListenAddress {
   /** Without brackets around an IPv6 address. */
@@ -30,6 +37,7 @@ export interface AgentSettings {
   readonly listen: ListenAddress | null
   /** Null where only loopback is listened on. */
   readonly auth: AgentAuth | null
+  readonly notify: readonly NotifySetting[]
   /** File for the textfile collector of Prometheus' node_exporter. */
   readonly metricsFile: string | null
 }
@@ -42,6 +50,7 @@ export const DEFAULT_AGENT: AgentSettings = {
   allow: ["rewrap"],
   listen: null,
   auth: null,
+  notify: [],
   metricsFile: null,
 }
 

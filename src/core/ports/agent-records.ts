@@ -1,4 +1,5 @@
 import type { Backoff } from "../records/backoff.js"
+import type { Incidents } from "../records/incident.js"
 
 /** When unattended work is to wait for a person: maintenance of a token, say. */
 export interface Pause {
@@ -18,4 +19,8 @@ export interface AgentRecords {
   pause(): Promise<Pause | null>
   /** @throws ERR_STATE_WRITE */
   putPause(pause: Pause | null): Promise<void>
+  /** Troubles that are open, and whom they were told. */
+  incidents(): Promise<Incidents>
+  /** @throws ERR_STATE_WRITE */
+  putIncidents(incidents: Incidents): Promise<void>
 }

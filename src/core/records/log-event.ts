@@ -89,6 +89,8 @@ export const EVENTS = {
     fields: ["trigger", "outcome", "keys", "done", "failed", "blocked", "waiting", "status", "durationMs"],
   },
   "round.failed": { level: "warn", fields: ["trigger", "code", "message", "durationMs"] },
+  "notification.sent": { level: "info", fields: ["id", "kind", "reason", "name", "target", "receiver"] },
+  "notification.failed": { level: "warn", fields: ["id", "kind", "reason", "name", "target", "receiver", "error"] },
   warning: { level: "warn", fields: ["text"] },
 } as const satisfies Record<string, EventRow>
 

@@ -1,5 +1,6 @@
 import { join } from "node:path"
 import type { Backoff } from "../../core/records/backoff.js"
+import { type Incidents, NO_INCIDENTS } from "../../core/records/incident.js"
 import type { AgentRecords, Pause } from "../../core/ports/agent-records.js"
 import { type FileFormat, jsonFolder } from "./json-folder.js"
 import { digestedJson } from "./json-format.js"
@@ -7,6 +8,7 @@ import { digestedJson } from "./json-format.js"
 const BACKOFFS = digestedJson<{ readonly keys: readonly Backoff[] }>(async (value) =>
   (await import("./agent-schema.js")).parseBackoffs(value),
 )
+const INCIDENTS = digestedJson<Incidents>(async (value) => (await import("./agent-schema.js")).parseIncidents(value))
 const PAUSE = digestedJson<Pause>(async (value) => (await import("./agent-schema.js")).parsePause(value))
 
 /**
@@ -31,10 +33,13 @@ export function agentFiles(stateDir: string, warn: (text: string) => void): Agen
   }
   const backoffs = file("backoff.json", BACKOFFS)
   const pause = file("pause.json", PAUSE)
+  const incidents = file("incidents.json", INCIDENTS)
   return {
     backoffs: async () => (await backoffs.get())?.keys ?? [],
     putBackoffs: (keys) => backoffs.put({ keys }),
     pause: async () => (await pause.get()) ?? null,
+    incidents: async () => (await incidents.get()) ?? NO_INCIDENTS,
+    putIncidents: (current) => incidents.put(current),
     putPause: (wanted) => (wanted === null ? pause.remove() : pause.put(wanted)),
   }
 }
