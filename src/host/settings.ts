@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs"
+import { join } from "node:path"
 import { REGION } from "../core/key/aws-name.js"
 import { KeyferryError } from "../core/base/error.js"
 import { parseDuration } from "../core/base/expiry.js"
@@ -115,17 +117,27 @@ export function tokenSetting(settings: Settings, name: string | null = null): To
 function manifestToken({ manifest, flags, env }: Settings, name: string): TokenSetting {
   const token = rowNamed("token", manifest?.tokens ?? {}, name)
   const uri = parseTokenUri(token.uri)
-  return { ...token, uri, pinSource: flags.pinSource ?? token.pinSource ?? pinSourceOf(uri, env) }
+  return { ...token, uri, pinSource: flags.pinSource ?? token.pinSource ?? pinSourceOf(uri, env, name) }
 }
 
 function tokenOfUri({ flags, env }: Settings, text: string): TokenSetting {
   const uri = parseTokenUri(text)
-  const pinSource = flags.pinSource ?? env["KEYFERRY_PIN_SOURCE"] ?? pinSourceOf(uri, {})
+  const pinSource = flags.pinSource ?? env["KEYFERRY_PIN_SOURCE"] ?? uri.pinSource ?? credentialPin(env) ?? "prompt"
   return { uri, pinSource, profile: null, libraryParameters: null, sessions: null, callTimeout: null }
 }
 
 /** A token of the manifest has its own PIN: the environment's is for one that says nothing. */
-const pinSourceOf = (uri: TokenUri, env: Env): string => uri.pinSource ?? env["KEYFERRY_PIN_SOURCE"] ?? "prompt"
+const pinSourceOf = (uri: TokenUri, env: Env, name: string): string =>
+  uri.pinSource ?? env["KEYFERRY_PIN_SOURCE"] ?? credentialPin(env, name) ?? "prompt"
+
+/** A credential of systemd's LoadCredential: `pin.NAME` for a token of the manifest, or `pin`. */
+function credentialPin(env: Env, name?: string): string | null {
+  const folder = env["CREDENTIALS_DIRECTORY"] ?? ""
+  if (!folder.startsWith("/")) return null
+  const files = [...(name === undefined ? [] : [`pin.${name}`]), "pin"].map((file) => join(folder, file))
+  const file = files.find((path) => existsSync(path))
+  return file === undefined ? null : `file:${file}`
+}
 
 const FLAGS_OF_ONE_TOKEN = { token: "--token", pinSource: "--pin-source" } as const
 

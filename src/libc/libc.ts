@@ -5,6 +5,16 @@ interface Libc {
   readonly setrlimit: (resource: number, limits: readonly bigint[]) => number
   readonly _exit: (status: number) => void
   readonly flock: (file: number, operation: number) => number
+  readonly socket: (domain: number, type: number, protocol: number) => number
+  readonly sendto: (
+    socket: number,
+    text: Buffer,
+    length: number,
+    flags: number,
+    address: Buffer,
+    addressLength: number,
+  ) => number
+  readonly close: (file: number) => number
   /** Name of the last call's errno: `EWOULDBLOCK` is `EAGAIN`. */
   readonly errorName: () => string
 }
@@ -29,6 +39,9 @@ async function load(): Promise<Libc> {
   return {
     setrlimit: library.func("int setrlimit(int, const ulong *)") as Libc["setrlimit"],
     _exit: library.func("void _exit(int)") as Libc["_exit"],
+    socket: library.func("int socket(int, int, int)") as Libc["socket"],
+    sendto: library.func("long sendto(int, const void *, size_t, int, const void *, unsigned int)") as Libc["sendto"],
+    close: library.func("int close(int)") as Libc["close"],
     flock: library.func("int flock(int, int)") as Libc["flock"],
     errorName() {
       const number = koffi.errno()
@@ -81,3 +94,35 @@ export async function unlockFile(file: number): Promise<void> {
   const { flock } = await libc()
   flock(file, LOCK_UN)
 }
+
+const AF_UNIX = 1
+/** Of a name in the file system, with its zero byte: sun_path of sockaddr_un. */
+const LONGEST_NAME = 108
+/** SOCK_DGRAM, and SOCK_CLOEXEC of Linux. */
+const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000
+
+/**
+ * Sends a datagram to a Unix socket, sendto(2), which node:dgram cannot.
+ *
+ * @param path in the file system; one that begins with `@` is in Linux' abstract namespace
+ * @throws an error with the errno's name as its `code`; where koffi cannot be loaded, koffi's
+ */
+export async function sendDatagram(path: string, text: string): Promise<void> {
+  const name = Buffer.from(path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`, "utf8")
+  if (name.length > LONGEST_NAME) throw Object.assign(new Error("ENAMETOOLONG: sendto"), { code: "ENAMETOOLONG" })
+  const { socket, sendto, close, errorName } = await libc()
+  const file = socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0)
+  if (file === -1) throw failed(errorName(), "socket")
+  try {
+    const family = Buffer.alloc(2)
+    // in the machine's own order
+    new Uint16Array(family.buffer, family.byteOffset, 1)[0] = AF_UNIX
+    const [address, bytes] = [Buffer.concat([family, name]), Buffer.from(text, "utf8")]
+    if (sendto(file, bytes, bytes.length, 0, address, address.length) === -1) throw failed(errorName(), "sendto")
+  } finally {
+    close(file)
+  }
+}
+
+const failed = (code: string, syscall: string): Error =>
+  Object.assign(new Error(`${code}: ${syscall}`), { code, syscall })

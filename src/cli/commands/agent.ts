@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto"
 import { EventEmitter } from "node:events"
 import type { AgentView } from "../../agent/view.js"
 import { KeyferryError } from "../../core/base/error.js"
+import { rfc3339 } from "../../core/base/expiry.js"
 import type { Log } from "../../core/ports/log.js"
 import { endProcess } from "../../host/exit.js"
 import { defineCommand } from "../command.js"
@@ -34,8 +35,10 @@ export const agent = defineCommand({
     const { Metrics } = await import("../../agent/metrics.js")
     const { isOverAfter, troublesOf } = await import("../../agent/notify/troubles.js")
     const { tellReceivers } = await import("../../agent/notify/outbox.js")
+    const { serviceManager } = await import("../../host/service-manager.js")
     const { timeOf } = await import("../../agent/view.js")
     const records = await world.agentRecords()
+    const manager = world.own(serviceManager(env))
     const metrics = new Metrics(version)
     const counted = metrics.counting(log)
     const changed = new EventEmitter<{ round: [run: string] }>()
@@ -50,6 +53,7 @@ export const agent = defineCommand({
         // what could be seen last stays on the page, with what is wrong now
         last = { report: { ...report, seen: report.seen ?? last.report?.seen ?? null }, next }
         changed.emit("round", report.run)
+        await manager.status(`last round ${report.outcome}; next at ${rfc3339(next)}`)
         const { metricsFile, notify } = agent.settings
         const seenRound = { at: timeOf(report), isOver: isOverAfter(report) }
         const outbox = { records, log: counted, owner: agent.owner, receivers: notify, env }
@@ -73,10 +77,12 @@ export const agent = defineCommand({
       )
       log.event("agent.listens", { url })
     }
+    await manager.ready()
     log.event("agent.started", { version, schedule, timeZone, allow })
     onHangUp(() => agent.reload())
     void stopped.then(() => {
       log.event("agent.stopping", {})
+      void manager.stopping()
       agent.stop()
       // a key that waits for its turn, or a look at very many keys: the next round takes it up
       setTimeout(() => void endProcess(STOPPED), GRACE_MS).unref()
