@@ -14,7 +14,7 @@ source scripts/node.sh
 # in the pages of docs/ · strace: what is written, and in which order · faketime: hosts whose clock is wrong ·
 # zsh, fish: shells that complete names
 PACKAGES=(softhsm2 libnss3 libnss3-tools opencryptoki opensc libtpm2-pkcs11-1 openssl curl python3 make g++ util-linux
-  mount less unzip jq strace faketime zsh fish)
+  mount less unzip jq strace faketime zsh fish prometheus systemd)
 # what `.node` is given where the machine's own Node.js is none of those that package.json takes
 NODE_MAJOR=24
 

@@ -12,7 +12,7 @@ export const CHECK_STATUSES = ["critical", "unknown", "warning", "ok"] as const
 export type CheckStatus = (typeof CHECK_STATUSES)[number]
 
 /** What `check` finds beside the reasons of a plan. */
-const OWN_FINDINGS = [
+export const OWN_FINDINGS: readonly string[] = [
   "EXPIRES_SOON",
   "SOURCE_UNUSABLE",
   "CLOCK_SKEW",

@@ -1,0 +1,153 @@
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { expect } from "chai"
+import { OWN_FINDINGS } from "#src/core/plan/finding.js"
+import { REASONS } from "#src/core/plan/reason.js"
+
+const RULES = fileURLToPath(new URL("../../../deploy/prometheus/keyferry.rules.yaml", import.meta.url))
+
+/** Of each finding of `check`, by status: the alert that says so, and how badly; null where it is told by dates. */
+const ALERTS: Readonly<Record<string, Readonly<Record<string, readonly [alert: string, severity: string] | null>>>> = {
+  EXPIRED: { critical: ["KeyferryKeyDead", "critical"] },
+  MATERIAL_DELETED: { critical: ["KeyferryKeyDead", "critical"] },
+  KEY_GONE: { critical: ["KeyferryKeyDead", "critical"] },
+  PENDING_DELETION: { critical: ["KeyferryKeyDead", "critical"] },
+  UNAVAILABLE: { critical: ["KeyferryKeyDead", "critical"] },
+  PROOF_FAILED: { critical: ["KeyferryKeyProofFailed", "critical"] },
+  EXPIRES_SOON: { critical: null, warning: null },
+  SOURCE_MISSING: { critical: ["KeyferrySourceLost", "critical"], warning: ["KeyferryNeedsAPerson", "warning"] },
+  SOURCE_DAMAGED: { critical: ["KeyferrySourceLost", "critical"], warning: ["KeyferryNeedsAPerson", "warning"] },
+  SOURCE_UNUSABLE: { critical: ["KeyferrySourceLost", "critical"] },
+  CUSTODY_KEY_LOST: { critical: ["KeyferrySourceLost", "critical"] },
+  CUSTODY_LOG_BROKEN: { critical: ["KeyferryCustodyLogBroken", "critical"] },
+  CLOCK_SKEW: { critical: null, warning: null },
+  BACKUP_UNCONFIRMED: { warning: ["KeyferryNeedsAPerson", "warning"] },
+  AGENT_PAUSED: { warning: ["KeyferryNeedsAPerson", "warning"] },
+  TOKEN_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
+  REPLICA_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
+}
+
+/** Whatever blocks a key and has no row above. */
+const OF_BLOCKED = {
+  unknown: ["KeyferryUnseen", "warning"],
+  warning: ["KeyferryNeedsAPerson", "warning"],
+} as const
+
+const BLOCKED = Object.entries(REASONS)
+  .filter(([reason, { action }]) => action === "blocked" && !Object.hasOwn(ALERTS, reason))
+  .map(([reason]) => reason)
+
+interface Series {
+  readonly series: string
+  readonly values: string
+}
+
+interface Case {
+  readonly inputs: readonly Series[]
+  readonly at: string
+  /** Each alert that fires, `NAME severity`. */
+  readonly alerts: readonly string[]
+}
+
+/** Every alert of the file: those not named must not fire. */
+const NAMES = [
+  ...["KeyferryKeyDead", "KeyferryKeyProofFailed", "KeyferryKeyDying", "KeyferryKeyExpired", "KeyferrySourceLost"],
+  ...["KeyferryCustodyLogBroken", "KeyferryClockWrong", "KeyferryPinRefused", "KeyferryUnseen", "KeyferryNeedsAPerson"],
+  ...["KeyferryRoundsFail", "KeyferryDown"],
+]
+
+/** What fires at each case, as promtool evaluates the rules: `NAME severity` in order. */
+function fired(cases: readonly Case[]): readonly (readonly string[])[] {
+  const dir = mkdtempSync(join(tmpdir(), "keyferry-rules-"))
+  try {
+    return cases.map(({ inputs, at }, index) => {
+      const file = join(dir, `${index}.yaml`)
+      const test = {
+        interval: "1m",
+        input_series: inputs,
+        // an alert that fires and is not expected is told with its labels
+        alert_rule_test: NAMES.map((alertname) => ({ eval_time: at, alertname, exp_alerts: [] })),
+      }
+      writeFileSync(file, JSON.stringify({ rule_files: [RULES], evaluation_interval: "1m", tests: [test] }))
+      const { stdout, stderr, error } = spawnSync("promtool", ["test", "rules", file], { encoding: "utf8" })
+      if (error !== undefined) throw error
+      const told = `${stdout}${stderr}`
+      return [...told.matchAll(/got:\[\s*(?:\d+:\s*)?Labels:\{alertname="(\w+)".*?severity="(\w+)"/gs)]
+        .map(([, name = "", severity = ""]) => `${name} ${severity}`)
+        .sort()
+    })
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+const finding = (reason: string, status: string): Series => ({
+  series: `keyferry_check_findings{instance="hsm",reason="${reason}",status="${status}"}`,
+  values: "1x400",
+})
+const gauge = (name: string, value: number): Series => ({
+  series: name.includes("{") ? name : `${name}{instance="hsm"}`,
+  values: `${value}x400`,
+})
+const expiresIn = (days: number): Series =>
+  gauge(
+    'keyferry_key_material_expiration_timestamp_seconds{name="a",target="eu",region="r",generation="0"}',
+    days * 86_400,
+  )
+
+describe("alert rules of Prometheus", function () {
+  this.timeout(120_000)
+
+  it("are taken by promtool", () => {
+    const { status, stdout, stderr } = spawnSync("promtool", ["check", "rules", RULES], { encoding: "utf8" })
+    expect(status, stdout + stderr).to.equal(0)
+  })
+
+  it("have one for each finding that check knows, as bad as check calls it", () => {
+    const known = new Set([...OWN_FINDINGS, ...BLOCKED, ...Object.keys(ALERTS)])
+    expect(OWN_FINDINGS.filter((id) => !Object.hasOwn(ALERTS, id))).to.deep.equal([])
+    expect(known.size).to.be.greaterThan(30)
+    const rows = [
+      ...Object.entries(ALERTS).flatMap(([id, byStatus]) =>
+        Object.entries(byStatus).map(([status, alert]) => ({ id, status, alert })),
+      ),
+      ...["KMS_UNREACHABLE", "UNKNOWN_HERE"].map((id) => ({ id, status: "unknown", alert: OF_BLOCKED.unknown })),
+      ...["DISABLED", "IDENTITY_CHANGED"].map((id) => ({ id, status: "warning", alert: OF_BLOCKED.warning })),
+    ]
+    const cases = rows.map(({ id, status, alert }) => ({
+      inputs: [finding(id, status)],
+      at: "3h",
+      alerts: alert === null ? [] : [alert.join(" ")],
+    }))
+    expect(fired(cases)).to.deep.equal(cases.map(({ alerts }) => alerts))
+  })
+
+  it("tell of an expiry by its date, whether the agent runs or not", () => {
+    const cases: readonly Case[] = [
+      { inputs: [expiresIn(20)], at: "1h", alerts: [] },
+      { inputs: [expiresIn(13)], at: "1h", alerts: ["KeyferryKeyDying warning"] },
+      { inputs: [expiresIn(2)], at: "1h", alerts: ["KeyferryKeyDying critical"] },
+      { inputs: [expiresIn(0.01)], at: "1h", alerts: ["KeyferryKeyExpired critical"] },
+    ]
+    expect(fired(cases)).to.deep.equal(cases.map(({ alerts }) => alerts))
+  })
+
+  it("tell of the clock as check does, of a refused PIN, of rounds that fail, of an agent that is down", () => {
+    const last = gauge('keyferry_run_last_timestamp_seconds{instance="hsm",outcome="done"}', 0)
+    const cases: readonly Case[] = [
+      { inputs: [gauge("keyferry_clock_offset_seconds", 59)], at: "1h", alerts: [] },
+      { inputs: [gauge("keyferry_clock_offset_seconds", -60)], at: "1h", alerts: ["KeyferryClockWrong warning"] },
+      { inputs: [gauge("keyferry_clock_offset_seconds", 300)], at: "1h", alerts: ["KeyferryClockWrong critical"] },
+      { inputs: [gauge("keyferry_pin_breaker_open", 1)], at: "1h", alerts: ["KeyferryPinRefused critical"] },
+      { inputs: [gauge("keyferry_pin_breaker_open", 0)], at: "1h", alerts: [] },
+      { inputs: [{ ...last, values: "0x2000" }], at: "25h", alerts: [] },
+      { inputs: [{ ...last, values: "0x2000" }], at: "27h", alerts: ["KeyferryRoundsFail warning"] },
+      { inputs: [gauge('up{job="keyferry",instance="hsm"}', 0)], at: "1h", alerts: ["KeyferryDown warning"] },
+      { inputs: [gauge('up{job="keyferry",instance="hsm"}', 1)], at: "1h", alerts: [] },
+    ]
+    expect(fired(cases)).to.deep.equal(cases.map(({ alerts }) => alerts))
+  })
+})
