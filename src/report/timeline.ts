@@ -115,12 +115,12 @@ function weeksPicture({ rows, now, filter, base }: Timeline): Markup {
       const height = (count: number): number => Math.round((count / most) * BARS)
       const isShown = names.length <= 26 || index % Math.ceil(names.length / 26) === 0
       const label = isShown ? html`<text class="axis" x="${x}" y="${BARS + 38}">${week.slice(5)}</text>` : ""
-      const now_ =
+      const thisWeekMark =
         week === thisWeek
           ? html`<rect class="this-week" x="${x - 1}" y="12" width="${width + 2}" height="${BARS + 10}"></rect
               ><text class="today" x="${x}" y="10">today</text>`
           : ""
-      if (keys.length === 0) return html`${now_}${label}`
+      if (keys.length === 0) return html`${thisWeekMark}${label}`
       const words = `week of ${week}: ${keys.length} ${keys.length === 1 ? "key" : "keys"}${dead > 0 ? `, ${dead} dead` : ""}${dying > 0 ? `, ${dying} dying or due` : ""}`
       const well = keys.length - dead - dying
       const bar = (kind: string, count: number, above: number): Markup =>
@@ -133,7 +133,7 @@ function weeksPicture({ rows, now, filter, base }: Timeline): Markup {
               width="${width}"
               height="${Math.max(height(count), 1)}"
             ></rect>`
-      return html`${now_}<a
+      return html`${thisWeekMark}<a
           href="${base}${queryOf({ ...filter, week: filter.week === week ? "" : week, page: 1 })}#keys"
           ><title>${words}</title
           >${bar("well", well, 0)}${bar("dying", dying, well)}${bar("dead", dead, well + dying)}<text
