@@ -53,6 +53,9 @@ interface NextRound {
   readonly trigger: Trigger
 }
 
+/** Between the end of a round and one that tries something again, in ms. */
+const SOONEST_MS = 60_000
+
 /** Between two looks at the clock, in ms: the host's may be set, and a machine may sleep. */
 const LOOK_MS = 20_000
 
@@ -187,7 +190,7 @@ export class Agent {
     const { runRound } = await import("../app/round/round.js")
     const records = await world.agentRecords()
     const pause = await records.pause()
-    const isPaused = pause !== null && Date.parse(pause.until) > this.#now().getTime()
+    const isPaused = pause !== null && Date.parse(pause.until) > (await kmsNow(world)).getTime()
     if (isPaused) log.event("round.paused", { until: pause.until })
     if (pause !== null && !isPaused) await records.putPause(null)
     const round = isPaused
@@ -209,7 +212,10 @@ export class Agent {
     const now = this.#now()
     const times: NextRound[] = [
       { at: nextRound(this.settings, now, this.#parts.chance()), trigger: "schedule" },
-      ...(round?.backoffs ?? []).map(({ retryAt }) => ({ at: new Date(retryAt), trigger: "backoff" as const })),
+      ...(round?.backoffs ?? []).map(({ retryAt }) => ({
+        at: later(new Date(retryAt), now),
+        trigger: "backoff" as const,
+      })),
     ]
     if (outcome !== "done") {
       times.push({ at: new Date(now.getTime() + waitAfterTrouble(this.#troubled)), trigger: "trouble" })
@@ -218,6 +224,17 @@ export class Agent {
     return times.reduce((first, time) => (time.at < first.at ? time : first))
   }
 }
+
+/** KMS' time, asked for where it is not known yet: a host's clock that is wrong neither ends a pause nor prolongs it. */
+async function kmsNow(world: World): Promise<Date> {
+  const { learnKmsTime } = await import("../app/kms-key/kms-time.js")
+  const [target = null] = Object.keys((await world.settings()).manifest?.targets ?? {})
+  await learnKmsTime({ kms: await world.kms(target), clock: world.clock })
+  return world.clock.now()
+}
+
+/** Not before a minute has passed, whatever a clock has done meanwhile. */
+const later = (time: Date, now: Date): Date => new Date(Math.max(time.getTime(), now.getTime() + SOONEST_MS))
 
 /** Looks at the fleet as it is after the work, from anew: what `check` and `status` would say now. */
 async function look(world: World, pause: Pause | null) {

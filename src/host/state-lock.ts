@@ -21,7 +21,7 @@ export function lockStateFor(
 ): Promise<StateLock> {
   return lockState(stateDir, {
     command,
-    scheduled: isScheduled(env),
+    scheduled: command === "agent" || isScheduled(env),
     timeout: milliseconds(flags.lockTimeout) ?? patience ?? null,
     onWait: (holder) => progress.step(`waiting for the state directory, which is in use by ${holder}`),
   })

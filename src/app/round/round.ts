@@ -36,10 +36,13 @@ const ALWAYS: readonly Action[] = ["finish-rotation", "finish-replacement"]
  * key that fails waits longer each time.
  */
 export async function runRound({ openFleet, records, allow, isStopping }: RoundOptions): Promise<Round> {
-  const before = await records.backoffs()
-  const recovered = allow.includes("recover") ? await recoverDeleted(await openFleet(), before) : []
+  const remembered = await records.backoffs()
+  const recovered = allow.includes("recover") ? await recoverDeleted(await openFleet(), remembered) : []
   const fleet = await openFleet()
-  const keys = (await fleetKeys(fleet)).filter((key) => !isLeftAlone(fleet, key, before))
+  const all = await fleetKeys(fleet)
+  // a key that is gone waits for nothing
+  const before = remembered.filter((backoff) => all.some((key) => isSame(placeOf(key), backoff)))
+  const keys = all.filter((key) => !isLeftAlone(fleet, key, before))
   const work = allow.filter((kind): kind is Work => kind !== "recover")
   const actions = new Set([...actionsOfWork(work), ...ALWAYS])
   // importing again what is due looks no further than `rewrap` does
@@ -50,10 +53,10 @@ export async function runRound({ openFleet, records, allow, isStopping }: RoundO
     untilDone: !isRewrap,
     isStopping,
   })
-  const all = [...recovered, ...rows]
-  const backoffs = backoffsAfter(fleet, before, all)
+  const done = [...recovered, ...rows]
+  const backoffs = backoffsAfter(fleet, before, done)
   await records.putBackoffs(backoffs)
-  return { rows: all, backoffs, degraded: all.filter(isOfPlace) }
+  return { rows: done, backoffs, degraded: done.filter(isOfPlace) }
 }
 
 /** Brings back what was deleted, for who has said beforehand that it may. */
@@ -64,10 +67,16 @@ async function recoverDeleted(fleet: Fleet, before: readonly Backoff[]): Promise
   return rows.filter(({ outcome }) => outcome === "done" || outcome === "failed")
 }
 
-function isLeftAlone(fleet: Fleet, { binding, role }: FleetKey, backoffs: readonly Backoff[]): boolean {
-  const backoff = backoffOf(backoffs, { ...binding, replaced: role === "former" })
-  return backoff !== undefined && isWaiting(backoff, fleet.clockOf(binding.target).now())
+function isLeftAlone(fleet: Fleet, key: FleetKey, backoffs: readonly Backoff[]): boolean {
+  const backoff = backoffOf(backoffs, placeOf(key))
+  return backoff !== undefined && isWaiting(backoff, fleet.clockOf(key.binding.target).now())
 }
+
+const placeOf = ({ binding, role }: FleetKey): Place => ({
+  name: binding.name,
+  target: binding.target,
+  replaced: role === "former",
+})
 
 type Place = Pick<Backoff, "name" | "target" | "replaced">
 
