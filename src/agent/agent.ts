@@ -243,7 +243,9 @@ async function look(world: World, pause: Pause | null) {
   const { statusOf } = await import("../app/fleet/status.js")
   const { checkSurvey, DEFAULT_THRESHOLDS } = await import("../app/check/check.js")
   const accept = (await world.settings()).manifest?.accept ?? {}
-  const fleet = await world.fleet({ lock: false })
+  const { vaultReadOnce } = await import("../app/fleet/vault-once.js")
+  const opened = await world.fleet({ lock: false })
+  const fleet = { ...opened, vault: vaultReadOnce(opened.vault) }
   const surveyed = await survey(fleet, await fleetKeys(fleet), {
     actions: new Set(),
     depth: { tags: false, materials: "needed" },
