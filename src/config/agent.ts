@@ -40,11 +40,13 @@ const exec = z.strictObject({
     .meta({ description: "shell command that takes the JSON on standard input" }),
 })
 
-const tls = z.strictObject({
-  certFile: path("the server's certificate, PEM"),
-  keyFile: path("its private key, PEM"),
-  clientCaFile: path("authority that signed the clients' certificates, PEM"),
-})
+const tls = z
+  .strictObject({
+    certFile: path("the server's certificate, PEM"),
+    keyFile: path("its private key, PEM"),
+    clientCaFile: path("authority that signed the clients' certificates, PEM"),
+  })
+  .meta({ description: "by their certificates: who has none of that authority is nobody" })
 
 export const agentShape = z
   .strictObject({

@@ -16,7 +16,8 @@ export async function writeMetrics(path: string, text: string): Promise<void> {
     await chmod(temporary, 0o644)
     await rename(temporary, path)
   } catch (error) {
-    await rm(temporary, { force: true })
+    // where the folder is none, there is nothing to remove either
+    await rm(temporary, { force: true }).catch(() => undefined)
     throw new KeyferryError("ERR_OUTPUT_WRITE", `could not write ${path}`, { cause: error, causes: causesOf(error) })
   }
 }
