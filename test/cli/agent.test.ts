@@ -1,54 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process"
 import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { setTimeout as sleep } from "node:timers/promises"
 import { expect } from "chai"
-import { MAIN } from "../support/cli.js"
 import { hostClock } from "../support/host-clock.js"
+import { RunningAgent } from "../support/running-agent.js"
 import { setStage, type Stage } from "../support/stage.js"
 
 const DAY_S = 86_400
-
-/** A line of the agent's log. */
-interface Line {
-  readonly event: string
-  readonly [field: string]: unknown
-}
-
-/** An agent in a process of its own, and what it has logged so far. */
-class RunningAgent {
-  readonly #child: ChildProcess
-  readonly lines: Line[] = []
-  readonly ended: Promise<number | null>
-
-  constructor(args: readonly string[], env: Readonly<Record<string, string | undefined>>) {
-    this.#child = spawn(process.execPath, [MAIN, "agent", "--log-format", "json", ...args], {
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
-      stdio: ["ignore", "ignore", "pipe"],
-    })
-    let rest = ""
-    this.#child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
-      const texts = `${rest}${piece}`.split("\n")
-      rest = texts.pop() ?? ""
-      for (const text of texts) if (text.startsWith("{")) this.lines.push(JSON.parse(text) as Line)
-    })
-    this.ended = new Promise((resolve) => this.#child.once("exit", (status) => resolve(status)))
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
-  }
-
-  /** The n-th line of an event, once it is there. */
-  async line(event: string, nth = 1): Promise<Line> {
-    for (let times = 0; times < 1_200; times += 1) {
-      const line = this.lines.filter((candidate) => candidate.event === event)[nth - 1]
-      if (line !== undefined) return line
-      await sleep(50)
-    }
-    throw new Error(`no line ${nth} of ${event}: ${JSON.stringify(this.lines.map((line) => line.event))}`)
-  }
-}
 
 describe("agent", function () {
   this.timeout(240_000)
