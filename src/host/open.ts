@@ -252,6 +252,12 @@ export class World implements AsyncDisposable {
     return agentFiles(await this.stateDirectory(), (text) => this.progress.warn(text))
   }
 
+  /** Keeps another agent from the state directory until this world is closed. @throws ERR_STATE_LOCKED, ERR_STATE_WRITE */
+  async lockAgent(): Promise<void> {
+    const { lockAgent } = await import("../store/files/agent-lock.js")
+    this.own(await lockAgent(await this.stateDirectory()))
+  }
+
   /** The newest lines of the custody log about a name, newest first. */
   async history(name: string, most: number): Promise<readonly KeyHistoryLine[]> {
     const { keyHistory } = await import("../store/files/key-history.js")

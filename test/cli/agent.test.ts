@@ -177,9 +177,31 @@ ${keys}agent: { jitter: 0s, ${agent} }
     expect((await keyferry("agent", "--once")).status).to.equal(0)
     expect(readFileSync(file, "utf8")).to.include('keyferry_runs_total{outcome="done"} 1')
     expect(statSync(file).mode & 0o777).to.equal(0o644)
+    const elsewhere = join(stage.folder, "elsewhere.prom")
+    expect((await keyferry("agent", "--once", "--metrics-file", elsewhere)).status).to.equal(0)
+    expect(readFileSync(elsewhere, "utf8")).to.include("keyferry_build_info")
     writeFileSync(config, manifest(`metricsFile: ${JSON.stringify(join(file, "below-a-file"))}`))
     const { status, stderr } = await keyferry("agent", "--once")
     expect([status, stderr.includes("agent.metricsFile: could not write")]).to.deep.equal([0, true])
+  })
+
+  it("leaves a state directory on which another agent works to that one, and is no hindrance to people", async () => {
+    writeFileSync(config, manifest("allow: [rewrap]"))
+    const agent = start()
+    await agent.line("agent.waits")
+    for (const words of [["agent"], ["agent", "--once"]]) {
+      const second = await keyferry(...words, "--json")
+      expect([second.status, second.error().code]).to.deep.equal([75, "ERR_STATE_LOCKED"])
+    }
+    expect((await keyferry("rewrap", "a")).status).to.equal(0)
+    agent.signal("SIGKILL")
+    await agent.ended
+    expect((await keyferry("agent", "--once")).status).to.equal(0)
+  })
+
+  it("answers a misspelt command of its own with the nearest", async () => {
+    const { status, stderr } = await keyferry("agent", "paus", "--until", "now")
+    expect([status, stderr.includes("did you mean `agent pause`")]).to.deep.equal([64, true])
   })
 
   it("is degraded while KMS does not answer, tries again within minutes, and is well once it does", async () => {

@@ -157,7 +157,8 @@ describe("what makes something new is done once", () => {
     const [first = "", second = ""] = names
     await stage.kms.fault({ kind: "access-denied", operation: "RotateKeyOnDemand", count: 20 })
     // the first is begun and the second is asked for
-    const killed = await stage.run(["rotate", ...names], { state, killAt: new RegExp(`${second}/1 .*generated in`) })
+    const killAt = new RegExp(`key\\.generated .*${second}/1`)
+    const killed = await stage.run(["rotate", ...names, "--verbose"], { state, killAt })
     await stage.kms.clearFaults()
     expect(killed.signal).to.equal("SIGKILL")
     const [operation] = await statusOf()

@@ -6,8 +6,8 @@ import { seeded } from "../support/seeded.js"
 import type { RunningAgent } from "../support/running-agent.js"
 import { DAY_S, openSite, type Site, type Target } from "./agent/site.js"
 
-const KEYS = Number(process.env["KEYFERRY_TEST_AGENT_KEYS"] ?? 24)
-const DAYS = Number(process.env["KEYFERRY_TEST_AGENT_DAYS"] ?? 120)
+const KEYS = Number(process.env["KEYFERRY_TEST_AGENT_KEYS"] ?? 9)
+const DAYS = Number(process.env["KEYFERRY_TEST_AGENT_DAYS"] ?? 45)
 /** For each so many days one of a kind. */
 const EVERY = { kill: 7, faults: 4, token: 25, receiver: 20, person: 12, deletion: 30, clock: 15 } as const
 /** Nothing befalls it in the last days, so that what can be saved is. */

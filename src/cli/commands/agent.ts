@@ -27,6 +27,11 @@ export const agent = defineCommand({
   isService: true,
   options: {
     once: { type: "boolean", default: false, describe: "one round, and end" },
+    "metrics-file": {
+      type: "string",
+      requiresArg: true,
+      describe: "leave the metrics in this file after each round, for node_exporter; agent.metricsFile of --config",
+    },
     ...TOKEN,
     ...KMS,
   },
@@ -37,6 +42,7 @@ export const agent = defineCommand({
     const { tellReceivers } = await import("../../agent/notify/outbox.js")
     const { serviceManager } = await import("../../host/service-manager.js")
     const { timeOf } = await import("../../agent/view.js")
+    await world.lockAgent()
     const records = await world.agentRecords()
     const manager = world.own(serviceManager(env))
     const metrics = new Metrics(version)
@@ -54,7 +60,8 @@ export const agent = defineCommand({
         last = { report: { ...report, seen: report.seen ?? last.report?.seen ?? null }, next }
         changed.emit("round", report.run)
         await manager.status(`last round ${report.outcome}; next at ${rfc3339(next)}`)
-        const { metricsFile, notify } = agent.settings
+        const { notify } = agent.settings
+        const metricsFile = args.metricsFile ?? agent.settings.metricsFile
         const seenRound = { at: timeOf(report), isOver: isOverAfter(report) }
         const outbox = { records, log: counted, owner: agent.owner, receivers: notify, env }
         await tellReceivers(outbox, troublesOf(report), seenRound)

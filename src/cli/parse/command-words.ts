@@ -59,7 +59,15 @@ function nameOf([word1 = "", word2 = ""]: readonly string[]): string | undefined
 /** Whether they name a command, or a group alone, whose commands are still to be chosen from. */
 function isNamed(plain: readonly string[]): boolean {
   const name = nameOf(plain)
-  return name !== undefined && (COMMAND_NAMES.includes(name) || plain.length === 1)
+  if (name === undefined) return false
+  // `agent paus`: a command that takes no word of its own but those of its commands
+  if (hasCommands(name) && plain.length > 1) return false
+  return COMMAND_NAMES.includes(name) || plain.length === 1
+}
+
+/** Whether a command is the first word of others as well. */
+function hasCommands(name: string): boolean {
+  return COMMAND_NAMES.includes(name) && COMMAND_NAMES.some((other) => other.startsWith(`${name} `))
 }
 
 function unexpectedAfter(name: string, unexpected: string, nameWords: readonly string[]): KeyferryError {
@@ -68,7 +76,7 @@ function unexpectedAfter(name: string, unexpected: string, nameWords: readonly s
 }
 
 function unknownCommand([word1 = "", word2]: readonly string[]): KeyferryError {
-  const isGroup = Object.hasOwn(GROUPS, word1)
+  const isGroup = Object.hasOwn(GROUPS, word1) || hasCommands(word1)
   const candidates = isGroup ? nearestOf(word1, word2 ?? "") : nearestAlone(word1, word2)
   const written = isGroup ? `${word1} ${word2 ?? ""}` : word1
   const words = didYouMean(candidates.map((name) => `\`${name}\``))
