@@ -49,11 +49,10 @@ export class RunningAgent {
 
   /** Resolves once so many rounds have ended, or the process has. */
   async roundsEnded(count: number): Promise<void> {
-    let hasEnded = false
-    void this.ended.then(() => (hasEnded = true))
-    for (let times = 0; this.rounds < count && !hasEnded; times += 1) {
+    const ended = this.ended.then(() => true)
+    for (let times = 0; this.rounds < count; times += 1) {
       if (times > 6_000) throw new Error(`round ${count} has not ended: ${JSON.stringify(this.lines.slice(-5))}`)
-      await sleep(20)
+      if (await Promise.race([ended, sleep(20, false)])) return
     }
   }
 }
