@@ -250,8 +250,8 @@ export const NAMED: readonly NamedMutation[] = [
   {
     title: "an answer without end is read on",
     file: "kms/transport.js",
-    before: "if (length > MOST_ANSWER_BYTES)",
-    after: "if (false)",
+    before: "if (length <= MOST_ANSWER_BYTES)",
+    after: "if (true)",
     test: "kms/own-answer.test.js",
     named: "reads nothing, at a body without end",
   },
