@@ -29,7 +29,7 @@ export interface ReconcileOptions extends PlanOptions {
 const MOST_STEPS = 12
 
 /** After these nothing else would go better: a PIN is presented once (invariant I6), and state has to be written. */
-const STOPPING: ReadonlySet<ErrorCode> = new Set([
+export const STOPPING: ReadonlySet<ErrorCode> = new Set([
   "ERR_TOKEN_PIN_INCORRECT",
   "ERR_TOKEN_PIN_REFUSED_BEFORE",
   "ERR_TOKEN_PIN_FINAL_TRY",

@@ -6,7 +6,7 @@ import type { Action, ReasonCode } from "../../core/plan/reason.js"
 import { actionsOfWork, type Work } from "../../core/plan/work.js"
 import type { AgentRecords } from "../../core/ports/agent-records.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
-import { reconcile } from "../fleet/reconcile.js"
+import { reconcile, STOPPING } from "../fleet/reconcile.js"
 import { recoverLost, surveyLost } from "../recover/recover.js"
 
 /** What one round of unattended work may do, and where it stands. */
@@ -111,18 +111,10 @@ const isSame = (row: Place, backoff: Place): boolean =>
 
 /** Failures of a token or of KMS: all its keys fail so, and go well again together. */
 const OF_PLACE: ReadonlySet<string> = new Set<ErrorCode | ReasonCode>([
+  ...STOPPING,
   "ERR_TOKEN_UNAVAILABLE",
   "ERR_TOKEN_NOT_FOUND",
   "ERR_MODULE_UNUSABLE",
-  "ERR_TOKEN_PIN_INCORRECT",
-  "ERR_TOKEN_PIN_REFUSED_BEFORE",
-  "ERR_TOKEN_PIN_FINAL_TRY",
-  "ERR_TOKEN_PIN_LOCKED",
-  "ERR_TOKEN_PIN_UNUSABLE",
-  "ERR_TOKEN_LOGIN_FAILED",
-  "ERR_PIN_SOURCE",
-  "ERR_STATE_WRITE",
-  "ERR_STATE_LOCKED",
   "ERR_TOKEN_HANGS",
   "ERR_KMS_CREDENTIALS",
   "ERR_KMS_UNREACHABLE",
