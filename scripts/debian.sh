@@ -22,7 +22,8 @@ install_packages() {
   }
 }
 
-# bare_debian SUITE FOLDER [OPTION of debootstrap]..., from the mirror that this machine uses for Debian, else Debian's own.
+# bare_debian SUITE FOLDER [OPTION of debootstrap]..., from the mirror that this machine uses for Debian, else debootstrap's default, which
+# an empty name stands for.
 bare_debian() {
   local mirror log script=$1
   log=$(mktemp)
@@ -30,7 +31,7 @@ bare_debian() {
   [[ -e /usr/share/debootstrap/scripts/$1 ]] || script=sid
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
     awk '$2 == "Debian" && $3 == "Debian" && !found++ { print $1 }')
-  debootstrap --variant=minbase "${@:3}" "$1" "$2" "${mirror:-http://deb.debian.org/debian}" "$script" >"$log" 2>&1 || {
+  debootstrap --variant=minbase "${@:3}" "$1" "$2" "$mirror" "$script" >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
     rm -f -- "$log"
     printf 'error: debootstrap failed\n' >&2

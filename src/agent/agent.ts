@@ -18,6 +18,14 @@ import { waitAfterTrouble } from "./trouble.js"
 /** Why a round begins. */
 export type Trigger = "start" | "schedule" | "reload" | "backoff" | "trouble" | "pause over"
 
+/** The fleet as a round saw it after its work. */
+export interface Sight {
+  /** By KMS' clock. */
+  readonly at: Date
+  readonly status: Status
+  readonly check: CheckResult
+}
+
 /** What a round saw and did. */
 export interface RoundReport {
   /** UUID, in every line of the log that is about it. */
@@ -30,7 +38,7 @@ export interface RoundReport {
   /** What it did; null where it was paused, or failed before. */
   readonly round: Round | null
   /** What it saw afterwards; null where it could not look. */
-  readonly seen: { readonly status: Status; readonly check: CheckResult } | null
+  readonly seen: Sight | null
   readonly pause: Pause | null
   readonly error: KeyferryError | null
   /** By how much KMS' clock was ahead of the host's, in ms; null where no KMS answered. */
@@ -190,7 +198,7 @@ export class Agent {
     const { runRound } = await import("../app/round/round.js")
     const records = await world.agentRecords()
     const pause = await records.pause()
-    const isPaused = pause !== null && Date.parse(pause.until) > (await kmsNow(world)).getTime()
+    const isPaused = pause !== null && !(await isPast(world, pause.until))
     if (isPaused) log.event("round.paused", { until: pause.until })
     if (pause !== null && !isPaused) await records.putPause(null)
     const round = isPaused
@@ -203,7 +211,8 @@ export class Agent {
         })
     await world.unlock()
     const seen = this.#isStopping ? null : await look(world, isPaused ? pause : null)
-    const outcome = (round?.degraded ?? []).length > 0 || seen?.isUnseen === true ? "degraded" : "done"
+    const isTokenUnseen = seen?.status.tokens.some(({ state }) => state === "failed") === true
+    const outcome = (round?.degraded ?? []).length > 0 || isTokenUnseen ? "degraded" : "done"
     return { round, seen, pause: isPaused ? pause : null, outcome }
   }
 
@@ -220,24 +229,27 @@ export class Agent {
     if (outcome !== "done") {
       times.push({ at: new Date(now.getTime() + waitAfterTrouble(this.#troubled)), trigger: "trouble" })
     }
-    if (pause !== null) times.push({ at: new Date(pause.until), trigger: "pause over" })
+    if (pause !== null) times.push({ at: later(new Date(pause.until), now), trigger: "pause over" })
     return times.reduce((first, time) => (time.at < first.at ? time : first))
   }
 }
 
-/** KMS' time, asked for where it is not known yet: a host's clock that is wrong neither ends a pause nor prolongs it. */
-async function kmsNow(world: World): Promise<Date> {
+/** Whether a time has passed by KMS' clock, of the first target that tells it; a host's clock alone ends no pause. */
+async function isPast(world: World, time: string): Promise<boolean> {
   const { learnKmsTime } = await import("../app/kms-key/kms-time.js")
-  const [target = null] = Object.keys((await world.settings()).manifest?.targets ?? {})
-  await learnKmsTime({ kms: await world.kms(target), clock: world.clock })
-  return world.clock.now()
+  const targets = Object.keys((await world.settings()).manifest?.targets ?? {})
+  for (const target of targets.length === 0 ? [null] : targets) {
+    await learnKmsTime({ kms: await world.kms(target), clock: world.clock })
+    if (world.clock.kmsOffsetMs() !== null) return Date.parse(time) <= world.clock.now().getTime()
+  }
+  return false
 }
 
 /** Not before a minute has passed, whatever a clock has done meanwhile. */
 const later = (time: Date, now: Date): Date => new Date(Math.max(time.getTime(), now.getTime() + SOONEST_MS))
 
 /** Looks at the fleet as it is after the work, from anew: what `check` and `status` would say now. */
-async function look(world: World, pause: Pause | null) {
+async function look(world: World, pause: Pause | null): Promise<Sight> {
   const { fleetKeys } = await import("../app/fleet/fleet.js")
   const { survey } = await import("../app/fleet/survey.js")
   const { statusOf } = await import("../app/fleet/status.js")
@@ -252,8 +264,7 @@ async function look(world: World, pause: Pause | null) {
   })
   const { status } = await statusOf(fleet, surveyed)
   const check = await checkSurvey(fleet, surveyed, { thresholds: DEFAULT_THRESHOLDS, accept, pause })
-  const isUnseen = surveyed.tokens.some(({ state }) => state === "failed")
-  return { status, check, isUnseen }
+  return { at: world.clock.now(), status, check }
 }
 
 function tell(log: Log, { trigger, outcome, round, seen, error, began, ended }: RoundReport): void {

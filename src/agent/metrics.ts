@@ -12,8 +12,8 @@ interface Told {
 }
 
 /**
- * The agent's metrics in the form of Prometheus. Gauges say what the last round saw; a key that could not be looked at
- * keeps none, so that nothing old passes for new.
+ * The agent's metrics in the form of Prometheus. Gauges of keys say what the last round saw that could look; when that was
+ * stands in `keyferry_run_last_timestamp_seconds`. A key that this round could not see has no date.
  */
 export class Metrics {
   readonly #registry = new Registry()
@@ -110,18 +110,18 @@ export class Metrics {
 
   #see({ status, check }: NonNullable<RoundReport["seen"]>): void {
     for (const gauge of [this.#expiration, this.#imported, this.#state, this.#next, this.#findings]) gauge.reset()
-    for (const { name, target, generations, keyStates, next, replaced } of status.keys) {
-      // a key whose place another took has the same name: the one in force is shown
-      if (replaced) continue
+    // a key whose place another took has its name: of both the earlier date is told, since either may die
+    const earliest = new Earliest()
+    for (const { name, target, generations, keyStates, next } of status.keys) {
       for (const { region, generation, validTo, importedAt } of generations) {
         const labels = { name, target, region, generation: String(generation) }
-        if (validTo !== null) this.#expiration.set(labels, Date.parse(validTo) / 1000)
-        if (importedAt !== null) this.#imported.set(labels, Date.parse(importedAt) / 1000)
+        earliest.set(this.#expiration, labels, validTo)
+        earliest.set(this.#imported, labels, importedAt)
       }
       for (const { region, keyState } of keyStates) {
         this.#state.set({ name, target, region, state: keyState ?? "Unseen" }, 1)
       }
-      if (next !== null) this.#next.set({ name, target }, Date.parse(next.at) / 1000)
+      earliest.set(this.#next, { name, target }, next?.at ?? null)
     }
     for (const { name, state } of status.tokens) this.#tokenUp.set({ token: name ?? "" }, state === "looked at" ? 1 : 0)
     for (const { id, status: severity } of check.checks) {
@@ -150,5 +150,22 @@ export class Metrics {
     labelNames: readonly Label[] = [],
   ): Counter<Label> {
     return new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] })
+  }
+}
+
+/** Sets gauges to the earliest of the times that are given for the same labels. */
+class Earliest {
+  readonly #times = new Map<Gauge, Map<string, number>>()
+
+  /** @param time RFC 3339; null for none */
+  set<Label extends string>(gauge: Gauge<Label>, labels: Readonly<Record<Label, string>>, time: string | null): void {
+    if (time === null) return
+    const seconds = Date.parse(time) / 1000
+    const times = this.#times.get(gauge) ?? new Map<string, number>()
+    this.#times.set(gauge, times)
+    const key = JSON.stringify(labels)
+    const earliest = Math.min(times.get(key) ?? Infinity, seconds)
+    times.set(key, earliest)
+    gauge.set({ ...labels }, earliest)
   }
 }

@@ -2,7 +2,7 @@ import { getRequestListener } from "@hono/node-server"
 import { type Context, Hono, type Next } from "hono"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { createServer, type Server } from "node:http"
+import { createServer, type RequestListener, type Server } from "node:http"
 import { createServer as createTlsServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { KeyferryError } from "../core/base/error.js"
@@ -42,6 +42,7 @@ const HEADERS = {
  */
 export async function startServer(parts: ServerParts): Promise<AgentServer> {
   const { listen, auth, metrics, view } = parts
+  if (auth?.kind === "bearer") bearerToken(auth.bearerTokenFile)
   const app = new Hono()
   app.use(async (context, next) => {
     await next()
@@ -71,8 +72,7 @@ export async function startServer(parts: ServerParts): Promise<AgentServer> {
   const options = { maxHeaderSize: LIMITS.headerBytes }
   const listener = getRequestListener(app.fetch)
   const handle = (...parts: Parameters<typeof listener>): void => void listener(...parts)
-  const server =
-    auth?.kind === "tls" ? createTlsServer({ ...options, ...tlsOptions(auth) }, handle) : createServer(options, handle)
+  const server = auth?.kind === "tls" ? tlsServer(auth, options, handle) : createServer(options, handle)
   server.headersTimeout = LIMITS.headersMs
   server.requestTimeout = LIMITS.requestMs
   server.maxConnections = LIMITS.connections
@@ -127,9 +127,23 @@ function isSame(token: string, wanted: string): boolean {
   return timingSafeEqual(digest(token), digest(wanted))
 }
 
-function tlsOptions({ certFile, keyFile, clientCaFile }: Extract<AgentAuth, { readonly kind: "tls" }>) {
+/** @throws ERR_CONFIG_INVALID where a file is not there, or is not what it is to be */
+function tlsServer(
+  { certFile, keyFile, clientCaFile }: Extract<AgentAuth, { readonly kind: "tls" }>,
+  options: { readonly maxHeaderSize: number },
+  handle: RequestListener,
+): Server {
   const files = { cert: read(certFile), key: read(keyFile), ca: read(clientCaFile) }
-  return { ...files, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" } as const
+  const clients = { requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" } as const
+  try {
+    return createTlsServer({ ...options, ...files, ...clients }, handle)
+  } catch (cause) {
+    throw new KeyferryError("ERR_CONFIG_INVALID", "the files of agent.auth.tls cannot be used together", {
+      cause,
+      causes: [{ code: "TLS", message: cause instanceof Error ? cause.message : String(cause) }],
+      hint: "certFile and keyFile are a certificate and its own private key, clientCaFile a certificate, each PEM",
+    })
+  }
 }
 
 function read(file: string): Buffer {

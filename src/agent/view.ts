@@ -8,7 +8,7 @@ export interface AgentView {
   /** The manifest's `id`. */
   readonly owner: string
   readonly settings: AgentSettings
-  /** Null until the first round has ended. */
+  /** The last; where it could not look, with what was seen last. Null until the first has ended. */
   readonly report: RoundReport | null
   /** When the next round begins, by KMS' clock; null before the first has ended. */
   readonly next: Date | null
@@ -38,8 +38,7 @@ export function readiness({ report, next }: AgentView): { readonly ready: boolea
 /** What the pages show; null before a round has seen the fleet. */
 export function fleetReport({ version, owner, report, next }: AgentView): FleetReport | null {
   if (report?.seen == null) return null
-  const { seen } = report
-  return { owner, version, at: timeOf(report), ...seen, agent: agentFacts(report, next) }
+  return { owner, version, ...report.seen, agent: agentFacts(report, next) }
 }
 
 function agentFacts({ outcome, round, error, pause }: RoundReport, next: Date | null): AgentFacts {

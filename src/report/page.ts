@@ -5,44 +5,54 @@ import { STYLE } from "./style.js"
 
 /** What surrounds the body of a page: style and script from the same server. */
 export function servedPage(title: string, body: Markup): Markup {
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title}</title>
-        <link rel="icon" href="data:," />
-        <link rel="stylesheet" href="/style.css" />
-        <script src="/page.js" defer></script>
-      </head>
-      <body>
-        ${body}
-      </body>
-    </html> `
+  const head = html`<link rel="stylesheet" href="/style.css" />
+    <script src="/page.js" defer></script>`
+  return whole({
+    title,
+    head,
+    body: html`<body>
+      ${body}
+    </body>`,
+  })
 }
 
 /** The same in one file, which asks nobody for anything. */
 export function filePage(title: string, body: Markup): Markup {
+  const head = html`<meta
+      http-equiv="Content-Security-Policy"
+      content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    />
+    <style>
+      ${raw(STYLE)}
+    </style>`
+  const script = html`<script>
+    ${raw(SCRIPT)}
+  </script>`
+  return whole({
+    title,
+    head,
+    body: html`<body class="file">
+      ${body}${script}
+    </body>`,
+  })
+}
+
+interface Parts {
+  readonly title: string
+  readonly head: Markup
+  readonly body: Markup
+}
+
+function whole({ title, head, body }: Parts): Markup {
   return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta
-          http-equiv="Content-Security-Policy"
-          content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-        />
         <title>${title}</title>
         <link rel="icon" href="data:," />
-        <style>
-          ${raw(STYLE)}
-        </style>
+        ${head}
       </head>
-      <body class="file">
-        ${body}
-        <script>
-          ${raw(SCRIPT)}
-        </script>
-      </body>
+      ${body}
     </html> `
 }

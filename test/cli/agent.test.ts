@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { hostClock } from "../support/host-clock.js"
@@ -171,6 +171,57 @@ ${keys}agent: { jitter: 0s, ${agent} }
     }
   })
 
+  it("ends no pause by the host's clock alone", async () => {
+    const until = new Date(Date.now() + (seconds + DAY_S) * 1000).toISOString()
+    expect((await keyferry("agent", "pause", "--until", until)).status).to.equal(0)
+    await stage.kms.fault({ operation: "*", kind: "drop-before", count: 1_000 })
+    const far = { KEYFERRY_TOKEN: undefined, ...hostClock(seconds + 30 * DAY_S) }
+    const blind = await stage.run(["agent", "--once", "--config", config], { state, env: far })
+    await stage.kms.clearFaults()
+    expect(blind.stderr).to.include("round.paused")
+    expect((await keyferry("agent", "--once")).stderr, "it is there still").to.include("round.paused")
+    expect((await keyferry("agent", "pause", "--until", "now")).status).to.equal(0)
+  })
+
+  it("goes on where what it told cannot be written down", async () => {
+    const incidents = join(state, "agent", "incidents.json")
+    rmSync(incidents)
+    mkdirSync(incidents)
+    const { status, stderr } = await keyferry("agent", "--once")
+    rmSync(incidents, { recursive: true })
+    expect([status, stderr.includes("agent.notify: ")], stderr).to.deep.equal([0, true])
+  })
+
+  it("refuses files of auth that cannot be used, before it listens", async () => {
+    const [absent, text] = [join(stage.folder, "absent"), join(stage.folder, "text.pem")]
+    writeFileSync(text, "no certificate\n")
+    const tls = { certFile: text, keyFile: text, clientCaFile: text }
+    for (const auth of [
+      { bearerTokenFile: absent },
+      { bearerTokenFile: text },
+      { tls },
+      { tls: { ...tls, keyFile: absent } },
+    ]) {
+      if ("bearerTokenFile" in auth && auth.bearerTokenFile === text) writeFileSync(text, "short\n")
+      writeFileSync(config, manifest(`${LISTENS}, auth: ${JSON.stringify(auth)}`))
+      const refused = await keyferry("agent", "--json")
+      expect([refused.status, refused.error().code], JSON.stringify(auth)).to.deep.equal([78, "ERR_CONFIG_INVALID"])
+    }
+    writeFileSync(config, manifest("allow: [rewrap]"))
+  })
+
+  it("writes the page as a file for who runs no agent, once", async () => {
+    const file = join(stage.folder, "fleet.html")
+    const written = await keyferry("status", "--html", file)
+    expect(written.status, written.stderr).to.equal(0)
+    const page = readFileSync(file, "utf8")
+    expect(page).to.include('data-name="a"').and.include('data-name="b"').and.include("default-src 'none'")
+    expect(statSync(file).mode & 0o777).to.equal(0o600)
+    const again = await keyferry("status", "--html", file, "--json")
+    expect([again.status, again.error().code]).to.deep.equal([73, "ERR_OUTPUT_EXISTS"])
+    expect((await keyferry("status", "--rebuild", "--html", file)).status).to.equal(64)
+  })
+
   it("leaves its metrics in a file that node_exporter may read", async () => {
     const file = join(stage.folder, "keyferry.prom")
     writeFileSync(config, manifest(`metricsFile: ${JSON.stringify(file)}`))
@@ -214,7 +265,8 @@ ${keys}agent: { jitter: 0s, ${agent} }
     expect(await agent.line("agent.waits", 2)).to.include({ because: "trouble" })
     const ready = await get(agent, "/readyz")
     expect([ready.status, (JSON.parse(ready.text) as { kms: string }).kms]).to.deep.equal([503, "failed"])
-    expect((await get(agent, "/")).text).to.include("did not do all of its work")
+    const page = (await get(agent, "/")).text
+    expect(page).to.include("did not do all of its work")
     await stage.kms.clearFaults()
     agent.signal("SIGHUP")
     expect(await agent.line("round.ended", 3)).to.include({ outcome: "done" })

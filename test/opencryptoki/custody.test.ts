@@ -1,13 +1,12 @@
 import { execFileSync } from "node:child_process"
-import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import { KEY_SPEC_NAMES, KEY_SPECS, type KeySpec } from "#src/core/key/key-spec.js"
-import { type CliResult, keyferry, outcomesByName } from "#test/support/cli.js"
+import { outcomesByName } from "#test/support/cli.js"
 import { inProcess } from "#test/support/in-token-process.js"
-import { kmsClient, type LocalKmsProcess, startLocalKms } from "#test/support/local-kms.js"
+import { kmsClient } from "#test/support/local-kms.js"
 import { filesUnder, keysNamed } from "#test/support/stage.js"
-import { opencryptokiToken, type TestToken } from "#test/support/tokens.js"
+import { type OpencryptokiStage, setOpencryptokiStage } from "./stage.js"
 
 const ED25519 = "ECC_NIST_EDWARDS25519"
 const SEALED = KEY_SPEC_NAMES.filter((keySpec) => keySpec !== ED25519)
@@ -15,36 +14,20 @@ const nameOf = (keySpec: KeySpec): string => keySpec.toLowerCase().replaceAll("_
 
 describe("custody on openCryptoki 3.27", function () {
   this.timeout(240_000)
-  let token: TestToken
-  let kms: LocalKmsProcess
-  let config: string
+  let stage: OpencryptokiStage
 
   before(async () => {
-    token = opencryptokiToken()
-    kms = await startLocalKms()
-    config = join(token.dir, "keyferry.yaml")
-    const keys = KEY_SPEC_NAMES.map((keySpec) => {
-      const usage = KEY_SPECS[keySpec].usages.includes("SIGN_VERIFY") ? ", keyUsage: SIGN_VERIFY" : ""
-      return `  ${nameOf(keySpec)}: { keySpec: ${keySpec}${usage} }\n`
-    })
-    const quotas = "{ CreateKey: 100, GetParametersForImport: 100, ImportKeyMaterial: 100 }"
-    const targets = `targets: { main: { region: us-east-1, quotas: ${quotas} } }\n`
-    writeFileSync(config, `version: 1\ntokens: { ock: { uri: "${token.uri}" } }\n${targets}keys:\n${keys.join("")}`)
+    stage = await setOpencryptokiStage(
+      KEY_SPEC_NAMES.map((keySpec) => {
+        const usage = KEY_SPECS[keySpec].usages.includes("SIGN_VERIFY") ? ", keyUsage: SIGN_VERIFY" : ""
+        return `${nameOf(keySpec)}: { keySpec: ${keySpec}${usage} }`
+      }),
+    )
   })
-  after(async () => {
-    token.remove()
-    await kms.stop()
-  })
-
-  const state = (): string => join(token.dir, "state")
-  const run = (...args: readonly string[]): Promise<CliResult> =>
-    keyferry([...args, "--config", config, "--json"], {
-      env: { ...kms.env, ...token.env, KEYFERRY_STATE_DIR: state() },
-      prefix: token.prefix,
-    })
+  after(() => stage[Symbol.asyncDispose]())
 
   it("is all enforced, CKA_WRAP_WITH_TRUSTED too, and private keys leave by the native RSA-AES", async () => {
-    const probe = (await run("token", "probe")).json() as {
+    const probe = (await stage.run("token", "probe")).json() as {
       capabilities: { keySpec: KeySpec; usable: boolean; wrapPath: string | null; mechanisms: string[] }[]
       custody: { enforced: boolean }[]
       custodyFacts: Record<string, boolean | null>
@@ -63,7 +46,7 @@ describe("custody on openCryptoki 3.27", function () {
   })
 
   it("seals every key spec but Ed25519, and is seen to shorten the scalars of EC keys when it unseals them", () => {
-    const [outcome] = inProcess(token, { pins: [token.pin], probeCustody: KEY_SPEC_NAMES })
+    const [outcome] = inProcess(stage.token, { pins: [stage.token.pin], probeCustody: KEY_SPEC_NAMES })
     for (const keySpec of KEY_SPEC_NAMES) {
       const verdict = outcome!.sealing[keySpec]!
       const possible = keySpec !== ED25519
@@ -77,7 +60,7 @@ describe("custody on openCryptoki 3.27", function () {
   })
 
   it("carries a sealed key of every key spec but Ed25519, which is refused before anything is made", async () => {
-    const result = await run("apply")
+    const result = await stage.run("apply")
     expect(result.status, result.stderr).to.equal(78)
     const outcomes = outcomesByName(result)
     for (const keySpec of SEALED) expect(outcomes[nameOf(keySpec)], result.stdout).to.match(/^done /)
@@ -86,20 +69,20 @@ describe("custody on openCryptoki 3.27", function () {
     const refused = keys.find(({ name }) => name === nameOf(ED25519))!
     expect(refused.message).to.include("CKM_AES_KEY_WRAP_KWP gives a malformed PKCS #8 of 53 bytes")
     expect(refused.hint).to.include(`carries ${ED25519} to KMS in no custody`)
-    expect((await kms.counts()).requests["CreateKey"]).to.equal(SEALED.length)
-    expect(filesUnder(join(state(), "vault"))).to.have.length(SEALED.length)
+    expect((await stage.kms.counts()).requests["CreateKey"]).to.equal(SEALED.length)
+    expect(filesUnder(join(stage.state, "vault"))).to.have.length(SEALED.length)
   })
 
   it("unseals them all again once KMS has lost them, and they are the same keys", async () => {
-    const sdk = kmsClient(kms)
+    const sdk = kmsClient(stage.kms)
     try {
       for (const keySpec of SEALED) {
         const [key] = await keysNamed(sdk, nameOf(keySpec))
         await sdk.deleteImportedKeyMaterial({ KeyId: key!.arn })
       }
-      const result = await run("recover", "--yes", ...SEALED.map(nameOf))
+      const result = await stage.run("recover", "--yes", ...SEALED.map(nameOf))
       expect(result.status, result.stderr + result.stdout).to.equal(0)
-      const verified = await run("verify", ...SEALED.map(nameOf))
+      const verified = await stage.run("verify", ...SEALED.map(nameOf))
       expect(verified.status, verified.stderr + verified.stdout).to.equal(0)
       for (const keySpec of SEALED) {
         const keys = await keysNamed(sdk, nameOf(keySpec))
@@ -114,9 +97,9 @@ describe("custody on openCryptoki 3.27", function () {
   })
 
   it("keeps no object in the token but the custody key, as another client sees it", () => {
-    const tool = ["pkcs11-tool", "--module", token.module, "--login", "--pin", "env:PIN", "--list-objects"]
-    const env = { ...process.env, ...token.env, PIN: token.pin }
-    const listed = execFileSync("env", [...token.prefix, ...tool], {
+    const tool = ["pkcs11-tool", "--module", stage.token.module, "--login", "--pin", "env:PIN", "--list-objects"]
+    const env = { ...process.env, ...stage.token.env, PIN: stage.token.pin }
+    const listed = execFileSync("env", [...stage.token.prefix, ...tool], {
       env,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],

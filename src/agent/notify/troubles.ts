@@ -1,3 +1,4 @@
+import type { Backoff } from "../../core/records/backoff.js"
 import type { IncidentKind, Trouble } from "../../core/records/incident.js"
 import type { RoundReport } from "../agent.js"
 import { isPinRefused } from "../pin-breaker.js"
@@ -29,10 +30,7 @@ export function troublesOf({ round, seen, error }: RoundReport): readonly Troubl
     ...(error === null ? [] : [ofError(error)]),
     ...[...places.values()].map(ofPlace),
     // also of keys that failed in an earlier round, and wait
-    ...(round?.backoffs ?? []).map(({ name, target, reason, message }): Trouble => ({
-      ...{ kind: "failure", status: "warning", reason, name, target, message },
-      hint: `keyferry rewrap ${name}`,
-    })),
+    ...(round?.backoffs ?? []).map(ofWaiting),
     ...(seen?.check.checks ?? []).flatMap(({ id, status, name, target, message, hint }): readonly Trouble[] => {
       const kind = Object.hasOwn(KINDS, id) ? KINDS[id] : undefined
       // what is accepted calls nobody
@@ -48,10 +46,13 @@ export function isOverAfter({ round, seen, error }: RoundReport): (incident: Tro
       status === "unknown" ? [placeOf({ name, target }), placeOf({ name: null, target })] : [],
     ),
   )
+  const isTokenUnseen = seen?.status.tokens.some(({ state }) => state !== "looked at") === true
   return (incident) => {
     if (incident.kind === "failure" || incident.kind === "breaker") {
       return error === null && round !== null && (incident.name !== null || round.degraded.length === 0)
     }
+    // of sources only the token tells
+    if (/^SOURCE_|^CUSTODY_KEY/.test(incident.reason) && isTokenUnseen) return false
     return seen !== null && !unseen.has(placeOf(incident))
   }
 }
@@ -61,6 +62,11 @@ const placeOf = ({ name, target }: Pick<Trouble, "name" | "target">): string => 
 function ofError({ code, message, hint, key }: NonNullable<RoundReport["error"]>): Trouble {
   const kind = isPinRefused(code) ? "breaker" : "failure"
   return { kind, status: "critical", reason: code, name: key ?? null, target: null, message, hint }
+}
+
+function ofWaiting({ name, target, reason, message }: Backoff): Trouble {
+  const hint = `keyferry rewrap ${name}`
+  return { kind: "failure", status: "warning", reason, name, target, message, hint }
 }
 
 type DegradedRow = NonNullable<RoundReport["round"]>["degraded"][number]

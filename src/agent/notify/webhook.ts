@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { request as httpRequest, type RequestOptions } from "node:http"
 import { request as httpsRequest } from "node:https"
 import type { NotifySetting } from "../../core/manifest/agent-settings.js"
+import { systemClock } from "../../host/clock.js"
 import { proxyFor } from "../../kms/proxy.js"
 
 /** The whole answer has to come by then. */
@@ -13,7 +14,7 @@ type Webhook = Extract<NotifySetting, { readonly kind: "webhook" }>
 
 /**
  * Sends JSON by POST. `X-Keyferry-Signature` is `sha256=` and the HMAC-SHA-256, hex, of `X-Keyferry-Timestamp` (seconds since
- * 1970), a dot and the body, under the secret of the file without its line end. Redirections are not followed.
+ * 1970, by the host's clock), a dot and the body, under the secret of the file without its line end. Redirections are not followed.
  *
  * @throws an Error where it is not taken (2xx), and says why
  */
@@ -22,7 +23,7 @@ export async function postWebhook(
   body: string,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
-  const timestamp = String(Math.floor(performance.timeOrigin / 1000 + performance.now() / 1000))
+  const timestamp = String(Math.floor(systemClock.now().getTime() / 1000))
   const signature = createHmac("sha256", secretOf(secretFile)).update(`${timestamp}.${body}`).digest("hex")
   const headers = {
     "Content-Type": "application/json",
@@ -31,7 +32,7 @@ export async function postWebhook(
     "X-Keyferry-Timestamp": timestamp,
     "X-Keyferry-Signature": `sha256=${signature}`,
   }
-  await post(new URL(url), body, { method: "POST", headers, timeout: LONGEST_MS, ...(await agentFor(url, env)) })
+  await post(new URL(url), body, { method: "POST", headers, ...(await agentFor(url, env)) })
 }
 
 /** Read each time, so that it can be changed while the agent runs. */

@@ -10,6 +10,7 @@ import { EXECUTORS } from "./execute.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import { removeFinished } from "../operation/end.js"
 import { Lanes } from "./lanes.js"
+import { laneCount, queuesOf, type Unit } from "./queues.js"
 import { type ObserveDepth, observer, type Observer } from "./observe.js"
 import { type SourceIndex, sourceIndex } from "./source-index.js"
 
@@ -61,7 +62,7 @@ export async function reconcile(
     stopped: new Map(),
   }
   options.onRow?.(0, keys.length)
-  const queues = queuesOf(keys, options)
+  const queues = queuesOf(keys, options.actions)
   const widths = queues.map((queue) => Math.min(queue.length, laneCount(fleet, queues.length)))
   const width = widths.reduce((sum, count) => sum + count, 0)
   const lanes = fleet.lock === null ? null : new Lanes(width, fleet.lock, (failure) => lookAnew(run, failure))
@@ -75,52 +76,6 @@ export async function reconcile(
   // who does not have the state any more, or cannot write it, leaves it alone
   if (!run.stopped.has(EVERYTHING)) await endOperations(run)
   return keys.flatMap((key) => run.rows.get(key) ?? [])
-}
-
-/** Keys that are worked on one after the other. */
-interface Unit {
-  /** Its place in the order of the keys. */
-  readonly rank: number
-  readonly keys: readonly FleetKey[]
-}
-
-/**
- * A name's keys are worked on one after the other: a replaced key lies in the entry of the one that took its place, and
- * targets share source keys, so that two at a time would each write what the other does not know. Importing again makes
- * nothing that targets share: then a name's targets need not wait for each other.
- */
-function unitsOf(keys: readonly FleetKey[], { actions }: ReconcileOptions): readonly Unit[] {
-  const importsAlone = [...actions].every((action) => action === "rewrap")
-  const units = new Map<string, FleetKey[]>()
-  for (const key of keys) {
-    const { name, target } = key.binding
-    const together = importsAlone ? JSON.stringify([name, target]) : name
-    const unit = units.get(together)
-    if (unit === undefined) units.set(together, [key])
-    else unit.push(key)
-  }
-  return [...units.values()].map((unit, rank) => ({ rank, keys: unit }))
-}
-
-/** By the target that is first needed: quotas are an account's in a Region, and one must not keep the others waiting. */
-function queuesOf(keys: readonly FleetKey[], options: ReconcileOptions): readonly (readonly Unit[])[] {
-  const queues = new Map<string, Unit[]>()
-  for (const unit of unitsOf(keys, options)) {
-    const target = unit.keys[0]?.binding.target ?? ""
-    const queue = queues.get(target)
-    if (queue === undefined) queues.set(target, [unit])
-    else queue.push(unit)
-  }
-  return [...queues.values()]
-}
-
-/** What all targets together have at most, in the lanes of so many that have as many as the fleet says. */
-const WIDE_TARGETS = 4
-const FEWEST_LANES = 4
-
-/** Of each target. */
-function laneCount({ width }: Pick<Fleet, "width">, targets: number): number {
-  return Math.min(width, Math.max(FEWEST_LANES, Math.floor((WIDE_TARGETS * width) / targets)))
 }
 
 interface Run {

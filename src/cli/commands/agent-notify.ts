@@ -23,9 +23,19 @@ export const agentNotify = defineCommand({
     const at = rfc3339(world.clock.now())
     const body = bodyOf(
       {
-        ...{ kind: "test", status: "ok", reason: "TEST", name: null, target: null, recovered: false, more: 0 },
-        ...{ message: "this is a test of agent.notify: nothing is wrong", hint: null, since: at, at },
-        ...{ id: randomUUID(), notification: randomUUID() },
+        id: randomUUID(),
+        notification: randomUUID(),
+        kind: "test",
+        status: "ok",
+        reason: "TEST",
+        name: null,
+        target: null,
+        message: "this is a test of agent.notify: nothing is wrong",
+        hint: null,
+        since: at,
+        at,
+        recovered: false,
+        more: 0,
       },
       owner,
     )

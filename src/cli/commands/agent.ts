@@ -41,6 +41,7 @@ export const agent = defineCommand({
     const { isOverAfter, troublesOf } = await import("../../agent/notify/troubles.js")
     const { tellReceivers } = await import("../../agent/notify/outbox.js")
     const { serviceManager } = await import("../../host/service-manager.js")
+    const { writeMetrics } = await import("../../host/metrics-file.js")
     const { timeOf } = await import("../../agent/view.js")
     await world.lockAgent()
     const records = await world.agentRecords()
@@ -64,8 +65,11 @@ export const agent = defineCommand({
         const metricsFile = args.metricsFile ?? agent.settings.metricsFile
         const seenRound = { at: timeOf(report), isOver: isOverAfter(report) }
         const outbox = { records, log: counted, owner: agent.owner, receivers: notify, env }
-        await tellReceivers(outbox, troublesOf(report), seenRound)
-        if (metricsFile !== null) await writeMetricsOrWarn(metricsFile, await metrics.text(), counted)
+        await orWarn(counted, "agent.notify", () => tellReceivers(outbox, troublesOf(report), seenRound))
+        if (metricsFile !== null) {
+          const text = await metrics.text()
+          await orWarn(counted, "agent.metricsFile", () => writeMetrics(metricsFile, text))
+        }
       },
     })
     const { schedule, timeZone, allow, listen, auth } = agent.settings
@@ -84,9 +88,10 @@ export const agent = defineCommand({
       )
       log.event("agent.listens", { url })
     }
+    // whoever hears that it is ready may ask for a reload at once
+    onHangUp(() => agent.reload())
     await manager.ready()
     log.event("agent.started", { version, schedule, timeZone, allow })
-    onHangUp(() => agent.reload())
     void stopped.then(() => {
       log.event("agent.stopping", {})
       void manager.stopping()
@@ -101,13 +106,12 @@ export const agent = defineCommand({
   },
 })
 
-/** A file that cannot be written is no reason to let keys die. */
-async function writeMetricsOrWarn(path: string, text: string, log: Log): Promise<void> {
-  const { writeMetrics } = await import("../../host/metrics-file.js")
+/** What cannot be told or written is no reason to let keys die. */
+async function orWarn(log: Log, setting: string, work: () => Promise<void>): Promise<void> {
   try {
-    await writeMetrics(path, text)
+    await work()
   } catch (error) {
     if (!(error instanceof KeyferryError)) throw error
-    log.event("warning", { text: `agent.metricsFile: ${error.message}` })
+    log.event("warning", { text: `${setting}: ${error.message}` })
   }
 }

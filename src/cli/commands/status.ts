@@ -31,6 +31,8 @@ export const status = defineCommand({
   },
   async run(args, surroundings) {
     const names = namesOf(args)
+    if (args.rebuild && args.html !== undefined)
+      throw new KeyferryError("ERR_USAGE", "--html and --rebuild exclude each other")
     if (args.rebuild) return await rebuildState(names, args, surroundings)
     if (args.overwrite) throw new KeyferryError("ERR_USAGE", "--overwrite goes with --rebuild")
     const { html } = args

@@ -217,7 +217,7 @@ export const ERROR_ROWS = {
   ERR_OUTPUT_EXISTS: {
     exit: "CANTCREAT",
     retry: "never",
-    hint: "keyferry overwrites nothing: move the file or choose another --out",
+    hint: "keyferry overwrites nothing: move the file, or name another",
   },
   ERR_OUTPUT_WRITE: { exit: "IOERR", retry: "never", hint: "check the folder, its permissions and the space left" },
   ERR_STATE_WRITE: {

@@ -83,8 +83,8 @@ class HeldLock implements StateLock {
     this.#stateDir = stateDir
     this.#path = join(folder, "holder.json")
     this.#request = request
-    this.#file = open(this.#path)
-    this.#waiting = open(join(folder, "waiting"))
+    this.#file = openLock(this.#path)
+    this.#waiting = openLock(join(folder, "waiting"))
     this.#directory = openSync(stateDir, constants.O_RDONLY | constants.O_DIRECTORY)
   }
 
@@ -97,7 +97,7 @@ class HeldLock implements StateLock {
         const holder = await this.#holder()
         if (performance.now() - start >= (timeout ?? this.#patience(holder))) throw this.#lockedError(holder, start)
         if (!isWaiting) {
-          await lock(this.#waiting, "shared", this.#path)
+          await tryLock(this.#waiting, "shared", this.#path)
           this.#request.onWait?.(describeHolder(holder))
           isWaiting = true
         }
@@ -112,7 +112,7 @@ class HeldLock implements StateLock {
 
   async isAwaited(): Promise<boolean> {
     if (performance.now() - this.#passedOnAt < BETWEEN_PASSES) return false
-    if (!(await lock(this.#waiting, "exclusive", this.#path))) return true
+    if (!(await tryLock(this.#waiting, "exclusive", this.#path))) return true
     await unlockFile(this.#waiting)
     return false
   }
@@ -147,14 +147,14 @@ class HeldLock implements StateLock {
   async #tryToTake(): Promise<boolean> {
     if (!(await this.#lockDirectory())) return false
     for (;;) {
-      if (!(await lock(this.#file, "exclusive", this.#path))) {
+      if (!(await tryLock(this.#file, "exclusive", this.#path))) {
         await unlockFile(this.#directory)
         return false
       }
       if (isSameFile(this.#file, this.#path)) break
       // somebody removed or replaced it: what all others will open is the one that is there now
       closeSync(this.#file)
-      this.#file = open(this.#path)
+      this.#file = openLock(this.#path)
     }
     await this.#assertItHolds()
     return true
@@ -171,9 +171,9 @@ class HeldLock implements StateLock {
 
   /** A file system that gives a lock to everybody who asks is found out: a second opening must not get it. */
   async #assertItHolds(): Promise<void> {
-    const second = open(this.#path)
+    const second = openLock(this.#path)
     try {
-      if (!(await lock(second, "exclusive", this.#path))) return
+      if (!(await tryLock(second, "exclusive", this.#path))) return
     } finally {
       closeSync(second)
     }
@@ -206,8 +206,8 @@ function isUnattended(ticket: Ticket | null): boolean {
   return ticket?.scheduled === true || ticket?.command === "agent"
 }
 
-/** Opened to write, which NFS wants of who locks. */
-function open(path: string): number {
+/** Opened to write, which NFS wants of who locks. @throws ERR_STATE_WRITE */
+export function openLock(path: string): number {
   try {
     return openStateFile(path, constants.O_RDWR | constants.O_CREAT)
   } catch (error) {
@@ -215,7 +215,8 @@ function open(path: string): number {
   }
 }
 
-async function lock(file: number, kind: "shared" | "exclusive", path: string): Promise<boolean> {
+/** Whether the lock of an open file was to be had. @throws ERR_STATE_LOCK_UNUSABLE */
+export async function tryLock(file: number, kind: "shared" | "exclusive", path: string): Promise<boolean> {
   try {
     return await lockFile(file, kind)
   } catch (error) {
