@@ -38,7 +38,7 @@ export interface RoundReport {
   /** What it did; null where it was paused, or failed before. */
   readonly round: Round | null
   /** What it saw afterwards; null where it could not look. */
-  readonly seen: Sight | null
+  readonly sight: Sight | null
   readonly pause: Pause | null
   readonly error: KeyferryError | null
   /** By how much KMS' clock was ahead of the host's, in ms; null where no KMS answered. */
@@ -136,9 +136,9 @@ export class Agent {
 
   async #until(next: Date, trigger: Trigger): Promise<Trigger> {
     while (this.#now() < next && !this.#isStopping && !this.#isReloading) {
-      const left = Math.min(next.getTime() - this.#now().getTime(), LOOK_MS)
+      const remainingMs = Math.min(next.getTime() - this.#now().getTime(), LOOK_MS)
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left)
+        const timer = setTimeout(resolve, remainingMs)
         this.#wake = () => {
           clearTimeout(timer)
           resolve()
@@ -172,7 +172,7 @@ export class Agent {
     try {
       await using opened = this.#parts.openWorld(this.#settings, log)
       world = opened
-      const seen = await this.#work(opened, log)
+      const sight = await this.#work(opened, log)
       report = {
         run,
         trigger,
@@ -180,11 +180,11 @@ export class Agent {
         ended: systemClock.now(),
         error: null,
         kmsOffsetMs: opened.clock.kmsOffsetMs(),
-        ...seen,
+        ...sight,
       }
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
-      const nothing = { round: null, seen: null, pause: null, outcome: "failed" } as const
+      const nothing = { round: null, sight: null, pause: null, outcome: "failed" } as const
       const kmsOffsetMs = world?.clock.kmsOffsetMs() ?? null
       report = { run, trigger, began, ended: systemClock.now(), error, kmsOffsetMs, ...nothing }
     }
@@ -194,7 +194,7 @@ export class Agent {
     return report
   }
 
-  async #work(world: World, log: Log): Promise<Pick<RoundReport, "round" | "seen" | "pause" | "outcome">> {
+  async #work(world: World, log: Log): Promise<Pick<RoundReport, "round" | "sight" | "pause" | "outcome">> {
     const { runRound } = await import("../app/round/round.js")
     const records = await world.agentRecords()
     const pause = await records.pause()
@@ -210,10 +210,10 @@ export class Agent {
           isStopping: () => this.#isStopping,
         })
     await world.unlock()
-    const seen = this.#isStopping ? null : await look(world, isPaused ? pause : null)
-    const isTokenUnseen = seen?.status.tokens.some(({ state }) => state === "failed") === true
+    const sight = this.#isStopping ? null : await look(world, isPaused ? pause : null)
+    const isTokenUnseen = sight?.status.tokens.some(({ state }) => state === "failed") === true
     const outcome = (round?.degraded ?? []).length > 0 || isTokenUnseen ? "degraded" : "done"
-    return { round, seen, pause: isPaused ? pause : null, outcome }
+    return { round, sight, pause: isPaused ? pause : null, outcome }
   }
 
   /** The first of: the schedule, a key that waits, a token or a KMS that did not answer, the end of a pause. */
@@ -230,7 +230,7 @@ export class Agent {
       times.push({ at: new Date(now.getTime() + waitAfterTrouble(this.#troubled)), trigger: "trouble" })
     }
     if (pause !== null) times.push({ at: later(new Date(pause.until), now), trigger: "pause over" })
-    return times.reduce((first, time) => (time.at < first.at ? time : first))
+    return times.reduce((earliest, time) => (time.at < earliest.at ? time : earliest))
   }
 }
 
@@ -267,7 +267,7 @@ async function look(world: World, pause: Pause | null): Promise<Sight> {
   return { at: world.clock.now(), status, check }
 }
 
-function tell(log: Log, { trigger, outcome, round, seen, error, began, ended }: RoundReport): void {
+function tell(log: Log, { trigger, outcome, round, sight, error, began, ended }: RoundReport): void {
   const durationMs = ended.getTime() - began.getTime()
   if (error !== null) {
     log.event("round.failed", { trigger, code: error.code, message: error.message, durationMs })
@@ -282,7 +282,7 @@ function tell(log: Log, { trigger, outcome, round, seen, error, began, ended }: 
   }
   const { keys, done, failed, blocked } = summarise(rows)
   const waiting = round?.backoffs.length ?? 0
-  const status = seen?.check.status ?? null
+  const status = sight?.check.status ?? null
   log.event("round.ended", { trigger, outcome, keys, done, failed, blocked, waiting, status, durationMs })
 }
 

@@ -83,7 +83,7 @@ export class Metrics {
 
   /** Takes in a round. */
   take(report: RoundReport): void {
-    const { outcome, round, seen, began, ended, kmsOffsetMs, error, pause } = report
+    const { outcome, round, sight, began, ended, kmsOffsetMs, error, pause } = report
     this.#text = null
     this.#runs.inc({ outcome })
     for (const row of round?.rows ?? []) {
@@ -96,7 +96,7 @@ export class Metrics {
     this.#breaker.set(reasons.some((reason) => reason !== undefined && isPinRefused(reason)) ? 1 : 0)
     this.#paused.reset()
     if (pause !== null) this.#paused.set(Date.parse(pause.until) / 1000)
-    if (seen !== null) this.#see(seen)
+    if (sight !== null) this.#see(sight)
   }
 
   /** In the text format of Prometheus. */
@@ -108,7 +108,7 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  #see({ status, check }: NonNullable<RoundReport["seen"]>): void {
+  #see({ status, check }: NonNullable<RoundReport["sight"]>): void {
     for (const gauge of [this.#expiration, this.#imported, this.#state, this.#next, this.#findings]) gauge.reset()
     // a key whose place another took has its name: of both the earlier date is told, since either may die
     const earliest = new Earliest()

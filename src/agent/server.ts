@@ -122,9 +122,9 @@ function bearerToken(file: string): string {
 }
 
 /** In a time that does not depend on where they differ. */
-function isSame(token: string, wanted: string): boolean {
+function isSame(token: string, expected: string): boolean {
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
-  return timingSafeEqual(digest(token), digest(wanted))
+  return timingSafeEqual(digest(token), digest(expected))
 }
 
 /** @throws ERR_CONFIG_INVALID where a file is not there, or is not what it is to be */

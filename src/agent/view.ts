@@ -17,8 +17,8 @@ export interface AgentView {
 /** What a load balancer or a person is told of the agent's readiness, and whether it is ready. */
 export function readiness({ report, next }: AgentView): { readonly ready: boolean; readonly facts: object } {
   if (report === null) return { ready: false, facts: { ready: false, reason: "the first round has not ended" } }
-  const { outcome, trigger, ended, error, seen, pause, round } = report
-  const tokens = Object.fromEntries((seen?.status.tokens ?? []).map(({ name, state }) => [name ?? "token", state]))
+  const { outcome, trigger, ended, error, sight, pause, round } = report
+  const tokens = Object.fromEntries((sight?.status.tokens ?? []).map(({ name, state }) => [name ?? "token", state]))
   const troubles = [...new Set((round?.degraded ?? []).map(({ reason }) => reason))]
   const ready = outcome === "done"
   return {
@@ -37,8 +37,8 @@ export function readiness({ report, next }: AgentView): { readonly ready: boolea
 
 /** What the pages show; null before a round has seen the fleet. */
 export function fleetReport({ version, owner, report, next }: AgentView): FleetReport | null {
-  if (report?.seen == null) return null
-  return { owner, version, ...report.seen, agent: agentFacts(report, next) }
+  if (report?.sight == null) return null
+  return { owner, version, ...report.sight, agent: agentFacts(report, next) }
 }
 
 function agentFacts({ outcome, round, error, pause }: RoundReport, next: Date | null): AgentFacts {

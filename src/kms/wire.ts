@@ -124,8 +124,8 @@ function errorIn(
   json: Readonly<Record<string, unknown>> | null,
   $metadata: NonNullable<NativeError["$metadata"]> & WireAnswer["$metadata"],
 ): Error {
-  const said = [headers["x-amzn-errortype"], json?.["__type"], json?.["code"], json?.["Code"]]
-  const name = said
+  const names = [headers["x-amzn-errortype"], json?.["__type"], json?.["code"], json?.["Code"]]
+  const name = names
     .find((text) => typeof text === "string")
     ?.split(/[,:]/)[0]
     ?.replace(/^.*#/, "")

@@ -37,8 +37,8 @@ export function filterOf(query: (name: string) => string | undefined): Filter {
 
 /** The query of an address, without what says nothing: `?state=dead`, or nothing. */
 export function queryOf(filter: Filter): string {
-  const parts = Object.entries(filter).flatMap(([name, said]) =>
-    said === "" || (name === "page" && said === 1) ? [] : [[name, String(said)] as [string, string]],
+  const parts = Object.entries(filter).flatMap(([name, value]) =>
+    value === "" || (name === "page" && value === 1) ? [] : [[name, String(value)] as [string, string]],
   )
   return parts.length === 0 ? "" : `?${new URLSearchParams(parts).toString()}`
 }

@@ -62,10 +62,10 @@ function countsText(rows: readonly ReportRow[]): string {
 }
 
 function seenText({ at, agent, version }: FleetReport): string {
-  const seen = `Seen ${at.toISOString().slice(0, 19)}Z by KMS' clock, keyferry ${version}`
-  if (agent === null) return `${seen}.`
+  const sight = `Seen ${at.toISOString().slice(0, 19)}Z by KMS' clock, keyferry ${version}`
+  if (agent === null) return `${sight}.`
   const next = agent.next === null ? "" : `; next round ${agent.next.toISOString().slice(0, 16)}Z`
-  return `${seen}; last round ${agent.outcome}${next}.`
+  return `${sight}; last round ${agent.outcome}${next}.`
 }
 
 function troublesOf({ agent }: FleetReport): Markup | "" {
@@ -89,13 +89,13 @@ function causesList(
   return html`<ul class="causes">
     ${causes.map(({ id, status, message, hint, places }) => {
       const names = places.slice(0, SHOWN_NAMES).map(placeText).join(", ")
-      const more = places.length > SHOWN_NAMES ? ` and ${places.length - SHOWN_NAMES} more` : ""
+      const remainder = places.length > SHOWN_NAMES ? ` and ${places.length - SHOWN_NAMES} more` : ""
       const link =
         base === ""
           ? html`<b>${id}</b>`
           : html`<a href="${base}${queryOf({ ...filter, reason: id, page: 1 })}#keys"><b>${id}</b></a>`
       return html`<li class="${status}">
-        <p><span class="severity">${status}</span> ${link} <span class="places">${names}${more}</span></p>
+        <p><span class="severity">${status}</span> ${link} <span class="places">${names}${remainder}</span></p>
         <p>${message}</p>
         ${hint === null ? "" : html`<p class="hint">${hint}</p>`}
       </li>`

@@ -48,10 +48,10 @@ export const ORDER = [
 export function reportRows({ status, check }: Pick<FleetReport, "status" | "check">): readonly ReportRow[] {
   const findings = Map.groupBy(check.checks, ({ name, target }) => placeOf(name, target))
   const rows = status.keys.map((key): ReportRow => {
-    const own = [...(findings.get(placeOf(key.name, key.target)) ?? [])].sort(bySeverity)
+    const keyFindings = [...(findings.get(placeOf(key.name, key.target)) ?? [])].sort(bySeverity)
     const urgency = urgencyOf(key, key.dead !== null)
-    const isDying = own.some(({ id, status: severity }) => id === "EXPIRES_SOON" && severity !== "ok")
-    return { key, urgency: urgency === "well" && isDying ? "dying" : urgency, findings: own, end: endOf(key) }
+    const isDying = keyFindings.some(({ id, status: severity }) => id === "EXPIRES_SOON" && severity !== "ok")
+    return { key, urgency: urgency === "well" && isDying ? "dying" : urgency, findings: keyFindings, end: endOf(key) }
   })
   return rows.sort(
     (a, b) =>
@@ -91,9 +91,9 @@ export function causesOf({ check }: Pick<FleetReport, "check">): readonly Cause[
     JSON.stringify([id, status, name === null ? hint : hint?.replaceAll(name, "NAME")]),
   )
   const causes = [...groups.values()].flatMap((findings): readonly Cause[] => {
-    const [first] = findings
-    if (first === undefined) return []
-    const { id, status, message, hint } = first
+    const [leading] = findings
+    if (leading === undefined) return []
+    const { id, status, message, hint } = leading
     return [{ id, status, message, hint, places: findings.map(({ name, target }) => ({ name, target })) }]
   })
   return causes.sort((a, b) => CHECK_STATUSES.indexOf(a.status) - CHECK_STATUSES.indexOf(b.status))

@@ -24,8 +24,8 @@ export interface KeyPage {
 
 /** A page a key: what it is, what it holds, what comes next, and what was done with it. */
 export function keyPage({ report, rows, history, fleet }: KeyPage): Markup {
-  const [first] = rows
-  const name = first?.key.name ?? ""
+  const [row] = rows
+  const name = row?.key.name ?? ""
   const now = report.at.getTime()
   return html`<header>
       <h1>${fleet === null ? "" : html`<a href="${fleet}">keyferry ${report.owner}</a> / `}${name}</h1>

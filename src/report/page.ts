@@ -7,7 +7,7 @@ import { STYLE } from "./style.js"
 export function servedPage(title: string, body: Markup): Markup {
   const head = html`<link rel="stylesheet" href="/style.css" />
     <script src="/page.js" defer></script>`
-  return whole({
+  return document({
     title,
     head,
     body: html`<body>
@@ -28,7 +28,7 @@ export function filePage(title: string, body: Markup): Markup {
   const script = html`<script>
     ${raw(SCRIPT)}
   </script>`
-  return whole({
+  return document({
     title,
     head,
     body: html`<body class="file">
@@ -43,7 +43,7 @@ interface Parts {
   readonly body: Markup
 }
 
-function whole({ title, head, body }: Parts): Markup {
+function document({ title, head, body }: Parts): Markup {
   return html`<!doctype html>
     <html lang="en">
       <head>

@@ -28,8 +28,8 @@ interface Line {
   readonly row: ReportRow
   readonly region: string
   readonly generation: number
-  readonly from: number
-  readonly to: number
+  readonly start: number
+  readonly end: number
   readonly state: string
 }
 
@@ -37,7 +37,7 @@ function linesOf(row: ReportRow): readonly Line[] {
   return row.key.generations.flatMap(({ region, generation, validTo, importedAt, state }) =>
     validTo === null || importedAt === null
       ? []
-      : [{ row, region, generation, from: Date.parse(importedAt), to: Date.parse(validTo), state }],
+      : [{ row, region, generation, start: Date.parse(importedAt), end: Date.parse(validTo), state }],
   )
 }
 
@@ -48,31 +48,31 @@ const TOP = 34
 
 /** A bar from the last import to the end of each material, with today's line through all. */
 function linesPicture(lines: readonly Line[], { now, href }: Timeline): Markup {
-  const first = Math.min(now, ...lines.map(({ from }) => from))
-  const last = Math.max(now, ...lines.map(({ to }) => to))
+  const earliest = Math.min(now, ...lines.map(({ start }) => start))
+  const latest = Math.max(now, ...lines.map(({ end }) => end))
   const x = (time: number): number =>
-    Math.round(LABELS + ((time - first) / Math.max(last - first, 1)) * (WIDTH - LABELS - 12))
+    Math.round(LABELS + ((time - earliest) / Math.max(latest - earliest, 1)) * (WIDTH - LABELS - 12))
   const height = TOP + lines.length * LINE + 8
-  const sorted = [...lines].sort((a, b) => a.to - b.to)
+  const sorted = [...lines].sort((a, b) => a.end - b.end)
   return html`<svg
     class="timeline"
     viewBox="0 0 ${WIDTH} ${height}"
     role="img"
     aria-label="When key material ends, the first end at the top"
   >
-    ${monthsBetween(first, last).map((month) => html`<line class="month" x1="${x(month)}" x2="${x(month)}" y1="20" y2="${height}"></line><text class="axis" x="${x(month) + 3}" y="14">${monthText(month)}</text>`)}
+    ${monthsBetween(earliest, latest).map((month) => html`<line class="month" x1="${x(month)}" x2="${x(month)}" y1="20" y2="${height}"></line><text class="axis" x="${x(month) + 3}" y="14">${monthText(month)}</text>`)}
     ${sorted.map((line, index) => {
       const y = TOP + index * LINE
       const { key } = line.row
-      const words = `${key.name}, ${line.region}, generation ${line.generation}: imported ${day(line.from)}, ends ${day(line.to)}${line.state === "lost" ? ", lost" : ""}`
+      const words = `${key.name}, ${line.region}, generation ${line.generation}: imported ${day(line.start)}, ends ${day(line.end)}${line.state === "lost" ? ", lost" : ""}`
       return html`<a href="${href(line.row)}"
         ><title>${words}</title><text class="label" x="4" y="${y + 13}">${cut(key.name, 18)}</text
         ><text class="place" x="${LABELS - 8}" y="${y + 13}" text-anchor="end">${line.region} · ${line.generation}</text
         ><rect
           class="bar ${classOf(line, now)} g${line.generation % 4}"
-          x="${x(line.from)}"
+          x="${x(line.start)}"
           y="${y + 3}"
-          width="${Math.max(x(line.to) - x(line.from), 2)}"
+          width="${Math.max(x(line.end) - x(line.start), 2)}"
           height="12"
           rx="3"
         ></rect
@@ -83,8 +83,8 @@ function linesPicture(lines: readonly Line[], { now, href }: Timeline): Markup {
   </svg>`
 }
 
-function classOf({ row, state, to }: Line, now: number): string {
-  if (state === "lost" || to <= now) return "dead"
+function classOf({ row, state, end }: Line, now: number): string {
+  if (state === "lost" || end <= now) return "dead"
   return row.urgency === "well" ? "well" : row.urgency.replace(" ", "-")
 }
 
@@ -96,7 +96,7 @@ function weeksPicture({ rows, now, filter, base }: Timeline): Markup {
   const weeks = Map.groupBy(ending, ({ end }) => weekOf(end ?? 0))
   const thisWeek = weekOf(now)
   const names = weeksFrom([...weeks.keys(), thisWeek].sort())
-  const most = Math.max(...[...weeks.values()].map((keys) => keys.length))
+  const highest = Math.max(...[...weeks.values()].map((keys) => keys.length))
   const step = (WIDTH - 20) / names.length
   return html`<svg
     class="timeline weeks"
@@ -112,7 +112,7 @@ function weeksPicture({ rows, now, filter, base }: Timeline): Markup {
       ).length
       const x = Math.round(10 + index * step)
       const width = Math.max(Math.floor(step) - 2, 2)
-      const height = (count: number): number => Math.round((count / most) * BARS)
+      const height = (count: number): number => Math.round((count / highest) * BARS)
       const isShown = names.length <= 26 || index % Math.ceil(names.length / 26) === 0
       const label = isShown ? html`<text class="axis" x="${x}" y="${BARS + 38}">${week.slice(5)}</text>` : ""
       const thisWeekMark =
@@ -152,18 +152,18 @@ const WEEK_MS = 7 * 86_400_000
 
 /** Every week from the first to the last; at most three years of them. */
 function weeksFrom(sorted: readonly string[]): readonly string[] {
-  const [first = "", last = ""] = [sorted[0], sorted.at(-1)]
-  const count = Math.min(Math.round((Date.parse(last) - Date.parse(first)) / WEEK_MS) + 1, 160)
-  return Array.from({ length: count }, (_, index) => weekOf(Date.parse(first) + index * WEEK_MS))
+  const [earliest = "", latest = ""] = [sorted[0], sorted.at(-1)]
+  const count = Math.min(Math.round((Date.parse(latest) - Date.parse(earliest)) / WEEK_MS) + 1, 160)
+  return Array.from({ length: count }, (_, index) => weekOf(Date.parse(earliest) + index * WEEK_MS))
 }
 
 /** First days of months, at most a dozen of them. */
-function monthsBetween(first: number, last: number): readonly number[] {
-  const start = new Date(first)
+function monthsBetween(earliest: number, latest: number): readonly number[] {
+  const start = new Date(earliest)
   const months: number[] = []
   for (let month = 1; ; month += 1) {
     const time = Date.UTC(start.getUTCFullYear(), start.getUTCMonth() + month, 1)
-    if (time > last) break
+    if (time > latest) break
     months.push(time)
   }
   const every = Math.ceil(months.length / 12)
@@ -172,4 +172,4 @@ function monthsBetween(first: number, last: number): readonly number[] {
 
 const monthText = (time: number): string => new Date(time).toISOString().slice(0, 7)
 
-const cut = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most - 1)}…`)
+const cut = (text: string, length: number): string => (text.length <= length ? text : `${text.slice(0, length - 1)}…`)

@@ -3,7 +3,7 @@ import { isOverAfter, troublesOf } from "#src/agent/notify/troubles.js"
 import { KeyferryError } from "#src/core/base/error.js"
 import type { AcceptedFinding } from "#src/core/plan/acceptance.js"
 import type { Trouble } from "#src/core/records/incident.js"
-import { roundReport, sight } from "#test/support/round-report.js"
+import { roundReport, sightOf } from "#test/support/round-report.js"
 
 const finding = (id: string, more: Partial<AcceptedFinding> = {}): AcceptedFinding => ({
   id,
@@ -35,7 +35,7 @@ describe("the troubles of a round", () => {
     const backoff = { failures: 2, since: "", retryAt: "", replaced: false, target: "eu", message: "no" }
     const checks = [finding("EXPIRED"), finding("SOURCE_MISSING", { status: "ok" }), finding("DISABLED")]
     const report = roundReport({
-      seen: sight([], checks),
+      sight: sightOf([], checks),
       round: { rows: [], degraded: [], backoffs: [{ ...backoff, name: "b", reason: "ERR_KMS_OTHER" }] },
     })
     expect(words(troublesOf(report))).to.deep.equal(["failure ERR_KMS_OTHER b", "dead EXPIRED a"])
@@ -48,20 +48,20 @@ describe("the troubles of a round", () => {
       [refused, "breaker ERR_TOKEN_PIN_REFUSED_BEFORE "],
       [locked, "failure ERR_STATE_LOCKED "],
     ] as const) {
-      expect(words(troublesOf(roundReport({ error, round: null, seen: null, outcome: "failed" })))).to.deep.equal([
+      expect(words(troublesOf(roundReport({ error, round: null, sight: null, outcome: "failed" })))).to.deep.equal([
         said,
       ])
     }
   })
 
   it("are over only where the round would have seen them", () => {
-    const unseen = sight([], [finding("KMS_UNREACHABLE", { status: "unknown" })])
-    const blind = roundReport({ seen: unseen })
+    const unseen = sightOf([], [finding("KMS_UNREACHABLE", { status: "unknown" })])
+    const blind = roundReport({ sight: unseen })
     expect(isOverAfter(blind)(trouble("dead", "EXPIRED"))).to.equal(false)
     expect(isOverAfter(blind)(trouble("dead", "EXPIRED", { name: "b", target: "us" }))).to.equal(true)
     expect(isOverAfter(blind)(trouble("clock", "CLOCK_SKEW", { name: null }))).to.equal(false)
     expect(isOverAfter(roundReport())(trouble("dead", "EXPIRED"))).to.equal(true)
-    const failed = roundReport({ seen: null, round: null, error: new KeyferryError("ERR_STATE_LOCKED", "") })
+    const failed = roundReport({ sight: null, round: null, error: new KeyferryError("ERR_STATE_LOCKED", "") })
     for (const kind of ["dead", "failure", "breaker"] as const) {
       expect(isOverAfter(failed)(trouble(kind, "EXPIRED")), kind).to.equal(false)
     }
@@ -69,7 +69,7 @@ describe("the troubles of a round", () => {
 
   it("are not over of a source or a custody key while the token that has it was not looked at", () => {
     for (const state of ["failed", "not given"] as const) {
-      const over = isOverAfter(roundReport({ seen: sight([], [], state) }))
+      const over = isOverAfter(roundReport({ sight: sightOf([], [], state) }))
       expect(
         ["SOURCE_MISSING", "SOURCE_DAMAGED", "SOURCE_UNUSABLE", "CUSTODY_KEY_LOST"].filter((id) =>
           over(trouble("dying", id)),

@@ -6,7 +6,7 @@ import { summarise } from "#src/core/plan/row.js"
 const AT = new Date("2026-11-28T12:00:00Z")
 
 /** What a round saw: keys, findings, and in which state its one token was. */
-export function sight(
+export function sightOf(
   keys: readonly StatusRow[],
   checks: readonly AcceptedFinding[] = [],
   token: Status["tokens"][number]["state"] = "looked at",
@@ -26,7 +26,7 @@ export function roundReport(more: Partial<RoundReport> = {}): RoundReport {
     ended: AT,
     outcome: "done",
     round: { rows: [], backoffs: [], degraded: [] },
-    seen: sight([]),
+    sight: sightOf([]),
     pause: null,
     error: null,
     kmsOffsetMs: 0,

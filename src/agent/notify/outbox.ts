@@ -30,19 +30,19 @@ const MOST_PENDING = 500
  * Tells each receiver of what has changed since the last round: written down before it is sent, and again once it was
  * taken. Whoever is killed in between sends it again with the same id.
  *
- * @param seen everything that is wrong now
+ * @param troubles everything that is wrong now
  */
-export async function tellReceivers(parts: OutboxParts, seen: readonly Trouble[], round: SeenRound): Promise<void> {
+export async function tellReceivers(parts: OutboxParts, troubles: readonly Trouble[], round: SeenRound): Promise<void> {
   const { records, receivers } = parts
-  const incidents = afterRound(await records.incidents(), seen, round)
+  const incidents = afterRound(await records.incidents(), troubles, round)
   // with nobody to tell, what comes later is told from then on
   const pending = receivers.length === 0 ? [] : incidents.pending.slice(-MOST_PENDING)
   let current: Incidents = { ...incidents, pending }
   await records.putIncidents(current)
   const ids = receivers.map(receiverId)
   const unreachable = new Set<string>()
-  for (const { notification, told } of pending) {
-    const have = new Set(told)
+  for (const { notification, takers } of pending) {
+    const have = new Set(takers)
     for (const receiver of receivers) {
       const id = receiverId(receiver)
       if (have.has(id) || unreachable.has(id)) continue
@@ -52,20 +52,25 @@ export async function tellReceivers(parts: OutboxParts, seen: readonly Trouble[]
         continue
       }
       have.add(id)
-      current = withTold(current, { notification, told: [...have] })
+      current = withTold(current, { notification, takers: [...have] })
       await records.putIncidents(current)
     }
     if (!ids.every((id) => have.has(id))) continue
-    current = { ...current, pending: current.pending.filter((other) => !isSame(other.notification, notification)) }
+    current = {
+      ...current,
+      pending: current.pending.filter((candidate) => !isSame(candidate.notification, notification)),
+    }
     await records.putIncidents(current)
   }
 }
 
 const isSame = (a: Notification, b: Notification): boolean => a.notification === b.notification
 
-const withTold = (incidents: Incidents, told: Pending): Incidents => ({
+const withTold = (incidents: Incidents, update: Pending): Incidents => ({
   ...incidents,
-  pending: incidents.pending.map((other) => (isSame(other.notification, told.notification) ? told : other)),
+  pending: incidents.pending.map((candidate) =>
+    isSame(candidate.notification, update.notification) ? update : candidate,
+  ),
 })
 
 async function isTold(

@@ -22,7 +22,7 @@ const KINDS: Readonly<Record<string, IncidentKind>> = {
 }
 
 /** Everything that a person is to be called for after a round: what it failed at, and what `check` finds. */
-export function troublesOf({ round, seen, error }: RoundReport): readonly Trouble[] {
+export function troublesOf({ round, sight, error }: RoundReport): readonly Trouble[] {
   const places = new Map(
     (round?.degraded ?? []).map((row) => [isPinRefused(row.reason) ? "" : row.target + row.reason, row]),
   )
@@ -31,7 +31,7 @@ export function troublesOf({ round, seen, error }: RoundReport): readonly Troubl
     ...[...places.values()].map(ofPlace),
     // also of keys that failed in an earlier round, and wait
     ...(round?.backoffs ?? []).map(ofWaiting),
-    ...(seen?.check.checks ?? []).flatMap(({ id, status, name, target, message, hint }): readonly Trouble[] => {
+    ...(sight?.check.checks ?? []).flatMap(({ id, status, name, target, message, hint }): readonly Trouble[] => {
       const kind = Object.hasOwn(KINDS, id) ? KINDS[id] : undefined
       // what is accepted calls nobody
       return kind === undefined || status === "ok" ? [] : [{ kind, status, reason: id, name, target, message, hint }]
@@ -40,20 +40,20 @@ export function troublesOf({ round, seen, error }: RoundReport): readonly Troubl
 }
 
 /** Whether a trouble that this round did not see would have been seen by it: what could not be looked at is not known to be well. */
-export function isOverAfter({ round, seen, error }: RoundReport): (incident: Trouble) => boolean {
+export function isOverAfter({ round, sight, error }: RoundReport): (incident: Trouble) => boolean {
   const unseen = new Set(
-    (seen?.check.checks ?? []).flatMap(({ status, name, target }) =>
+    (sight?.check.checks ?? []).flatMap(({ status, name, target }) =>
       status === "unknown" ? [placeOf({ name, target }), placeOf({ name: null, target })] : [],
     ),
   )
-  const isTokenUnseen = seen?.status.tokens.some(({ state }) => state !== "looked at") === true
+  const isTokenUnseen = sight?.status.tokens.some(({ state }) => state !== "looked at") === true
   return (incident) => {
     if (incident.kind === "failure" || incident.kind === "breaker") {
       return error === null && round !== null && (incident.name !== null || round.degraded.length === 0)
     }
     // of sources only the token tells
     if (/^SOURCE_|^CUSTODY_KEY/.test(incident.reason) && isTokenUnseen) return false
-    return seen !== null && !unseen.has(placeOf(incident))
+    return sight !== null && !unseen.has(placeOf(incident))
   }
 }
 

@@ -53,10 +53,10 @@ export async function runRound({ openFleet, records, allow, isStopping }: RoundO
     untilDone: !isRewrap,
     isStopping,
   })
-  const done = [...recovered, ...rows]
-  const backoffs = backoffsAfter(fleet, before, done)
+  const results = [...recovered, ...rows]
+  const backoffs = backoffsAfter(fleet, before, results)
   await records.putBackoffs(backoffs)
-  return { rows: done, backoffs, degraded: done.filter(isOfPlace) }
+  return { rows: results, backoffs, degraded: results.filter(isOfPlace) }
 }
 
 /** Brings back what was deleted, for who has said beforehand that it may. */

@@ -58,7 +58,7 @@ export const agent = defineCommand({
       async onRound(report, next) {
         metrics.take(report)
         // what could be seen last stays on the page, with what is wrong now
-        last = { report: { ...report, seen: report.seen ?? last.report?.seen ?? null }, next }
+        last = { report: { ...report, sight: report.sight ?? last.report?.sight ?? null }, next }
         changed.emit("round", report.run)
         await manager.status(`last round ${report.outcome}; next at ${rfc3339(next)}`)
         const { notify } = agent.settings

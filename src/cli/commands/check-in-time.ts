@@ -23,16 +23,17 @@ export class TimedCheck {
   constructor(seconds: number, json: boolean) {
     this.#seconds = seconds
     this.#json = json
-    const left = (part: number): number => Math.max(0, seconds * part * 1000 - performance.now())
-    const end = (part: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, left(part)).unref())
-    this.#deadline = endBy(left(PARTS.run), this.#late())
+    const remainingMs = (part: number): number => Math.max(0, seconds * part * 1000 - performance.now())
+    const end = (part: number): Promise<void> =>
+      new Promise((resolve) => void setTimeout(resolve, remainingMs(part)).unref())
+    this.#deadline = endBy(remainingMs(PARTS.run), this.#late())
     this.patience = {
       tokens: end(PARTS.tokens),
       keys: end(PARTS.keys),
-      waits: (what) => {
-        this.#count(what, 1)
+      waits: (subject) => {
+        this.#count(subject, 1)
         return () => {
-          this.#count(what, -1)
+          this.#count(subject, -1)
         }
       },
       onRow: (finished, total) => (this.#looked = `; ${finished} of ${total} keys were looked at`),
@@ -51,11 +52,11 @@ export class TimedCheck {
   }
 
   /** Work that is named, should it not come to its end. */
-  async during<T>(what: string, work: () => Promise<T>): Promise<T> {
-    const answered = this.patience.waits(what)
-    const done = await work()
+  async during<T>(subject: string, work: () => Promise<T>): Promise<T> {
+    const answered = this.patience.waits(subject)
+    const answer = await work()
     answered()
-    return done
+    return answer
   }
 
   /** What was found is said at the deadline too, where something hangs as it is closed. */
@@ -69,17 +70,17 @@ export class TimedCheck {
     }
   }
 
-  #count(what: string, more: 1 | -1): void {
-    const count = (this.#pending.get(what) ?? 0) + more
-    if (count === 0) this.#pending.delete(what)
-    else this.#pending.set(what, count)
+  #count(subject: string, more: 1 | -1): void {
+    const count = (this.#pending.get(subject) ?? 0) + more
+    if (count === 0) this.#pending.delete(subject)
+    else this.#pending.set(subject, count)
     // what is waited for seldom changes, however many keys there are
     if (count === 0 || (more === 1 && count === 1)) this.#deadline.say(this.#late())
   }
 
   #late(): LastLine {
-    const what = this.#pending.size === 0 ? "this host" : [...this.#pending.keys()].join(", ")
-    const message = `no answer of ${what} within ${durationText(this.#seconds)}${this.#looked}`
+    const subject = this.#pending.size === 0 ? "this host" : [...this.#pending.keys()].join(", ")
+    const message = `no answer of ${subject} within ${durationText(this.#seconds)}${this.#looked}`
     const finding = { id: "TIMEOUT", status: "unknown", message, name: null, target: null, hint: LATE_HINT } as const
     return this.#lineOf(
       outputOf({ status: "unknown", checks: [{ ...finding, acceptedUntil: null }], perfdata: "", keys: 0 }),

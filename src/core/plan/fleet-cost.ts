@@ -75,8 +75,8 @@ export function costOf(keys: readonly CostlyKey[]): FleetCost {
 /** KMS charges none that waits for its deletion. */
 function chargedKeys({ binding, entry, key, replicas }: CostlyKey): number {
   const isDying = [key, ...replicas].map((view) => view.seen === "key" && phaseOf(view.description) === "dying")
-  const known = Math.max(1 + (entry?.replicas.length ?? 0), 1 + binding.replicas.length)
-  return known - isDying.filter(Boolean).length
+  const keyCount = Math.max(1 + (entry?.replicas.length ?? 0), 1 + binding.replicas.length)
+  return keyCount - isDying.filter(Boolean).length
 }
 
 /** Of one that is under way KMS has the material, and has not rotated to it. */

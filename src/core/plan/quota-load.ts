@@ -35,12 +35,12 @@ export interface QuotaLoad {
 
 /** Of each account and Region that holds material which can be imported again, the one that takes longest first. */
 export function quotaLoads(keys: readonly LoadingKey[], now: Date): readonly QuotaLoad[] {
-  const again = keys.map((key) => ({ ...key, ...allImports(key) })).filter(({ imports }) => imports.length > 0)
-  const days = dueByDay(again, now.toISOString().slice(0, 10))
-  return placesOf(again)
+  const reimported = keys.map((key) => ({ ...key, ...allImports(key) })).filter(({ imports }) => imports.length > 0)
+  const days = dueByDay(reimported, now.toISOString().slice(0, 10))
+  return placesOf(reimported)
     .map((place): QuotaLoad => {
       const ofPlace = [...(days.get(`${place.account} ${place.region}`) ?? [])]
-      const [busiest] = ofPlace.sort(([a, many], [b, more]) => more - many || (a < b ? -1 : 1))
+      const [busiest] = ofPlace.sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1))
       return {
         account: place.account === "" ? null : place.account,
         region: place.region,
@@ -59,8 +59,9 @@ function allImports({ snapshot: { binding, entry, region }, quotas }: LoadingKey
   if (!binding.managed || !CUSTODIES[entry?.custody ?? binding.custody].reimport) {
     return { imports: [], costs: {}, quotas }
   }
-  const made = entry === null ? [] : keysOf(entry)
-  const places = made.length > 0 ? made : [region, ...binding.replicas].map((name) => ({ region: name, keyArn: "" }))
+  const existing = entry === null ? [] : keysOf(entry)
+  const places =
+    existing.length > 0 ? existing : [region, ...binding.replicas].map((name) => ({ region: name, keyArn: "" }))
   const generations = entry === null ? 1 : generationsOf(entry).length
   const imports = places.flatMap((place) => Array.from({ length: generations }, () => place))
   return { imports, costs: importing(binding, imports.length), quotas }

@@ -39,9 +39,9 @@ export function backoffAfter(previous: Backoff | undefined, failure: Failure): B
   const { name, target, replaced, reason, message, now, end } = failure
   const failures = (previous?.failures ?? 0) + 1
   const doubled = Math.min(HOUR_MS * 2 ** Math.min(failures - 1, 10), LONGEST_MS)
-  const left = end === null ? Infinity : end.getTime() - now.getTime()
+  const remainingMs = end === null ? Infinity : end.getTime() - now.getTime()
   // a dead key cannot die again: it is tried as often as any other
-  const bound = left > 0 ? left / SHARE_OF_LIFE : Infinity
+  const bound = remainingMs > 0 ? remainingMs / SHARE_OF_LIFE : Infinity
   const wait = Math.max(Math.min(doubled, bound), SHORTEST_MS)
   return {
     name,
@@ -57,6 +57,6 @@ export function backoffAfter(previous: Backoff | undefined, failure: Failure): B
 
 /** Whether the key is to be left alone now. A clock that was set back does not prolong it beyond a day. */
 export function isWaiting({ retryAt }: Pick<Backoff, "retryAt">, now: Date): boolean {
-  const left = Date.parse(retryAt) - now.getTime()
-  return left > 0 && left <= LONGEST_MS
+  const remainingMs = Date.parse(retryAt) - now.getTime()
+  return remainingMs > 0 && remainingMs <= LONGEST_MS
 }

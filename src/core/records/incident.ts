@@ -41,7 +41,7 @@ export interface Notification extends Incident {
 export interface Pending {
   readonly notification: Notification
   /** Digests of the receivers that took it. */
-  readonly told: readonly string[]
+  readonly takers: readonly string[]
 }
 
 /** What the agent remembers of troubles and of those whom it told. */
@@ -72,48 +72,50 @@ const placeOf = ({ kind, reason, name, target }: Trouble): string => JSON.string
  * What is open after a round, and what is to be told: each trouble once until it changes, and its end once. What comes to
  * more than so many an hour is one notification that counts them.
  *
- * @param seen everything that is wrong now
+ * @param troubles everything that is wrong now
  */
-export function afterRound(before: Incidents, seen: readonly Trouble[], { at, isOver }: SeenRound): Incidents {
+export function afterRound(before: Incidents, troubles: readonly Trouble[], { at, isOver }: SeenRound): Incidents {
   const now = `${at.toISOString().slice(0, 19)}Z`
   const open: Incident[] = []
   const news: { readonly incident: Incident; readonly recovered: boolean }[] = []
-  const known = new Map(before.open.map((incident) => [placeOf(incident), incident]))
-  for (const trouble of new Map(seen.map((one) => [placeOf(one), one])).values()) {
-    const incident = known.get(placeOf(trouble))
-    known.delete(placeOf(trouble))
+  const openByPlace = new Map(before.open.map((incident) => [placeOf(incident), incident]))
+  for (const trouble of new Map(troubles.map((trouble) => [placeOf(trouble), trouble])).values()) {
+    const incident = openByPlace.get(placeOf(trouble))
+    openByPlace.delete(placeOf(trouble))
     if (incident?.status === trouble.status) {
       open.push({ ...incident, message: trouble.message, hint: trouble.hint })
       continue
     }
-    const begun = { ...trouble, id: randomUUID(), since: now }
-    open.push(begun)
-    news.push({ incident: begun, recovered: false })
+    const opened = { ...trouble, id: randomUUID(), since: now }
+    open.push(opened)
+    news.push({ incident: opened, recovered: false })
   }
-  for (const incident of known.values()) {
+  for (const incident of openByPlace.values()) {
     if (isOver(incident)) news.push({ incident, recovered: true })
     else open.push(incident)
   }
-  const made = before.made.filter(
+  const lastHour = before.made.filter(
     (time) => at.getTime() - Date.parse(time) < HOUR_MS && Date.parse(time) <= at.getTime(),
   )
-  const room = Math.max(MOST_AN_HOUR - made.length, 0)
+  const room = Math.max(MOST_AN_HOUR - lastHour.length, 0)
   const single = news.slice(0, news.length <= room ? room : Math.max(room - 1, 0))
-  const rest = news.slice(single.length)
-  const notifications = single.map(({ incident, recovered }) => told(incident, { recovered, at: now, more: 0 }))
-  const [firstOfRest] = rest
+  const remaining = news.slice(single.length)
+  const notifications = single.map(({ incident, recovered }) =>
+    notificationOf(incident, { recovered, at: now, more: 0 }),
+  )
+  const [uncounted] = remaining
   // the last one of an hour says how many more there were; then it is counted on
-  if (firstOfRest !== undefined && room > 0) {
-    const { incident, recovered } = firstOfRest
-    notifications.push(told(incident, { recovered, at: now, more: rest.length - 1 }))
+  if (uncounted !== undefined && room > 0) {
+    const { incident, recovered } = uncounted
+    notifications.push(notificationOf(incident, { recovered, at: now, more: remaining.length - 1 }))
   }
   return {
     open,
-    pending: [...before.pending, ...notifications.map((notification) => ({ notification, told: [] }))],
-    made: [...made, ...notifications.map(() => now)],
+    pending: [...before.pending, ...notifications.map((notification) => ({ notification, takers: [] }))],
+    made: [...lastHour, ...notifications.map(() => now)],
   }
 }
 
-function told(incident: Incident, more: Pick<Notification, "recovered" | "at" | "more">): Notification {
+function notificationOf(incident: Incident, more: Pick<Notification, "recovered" | "at" | "more">): Notification {
   return { ...incident, notification: randomUUID(), ...more }
 }

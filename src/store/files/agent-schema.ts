@@ -40,7 +40,7 @@ const incidents = z.strictObject({
         at: time,
         more: z.int().nonnegative(),
       }),
-      told: z.array(z.string()),
+      takers: z.array(z.string()),
     }),
   ),
   made: z.array(time),
