@@ -73,7 +73,7 @@ export const NAMED: readonly NamedMutation[] = [
   {
     title: "the lock's file is not locked",
     file: "store/files/lock.js",
-    before: 'if (!(await lock(this.#file, "exclusive", this.#path)))',
+    before: 'if (!(await tryLock(this.#file, "exclusive", this.#path)))',
     after: "if (false)",
     test: "store/files/lock.test.js",
     named: "keeps a second taker of the same process out until it is disposed",
