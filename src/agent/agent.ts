@@ -1,30 +1,22 @@
 import { randomUUID } from "node:crypto"
-import type { CheckResult } from "../app/check/check.js"
-import type { Status } from "../app/fleet/status.js"
+import type { Fleet } from "../app/fleet/fleet.js"
 import type { Round } from "../app/round/round.js"
 import { KeyferryError } from "../core/base/error.js"
 import { rfc3339 } from "../core/base/expiry.js"
 import type { AgentSettings } from "../core/manifest/agent-settings.js"
 import { DEFAULT_AGENT } from "../core/manifest/agent-settings.js"
 import { summarise } from "../core/plan/row.js"
-import type { Pause } from "../core/ports/agent-records.js"
+import type { AgentRecords, Pause } from "../core/ports/agent-records.js"
 import type { Log } from "../core/ports/log.js"
 import { systemClock } from "../host/clock.js"
 import type { World } from "../host/open.js"
 import type { Settings } from "../host/settings.js"
 import { nextRound } from "./schedule.js"
+import { lookIfItCan, outcomeOf, type Sight } from "./sight.js"
 import { waitAfterTrouble } from "./trouble.js"
 
 /** Why a round begins. */
 export type Trigger = "start" | "schedule" | "reload" | "backoff" | "trouble" | "pause over"
-
-/** The fleet as a round saw it after its work. */
-export interface Sight {
-  /** By KMS' clock. */
-  readonly at: Date
-  readonly status: Status
-  readonly check: CheckResult
-}
 
 /** What a round saw and did. */
 export interface RoundReport {
@@ -172,16 +164,8 @@ export class Agent {
     try {
       await using opened = this.#parts.openWorld(this.#settings, log)
       world = opened
-      const sight = await this.#work(opened, log)
-      report = {
-        run,
-        trigger,
-        began,
-        ended: systemClock.now(),
-        error: null,
-        kmsOffsetMs: opened.clock.kmsOffsetMs(),
-        ...sight,
-      }
+      const work = await this.#work(opened, log)
+      report = { run, trigger, began, ended: systemClock.now(), kmsOffsetMs: opened.clock.kmsOffsetMs(), ...work }
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
       const nothing = { round: null, sight: null, pause: null, outcome: "failed" } as const
@@ -194,26 +178,33 @@ export class Agent {
     return report
   }
 
-  async #work(world: World, log: Log): Promise<Pick<RoundReport, "round" | "sight" | "pause" | "outcome">> {
-    const { runRound } = await import("../app/round/round.js")
+  async #work(world: World, log: Log): Promise<Pick<RoundReport, "round" | "sight" | "pause" | "outcome" | "error">> {
     const records = await world.agentRecords()
     const pause = await records.pause()
     const isPaused = pause !== null && !(await isPast(world, pause.until))
     if (isPaused) log.event("round.paused", { until: pause.until })
     if (pause !== null && !isPaused) await records.putPause(null)
-    const round = isPaused
-      ? null
-      : await runRound({
-          openFleet: () => world.fleet({ lock: true }),
-          records,
-          allow: this.settings.allow,
-          isStopping: () => this.#isStopping,
-        })
+    const { round, error } = isPaused ? { round: null, error: null } : await this.#workIfItCan(world, records)
     await world.unlock()
-    const sight = this.#isStopping ? null : await look(world, isPaused ? pause : null)
-    const isTokenUnseen = sight?.status.tokens.some(({ state }) => state === "failed") === true
-    const outcome = (round?.degraded ?? []).length > 0 || isTokenUnseen ? "degraded" : "done"
-    return { round, sight, pause: isPaused ? pause : null, outcome }
+    // also where the work could not begin: keys that die meanwhile are to be told of
+    const sight = this.#isStopping ? null : await lookIfItCan(world, { pause: isPaused ? pause : null, error })
+    return { round, sight, pause: isPaused ? pause : null, outcome: outcomeOf({ round, sight, error }), error }
+  }
+
+  async #workIfItCan(
+    world: World,
+    records: AgentRecords,
+  ): Promise<{ readonly round: Round | null; readonly error: KeyferryError | null }> {
+    const { runRound } = await import("../app/round/round.js")
+    const openFleet = (): Promise<Fleet> => world.fleet({ lock: true })
+    const { allow } = this.settings
+    try {
+      const round = await runRound({ openFleet, records, allow, isStopping: () => this.#isStopping })
+      return { round, error: null }
+    } catch (error) {
+      if (!(error instanceof KeyferryError)) throw error
+      return { round: null, error }
+    }
   }
 
   /** The first of: the schedule, a key that waits, a token or a KMS that did not answer, the end of a pause. */
@@ -247,25 +238,6 @@ async function isPast(world: World, time: string): Promise<boolean> {
 
 /** Not before a minute has passed, whatever a clock has done meanwhile. */
 const later = (time: Date, now: Date): Date => new Date(Math.max(time.getTime(), now.getTime() + SOONEST_MS))
-
-/** Looks at the fleet as it is after the work, from anew: what `check` and `status` would say now. */
-async function look(world: World, pause: Pause | null): Promise<Sight> {
-  const { fleetKeys } = await import("../app/fleet/fleet.js")
-  const { survey } = await import("../app/fleet/survey.js")
-  const { statusOf } = await import("../app/fleet/status.js")
-  const { checkSurvey, DEFAULT_THRESHOLDS } = await import("../app/check/check.js")
-  const accept = (await world.settings()).manifest?.accept ?? {}
-  const { vaultReadOnce } = await import("../app/fleet/vault-once.js")
-  const opened = await world.fleet({ lock: false })
-  const fleet = { ...opened, vault: vaultReadOnce(opened.vault) }
-  const surveyed = await survey(fleet, await fleetKeys(fleet), {
-    actions: new Set(),
-    depth: { tags: false, materials: "needed" },
-  })
-  const { status } = await statusOf(fleet, surveyed)
-  const check = await checkSurvey(fleet, surveyed, { thresholds: DEFAULT_THRESHOLDS, accept, pause })
-  return { at: world.clock.now(), status, check }
-}
 
 function tell(log: Log, { trigger, outcome, round, sight, error, began, ended }: RoundReport): void {
   const durationMs = ended.getTime() - began.getTime()

@@ -1,6 +1,5 @@
 import { Counter, Gauge, Registry } from "prom-client"
 import type { EventName } from "../core/records/log-event.js"
-import type { Log } from "../core/ports/log.js"
 import type { RoundReport } from "./agent.js"
 import { isPinRefused } from "./pin-breaker.js"
 
@@ -71,16 +70,6 @@ export class Metrics {
     this.#gauge("keyferry_build_info", "1, with the version", ["version"]).set({ version }, 1)
   }
 
-  /** A log that counts what goes through it. */
-  counting(log: Log): Log {
-    return {
-      event: (name, fields) => {
-        this.#count(name, fields)
-        log.event(name, fields)
-      },
-    }
-  }
-
   /** Takes in a round. */
   take(report: RoundReport): void {
     const { outcome, round, sight, began, ended, kmsOffsetMs, error, pause } = report
@@ -129,7 +118,8 @@ export class Metrics {
     }
   }
 
-  #count(name: EventName, { mechanisms = [], operation = "", error = null }: Told): void {
+  /** Counts what is logged. */
+  event(name: EventName, { mechanisms = [], operation = "", error = null }: Told): void {
     if (name === "key.wrapped") {
       this.#text = null
       for (const mechanism of mechanisms) this.#wraps.inc({ mechanism })

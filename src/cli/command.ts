@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase, InferredOptionTypes, Options } from "yargs"
 import type { ExitName } from "../core/base/exit-code.js"
+import type { Log } from "../core/ports/log.js"
 import type { Layout } from "./text/layout.js"
 import type { Terminal } from "./text/progress-line.js"
 import type { Surroundings as ProcessSurroundings, World } from "../host/open.js"
@@ -40,6 +41,8 @@ export interface Surroundings extends ProcessSurroundings {
   readonly world: World
   /** Of keyferry. */
   readonly version: string
+  /** Has a listener hear everything that is logged from now on, also what is not shown. */
+  readonly hear: (listener: Log) => void
   /** Standard error, for the line of long work. */
   readonly terminal: Terminal
   /** Another world of the same command line, for one that opens several after one another. */

@@ -6,6 +6,7 @@ import { EXIT_CODES, type ExitName } from "../core/base/exit-code.js"
 import { KeyferryError } from "../core/base/error.js"
 import { printableJson, printableLines } from "../core/base/printable.js"
 import type { Log } from "../core/ports/log.js"
+import { heardLog } from "../log/heard-log.js"
 import { createLog } from "../log/log.js"
 import { type Output, SCHEMA_VERSION, type Surroundings } from "./command.js"
 import { commandsFor } from "./commands/commands.js"
@@ -69,13 +70,9 @@ export async function run(given: readonly string[], version: string): Promise<nu
     const { verbose, logFormat, quiet } = args as { verbose?: boolean; logFormat?: string; quiet?: boolean }
     const format = logFormat === "json" ? "json" : "text"
     const isService = command.isService === true
-    const log = await createLog({
-      verbose: verbose ?? false,
-      quiet: quiet ?? false,
-      format,
-      isService,
-      clock: systemClock,
-    })
+    const log = heardLog(
+      await createLog({ verbose: verbose ?? false, quiet: quiet ?? false, format, isService, clock: systemClock }),
+    )
     running = { log, command: command.name }
     log.event("run.started", { command: command.name, version })
     const progress =
@@ -88,6 +85,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
       ...outside,
       terminal,
       version,
+      hear: (listener: Log) => log.hear(listener),
       stopped,
       anotherWorld: (parts: Parameters<Surroundings["anotherWorld"]>[0]) =>
         openWorld(args, { ...outside, ...parts, progress: isService ? loggedProgress(parts.log) : progress }),

@@ -241,7 +241,9 @@ export class World implements AsyncDisposable {
 
   /** Lets others have the state directory: what comes after only looks. */
   async unlock(): Promise<void> {
-    const lock = await this.#lock
+    const lock = await this.#lock?.catch(() => null)
+    // one that was not to be had is not waited for again
+    if (lock === null) return
     this.#lock = undefined
     await lock?.[Symbol.asyncDispose]()
   }

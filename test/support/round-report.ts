@@ -1,4 +1,5 @@
-import type { RoundReport, Sight } from "#src/agent/agent.js"
+import type { RoundReport } from "#src/agent/agent.js"
+import type { Sight } from "#src/agent/sight.js"
 import type { StatusRow, Status } from "#src/app/fleet/status.js"
 import type { AcceptedFinding } from "#src/core/plan/acceptance.js"
 import { summarise } from "#src/core/plan/row.js"

@@ -56,8 +56,11 @@ export async function runRound({ openFleet, records, allow, isStopping }: RoundO
   const results = [...recovered, ...rows]
   const backoffs = backoffsAfter(fleet, before, results)
   await records.putBackoffs(backoffs)
-  return { rows: results, backoffs, degraded: results.filter(isOfPlace) }
+  return { rows: results, backoffs, degraded: degradedOf(results) }
 }
+
+/** Rows that failed by what is no fault of their key: token or KMS. */
+export const degradedOf = (rows: readonly DecisionRow[]): readonly DecisionRow[] => rows.filter(isOfPlace)
 
 /** Brings back what was deleted, for who has said beforehand that it may. */
 async function recoverDeleted(fleet: Fleet, before: readonly Backoff[]): Promise<readonly DecisionRow[]> {

@@ -6,7 +6,7 @@ import { rfc3339 } from "../../core/base/expiry.js"
 import type { Log } from "../../core/ports/log.js"
 import { endProcess } from "../../host/exit.js"
 import { defineCommand } from "../command.js"
-import { KMS, TOKEN } from "../options/options.js"
+import { KMS, METRICS_FILE, TOKEN } from "../options/options.js"
 
 /** How long the key in hand may take after a signal. */
 const GRACE_MS = 10_000
@@ -27,15 +27,11 @@ export const agent = defineCommand({
   isService: true,
   options: {
     once: { type: "boolean", default: false, describe: "one round, and end" },
-    "metrics-file": {
-      type: "string",
-      requiresArg: true,
-      describe: "leave the metrics in this file after each round, for node_exporter; agent.metricsFile of --config",
-    },
+    ...METRICS_FILE,
     ...TOKEN,
     ...KMS,
   },
-  async run(args, { world, log, version, anotherWorld, readSettings, stopped, onHangUp, env }) {
+  async run(args, { world, log, version, anotherWorld, readSettings, stopped, onHangUp, hear, env }) {
     const { Agent } = await import("../../agent/agent.js")
     const { Metrics } = await import("../../agent/metrics.js")
     const { isOverAfter, troublesOf } = await import("../../agent/notify/troubles.js")
@@ -47,13 +43,13 @@ export const agent = defineCommand({
     const records = await world.agentRecords()
     const manager = world.own(serviceManager(env))
     const metrics = new Metrics(version)
-    const counted = metrics.counting(log)
+    hear(metrics)
     const changed = new EventEmitter<{ round: [run: string] }>()
     let last: Pick<AgentView, "report" | "next"> = { report: null, next: null }
     const agent = new Agent(await world.settings(), {
       openWorld: (settings, roundLog) => anotherWorld({ settings, log: roundLog }),
       readSettings,
-      log: counted,
+      log,
       chance: () => randomInt(1_000_000) / 1_000_000,
       async onRound(report, next) {
         metrics.take(report)
@@ -64,11 +60,11 @@ export const agent = defineCommand({
         const { notify } = agent.settings
         const metricsFile = args.metricsFile ?? agent.settings.metricsFile
         const seenRound = { at: timeOf(report), isOver: isOverAfter(report) }
-        const outbox = { records, log: counted, owner: agent.owner, receivers: notify, env }
-        await orWarn(counted, "agent.notify", () => tellReceivers(outbox, troublesOf(report), seenRound))
+        const outbox = { records, log, owner: agent.owner, receivers: notify, env }
+        await orWarn(log, "agent.notify", () => tellReceivers(outbox, troublesOf(report), seenRound))
         if (metricsFile !== null) {
           const text = await metrics.text()
-          await orWarn(counted, "agent.metricsFile", () => writeMetrics(metricsFile, text))
+          await orWarn(log, "agent.metricsFile", () => writeMetrics(metricsFile, text))
         }
       },
     })

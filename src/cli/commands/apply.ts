@@ -1,7 +1,8 @@
 import { type OptionTable, type Output, type Surroundings, defineCommand } from "../command.js"
 import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
 import { decisionsText } from "../text/decision-text.js"
-import { KMS, TOKEN } from "../options/options.js"
+import { KMS, METRICS_FILE, TOKEN } from "../options/options.js"
+import { measured } from "./measured.js"
 
 const OPTIONS = {
   ...FLEET,
@@ -10,6 +11,7 @@ const OPTIONS = {
     default: false,
     describe: "also let material end earlier than it would, where that is asked for",
   },
+  ...METRICS_FILE,
   ...TOKEN,
   ...KMS,
 } as const satisfies OptionTable
@@ -30,24 +32,27 @@ interface FleetArgs {
   readonly key?: readonly string[] | undefined
   readonly includeDisabled?: boolean
   readonly yes?: boolean
+  readonly metricsFile?: string | undefined
 }
 
 /** What `apply` does; `provision` without a name does the same for what is missing. */
-export async function applyFleet(args: FleetArgs, { world, terminal }: Surroundings): Promise<Output> {
+export async function applyFleet(args: FleetArgs, surroundings: Surroundings): Promise<Output> {
   const actions = actionsOf(args.only)
   const names = keysOf(args.key)
   const { reconcile } = await import("../../app/fleet/reconcile.js")
   const { fleetKeys } = await import("../../app/fleet/fleet.js")
   const { exitOf, summarise } = await import("../../core/plan/row.js")
-  const fleet = await world.fleet({ lock: true })
-  using line = terminal.progressLine("applying")
-  const rows = await reconcile(fleet, await fleetKeys(fleet, names), {
-    actions,
-    depth: { tags: true, materials: "needed" },
-    untilDone: true,
-    includeDisabled: args.includeDisabled ?? false,
-    shorten: args.yes ?? false,
-    onRow: line.onRow,
+  const rows = await measured(args, surroundings, async () => {
+    const fleet = await surroundings.world.fleet({ lock: true })
+    using line = surroundings.terminal.progressLine("applying")
+    return await reconcile(fleet, await fleetKeys(fleet, names), {
+      actions,
+      depth: { tags: true, materials: "needed" },
+      untilDone: true,
+      includeDisabled: args.includeDisabled ?? false,
+      shorten: args.yes ?? false,
+      onRow: line.onRow,
+    })
   })
   return {
     result: { keys: rows, summary: summarise(rows) },

@@ -1,13 +1,17 @@
+import type { Fleet } from "../../app/fleet/fleet.js"
 import type { Recovery } from "../../app/recover/recover.js"
 import type { DecisionRow } from "../../core/plan/decision-row.js"
 import type { RecoveryTime } from "../../core/plan/recovery.js"
+import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
-import { defineCommand } from "../command.js"
-import { KMS, TOKEN } from "../options/options.js"
+import { defineCommand, type Output, type Surroundings } from "../command.js"
+import { KMS, METRICS_FILE, TOKEN } from "../options/options.js"
 import { confirm } from "../text/confirm.js"
 import { decisionsText, timeText, tokensText } from "../text/decision-text.js"
 import type { Layout } from "../text/layout.js"
+import type { Terminal } from "../text/progress-line.js"
 import { wrapped } from "../text/width.js"
+import { measured } from "./measured.js"
 
 export const recover = defineCommand({
   name: "recover",
@@ -24,46 +28,71 @@ export const recover = defineCommand({
   options: {
     plan: { type: "boolean", default: false, describe: "show the order and the time it takes, and do nothing" },
     yes: { type: "boolean", default: false, describe: "also bring back what was deleted, for the whole run" },
+    ...METRICS_FILE,
     ...TOKEN,
     ...KMS,
   },
-  async run(args, { world, progress, terminal }) {
+  async run(args, surroundings) {
     const names = namesOf(args)
-    const { recoverLost, surveyLost } = await import("../../app/recover/recover.js")
-    const { exitOf, summarise } = await import("../../core/plan/row.js")
-    const { worstExit } = await import("../../core/base/exit-code.js")
-    const fleet = await world.fleet({ lock: !args.plan })
-    let recovery: Recovery
-    {
-      using line = terminal.progressLine("looking at")
-      recovery = await surveyLost(fleet, names, line)
-    }
-    const { keys, time, tokens, tokenExit, deleted } = recovery
-    if (args.plan) {
-      const rows = keys.map(({ row }) => row)
-      return {
-        result: { keys: rows, summary: { ...summarise(rows), ...time }, tokens },
-        text: (layout) => {
-          const notes = [...tokensText(tokens), ...(layout.quiet ? [] : timeLines(time)), ...deletedLines(deleted)]
-          return [rowsText(rows, layout), ...notes.map((note) => wrapped(note, layout.width))]
-            .filter((line) => line !== "")
-            .join("\n")
-        },
-        exit: worstExit([exitOf(rows), tokenExit]),
-      }
-    }
+    if (!args.plan) return await recoverAll(names, args, surroundings)
+    if (args.metricsFile === undefined) return await planRecovery(names, surroundings)
+    throw new KeyferryError(
+      "ERR_USAGE",
+      "--plan and --metrics-file exclude each other: nothing is done that could be measured",
+    )
+  },
+})
+
+/** What is lost, and in which order and time it would come back. */
+async function planRecovery(names: readonly string[], { world, terminal }: Surroundings): Promise<Output> {
+  const { exitOf, summarise } = await import("../../core/plan/row.js")
+  const { worstExit } = await import("../../core/base/exit-code.js")
+  const fleet = await world.fleet({ lock: false })
+  const { keys, time, tokens, tokenExit, deleted } = await lostKeys(fleet, names, terminal)
+  const rows = keys.map(({ row }) => row)
+  return {
+    result: { keys: rows, summary: { ...summarise(rows), ...time }, tokens },
+    text: (layout) => {
+      const notes = [...tokensText(tokens), ...(layout.quiet ? [] : timeLines(time)), ...deletedLines(deleted)]
+      return [rowsText(rows, layout), ...notes.map((note) => wrapped(note, layout.width))]
+        .filter((line) => line !== "")
+        .join("\n")
+    },
+    exit: worstExit([exitOf(rows), tokenExit]),
+  }
+}
+
+interface RecoverArgs {
+  readonly yes: boolean
+  readonly metricsFile?: string | undefined
+}
+
+async function recoverAll(names: readonly string[], args: RecoverArgs, surroundings: Surroundings): Promise<Output> {
+  const { recoverLost } = await import("../../app/recover/recover.js")
+  const { exitOf, summarise } = await import("../../core/plan/row.js")
+  const { world, progress, terminal } = surroundings
+  const rows = await measured(args, surroundings, async () => {
+    const fleet = await world.fleet({ lock: true })
+    const recovery = await lostKeys(fleet, names, terminal)
+    const { deleted } = recovery
     if (deleted.length > 0) {
       await confirm({ name: "recover", consequences: deletedLines(deleted), yes: args.yes }, { progress })
     }
     using line = terminal.progressLine("recovering")
-    const rows = await recoverLost(fleet, recovery, { names, deleted: deleted.length > 0, onRow: line.onRow })
-    return {
-      result: { keys: rows, summary: summarise(rows) },
-      text: (layout) => rowsText(rows, layout),
-      exit: exitOf(rows),
-    }
-  },
-})
+    return await recoverLost(fleet, recovery, { names, deleted: deleted.length > 0, onRow: line.onRow })
+  })
+  return {
+    result: { keys: rows, summary: summarise(rows) },
+    text: (layout) => rowsText(rows, layout),
+    exit: exitOf(rows),
+  }
+}
+
+async function lostKeys(fleet: Fleet, names: readonly string[], terminal: Terminal): Promise<Recovery> {
+  const { surveyLost } = await import("../../app/recover/recover.js")
+  using line = terminal.progressLine("looking at")
+  return await surveyLost(fleet, names, line)
+}
 
 /** Keys that lost nothing are counted alone. */
 function rowsText(rows: readonly DecisionRow[], layout: Layout): string {

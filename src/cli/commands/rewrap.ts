@@ -3,7 +3,8 @@ import { namesOf } from "../options/arguments.js"
 import { defineCommand } from "../command.js"
 import { FLEET } from "../options/fleet-options.js"
 import { decisionsText } from "../text/decision-text.js"
-import { KMS, TOKEN } from "../options/options.js"
+import { KMS, METRICS_FILE, TOKEN } from "../options/options.js"
+import { measured } from "./measured.js"
 
 export const rewrap = defineCommand({
   name: "rewrap",
@@ -28,10 +29,11 @@ export const rewrap = defineCommand({
       describe: "also let material end earlier than it would, with --all or --due",
     },
     "include-disabled": FLEET["include-disabled"],
+    ...METRICS_FILE,
     ...TOKEN,
     ...KMS,
   },
-  async run(args, { world, terminal }) {
+  async run(args, surroundings) {
     const names = namesOf(args)
     const chosen = [args.due && "--due", args.all && "--all", names.length > 0 && "names"].filter(
       (choice) => choice !== false,
@@ -42,18 +44,20 @@ export const rewrap = defineCommand({
     const { reconcile } = await import("../../app/fleet/reconcile.js")
     const { fleetKeys } = await import("../../app/fleet/fleet.js")
     const { exitOf, summarise } = await import("../../core/plan/row.js")
-    const fleet = await world.fleet({ lock: true })
-    using line = terminal.progressLine("rewrapping")
-    const rows = await reconcile(fleet, await fleetKeys(fleet, names), {
-      // what was asked for once and not finished goes on by itself
-      actions: new Set(["rewrap", "finish-rotation", "finish-replacement"]),
-      depth: { tags: false, materials: "needed" },
-      untilDone: false,
-      force: names.length > 0 ? "named" : args.all ? "all" : null,
-      includeDisabled: args.includeDisabled,
-      expiresIn: args.expiresIn ?? null,
-      shorten: args.yes,
-      onRow: line.onRow,
+    const rows = await measured(args, surroundings, async () => {
+      const fleet = await surroundings.world.fleet({ lock: true })
+      using line = surroundings.terminal.progressLine("rewrapping")
+      return await reconcile(fleet, await fleetKeys(fleet, names), {
+        // what was asked for once and not finished goes on by itself
+        actions: new Set(["rewrap", "finish-rotation", "finish-replacement"]),
+        depth: { tags: false, materials: "needed" },
+        untilDone: false,
+        force: names.length > 0 ? "named" : args.all ? "all" : null,
+        includeDisabled: args.includeDisabled,
+        expiresIn: args.expiresIn ?? null,
+        shorten: args.yes,
+        onRow: line.onRow,
+      })
     })
     return {
       result: { keys: rows, summary: summarise(rows) },

@@ -95,6 +95,14 @@ export const KMS = {
   },
 } as const satisfies OptionTable
 
+export const METRICS_FILE = {
+  "metrics-file": {
+    type: "string",
+    requiresArg: true,
+    describe: "leave metrics of run and keys in this file, for node_exporter [of an agent: agent.metricsFile]",
+  },
+} as const satisfies OptionTable
+
 export const NAME = { type: "string", requiresArg: true, describe: "name of the key with keyferry" } as const
 
 export const KEY_SPEC = { choices: KEY_SETTINGS.keySpec.form.choices, describe: KEY_SETTINGS.keySpec.words } as const
