@@ -27,8 +27,9 @@ tokens:
 ${notes.map((note) => `  # ${note}\n`).join("")}  primary:
     # RFC 7512; a slot number may change, so the token is chosen by its label (or serial=)
     uri: ${JSON.stringify(`pkcs11:token=${encodeURIComponent(label)}?module-path=${encodeURI(modulePath)}`)}
-    # where the PIN comes from, never the PIN: file, fd, env, exec or prompt
-    pin: { file: /run/credentials/keyferry/pin }
+    # where the PIN comes from, never the PIN: file (mode 0600, of the user that runs keyferry), fd, env, exec or prompt;
+    # without this line it is the credential \`pin\` of a service of systemd, and asked for on a terminal
+    pin: { file: /etc/keyferry/pin }
 ${libraryParameters === null ? "" : `    libraryParameters: ${JSON.stringify(libraryParameters)}\n`}    # chosen by what the token says of itself unless it is named
     # profile: ${profile}
     # sessions: 4
@@ -37,7 +38,7 @@ targets:
   main:
     region: ${region}
     # roleArn: "arn:aws:iam::111122223333:role/byok"
-    # profile: byok                       # AWS profile
+    # profile: byok                       # AWS profile; without either, what the AWS CLI would take
     # fips: true
     # proxy: http://proxy.example:3128    # default: HTTPS_PROXY and NO_PROXY
     # quotas: { GetParametersForImport: 1, ImportKeyMaterial: 15 }    # a second, as AWS grants them to the account
@@ -65,5 +66,14 @@ keys:
   #   keySpec: ECC_NIST_P384
   #   keyUsage: SIGN_VERIFY
   #   multiRegion: { replicas: [eu-central-1] }
+
+# keyferry agent: docs/agent.md
+agent:
+  schedule: "0 3 * * *"       # cron, five fields; what is due is imported again
+  timeZone: UTC
+  allow: [rewrap]             # and provision, rotate, correct, recover, where it may do them by itself
+  listen: "127.0.0.1:9464"    # dashboard at http://127.0.0.1:9464/, metrics, health
+  # notify: [{ exec: "mail -s keyferry keys@example.com" }]
+  # metricsFile: /var/lib/prometheus/node-exporter/keyferry.prom
 `
 }

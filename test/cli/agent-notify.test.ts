@@ -155,6 +155,27 @@ agent:
     expect(hooked().slice(before), "the other was told once").to.deep.equal(["recovered"])
   })
 
+  it("is told of what was wrong already when it was named, whoever was told of nothing before", async () => {
+    const own = stage.state()
+    const late = join(stage.folder, "late.yaml")
+    const text = readFileSync(config, "utf8")
+      .replace("id: told", "id: late")
+      .replace("custody: token", "custody: sealed")
+    const run = () =>
+      stage.run(["agent", "--once", "--config", late], { state: own, env: { KEYFERRY_TOKEN: undefined } })
+    writeFileSync(late, text.replace(/ {2}notify:[^]*$/, ""))
+    for (let times = 0; times < 2; times += 1) expect((await run()).status).to.equal(0)
+    received = []
+    writeFileSync(late, text)
+    for (let times = 0; times < 2; times += 1) expect((await run()).status).to.equal(0)
+    expect(received.map(({ body }) => `${body.kind} ${body.reason}`)).to.deep.equal(["backup BACKUP_UNCONFIRMED"])
+    const [{ body }] = received as [Received]
+    expect(body.hint).to.include("keyferry key backup-confirmed")
+    await stage.run(["key", "backup-confirmed", "--config", late], { state: own, env: { KEYFERRY_TOKEN: undefined } })
+    expect((await run()).status).to.equal(0)
+    expect(received.map(({ body: { kind } }) => kind)).to.deep.equal(["backup", "recovered"])
+  })
+
   it("is refused where nobody is to be told, and where it is no test", async () => {
     const alone = join(stage.folder, "nobody.yaml")
     writeFileSync(alone, "version: 1\nagent: { jitter: 0s }\n")

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import {
   afterRound,
   type Incidents,
+  NO_INCIDENTS,
   type Notification,
   type Pending,
   type SeenRound,
@@ -34,9 +35,14 @@ const MOST_PENDING = 500
  */
 export async function tellReceivers(parts: OutboxParts, troubles: readonly Trouble[], round: SeenRound): Promise<void> {
   const { records, receivers } = parts
-  const incidents = afterRound(await records.incidents(), troubles, round)
-  // with nobody to tell, what comes later is told from then on
-  const pending = receivers.length === 0 ? [] : incidents.pending.slice(-MOST_PENDING)
+  const before = await records.incidents()
+  if (receivers.length === 0) {
+    // nobody is told: whoever comes later hears of all that is wrong then
+    if (before.open.length + before.pending.length > 0) await records.putIncidents(NO_INCIDENTS)
+    return
+  }
+  const incidents = afterRound(before, troubles, round)
+  const pending = incidents.pending.slice(-MOST_PENDING)
   let current: Incidents = { ...incidents, pending }
   await records.putIncidents(current)
   const ids = receivers.map(receiverId)

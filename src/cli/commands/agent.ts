@@ -22,6 +22,8 @@ export const agent = defineCommand({
   examples: [
     ["$0 agent --config keyferry.yaml", "until it is stopped; SIGHUP reads the configuration anew"],
     ["$0 agent --once --config keyferry.yaml", "one round, as for a timer or a CronJob"],
+    ["$0 agent notify --test --config keyferry.yaml", "tells everybody of agent.notify that it is a test"],
+    ["$0 agent pause --until 2026-12-01T06:00:00Z", "it does nothing until then"],
   ],
   handlesSignals: true,
   isService: true,
