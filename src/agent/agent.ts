@@ -246,8 +246,8 @@ function tell(log: Log, { trigger, outcome, round, sight, error, began, ended }:
     return
   }
   const rows = round?.rows ?? []
-  for (const { name, target, keyArn, outcome: end, reason } of rows) {
-    if (end !== "nothing") log.event("round.row", { name, target, keyArn, outcome: end, reason })
+  for (const { name, target, keyArn, outcome: end, reason, message } of rows) {
+    if (end !== "nothing") log.event("round.row", { name, target, keyArn, outcome: end, reason, message })
   }
   for (const { name, target, failures, retryAt, reason } of round?.backoffs ?? []) {
     log.event("round.backoff", { name, target, failures, retryAt, reason })

@@ -1,4 +1,4 @@
-import { access, constants } from "node:fs/promises"
+import { access, constants, stat } from "node:fs/promises"
 import { homedir } from "node:os"
 import { join } from "node:path"
 import { loadSharedConfigFiles } from "@smithy/core/config"
@@ -74,12 +74,23 @@ async function refuseUnreadable(variable: string, file: string): Promise<void> {
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException
     if (code === "ENOENT" || code === "ENOTDIR") return
-    const origin = text === undefined ? "it" : variable
-    throw new KeyferryError("ERR_INPUT_UNREADABLE", `AWS' ${file} file cannot be read (${origin} names it)`, {
+    if (text === undefined && !(await isThere(path))) return
+    const origin = text === undefined ? "" : ` (${variable} names it)`
+    throw new KeyferryError("ERR_INPUT_UNREADABLE", `AWS' ${file} file cannot be read${origin}`, {
       key: path,
       cause: error,
       causes: [{ code, message }],
     })
+  }
+}
+
+/** Not in a home that may not be entered, as a service of systemd has with `ProtectHome`: the AWS CLI finds none there either. */
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return true
+  } catch {
+    return false
   }
 }
 

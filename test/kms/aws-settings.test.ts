@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
 import type { ErrorCode } from "#src/core/base/error.js"
@@ -93,6 +94,18 @@ describe("AWS settings", () => {
     expect(error.message).to.include("AWS_CONFIG_FILE")
   })
 
+  it("takes a home that may not be entered for one without AWS' files, and refuses such a file that is named or there", () => {
+    const home = join(folder(), "home")
+    mkdirSync(join(home, ".aws"), { recursive: true })
+    writeFileSync(join(home, ".aws", "config"), "[default]\nregion = eu-north-1\n", { mode: 0o000 })
+    expect(readAs({ HOME: home }), "a file that is there").to.include("ERR_INPUT_UNREADABLE")
+    chmodSync(home, 0o000)
+    expect(readAs({ HOME: home }), "a home as ProtectHome= leaves it").to.equal("eu-west-3")
+    const named = { HOME: home, AWS_CONFIG_FILE: join(home, ".aws", "config") }
+    expect(readAs(named), "a file that is named").to.include("ERR_INPUT_UNREADABLE")
+    chmodSync(home, 0o700)
+  })
+
   it("sends a request as often as AWS_MAX_ATTEMPTS says", async () => {
     let asked = 0
     await using server = await serveHttp(
@@ -125,3 +138,16 @@ describe("AWS settings", () => {
       .and.not.include("cret")
   })
 })
+
+/** The Region that settings are read with, or the error's code, in a process that may not read what its mode forbids. */
+function readAs(env: Readonly<Record<string, string>>): string {
+  const settings = new URL("../../src/kms/aws-settings.js", import.meta.url).href
+  const program = `import { readAwsSettings } from ${JSON.stringify(settings)}
+    process.stdout.write(await readAwsSettings({ env: { AWS_REGION: "eu-west-3" } }).then(({ region }) => region, (error) => error.code))`
+  const node = [process.execPath, "--input-type=module", "-e", program]
+  const command =
+    process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search", ...node] : node
+  const [file = "", ...args] = command
+  const { stdout, stderr } = spawnSync(file, args, { encoding: "utf8", env: { PATH: process.env["PATH"], ...env } })
+  return stdout + stderr
+}

@@ -82,7 +82,7 @@ export const EVENTS = {
   "agent.stopped": { level: "info", fields: [] },
   "round.began": { level: "info", fields: ["trigger"] },
   "round.paused": { level: "info", fields: ["until"] },
-  "round.row": { level: "info", fields: ["name", "target", "keyArn", "outcome", "reason"] },
+  "round.row": { level: "info", fields: ["name", "target", "keyArn", "outcome", "reason", "message"] },
   "round.backoff": { level: "warn", fields: ["name", "target", "failures", "retryAt", "reason"] },
   "round.ended": {
     level: "info",
