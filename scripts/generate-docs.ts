@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { ERRORS } from "#src/core/base/error.js"
 import { EXIT_CODES } from "#src/core/base/exit-code.js"
+import { commandsFor, KMS_ACTIONS, type KmsAction, type PolicyRole } from "#src/core/policy/actions.js"
 import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profiles.js"
 import { configRows } from "./config-table.js"
 
@@ -35,6 +36,32 @@ const MEASURED = `
 | tpm2-pkcs11 | nothing | cannot wrap |
 `
 
+/** A row for each action that a role needs. */
+const policyRows = (role: PolicyRole): readonly (readonly string[])[] =>
+  (Object.keys(KMS_ACTIONS) as readonly KmsAction[]).flatMap((action) => {
+    const commands = commandsFor(action, role)
+    if (commands.length === 0) return []
+    const names = commands.flatMap((command) => command.split(", ")).map((command) => `\`${command}\``)
+    const refusal = `77, \`allow kms:${action} in the IAM policy and in the key policy\``
+    return [[`\`kms:${action}\``, KMS_ACTIONS[action].keys, names.join(", "), refusal]]
+  })
+
+const BREAK_GLASS_LEAD = `
+## Break-glass
+
+\`keyferry policy iam --break-glass\`: the role that a person takes to end something. It imports nothing.
+\`rewrap --include-disabled\` and \`rotate --abandon\` want both roles' policies, since they import and disable, or delete what was imported.
+
+| Action | For keys | Commands that need it | Refusal without it |
+| --- | --- | --- | --- |
+${policyRows("break-glass")
+  .map((row) => `| ${row.join(" | ")} |`)
+  .join("\n")}
+`
+
+const POLICIES_LEAD = readFileSync("scripts/policies-lead.md", "utf8")
+const POLICIES_END = readFileSync("scripts/policies-end.md", "utf8")
+
 const PAGES: Readonly<Record<string, string>> = {
   "docs/exit-codes.md": page(
     "Exit statuses",
@@ -54,6 +81,17 @@ const PAGES: Readonly<Record<string, string>> = {
     ["Key", "Takes", "Default", "What it is"],
     configRows(profileFamilies()),
   ),
+  "docs/policies.md": page(
+    "Policies",
+    POLICIES_LEAD.trim().replace(
+      /$/,
+      "\n\nWhat the everyday role needs, of `keyferry policy iam`; actions that no key of yours needs are left out.",
+    ),
+    ["Action", "For keys", "Commands that need it", "Refusal without it"],
+    policyRows("iam"),
+  )
+    .concat(BREAK_GLASS_LEAD)
+    .concat(`\n${POLICIES_END}`),
   "docs/tokens.md": page(
     "Tokens",
     "What is known of each token family, which only says what is tried and in which order: `keyferry token probe` shows what the token at hand really does.",

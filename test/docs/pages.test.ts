@@ -79,6 +79,7 @@ describe("the pages of docs/, as they are typed", function () {
     it("production.md", async () => {
       const here = host("production", { token: true, kms: true })
       await follow("production: configuration", here)
+      await follow("production: policies", here)
       await follow("production: doctor", here)
       await follow("production: first key", here)
       await follow("production: backup", here)
@@ -123,6 +124,7 @@ describe("the pages of docs/, as they are typed", function () {
       "local-kms: faults",
       "local-kms: lagging lists",
       "local-kms: times, requests, reset",
+      "local-kms: policies",
     ]) {
       expect(await follow(name, { port })).to.not.match(/"error":|^curl: /m)
     }

@@ -43,6 +43,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   init: async () => erase((await import("./init.js")).init),
   "config check": async () => erase((await import("./config-check.js")).configCheck),
   "config schema": async () => erase((await import("./config-schema.js")).configSchema),
+  "policy iam": async () => erase((await import("./policy-iam.js")).policyIam),
+  "policy key": async () => erase((await import("./policy-key.js")).policyKey),
+  "policy guard": async () => erase((await import("./policy-guard.js")).policyGuard),
+  "policy alarm": async () => erase((await import("./policy-alarm.js")).policyAlarm),
+  "policy eventbridge": async () => erase((await import("./policy-eventbridge.js")).policyEventbridge),
+  "policy siem": async () => erase((await import("./policy-siem.js")).policySiem),
   "local-kms": async () => erase((await import("./local-kms.js")).localKms),
   completion: async () => erase((await import("./completion.js")).completion),
 }
@@ -53,6 +59,7 @@ export const GROUPS = {
   state: "the state directory as a whole",
   log: "the custody log",
   config: "the configuration file",
+  policy: "policies, alarms and rules of AWS for the keys of the configuration",
 } as const
 
 /** What a completion script asks with. */

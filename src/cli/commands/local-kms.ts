@@ -43,10 +43,16 @@ export const localKms = defineCommand({
       default: false,
       describe: "a new RSA key for every GetParametersForImport",
     },
+    "enforce-policies": {
+      type: "string",
+      requiresArg: true,
+      describe:
+        "enforce IAM and key policies: a file with a policy for everyone, or a folder with NAME.json by role or access key ID",
+    },
   },
   async run(args, { stopped, progress }) {
     const { startLocalKms } = await import("../../local-kms/server/server.js")
-    const { account, state, clock, listen, rotationSeconds, replicationSeconds } = args
+    const { account, state, clock, listen, enforcePolicies, rotationSeconds, replicationSeconds } = args
     const kms = await startLocalKms({
       port: wholeNumber("port", args.port),
       ...(args.regions === undefined ? {} : { regions: args.regions.split(",").map((region) => region.trim()) }),
@@ -60,6 +66,7 @@ export const localKms = defineCommand({
       ...(state === undefined ? {} : { stateFile: state }),
       ...(clock === undefined ? {} : { clock }),
       ...(listen === undefined ? {} : { listen }),
+      ...(enforcePolicies === undefined ? {} : { enforcePolicies }),
     }).catch(refuse)
     for (const warning of kms.warnings) progress.warn(warning)
     process.stdout.write(`${kms.ready}\n`)

@@ -41,8 +41,8 @@ const REASON_ROWS = {
   KMS_LATER: { action: "blocked", sentence: "KMS did not answer for now: {error}", exit: "TEMPFAIL" },
   KMS_DENIED: {
     action: "blocked",
+    // which permission is lacking says the failure itself
     sentence: "KMS does not let these credentials look at {key}: {error}",
-    hint: "allow it in the IAM policy and in the key policy",
     exit: "NOPERM",
   },
   OTHER_ACCOUNT: {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto"
+import type { Caller } from "../access/caller.js"
 import { KmsError } from "../protocol/error.js"
 
 const NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -9,8 +10,7 @@ const ROLE = /^arn:aws[a-z-]*:iam::(\d{12}):role\/(?:.+\/)?([\w+=,.@-]+)$/
 interface StsRequest {
   readonly form: URLSearchParams
   readonly account: string
-  /** Header X-Amz-Security-Token: a session of AssumeRole says there whose it is. */
-  readonly sessionToken: string | undefined
+  readonly caller: Pick<Caller, "arn">
   readonly now: number
 }
 
@@ -26,12 +26,10 @@ export function callSts(request: StsRequest, requestId: string): string {
 }
 
 const ACTIONS: Readonly<Record<string, (request: StsRequest) => string>> = {
-  GetCallerIdentity({ account, sessionToken }) {
-    const arn = Buffer.from(sessionToken ?? "", "base64url").toString()
-    const assumed = arn.startsWith("arn:")
+  GetCallerIdentity({ account, caller: { arn } }) {
     return [
-      `<Arn>${escape(assumed ? arn : `arn:aws:iam::${account}:user/local-kms`)}</Arn>`,
-      `<UserId>${assumed ? "AROA" : "AIDA"}LOCALKMSKEYFERRY</UserId><Account>${account}</Account>`,
+      `<Arn>${escape(arn)}</Arn>`,
+      `<UserId>${arn.includes(":assumed-role/") ? "AROA" : "AIDA"}LOCALKMSKEYFERRY</UserId><Account>${account}</Account>`,
     ].join("")
   },
 

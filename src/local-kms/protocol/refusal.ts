@@ -126,6 +126,11 @@ export const documented = {
       "AccessDeniedException",
       `User: arn:aws:iam::${account}:user/local-kms is not authorized to perform: kms:${operation} because no identity-based policy allows the kms:${operation} action`,
     ),
+  notAuthorized: (arn: string, { action, resource }: { action: string; resource: string }, why: string) =>
+    new KmsError(
+      "AccessDeniedException",
+      `User: ${arn} is not authorized to perform: ${action} on resource: ${resource} ${why}`,
+    ),
   internal: () => new KmsError("KMSInternalException"),
   dependencyTimeout: () => new KmsError("DependencyTimeoutException"),
   unavailable: () => new KmsError("ServiceUnavailableException"),

@@ -1,3 +1,5 @@
+import type { PolicyDocuments } from "../access/policy-book.js"
+import { PolicyError } from "../access/policy-text.js"
 import { parseInstant } from "../state/clock.js"
 import { KmsError } from "../protocol/error.js"
 import { FAULT_KIND_NAMES } from "./faults.js"
@@ -84,6 +86,26 @@ const postFault = route(
 
 const seconds = { seconds: required(wholeNumber(0, MAX_SECONDS)) }
 
+/** By role or access key ID, each a policy or a list of them. */
+function readDocuments(given: unknown): PolicyDocuments {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw documented.invalid("policies is an object: role or access key ID, and a policy or a list of them")
+  }
+  return Object.fromEntries(Object.entries(given).map(([name, list]: [string, unknown]) => [name, [list].flat()]))
+}
+
+const putPolicies = route(
+  { policies: required({ required: false, read: readDocuments }) },
+  ({ policies: book }, { policies }) => {
+    try {
+      book.put(policies)
+    } catch (error) {
+      throw error instanceof PolicyError ? documented.invalid(error.message) : error
+    }
+    return { policies: book.documents() }
+  },
+)
+
 const HANDLERS: Readonly<Record<string, Handler>> = {
   "GET /_admin/clock": clockView,
   "PUT /_admin/clock": putClock,
@@ -115,13 +137,19 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     requests.clear()
     return requests.counts()
   },
+  "GET /_admin/policies": ({ policies }) => ({ policies: policies.documents() }),
+  "PUT /_admin/policies": putPolicies,
+  "DELETE /_admin/policies": ({ policies }) => {
+    policies.put(null)
+    return { policies: null }
+  },
   "POST /_admin/reset": (service) => {
     reset(service)
     return {}
   },
 }
 
-/** Forgets keys, aliases, faults, counts and lag; clock and quotas stay as they are. */
+/** Forgets keys, aliases, faults, counts and lag; clock, quotas and policies stay as they are. */
 function reset({ state, faults, requests, settings, changes }: Service): void {
   for (const region of state.regions.values()) {
     region.keys.clear()

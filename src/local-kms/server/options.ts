@@ -1,3 +1,4 @@
+import { type PolicyDocuments, policyBook, readPolicies } from "../access/policy-book.js"
 import { type ClockState, createClock, machineTime, parseClock } from "../state/clock.js"
 import { AWS_QUOTAS } from "./quotas.js"
 import { createService, newSecret, type Service } from "./service.js"
@@ -26,6 +27,8 @@ export interface LocalKmsOptions {
   readonly replicationSeconds?: number
   /** Makes a new wrapping key for every GetParametersForImport, as the real service does. */
   readonly freshWrappingKeys?: boolean
+  /** A file with a policy of IAM for everyone, or a folder of them by role and access key ID: then policies are enforced. */
+  readonly enforcePolicies?: string
 }
 
 /** An option that makes no sense. */
@@ -56,6 +59,7 @@ export async function openService(options: LocalKmsOptions): Promise<{
   }
   if (!/^\d{12}$/.test(account)) throw new OptionError("account", `not an account number: ${account}`)
 
+  const policies = options.enforcePolicies === undefined ? null : await policiesOf(options.enforcePolicies)
   const start = startOf(options.clock)
   const file = stateFile === undefined ? undefined : await openStateFile(stateFile)
   const state: State = file?.restored?.state ?? { account, secret: newSecret(), regions: new Map() }
@@ -72,6 +76,7 @@ export async function openService(options: LocalKmsOptions): Promise<{
     replicationTime: (options.replicationSeconds ?? REPLICATION_SECONDS) * 1000,
     wrappingKeys: options.freshWrappingKeys === true ? freshWrappingKeys() : sharedWrappingKeys(),
     changes: file?.keep(state, clock) ?? UNWRITTEN,
+    policies,
   })
   const warnings = ["local-kms is for tests: it verifies no signature, and keys in it are not safe"]
   if (stateFile !== undefined) warnings.push(`${stateFile} holds plaintext keys`)
@@ -84,4 +89,16 @@ function startOf(text: string | undefined): ClockState | undefined {
   if (clock === undefined)
     throw new OptionError("clock", `neither an ISO 8601 instant nor an offset such as +90d: ${text}`)
   return clock
+}
+
+/** What is wrong with a policy is said before it listens. */
+async function policiesOf(path: string): Promise<PolicyDocuments> {
+  try {
+    const documents = await readPolicies(path)
+    policyBook(documents)
+    return documents
+  } catch (error) {
+    const { message } = error as Error
+    throw new OptionError("enforcePolicies", `policies that cannot be enforced: ${message}`)
+  }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import { callerOf } from "../access/caller.js"
 import { callAdmin } from "./admin.js"
 import { readAuthorization } from "../protocol/authorization.js"
 import { KmsError } from "../protocol/error.js"
@@ -116,8 +117,10 @@ async function handle(service: Service, received: Received): Promise<Handled> {
     return sts(service, received)
   }
   try {
-    const { region, operation } = route(service.regions, request)
-    const { result, delivery } = await service.call(region, { operation, requestId, body: () => parseBody(body) })
+    const { region, operation, accessKeyId } = route(service.regions, request)
+    const caller = callerOf({ accessKeyId, sessionToken: sessionTokenOf(request), account: service.state.account })
+    const call = { operation, requestId, caller, body: () => parseBody(body) }
+    const { result, delivery } = await service.call(region, call)
     if (delivery === "none") return undefined
     if (result instanceof KmsError) throw result
     return { status: 200, type: CONTENT_TYPE, body: toWire(result), cut: delivery === "cut" }
@@ -153,17 +156,21 @@ function route(regions: ServedRegions, request: IncomingMessage) {
   if (region === undefined) {
     throw new KmsError("InvalidSignatureException", "Credential should be scoped to a valid region.")
   }
-  return { region, operation }
+  return { region, operation, accessKeyId: caller.accessKeyId }
+}
+
+function sessionTokenOf({ headers }: IncomingMessage): string | undefined {
+  const header = headers["x-amz-security-token"]
+  return typeof header === "string" ? header : undefined
 }
 
 function sts(service: Service, { request, body, requestId }: Received): Reply {
   try {
-    readAuthorization(request.headers.authorization)
-    const header = request.headers["x-amz-security-token"]
-    const sessionToken = typeof header === "string" ? header : undefined
+    const { accessKeyId } = readAuthorization(request.headers.authorization)
     const { account } = service.state
+    const caller = callerOf({ accessKeyId, sessionToken: sessionTokenOf(request), account })
     const now = service.clock.now()
-    const xml = callSts({ form: new URLSearchParams(body), account, sessionToken, now }, requestId)
+    const xml = callSts({ form: new URLSearchParams(body), account, caller, now }, requestId)
     return { status: 200, type: "text/xml", body: xml }
   } catch (error) {
     if (!(error instanceof KmsError)) throw error

@@ -1,4 +1,7 @@
 import { randomBytes } from "node:crypto"
+import type { Caller } from "../access/caller.js"
+import { requireAccess } from "../access/guard.js"
+import { policyBook, type PolicyBook, type PolicyDocuments } from "../access/policy-book.js"
 import type { Clock } from "../state/clock.js"
 import { KmsError } from "../protocol/error.js"
 import { createFaults, type Delivery, type Faults } from "./faults.js"
@@ -25,6 +28,7 @@ export interface Service {
   readonly faults: Faults
   readonly quotas: Quotas
   readonly requests: RequestLog
+  readonly policies: PolicyBook
   /** Milliseconds; both can be changed while it runs. */
   readonly settings: { lag: number; rotationTime: number; replicationTime: number }
   /** Runs one operation in a Region; `body` yields the parsed request or throws. */
@@ -42,9 +46,12 @@ export interface ServiceOptions {
   readonly replicationTime: number
   readonly wrappingKeys: WrappingKeys
   readonly changes: Changes
+  /** Of identities; null where policies are not enforced. */
+  readonly policies: PolicyDocuments | null
 }
 
 interface Call {
+  readonly caller: Caller
   readonly operation: OperationName
   readonly requestId: string
   readonly body: () => unknown
@@ -56,14 +63,17 @@ export function createService(options: ServiceOptions): Service {
   const faults = createFaults()
   const quotas = createQuotas(rates)
   const requests = createRequestLog()
+  const policies = policyBook(options.policies)
   const settings = { lag: 0, rotationTime, replicationTime }
 
-  const perform = async (region: Region, { operation: name, requestId, body }: Call): Promise<object> => {
+  const perform = async (region: Region, { operation: name, requestId, body: read, caller }: Call): Promise<object> => {
     const now = clock.now()
     if (!quotas.take(region.name, name, now)) throw recorded.throttled()
+    const body = read()
+    requireAccess(policies, { name, region, now, body, caller })
     const spend: Context["spend"] = (replicaRegion, spent, count) => quotas.take(replicaRegion.name, spent, now, count)
     const context = { state, region, regions, now, requestId, wrappingKeys, spend, changes, ...settings }
-    return await OPERATIONS[name].run(context, body())
+    return await OPERATIONS[name].run(context, body)
   }
 
   const settle = async (name: string, work: () => Promise<object>): Promise<object | KmsError> => {
@@ -85,6 +95,7 @@ export function createService(options: ServiceOptions): Service {
     faults,
     quotas,
     requests,
+    policies,
     settings,
     changes,
     async call(region, call) {

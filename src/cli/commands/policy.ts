@@ -1,0 +1,104 @@
+import { KeyferryError } from "../../core/base/error.js"
+import type { PolicyDocument } from "../../core/policy/document.js"
+import type { PolicyScope } from "../../core/policy/needs.js"
+import type { Manifest } from "../../core/manifest/manifest.js"
+import type { Output, Surroundings } from "../command.js"
+import { namesOf } from "../options/arguments.js"
+
+/** Characters of a managed policy, blanks left out (IAM quotas). */
+const LONGEST_MANAGED_POLICY = 6144
+
+export const PRINCIPAL = {
+  type: "string",
+  array: true,
+  requiresArg: true,
+  describe: "ARN of the role or user that keyferry works as; default: roleArn of the targets",
+} as const
+
+export const NOTIFY = {
+  type: "string",
+  array: true,
+  requiresArg: true,
+  describe: "ARN of what is to be told, an SNS topic for one; may be given again",
+} as const
+
+export const TARGET = { type: "string", requiresArg: true, describe: "only the keys of this target" } as const
+
+/** A printed policy is of one account, alarms and rules in a stack of one Region. */
+export const KEY_NAMES = { describe: "keys to make it for; all of the configuration where none is named" } as const
+
+export const FORMAT = {
+  choices: ["json", "cloudformation", "terraform"],
+  default: "json",
+  describe:
+    "JSON as AWS' own API takes it, a CloudFormation template, or Terraform in its JSON syntax (a file *.tf.json)",
+} as const
+
+export type Format = "json" | "cloudformation" | "terraform"
+
+interface Forms {
+  readonly json: () => object
+  readonly cloudformation: () => object
+  readonly terraform: () => object
+}
+
+export const formed = (format: Format, forms: Forms): Output => {
+  const content = forms[format]()
+  return { result: { format, content }, text: () => JSON.stringify(content, null, 2) }
+}
+
+/** @throws ERR_USAGE without a configuration file */
+export async function manifestOf({ world }: Pick<Surroundings, "world">): Promise<Manifest> {
+  const { manifest } = await world.settings()
+  if (manifest !== null) return manifest
+  throw new KeyferryError("ERR_USAGE", "a policy is made for the keys of a configuration file, and none is given", {
+    hint: "give --config FILE; `keyferry init` writes one",
+  })
+}
+
+export const scopeOf = (args: { readonly target?: string | undefined }): PolicyScope => ({
+  target: args.target ?? null,
+  names: namesOf({ ...args }),
+})
+
+const PRINCIPAL_ARN = /^arn:aws[a-z-]*:(iam::\d{12}:(role|user)\/|sts::\d{12}:assumed-role\/)[\x21-\x7e]+$/
+
+/** Those of the flag, or the targets' roles. @throws ERR_USAGE */
+export function principalsOf(flags: readonly string[] | undefined, roles: readonly string[], option = "principal") {
+  const principals = flags ?? roles
+  const wrong = principals.find((arn) => !PRINCIPAL_ARN.test(arn))
+  if (wrong !== undefined) {
+    throw new KeyferryError("ERR_USAGE", `--${option} '${wrong}' is not the ARN of an IAM role or user`)
+  }
+  if (principals.length > 0) return principals
+  throw new KeyferryError("ERR_USAGE", "as whom keyferry works is not known: no target has a roleArn", {
+    hint: `give --${option} ARN, or roleArn in the target`,
+  })
+}
+
+/** What is beyond AWS' limit of a managed policy, or is open although the configuration could say it. */
+export function remarksOn(document: PolicyDocument, account: string | null): readonly string[] {
+  const length = JSON.stringify(document).length
+  return [
+    ...(account === null
+      ? ["the policy holds for any account, since no target names its own: account of a target says it"]
+      : []),
+    ...(length > LONGEST_MANAGED_POLICY
+      ? [
+          `the policy has ${length} characters, and a managed policy of IAM ${LONGEST_MANAGED_POLICY}: give --target or names`,
+        ]
+      : []),
+  ]
+}
+
+/** A stack is of one Region. @throws ERR_USAGE */
+export function refuseManyRegions(format: Format, regions: readonly string[]): void {
+  if (format !== "cloudformation" || new Set(regions).size < 2) return
+  throw new KeyferryError(
+    "ERR_USAGE",
+    `a stack is of one Region, and these are in ${[...new Set(regions)].join(", ")}`,
+    {
+      hint: "give --region REGION, and make a stack in each",
+    },
+  )
+}

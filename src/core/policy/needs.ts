@@ -1,0 +1,132 @@
+import { KeyferryError } from "../base/error.js"
+import { isMultiRegion, parseKeyArn } from "../key/key-arn.js"
+import { isAsymmetric, KEY_SPECS } from "../key/key-spec.js"
+import { partitionOf } from "../key/partition.js"
+import { kmsAllows, WRAPPING_ALGORITHM_NAMES, WRAPPING_ALGORITHMS } from "../key/wrapping-algorithm.js"
+import type { Binding } from "../manifest/binding.js"
+import { bindingsOf, type Manifest } from "../manifest/manifest.js"
+
+/** What the keys of a manifest that are in one account ask of AWS, as far as policies are about it. */
+export interface PolicyNeeds {
+  /** Value of the tag `keyferry:owner`. */
+  readonly owner: string
+  readonly partition: string
+  /** 12 digits; null where the configuration leaves it open. */
+  readonly account: string | null
+  /** Of the targets, those of replicas last. */
+  readonly regions: readonly string[]
+  readonly replicas: readonly string[]
+  /** The roles by which keyferry works there. */
+  readonly roles: readonly string[]
+  readonly keySpecs: readonly string[]
+  readonly keyUsages: readonly string[]
+  readonly wrappingAlgorithms: readonly string[]
+  readonly wrappingKeySpecs: readonly string[]
+  readonly expirationModels: readonly string[]
+  readonly aliases: readonly string[]
+  /** Patterns for the ARNs of KMS keys that others made. */
+  readonly keyArns: readonly string[]
+  /** Of those the ones that get keyferry's tags. */
+  readonly taggedArns: readonly string[]
+  /** Whether keyferry makes KMS keys. */
+  readonly made: boolean
+  readonly tagged: boolean
+  readonly symmetric: boolean
+  readonly hmac: boolean
+  readonly asymmetric: boolean
+  readonly signing: boolean
+  readonly keyPolicy: boolean
+  readonly description: boolean
+}
+
+/** Which part of the manifest policies are for: all where nothing is said. */
+export interface PolicyScope {
+  readonly target: string | null
+  readonly names: readonly string[]
+}
+
+/**
+ * What the keys of one account need.
+ *
+ * @throws ERR_USAGE where the manifest has no such keys, or keys of several accounts
+ */
+export function needsOf(manifest: Manifest, scope: PolicyScope): PolicyNeeds {
+  const bindings = bindingsIn(manifest, scope)
+  const places = bindings.map((binding) => placeOf(manifest, binding))
+  const accounts = distinct(places.map(({ account, partition }) => `${partition} ${account ?? ""}`))
+  if (accounts.length > 1) {
+    throw new KeyferryError("ERR_USAGE", `the keys are in several accounts: ${accounts.join(", ")}`, {
+      hint: "a policy is of one account: give --target NAME",
+    })
+  }
+  const own = bindings.filter(({ keyArn }) => keyArn === null)
+  const given = bindings.flatMap(({ keyArn, tagKey }) => (keyArn === null ? [] : [{ arn: anyRegion(keyArn), tagKey }]))
+  const replicas = distinct(own.flatMap((binding) => binding.replicas))
+  return {
+    owner: manifest.id,
+    partition: places[0]?.partition ?? "aws",
+    account: places[0]?.account ?? null,
+    regions: distinct([...places.map(({ region }) => region), ...replicas]),
+    replicas,
+    roles: distinct(places.flatMap(({ roleArn }) => roleArn ?? [])),
+    keySpecs: distinct(bindings.map(({ keySpec }) => keySpec)),
+    keyUsages: distinct(bindings.map(({ keyUsage }) => keyUsage)),
+    wrappingAlgorithms: distinct(bindings.flatMap((binding) => algorithmsOf(binding, manifest))),
+    wrappingKeySpecs: distinct(bindings.map(({ wrappingKeySpec }) => wrappingKeySpec)),
+    expirationModels: distinct(
+      bindings.map(({ expiresIn }) =>
+        expiresIn === "never" ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES",
+      ),
+    ),
+    aliases: distinct(own.flatMap(({ alias }) => alias ?? [])),
+    keyArns: distinct(given.map(({ arn }) => arn)),
+    taggedArns: distinct(given.filter(({ tagKey }) => tagKey).map(({ arn }) => arn)),
+    made: own.length > 0,
+    tagged: own.length > 0 || given.some(({ tagKey }) => tagKey),
+    symmetric: bindings.some(({ keySpec }) => KEY_SPECS[keySpec].proof === "key-material-id"),
+    hmac: bindings.some(({ keySpec }) => KEY_SPECS[keySpec].proof === "mac"),
+    asymmetric: bindings.some(({ keySpec }) => isAsymmetric(keySpec)),
+    signing: bindings.some(({ keySpec, keyUsage }) => isAsymmetric(keySpec) && keyUsage === "SIGN_VERIFY"),
+    keyPolicy: own.some(({ keyPolicy }) => keyPolicy !== null),
+    description: own.some(({ description }) => description !== null),
+  }
+}
+
+/** The keys, each with a target, that policies are for. @throws ERR_USAGE */
+export function bindingsIn(manifest: Manifest, { target, names }: PolicyScope): readonly Binding[] {
+  const unknown = names.find((name) => !Object.hasOwn(manifest.keys, name))
+  if (unknown !== undefined) throw new KeyferryError("ERR_USAGE", `the configuration file has no key ${unknown}`)
+  if (target !== null && !Object.hasOwn(manifest.targets, target)) {
+    throw new KeyferryError("ERR_USAGE", `there is no target ${target} in the configuration file`)
+  }
+  const bindings = bindingsOf(manifest).filter(
+    (binding) => (target === null || binding.target === target) && (names.length === 0 || names.includes(binding.name)),
+  )
+  if (bindings.length > 0) return bindings
+  throw new KeyferryError("ERR_USAGE", "the configuration file has no keys that a policy would be for", {
+    hint: "name keys, and targets for them, in the configuration file",
+  })
+}
+
+function placeOf(manifest: Manifest, { target, keyArn }: Binding) {
+  const { region = "", account = null, roleArn = null } = manifest.targets[target] ?? {}
+  const named = account ?? roleArn?.split(":")[4] ?? parseKeyArn(keyArn ?? "")?.account ?? null
+  return { region, roleArn, account: named, partition: partitionOf(region) }
+}
+
+/** Replicas of a key that others made may be in any Region, by the same ID. */
+function anyRegion(keyArn: string): string {
+  const parsed = parseKeyArn(keyArn)
+  return parsed !== undefined && isMultiRegion(parsed) ? keyArn.replace(`:${parsed.region}:`, ":*:") : keyArn
+}
+
+function algorithmsOf({ keySpec, wrappingAlgorithm, wrappingKeySpec }: Binding, { policy }: Manifest) {
+  if (wrappingAlgorithm !== "auto") return [wrappingAlgorithm]
+  return WRAPPING_ALGORITHM_NAMES.filter(
+    (name) =>
+      kmsAllows(keySpec, name, wrappingKeySpec) &&
+      (policy.minimumHash === "SHA-1" || WRAPPING_ALGORITHMS[name].hash === "SHA-256"),
+  )
+}
+
+const distinct = <T>(list: readonly T[]): readonly T[] => [...new Set(list)]
