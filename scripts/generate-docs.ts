@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { ERRORS } from "#src/core/base/error.js"
 import { EXIT_CODES } from "#src/core/base/exit-code.js"
 import { commandsFor, KMS_ACTIONS, type KmsAction, type PolicyRole } from "#src/core/policy/actions.js"
+import { EVENTS, PLACE_FIELDS } from "#src/core/records/log-event.js"
 import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profiles.js"
 import { configRows } from "./config-table.js"
 
@@ -74,6 +75,20 @@ const PAGES: Readonly<Record<string, string>> = {
     "Codes are part of the command line's contract; messages are not. Retry says whether the same can help later, or with new import parameters.",
     ["Code", "Exit status", "Retry", "Hint"],
     Object.entries(ERRORS).map(([code, { exit, retry, hint }]) => [code, EXIT_CODES[exit].status, retry, hint]),
+  ),
+  "docs/log.md": page(
+    "The log",
+    `On standard error: of an agent without being asked to, of any command with \`--log-format json\` (an object a line) or with \`--verbose\` (text, and the steps of level \`debug\`); \`--quiet\` leaves \`warn\` alone. A line has \`time\` (UTC, of the host's clock), \`level\`, \`event\`, and what is listed here where it is known. What is not in the list does not reach the log, whatever it is: key material, a PIN, a secret of a receiver never are. Control characters are escaped. Each line of a round of the agent has its id in \`run\`, what is about one key its \`name\`, \`target\` and \`keyArn\`, and what is about a target also ${PLACE_FIELDS.filter(
+      (field) => field !== "run",
+    )
+      .map((field) => `\`${field}\``)
+      .join(", ")}.`,
+    ["Event", "Level", "Fields"],
+    Object.entries(EVENTS).map(([name, { level, fields }]) => [
+      `\`${name}\``,
+      level,
+      fields.map((field) => `\`${field}\``).join(", "),
+    ]),
   ),
   "docs/configuration.md": page(
     "Configuration",

@@ -323,8 +323,11 @@ export class World implements AsyncDisposable {
     return {
       isAwaited: async () => (await this.#lock)?.isAwaited() ?? false,
       passOn: async () => {
+        const start = performance.now()
         this.progress.step("another process waits for the state directory, and has it first")
+        this.log.event("lock.passed-on", {})
         await (await this.#lock)?.passOn()
+        this.log.event("lock.taken-again", { durationMs: Math.round(performance.now() - start) })
         const { vault } = await this.#stateFiles()
         vault.reread()
       },

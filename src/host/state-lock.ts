@@ -1,6 +1,7 @@
 import { isatty } from "node:tty"
 import { parseDuration } from "../core/base/expiry.js"
 import { KeyferryError } from "../core/base/error.js"
+import type { Log } from "../core/ports/log.js"
 import type { Progress } from "../core/ports/progress.js"
 import { lockState, type StateLock } from "../store/files/lock.js"
 import type { Env, Flags } from "./settings.js"
@@ -10,6 +11,7 @@ export interface LockedRun {
   readonly env: Env
   readonly command: string
   readonly progress: Progress
+  readonly log: Log
   /** In ms, where `--lock-timeout` does not say it; null for what the holder makes of it. */
   readonly patience?: number
 }
@@ -17,13 +19,16 @@ export interface LockedRun {
 /** Takes the lock of the state directory, and waits for it as long as `--lock-timeout` says. @throws ERR_USAGE, ERR_STATE_* */
 export function lockStateFor(
   stateDir: string,
-  { flags, env, command, progress, patience }: LockedRun,
+  { flags, env, command, progress, log, patience }: LockedRun,
 ): Promise<StateLock> {
   return lockState(stateDir, {
     command,
     scheduled: command === "agent" || isScheduled(env),
     timeout: milliseconds(flags.lockTimeout) ?? patience ?? null,
-    onWait: (holder) => progress.step(`waiting for the state directory, which is in use by ${holder}`),
+    onWait(holder) {
+      progress.step(`waiting for the state directory, which is in use by ${holder}`)
+      log.event("lock.awaited", { holder })
+    },
   })
 }
 

@@ -80,6 +80,7 @@ export const CUSTODY_EVENTS = {
       "neverExtractable",
       "keyGenMechanism",
     ],
+    log: "source.generated",
   },
   "source.adopted": {
     meaning: "an existing key of the token was taken",
@@ -92,6 +93,7 @@ export const CUSTODY_EVENTS = {
   "source.sealed": {
     meaning: "source key material was sealed into the vault",
     facts: [...SEALED_FACTS, "origin"],
+    log: "source.sealed",
     told: ["under"],
     words: ({ label, fact }) =>
       fact("under") === "" ? null : `${label} sealed under ${fact("under")}, and seen to open to the same key`,
@@ -99,6 +101,7 @@ export const CUSTODY_EVENTS = {
   "source.resealed": {
     meaning: "source key material was sealed anew",
     facts: [...SEALED_FACTS, "from"],
+    log: "source.resealed",
     told: ["under", "before"],
     words: ({ label, fact }) =>
       `${label} sealed under ${fact("under")}, and seen to open to the same key as under ${fact("before")}`,
@@ -117,6 +120,7 @@ export const CUSTODY_EVENTS = {
   "source.destroyed": {
     meaning: "a source key was destroyed",
     facts: ["step", "custody", "object", "reason"],
+    log: "source.destroyed",
     told: ["objectLabel"],
     words: ({ id, label, fact }) => {
       if (fact("step") !== "done") return null
