@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../../core/base/error.js"
+import { type ErrorCode, KeyferryError } from "../../core/base/error.js"
 import type { Allowed } from "../../core/manifest/agent-settings.js"
 import { type Backoff, backoffAfter, isWaiting } from "../../core/records/backoff.js"
 import type { DecisionRow } from "../../core/plan/decision-row.js"
@@ -7,6 +7,7 @@ import { actionsOfWork, type Work } from "../../core/plan/work.js"
 import type { AgentRecords } from "../../core/ports/agent-records.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
 import { reconcile, STOPPING } from "../fleet/reconcile.js"
+import { learnKmsTime } from "../kms-key/kms-time.js"
 import { recoverLost, surveyLost } from "../recover/recover.js"
 
 /** What one round of unattended work may do, and where it stands. */
@@ -42,6 +43,7 @@ export async function runRound({ openFleet, records, allow, isStopping }: RoundO
   const all = await fleetKeys(fleet)
   // a key that is gone waits for nothing
   const before = remembered.filter((backoff) => all.some((key) => isSame(placeOf(key), backoff)))
+  await learnTimes(fleet, before)
   const keys = all.filter((key) => !isLeftAlone(fleet, key, before))
   const work = allow.filter((kind): kind is Work => kind !== "recover")
   const actions = new Set([...actionsOfWork(work), ...ALWAYS])
@@ -61,6 +63,17 @@ export async function runRound({ openFleet, records, allow, isStopping }: RoundO
 
 /** Rows that failed by what is no fault of their key: token or KMS. */
 export const degradedOf = (rows: readonly DecisionRow[]): readonly DecisionRow[] => rows.filter(isOfPlace)
+
+/** A wait ends by KMS' clock, which no answer of this round may have told yet; KMS that does not answer is the work's to say. */
+async function learnTimes(fleet: Fleet, backoffs: readonly Backoff[]): Promise<void> {
+  for (const target of new Set(backoffs.map((backoff) => backoff.target))) {
+    try {
+      await learnKmsTime({ kms: await fleet.kmsOf(target), clock: fleet.clockOf(target) })
+    } catch (error) {
+      if (!(error instanceof KeyferryError)) throw error
+    }
+  }
+}
 
 /** Brings back what was deleted, for who has said beforehand that it may. */
 async function recoverDeleted(fleet: Fleet, before: readonly Backoff[]): Promise<readonly DecisionRow[]> {

@@ -96,6 +96,18 @@ describe("a round of the agent", () => {
     expect(await records.backoffs(), "what went well waits no longer").to.deep.equal([])
   })
 
+  it("leaves it alone by KMS' clock, and not by a host's that is days behind or ahead", async () => {
+    const bindings = [binding("bad")]
+    const records = memory()
+    await round({ bindings, records })
+    await passDays(world, 70)
+    await world.kms.clock.advance(3 * (DAY_MS / 1000))
+    await round({ bindings, records, failsWith: "ERR_KMS_OTHER" })
+    expect((await round({ bindings, records })).names, "by the host's clock it waits for days").to.deep.equal([])
+    await world.kms.clock.advance(2 * (HOUR_MS / 1000))
+    expect((await round({ bindings, records })).names).to.deep.equal(["bad done"])
+  })
+
   it("blames KMS and not the key where KMS does not answer: it waits for nothing of its own", async () => {
     const bindings = [binding("bad")]
     const records = memory()
