@@ -12,9 +12,9 @@ source scripts/node.sh
 # pkcs11-spy · awscli, openssl, curl: clients that know nothing of keyferry · python3, make, g++: pkcs11js is compiled ·
 # util-linux, mount: openCryptoki in namespaces of its own · less: the AWS CLI's pager · unzip: the console's zip · jq: JSON
 # in the pages of docs/ · strace: what is written, and in which order · faketime: hosts whose clock is wrong ·
-# zsh, fish: shells that complete names
+# zsh, fish: shells that complete names · chromium: the agent's pages
 PACKAGES=(softhsm2 libnss3 libnss3-tools opencryptoki opensc libtpm2-pkcs11-1 openssl curl python3 make g++ util-linux
-  mount less unzip jq strace faketime zsh fish prometheus systemd)
+  mount less unzip jq strace faketime zsh fish prometheus systemd chromium)
 # what `.node` is given where the machine's own Node.js is none of those that package.json takes
 NODE_MAJOR=24
 
@@ -77,6 +77,7 @@ check_elsewhere() {
   for command in zsh fish; do
     command -v "$command" >/dev/null || say "no $command: the tests of its completion will fail"
   done
+  [[ -x /usr/bin/chromium ]] || say 'no /usr/bin/chromium: the tests of the agent'"'"'s pages will fail'
   ((${#missing[@]} == 0)) || die "missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//'). $hint"
 }
 

@@ -24,7 +24,7 @@ files_of() {
   fi
   # slow suites first, so that no long file is left for the end when the other processes have none
   find "${paths[@]}" "${tests[@]}" | sort | sed 's|^|build/|; s|\.ts$|.js|' | awk '
-    { print (/\/(kill|docs|matrix|life)\//) ? 0 : (/\/(cli|invariants|softhsm)\//) ? 1 : (/\/app\//) ? 2 : 3, $0 }' |
+    { print (/\/(kill|docs|matrix|life)\//) ? 0 : (/\/(browser|cli|invariants|softhsm)\//) ? 1 : (/\/app\//) ? 2 : 3, $0 }' |
     sort -s -k 1,1n | cut -d ' ' -f 2
 }
 

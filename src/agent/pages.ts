@@ -4,7 +4,9 @@ import { streamSSE } from "hono/streaming"
 import { filterOf } from "../report/filter.js"
 import { fleetPage } from "../report/fleet-page.js"
 import { type FleetReport, reportRows, type ReportRow } from "../report/fleet-report.js"
-import { type HistoryLine, keyPage } from "../report/key-page.js"
+import type { HistoryLine } from "../report/history.js"
+import { ICON } from "../report/icon.js"
+import { keyPage } from "../report/key-page.js"
 import type { Markup } from "../report/markup.js"
 import { servedPage } from "../report/page.js"
 import { SCRIPT } from "../report/script.js"
@@ -54,13 +56,15 @@ export function pages({ view, changed, history }: PagesParts): Hono {
   app.get("/keys/:name", async (context) => {
     const name = context.req.param("name")
     const report = fleetReport(view())
-    const rows = report === null ? [] : reportRows(report).filter(({ key }) => key.name === name)
-    if (report === null || rows.length === 0) return context.text("no such key\n", 404)
+    if (report === null) return await answer(context, null)
+    const rows = reportRows(report).filter(({ key }) => key.name === name)
+    if (rows.length === 0) return context.text("no such key\n", 404)
     const page = keyPage({ report, rows, history: await history(name), fleet: "/" })
     return answer(context, servedPage(`keyferry ${name}`, page))
   })
 
   app.get("/style.css", (context) => context.body(STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }))
+  app.get("/icon.svg", (context) => context.body(ICON, 200, { "Content-Type": "image/svg+xml" }))
   app.get("/page.js", (context) => context.body(SCRIPT, 200, { "Content-Type": "text/javascript; charset=utf-8" }))
 
   app.get("/events", (context) => {
@@ -87,6 +91,9 @@ export function pages({ view, changed, history }: PagesParts): Hono {
 const hrefOf = ({ key }: ReportRow): string => `/keys/${encodeURIComponent(key.name)}`
 
 async function answer(context: Context, page: Markup | null): Promise<Response> {
-  if (page === null) return context.text("keyferry looks at the fleet for the first time: come back in a moment\n", 503)
+  if (page === null) {
+    context.header("Refresh", "3")
+    return context.text("keyferry looks at the fleet for the first time: this page comes as soon as it has\n", 503)
+  }
   return context.html(await page)
 }

@@ -38,12 +38,13 @@ export function readiness({ report, next }: AgentView): { readonly ready: boolea
 /** What the pages show; null before a round has seen the fleet. */
 export function fleetReport({ version, owner, report, next }: AgentView): FleetReport | null {
   if (report?.sight == null) return null
-  return { owner, version, ...report.sight, agent: agentFacts(report, next) }
+  return { owner, version, ...report.sight, backoffs: report.round?.backoffs ?? [], agent: agentFacts(report, next) }
 }
 
-function agentFacts({ outcome, round, error, pause }: RoundReport, next: Date | null): AgentFacts {
+function agentFacts({ run, outcome, round, error, pause }: RoundReport, next: Date | null): AgentFacts {
   const troubles = new Set((round?.degraded ?? []).map(({ reason, message }) => `${message} [${reason}]`))
   return {
+    run,
     outcome,
     troubles: error === null ? [...troubles].slice(0, 5) : [`${error.message} [${error.code}]`],
     next,

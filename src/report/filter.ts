@@ -1,4 +1,4 @@
-import { ORDER, type ReportRow } from "./fleet-report.js"
+import { endTime, ORDER, type ReportRow } from "./fleet-report.js"
 
 /** What a page shows of the fleet, as its address says it. */
 export interface Filter {
@@ -8,16 +8,18 @@ export interface Filter {
   /** A word of ORDER. */
   readonly state: string
   readonly reason: string
+  /** In which it has a KMS key. */
+  readonly region: string
   /** Monday of the week in which its first material ends: `2026-11-30`. */
   readonly week: string
   /** From 1 on. */
   readonly page: number
 }
 
-export const EVERYTHING: Filter = { name: "", target: "", state: "", reason: "", week: "", page: 1 }
+export const EVERYTHING: Filter = { name: "", target: "", state: "", reason: "", region: "", week: "", page: 1 }
 
-/** Rows of one page. */
-export const PAGE_ROWS = 100
+/** Rows of one page; the keys of a week stand together, so that each is two clicks away. */
+export const pageRows = ({ week }: Pick<Filter, "week">): number => (week === "" ? 100 : 1_000)
 
 /** What is not understood counts as not said: a page is no place for refusals. */
 export function filterOf(query: (name: string) => string | undefined): Filter {
@@ -30,6 +32,7 @@ export function filterOf(query: (name: string) => string | undefined): Filter {
     target: text("target"),
     state: (ORDER as readonly string[]).includes(state) ? state : "",
     reason: text("reason"),
+    region: text("region"),
     week: /^\d{4}-\d\d-\d\d$/.test(week) ? week : "",
     page: Number.isSafeInteger(page) && page > 0 ? page : 1,
   }
@@ -44,15 +47,30 @@ export function queryOf(filter: Filter): string {
 }
 
 export function filtered(rows: readonly ReportRow[], filter: Filter): readonly ReportRow[] {
-  const { name, target, state, reason, week } = filter
+  const { name, target, state, reason, region, week } = filter
   return rows.filter(
-    ({ key, urgency, findings, end }) =>
-      (name === "" || key.name.toLowerCase().includes(name)) &&
-      (target === "" || key.target === target) &&
-      (state === "" || urgency === state) &&
-      (reason === "" || key.reason === reason || findings.some(({ id }) => id === reason)) &&
-      (week === "" || (end !== null && weekOf(end) === week)),
+    (row) =>
+      (name === "" || row.key.name.toLowerCase().includes(name)) &&
+      (target === "" || row.key.target === target) &&
+      (state === "" || row.urgency === state) &&
+      (reason === "" || reasonsOf(row).includes(reason)) &&
+      (region === "" || regionsOf(row).includes(region)) &&
+      (week === "" || weekOfRow(row) === week),
   )
+}
+
+export const reasonsOf = ({ key, findings }: ReportRow): readonly string[] => [
+  ...new Set([key.reason, ...findings.map(({ id }) => id)]),
+]
+
+export const regionsOf = ({ key, materials }: ReportRow): readonly string[] => [
+  ...new Set([...key.keyStates, ...materials].map(({ region }) => region)),
+]
+
+/** In which week its first material ends; empty where no end is known. */
+export function weekOfRow(row: ReportRow): string {
+  const end = endTime(row)
+  return end === Infinity ? "" : weekOf(end)
 }
 
 const DAY_MS = 86_400_000

@@ -2,6 +2,8 @@ import type { CheckResult } from "../app/check/check.js"
 import type { Status, StatusRow } from "../app/fleet/status.js"
 import type { AcceptedFinding } from "../core/plan/acceptance.js"
 import { CHECK_STATUSES } from "../core/plan/finding.js"
+import type { Backoff } from "../core/records/backoff.js"
+import { type FirstEnd, firstEnd, type Material, materialsOf } from "./material.js"
 import { type Urgency, URGENCIES, urgencyOf } from "../core/plan/urgency.js"
 
 /** What a page about the fleet is made of: what was seen, when, and by whom. */
@@ -13,12 +15,16 @@ export interface FleetReport {
   readonly at: Date
   readonly status: Status
   readonly check: CheckResult
+  /** Keys that unattended work failed at, and tries again later. */
+  readonly backoffs: readonly Backoff[]
   /** Of the agent that shows it; null for a file. */
   readonly agent: AgentFacts | null
 }
 
 export interface AgentFacts {
-  /** How the last round ended, in a word, and when. */
+  /** Id of the last round. */
+  readonly run: string
+  /** How it ended, in a word. */
   readonly outcome: string
   /** Why the last round did not do all of its work; empty where it did. */
   readonly troubles: readonly string[]
@@ -32,8 +38,8 @@ export interface ReportRow {
   readonly urgency: Urgency | "dying"
   /** What `check` says of it, worst first. */
   readonly findings: readonly AcceptedFinding[]
-  /** When its first material ends, ms since 1970; null for never, or where nothing is known. */
-  readonly end: number | null
+  readonly materials: readonly Material[]
+  readonly firstEnd: FirstEnd
 }
 
 /** In which rows stand: what needs a person first. */
@@ -44,57 +50,59 @@ export const ORDER = [
   ...URGENCIES.filter((word) => word !== "dead" && word !== "failed"),
 ] as const
 
+/** What calls a person: what `check` finds, and what unattended work failed at. */
+export const findingsOf = ({
+  check,
+  backoffs,
+}: Pick<FleetReport, "check" | "backoffs">): readonly AcceptedFinding[] => [
+  ...check.checks,
+  ...backoffs.map(({ name, target, reason, message, retryAt, failures }): AcceptedFinding => {
+    const times = failures === 1 ? "" : ` ${failures} times`
+    const told = `the agent failed at it${times}, and tries again at ${retryAt}: ${message}`
+    return {
+      id: reason,
+      status: "warning",
+      message: told,
+      name,
+      target,
+      hint: `keyferry rewrap ${name}`,
+      acceptedUntil: null,
+    }
+  }),
+]
+
 /** All keys, the most urgent first, then by the end of their material, then by name. */
-export function reportRows({ status, check }: Pick<FleetReport, "status" | "check">): readonly ReportRow[] {
-  const findings = Map.groupBy(check.checks, ({ name, target }) => placeOf(name, target))
-  const rows = status.keys.map((key): ReportRow => {
-    const keyFindings = [...(findings.get(placeOf(key.name, key.target)) ?? [])].sort(bySeverity)
-    const urgency = urgencyOf(key, key.dead !== null)
-    const isDying = keyFindings.some(({ id, status: severity }) => id === "EXPIRES_SOON" && severity !== "ok")
-    return { key, urgency: urgency === "well" && isDying ? "dying" : urgency, findings: keyFindings, end: endOf(key) }
+export function reportRows(report: Pick<FleetReport, "status" | "check" | "backoffs" | "at">): readonly ReportRow[] {
+  const now = report.at.getTime()
+  const findings = Map.groupBy(findingsOf(report), ({ name, target }) => placeOf(name, target))
+  const failed = new Set(report.backoffs.map(({ name, target, replaced }) => placeOf(name, target, replaced)))
+  const rows = report.status.keys.map((key): ReportRow => {
+    const { name, target, replaced } = key
+    const own = [...(findings.get(placeOf(name, target)) ?? [])].sort(bySeverity)
+    const urgency = stateOf(key, own, failed.has(placeOf(name, target, replaced)))
+    return { key, urgency, findings: own, materials: materialsOf(key), firstEnd: firstEnd(key, now) }
   })
   return rows.sort(
     (a, b) =>
       ORDER.indexOf(a.urgency) - ORDER.indexOf(b.urgency) ||
-      (a.end ?? Infinity) - (b.end ?? Infinity) ||
+      endTime(a) - endTime(b) ||
       (a.key.name < b.key.name ? -1 : a.key.name > b.key.name ? 1 : 0),
   )
 }
 
-const placeOf = (name: string | null, target: string | null): string => JSON.stringify([name, target])
+function stateOf(key: StatusRow, findings: readonly AcceptedFinding[], isFailed: boolean): ReportRow["urgency"] {
+  const urgency = urgencyOf(key, key.dead !== null)
+  if (isFailed && urgency !== "dead") return "failed"
+  if (urgency !== "well") return urgency
+  if (findings.some(({ id, status }) => id === "EXPIRES_SOON" && status !== "ok")) return "dying"
+  // who only looks plans nothing, and says all the same what is to be done
+  return key.outcome === "nothing" && key.action !== "none" ? "due" : "well"
+}
+
+/** When its first material ends, ms since 1970; Infinity where no end is known. */
+export const endTime = ({ firstEnd: end }: Pick<ReportRow, "firstEnd">): number => ("at" in end ? end.at : Infinity)
+
+const placeOf = (...parts: readonly (string | boolean | null)[]): string => JSON.stringify(parts)
 
 const bySeverity = (a: AcceptedFinding, b: AcceptedFinding): number =>
   CHECK_STATUSES.indexOf(a.status) - CHECK_STATUSES.indexOf(b.status)
-
-function endOf({ generations }: StatusRow): number | null {
-  const ends = generations.flatMap(({ validTo, state }) =>
-    validTo === null || state === "never" ? [] : [Date.parse(validTo)],
-  )
-  return ends.length === 0 ? null : Math.min(...ends)
-}
-
-/** One cause that needs a person, with all that it concerns. */
-export interface Cause {
-  readonly id: string
-  readonly status: AcceptedFinding["status"]
-  /** Of the first of them. */
-  readonly message: string
-  readonly hint: string | null
-  readonly places: readonly Pick<AcceptedFinding, "name" | "target">[]
-}
-
-/** What `check` finds and nobody has accepted, equal causes once, worst first. */
-export function causesOf({ check }: Pick<FleetReport, "check">): readonly Cause[] {
-  const open = check.checks.filter(({ status, acceptedUntil }) => status !== "ok" && acceptedUntil === null)
-  const groups = Map.groupBy(open, ({ id, status, hint, name }) =>
-    // a hint that names its key is the same hint for each
-    JSON.stringify([id, status, name === null ? hint : hint?.replaceAll(name, "NAME")]),
-  )
-  const causes = [...groups.values()].flatMap((findings): readonly Cause[] => {
-    const [leading] = findings
-    if (leading === undefined) return []
-    const { id, status, message, hint } = leading
-    return [{ id, status, message, hint, places: findings.map(({ name, target }) => ({ name, target })) }]
-  })
-  return causes.sort((a, b) => CHECK_STATUSES.indexOf(a.status) - CHECK_STATUSES.indexOf(b.status))
-}

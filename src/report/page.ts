@@ -5,16 +5,22 @@ import { STYLE } from "./style.js"
 
 /** What surrounds the body of a page: style and script from the same server. */
 export function servedPage(title: string, body: Markup): Markup {
-  const head = html`<link rel="stylesheet" href="/style.css" />
+  const head = html`<link rel="icon" href="/icon.svg" />
+    <link rel="stylesheet" href="/style.css" />
     <script src="/page.js" defer></script>`
   return document({
     title,
     head,
     body: html`<body>
-      ${body}
+      ${SKIP} ${body}
+      <p class="live" role="status" hidden>This page is not told of changes at present: it may be old.</p>
     </body>`,
   })
 }
+
+/** Where no script runs, all rows are shown, and nothing that would do nothing. */
+const WITHOUT_SCRIPT = `tbody tr[hidden] { display: table-row !important; } .filters, .pages, .count { display: none !important; }
+@media (max-width: 48rem) { tbody tr[hidden] { display: grid !important; } }`
 
 /** The same in one file, which asks nobody for anything. */
 export function filePage(title: string, body: Markup): Markup {
@@ -24,7 +30,12 @@ export function filePage(title: string, body: Markup): Markup {
     />
     <style>
       ${raw(STYLE)}
-    </style>`
+    </style>
+    <noscript
+      ><style>
+        ${raw(WITHOUT_SCRIPT)}
+      </style></noscript
+    >`
   const script = html`<script>
     ${raw(SCRIPT)}
   </script>`
@@ -32,10 +43,12 @@ export function filePage(title: string, body: Markup): Markup {
     title,
     head,
     body: html`<body class="file">
-      ${body}${script}
+      ${SKIP} ${body}${script}
     </body>`,
   })
 }
+
+const SKIP = html`<a class="skip" href="#main">to what is on this page</a>`
 
 interface Parts {
   readonly title: string
@@ -50,7 +63,6 @@ function document({ title, head, body }: Parts): Markup {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title}</title>
-        <link rel="icon" href="data:," />
         ${head}
       </head>
       ${body}

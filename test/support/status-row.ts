@@ -29,6 +29,7 @@ export function statusRow(kind: keyof typeof KINDS, name: string, target: string
     importedAt: null,
     source: null,
     sourceNote: null,
+    proof: null,
   }
   const state = kind === "dead" ? "lost" : "imported"
   const keyState = kind === "unreachable" ? null : kind === "dead" ? "PendingImport" : "Enabled"
@@ -39,5 +40,6 @@ export function statusRow(kind: keyof typeof KINDS, name: string, target: string
     dead: lossOf(world),
     keyStates: [{ region: REGION, keyArn: row.keyArn ?? "", keyState }],
     generations: kind === "unreachable" ? [] : [{ ...generation, state, daysLeft: kind === "dead" ? 0 : 40 }],
+    recorded: [],
   }
 }

@@ -6,6 +6,7 @@ import { type Material, materialsOf } from "../../core/plan/material.js"
 import type { DecisionRow } from "../../core/plan/decision-row.js"
 import { exitOf, type RowSummary, summarise } from "../../core/plan/row.js"
 import { isOfUnknownState, isUnseen, type KeyView, type Snapshot } from "../../core/plan/snapshot.js"
+import { importOf, type Proof } from "../../core/records/inventory.js"
 import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
 import { operationsStatus, type OperationStatus } from "../operation/status.js"
 import type { Fleet, FleetKey } from "./fleet.js"
@@ -29,6 +30,17 @@ export interface GenerationStatus {
   /** Of the source key: `present`, `missing`, `damaged`, `unknown`; null where the custody keeps none. */
   readonly source: string | null
   readonly sourceNote: string | null
+  /** Of its last import there; null where none is recorded. */
+  readonly proof: Proof | null
+}
+
+/** What was recorded of material in a Region that KMS could not be asked about: it may have changed since. */
+export interface RecordedMaterial {
+  readonly region: string
+  readonly generation: number
+  /** RFC 3339 UTC; null for never. */
+  readonly validTo: string | null
+  readonly importedAt: string
 }
 
 export interface StatusRow extends DecisionRow {
@@ -39,6 +51,7 @@ export interface StatusRow extends DecisionRow {
   /** By Region, the target's own first; null where KMS could not be asked. */
   readonly keyStates: readonly { readonly region: string; readonly keyArn: string; readonly keyState: string | null }[]
   readonly generations: readonly GenerationStatus[]
+  readonly recorded: readonly RecordedMaterial[]
 }
 
 export interface CustodyKeyStatus {
@@ -100,7 +113,15 @@ function statusRow({ row, snapshot }: SurveyedKey): StatusRow {
     alias: entry?.alias ?? binding.alias,
     keyStates: [snapshot.key, ...snapshot.replicas].flatMap(keyStateOf),
     generations: generationsOf(snapshot, row),
+    recorded: recordedOf(snapshot),
   }
+}
+
+function recordedOf({ entry, key, replicas }: Snapshot): readonly RecordedMaterial[] {
+  const unseen = new Set([key, ...replicas].filter(isUnseen).map(({ region }) => region))
+  return (entry?.imports ?? []).flatMap(({ region, generation, validTo, importedAt, deletedAt }) =>
+    unseen.has(region) && deletedAt === undefined ? [{ region, generation, validTo, importedAt }] : [],
+  )
 }
 
 function keyStateOf(view: KeyView): StatusRow["keyStates"] {
@@ -123,6 +144,7 @@ function generationsOf(snapshot: Snapshot, { custody }: DecisionRow): readonly G
       daysLeft: validTo === null ? null : daysUntil(validTo, snapshot.now, state),
       source: source?.state ?? null,
       sourceNote: source?.note ?? null,
+      proof: (snapshot.entry === null ? undefined : importOf(snapshot.entry, generation, region))?.proof ?? null,
     }
   })
 }

@@ -75,8 +75,17 @@ async function writePage(path: string, { world, version }: Surroundings, { fleet
   const { writeOutput } = await import("../../store/files/output-file.js")
   const settings = await world.settings()
   const accept = settings.manifest?.accept ?? {}
-  const pause = await (await world.agentRecords()).pause()
+  const records = await world.agentRecords()
+  const pause = await records.pause()
   const check = await checkSurvey(fleet, surveyed, { thresholds: DEFAULT_THRESHOLDS, accept, pause })
-  const report = { owner: settings.owner, version, at: world.clock.now(), status, check, agent: null }
+  const report = {
+    owner: settings.owner,
+    version,
+    at: world.clock.now(),
+    status,
+    check,
+    backoffs: await records.backoffs(),
+    agent: null,
+  }
   await writeOutput(path, await fleetFile(report))
 }
