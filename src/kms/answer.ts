@@ -181,6 +181,11 @@ export const ANSWERS = {
   }),
   ListKeyRotations: z.object({ Rotations: z.array(rotation), ...page }),
   GetKeyPolicy: z.object({ Policy: text(131_072).min(1, "is empty") }),
+  GetKeyLastUsage: z.object({
+    ...keyNamed,
+    KeyLastUsage: z.object({ Operation: word, Timestamp: date }).optional(),
+    TrackingStartDate: date.optional(),
+  }),
   ScheduleKeyDeletion: z.object({ ...keyNamed, DeletionDate: date.optional() }),
   GetParametersForImport: z.object({
     KeyId: keyName,

@@ -11,6 +11,8 @@ import { type Session, tagList } from "./session.js"
 const PAGE = { keys: 1000 }
 /** Ten times the keys that AWS allows an account and Region. */
 const MOST_PAGES = 1000
+/** What a KMS without the operation answers: not every Region, and no emulator, has what is new. */
+const UNKNOWN = ["UnknownOperationException", "UnknownOperation", "InvalidAction", "UnsupportedOperationException"]
 /** The one policy that a KMS key has. */
 const POLICY_NAME = "default"
 
@@ -24,6 +26,7 @@ export function keyOperations({
   | "describeKey"
   | "listKeys"
   | "replicateKey"
+  | "getKeyLastUsage"
   | "updateKeyDescription"
   | "getKeyPolicy"
   | "putKeyPolicy"
@@ -89,6 +92,20 @@ export function keyOperations({
       const replica = answer.ReplicaKeyMetadata
       refuseOtherMade(operation, otherRegion(replica, region) ?? ofOtherKey(replica.keyId, keyArn))
       return replica
+    },
+
+    async getKeyLastUsage(keyArn) {
+      const operation = "GetKeyLastUsage"
+      const input = { KeyId: keyArn }
+      const contradiction = ({ KeyId }: { KeyId?: string | undefined }): string | null => ofOtherKey(KeyId, keyArn)
+      const request = { operation, input, keyId: keyArn, answer: ANSWERS.GetKeyLastUsage, contradiction }
+      try {
+        const { KeyLastUsage: last, TrackingStartDate: trackedSince = null } = (await call(request)).answer
+        return { last: last === undefined ? null : { operation: last.Operation, at: last.Timestamp }, trackedSince }
+      } catch (error) {
+        if (error instanceof KeyferryError && UNKNOWN.includes(error.causes[0]?.code ?? "")) return null
+        throw error
+      }
     },
 
     async updateKeyDescription(keyArn, description) {

@@ -33,6 +33,9 @@ const ended = (event: string, facts = ""): readonly string[] => [
   `${event}: operation region${facts} keyState`,
 ]
 
+/** What the flags say where nothing is said. */
+const IDLE = { idleFor: 30 * 86_400, althoughUsed: false }
+
 describe("the custody log of a command: every event, with the names of its facts", function () {
   this.timeout(120_000)
   worldEnvironment()
@@ -58,7 +61,12 @@ describe("the custody log of a command: every event, with the names of its facts
       .map(({ event, facts }) => [`${event}:`, ...Object.keys(facts ?? {})].join(" "))
   }
   const end = async (name: string, ending: Ending): Promise<unknown> => {
-    const plan = await planEnding(run.deps, await entryOf(name), { ending, generation: null, pendingWindowDays: 7 })
+    const plan = await planEnding(run.deps, await entryOf(name), {
+      ending,
+      generation: null,
+      pendingWindowDays: 7,
+      idle: null,
+    })
     return await carryOutEnding(run.deps, plan, { loseLastCopy: true })
   }
 
@@ -114,7 +122,7 @@ describe("the custody log of a command: every event, with the names of its facts
       "alias.moved: alias from",
       "key.replaced: replaced",
     ])
-    const terms = { disableOnly: false, pendingWindowDays: 7 }
+    const terms = { disableOnly: false, pendingWindowDays: 7, idle: IDLE }
     const retirements = await planRetirement(run.deps, await entryOf("l-old"), terms)
     expect(await written(() => retireKeys(run.deps, retirements, terms))).to.deep.equal([
       ...ended("kms-key.disabled"),

@@ -93,6 +93,31 @@ describe("the ends of a KMS key's life", function () {
     expect((await end(words)).row.outcome).to.equal("nothing")
   })
 
+  it("says when a key was last used and for what, and takes away one that was used lately only when told twice", async () => {
+    const { keyArn } = await provision("busy")
+    const unused = await stage.run(["status", "busy", "--usage"], { state })
+    expect(unused.stdout)
+      .to.match(/LAST USED/)
+      .and.match(/not since \d{4}-\d\d-\d\d/)
+    await stage.sdk.encrypt({ KeyId: keyArn, Plaintext: Buffer.from("x") })
+    const used = await stage.run(["status", "busy", "--usage", "--json"], { state })
+    const { keys } = used.json() as { keys: { usage?: { lastUsedAt: string; operation: string }[] }[] }
+    expect(keys[0]?.usage?.[0]).to.include({ operation: "Encrypt" })
+    expect(keys[0]?.usage?.[0]?.lastUsedAt).to.match(/Z$/)
+    for (const words of [
+      ["delete-material", "busy"],
+      ["schedule-deletion", "busy"],
+    ]) {
+      const error = await refused([...words, "--yes"])
+      expect(error).to.include({ status: 65, code: "ERR_KEY_USED" })
+      expect(error.message).to.include("by Encrypt, less than 30d ago")
+    }
+    expect((await refused(["delete-material", "busy", "--yes", "--idle-for", "soon"])).code).to.equal("ERR_USAGE")
+    const { row, stderr } = await end(["delete-material", "busy", "--yes", "--although-used"])
+    expect(row.outcome).to.equal("done")
+    expect(stderr).to.include("last used on").and.include("by Encrypt")
+  })
+
   it("deletes the last copy only when told twice", async () => {
     const { keyArn } = await provision("last", {
       custody: "session",

@@ -79,9 +79,12 @@ describe("the printed policies, enforced", function () {
     await stage.kms.clearCounts()
     await well(words, ...rest)
     const { requests } = await stage.kms.counts()
-    const [command] = Object.entries(COMMAND_ACTIONS).filter(([names]) =>
-      names.split(", ").some((name) => words.join(" ").startsWith(name)),
-    )
+    const line = words.join(" ")
+    const lengthOf = (names: string): number =>
+      Math.max(...names.split(", ").map((name) => (line.startsWith(name) ? name.length : 0)))
+    const [command] = Object.entries(COMMAND_ACTIONS)
+      .filter(([names]) => lengthOf(names) > 0)
+      .sort(([a], [b]) => lengthOf(b) - lengthOf(a))
     const asked = Object.keys(requests).filter((name) => Object.hasOwn(OPERATIONS, name))
     expect(command?.[1].actions ?? [], words.join(" ")).to.include.members(asked)
   }
@@ -112,6 +115,7 @@ describe("the printed policies, enforced", function () {
       ["plan"],
       ["apply"],
       ["status"],
+      ["status", "--usage"],
       ["check", "--warn", "1d", "--crit", "1h"],
       ["verify", "--full"],
       ["rewrap", "--all"],
@@ -200,6 +204,7 @@ describe("the printed policies, enforced", function () {
       "kms:ListAliases": () => [["status", "--rebuild"], configured(ALIVE), true],
       "kms:DescribeKey": () => [["status", "mac"], configured(ALIVE)],
       "kms:ListResourceTags": () => [["status", "mac"], configured(ALIVE)],
+      "kms:GetKeyLastUsage": () => [["status", "mac", "--usage"], configured(ALIVE)],
       "kms:CreateKey": () => made("created"),
       "kms:TagResource": () => made("tagged"),
       "kms:GetParametersForImport": () => [["rewrap", "mac"], configured(ALIVE)],
@@ -230,7 +235,7 @@ describe("the printed policies, enforced", function () {
 
   describe("without one action of break-glass", () => {
     const doomed = (name: string) => ({ [name]: { keySpec: "SYMMETRIC_DEFAULT" } })
-    const NAMES = ["off", "emptied", "listed-off", "rotations", "status-off", "deleted", "seen"]
+    const NAMES = ["off", "emptied", "listed-off", "rotations", "status-off", "deleted", "seen", "asked"]
     const all = Object.assign({}, ...NAMES.map(doomed)) as object
     let file: string
     before(async () => {
@@ -246,6 +251,7 @@ describe("the printed policies, enforced", function () {
       "kms:ListKeyRotations": ["delete-material", "rotations", "--yes"],
       "kms:GetKeyRotationStatus": ["delete-material", "status-off", "--yes"],
       "kms:DeleteImportedKeyMaterial": ["delete-material", "emptied", "--yes"],
+      "kms:GetKeyLastUsage": ["schedule-deletion", "asked", "--yes"],
       "kms:ScheduleKeyDeletion": ["schedule-deletion", "deleted", "--yes"],
     }
     it("a case stands for each action of the policy", () => {

@@ -1,5 +1,6 @@
 import { consequencesOf, type EndedKey, type Ending, ENDINGS } from "../../core/records/ending.js"
 import { errorOf, KeyferryError } from "../../core/base/error.js"
+import { isOwnProof, type KeyLastUsage, usageText, usedLately } from "../../core/key/last-usage.js"
 import { type KeyPhase, keyStateRow, phaseOf } from "../../core/key/key-state.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import {
@@ -29,6 +30,15 @@ export interface EndRequest {
   readonly generation: number | null
   /** `schedule-deletion`: 7 to 30. */
   readonly pendingWindowDays: number
+  /** Null for what is undone as easily; else when a use of the key is in the way. */
+  readonly idle: Idle | null
+}
+
+export interface Idle {
+  /** Seconds without a use. */
+  readonly idleFor: number
+  /** It goes although it was used since. */
+  readonly althoughUsed: boolean
 }
 
 /** One KMS key of the entry, and whether there is anything to do. */
@@ -36,6 +46,8 @@ export interface EndStep extends EndedKey {
   /** What is to be deleted of it, by ID; null stands for the material of a key without IDs. */
   readonly materials: readonly (string | null)[]
   readonly todo: boolean
+  /** Undefined where it is not asked for. */
+  readonly usage?: KeyLastUsage | null
 }
 
 /** A KMS key that the ending cannot be done to; the others go on. */
@@ -97,6 +109,7 @@ export async function planEnding(deps: EndDeps, recorded: InventoryEntry, reques
   const [refusal] = refused
   if (steps.length === 0 && refusal !== undefined) throw refusal.error
   const keys = steps.filter(({ todo }) => todo)
+  refuseUsed(deps, entry, request, keys)
   let lastCopy: string | null = null
   if (ENDINGS[request.ending].lastCopy && keys.length > 0) {
     for (const source of generations) lastCopy ??= await whyLost(deps, entry, source)
@@ -111,7 +124,8 @@ function consequencesFor(
   if (keys.length === 0) return []
   const deletedAt = rfc3339(new Date(clock.now().getTime() + request.pendingWindowDays * DAY_MS))
   const otherKeys = [...entry.former, ...(entry.replacement === null ? [] : [entry.replacement])]
-  return consequencesOf({
+  const used = keys.flatMap(({ keyArn, usage }) => (usage === undefined ? [] : [`${keyArn}: ${usageText(usage)}`]))
+  const lines = consequencesOf({
     ending: request.ending,
     name: entry.name,
     keySpec: entry.keySpec,
@@ -120,6 +134,28 @@ function consequencesFor(
     deletionDate: request.ending === "schedule-deletion" ? deletedAt : null,
     untouched: otherKeys.flatMap(({ keyArn }) => keyArn ?? []),
   })
+  return [...lines, ...used]
+}
+
+/** A key that somebody used a moment ago has somebody who needs it. @throws ERR_KEY_USED */
+function refuseUsed(
+  { clock }: Pick<Deps, "clock">,
+  entry: MadeEntry,
+  { idle }: EndRequest,
+  keys: readonly EndStep[],
+): void {
+  if (idle === null || idle.althoughUsed) return
+  for (const { keyArn, region, usage = null } of keys) {
+    const imports = entry.imports.filter((imported) => imported.region === region)
+    const ownProof =
+      usage !== null &&
+      isOwnProof(
+        usage,
+        imports.map(({ importedAt }) => importedAt),
+      )
+    const words = ownProof ? null : usedLately(usage, clock.now(), idle.idleFor)
+    if (words !== null) throw new KeyferryError("ERR_KEY_USED", `${keyArn} ${words}`, { key: entry.name })
+  }
 }
 
 async function planStep(
@@ -139,7 +175,18 @@ async function planStep(
   const todo = request.ending !== "delete-material" || materials.length > 0
   const aliases: string[] = []
   if (todo) for await (const { alias } of kms.listAliases(keyArn)) aliases.push(alias)
-  return { ...key, aliases, materials, todo }
+  const usage = todo && request.idle !== null ? { usage: await usageOf(kms, keyArn, request.idle) } : {}
+  return { ...key, aliases, materials, todo, ...usage }
+}
+
+/** Who has said twice that it may go need not be allowed to ask. */
+async function usageOf(kms: Kms, keyArn: string, { althoughUsed }: Idle): Promise<KeyLastUsage | null> {
+  try {
+    return await kms.getKeyLastUsage(keyArn)
+  } catch (error) {
+    if (althoughUsed && error instanceof KeyferryError && error.code === "ERR_KMS_ACCESS_DENIED") return null
+    throw error
+  }
 }
 
 /** What KMS still holds of the generations that are asked for. */

@@ -4,7 +4,7 @@ import { type KeyPhase, phaseOf } from "../../core/key/key-state.js"
 import { exitOf, failedOutcome, rowOutcome } from "../../core/plan/row.js"
 import type { FormerEntry, InventoryEntry } from "../../core/records/inventory.js"
 import { carryOutEnding, unendedKey } from "./carry-out.js"
-import { type EndDeps, type EndPlan, type EndRow, planEnding } from "./plan.js"
+import { type EndDeps, type EndPlan, type EndRow, type Idle, planEnding } from "./plan.js"
 import { findKmsKey } from "../kms-key/find.js"
 import { record } from "../record.js"
 import { formerInventory } from "../replace/nested-inventory.js"
@@ -14,6 +14,7 @@ export interface RetireRequest {
   readonly disableOnly: boolean
   /** KMS ScheduleKeyDeletion `PendingWindowInDays`, 7 to 30. */
   readonly pendingWindowDays: number
+  readonly idle: Idle
 }
 
 /** What retiring one replaced KMS key would do; nothing is changed yet. */
@@ -61,14 +62,20 @@ export async function planRetirement(
 async function planFormer(
   deps: EndDeps,
   former: FormerEntry,
-  { disableOnly, pendingWindowDays }: RetireRequest,
+  { disableOnly, pendingWindowDays, idle }: RetireRequest,
 ): Promise<Retirement> {
   const { region, keyArn } = former
   const key = keyArn === null ? null : await findKmsKey(await deps.kmsIn(region), keyArn)
   if (key === null) return { former, keyState: null, plans: [], consequences: [], refusal: null }
   const { keyState } = key
   const plan = (ending: "disable" | "schedule-deletion"): Promise<EndPlan> =>
-    planEnding(deps, former, { ending, generation: null, pendingWindowDays })
+    planEnding(deps, former, {
+      ending,
+      generation: null,
+      pendingWindowDays,
+      // what disables alone finds out who needs the key
+      idle: ending === "disable" ? null : idle,
+    })
   const plans = [
     ...(STILL.includes(phaseOf(key)) ? [] : [await plan("disable")]),
     ...(disableOnly ? [] : [await plan("schedule-deletion")]),

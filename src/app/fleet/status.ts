@@ -52,6 +52,17 @@ export interface StatusRow extends DecisionRow {
   readonly keyStates: readonly { readonly region: string; readonly keyArn: string; readonly keyState: string | null }[]
   readonly generations: readonly GenerationStatus[]
   readonly recorded: readonly RecordedMaterial[]
+  /** Of the KMS keys that were seen, by Region; not there unless it was asked for. */
+  readonly usage?: readonly KeyUsageStatus[]
+}
+
+/** When a KMS key was last used in a Region; what is null KMS does not know, or does not tell. */
+export interface KeyUsageStatus {
+  readonly region: string
+  readonly keyArn: string
+  readonly lastUsedAt: string | null
+  readonly operation: string | null
+  readonly trackedSince: string | null
 }
 
 export interface CustodyKeyStatus {
@@ -82,6 +93,29 @@ export async function status(
   const fleet = { ...opened, vault: vaultReadOnce(opened.vault) }
   const surveyed = await survey(fleet, fleetKeys, { ...options, depth: { tags: true, materials: "all" } })
   return { surveyed, ...(await statusOf(fleet, surveyed)) }
+}
+
+/** The rows with when each KMS key was last used: a request for each. @throws ERR_KMS_ACCESS_DENIED and what else KMS throws */
+export async function withUsage(fleet: Pick<Fleet, "kmsOf">, looked: Status): Promise<Status> {
+  const usageOf = async ({ target, keyStates }: StatusRow): Promise<readonly KeyUsageStatus[]> => {
+    const seen = keyStates.filter(({ keyState }) => keyState !== null)
+    return await Promise.all(
+      seen.map(async ({ region, keyArn }) => {
+        const usage = await (await fleet.kmsOf(target, region)).getKeyLastUsage(keyArn)
+        const { last = null, trackedSince = null } = usage ?? {}
+        return {
+          region,
+          keyArn,
+          lastUsedAt: last === null ? null : rfc3339(last.at),
+          operation: last?.operation ?? null,
+          trackedSince: trackedSince === null ? null : rfc3339(trackedSince),
+        }
+      }),
+    )
+  }
+  const keys: StatusRow[] = []
+  for (const row of looked.keys) keys.push({ ...row, usage: await usageOf(row) })
+  return { ...looked, keys }
 }
 
 /** The same of a fleet that was looked at. */

@@ -1,7 +1,7 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { defineCommand } from "../command.js"
 import { endKey } from "./end-key.js"
-import { CONFIRMED, KEY_NAME, LAST_COPY } from "../options/ending-options.js"
+import { CONFIRMED, IDLE, idleOf, KEY_NAME, LAST_COPY } from "../options/ending-options.js"
 import { KMS } from "../options/options.js"
 
 export const deleteMaterial = defineCommand({
@@ -17,11 +17,16 @@ export const deleteMaterial = defineCommand({
     },
     ...CONFIRMED,
     ...LAST_COPY,
+    ...IDLE,
     ...KMS,
   },
   async run(args, surroundings) {
     const generation = args.generation === undefined ? null : generationOf(args.generation)
-    return await endKey(args, { ending: "delete-material", generation, pendingWindowDays: 0 }, surroundings)
+    return await endKey(
+      args,
+      { ending: "delete-material", generation, pendingWindowDays: 0, idle: idleOf(args) },
+      surroundings,
+    )
   },
 })
 

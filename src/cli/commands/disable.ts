@@ -10,7 +10,7 @@ export const disable = defineCommand({
   names: KEY_NAME,
   options: { ...CONFIRMED, ...KMS },
   async run(args, surroundings) {
-    const request = { ending: "disable", generation: null, pendingWindowDays: 0 } as const
+    const request = { ending: "disable", generation: null, pendingWindowDays: 0, idle: null } as const
     return await endKey({ ...args, loseLastCopy: false }, request, surroundings)
   },
 })

@@ -10,7 +10,7 @@ export const enable = defineCommand({
   names: KEY_NAME,
   options: KMS,
   async run(args, surroundings) {
-    const request = { ending: "enable", generation: null, pendingWindowDays: 0 } as const
+    const request = { ending: "enable", generation: null, pendingWindowDays: 0, idle: null } as const
     return await endKey({ ...args, yes: true, loseLastCopy: false }, request, surroundings)
   },
 })

@@ -2,7 +2,7 @@ import { exitOf, summarise } from "../../core/plan/row.js"
 import { confirm } from "../text/confirm.js"
 import { defineCommand } from "../command.js"
 import { nameOf } from "../options/arguments.js"
-import { CONFIRMED, KEY_NAME, PENDING_WINDOW, windowOf } from "../options/ending-options.js"
+import { CONFIRMED, IDLE, idleOf, KEY_NAME, PENDING_WINDOW, windowOf } from "../options/ending-options.js"
 import { KMS } from "../options/options.js"
 import { endingText } from "../text/ending-text.js"
 
@@ -18,11 +18,16 @@ export const retire = defineCommand({
     "pending-window-days": PENDING_WINDOW,
     "disable-only": { type: "boolean", default: false, describe: "disable it, and leave it at that" },
     ...CONFIRMED,
+    ...IDLE,
     ...KMS,
   },
   async run(args, { world, progress }) {
     const name = nameOf(args)
-    const request = { disableOnly: args.disableOnly, pendingWindowDays: windowOf(args.pendingWindowDays) }
+    const request = {
+      disableOnly: args.disableOnly,
+      pendingWindowDays: windowOf(args.pendingWindowDays),
+      idle: idleOf(args),
+    }
     const { findKey } = await import("../../app/kms-key/entry.js")
     const { planRetirement, retireKeys } = await import("../../app/ending/retire.js")
     const { owner } = await world.settings()

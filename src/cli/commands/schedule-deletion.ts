@@ -1,6 +1,6 @@
 import { defineCommand } from "../command.js"
 import { endKey } from "./end-key.js"
-import { CONFIRMED, KEY_NAME, LAST_COPY, PENDING_WINDOW, windowOf } from "../options/ending-options.js"
+import { CONFIRMED, IDLE, idleOf, KEY_NAME, LAST_COPY, PENDING_WINDOW, windowOf } from "../options/ending-options.js"
 import { KMS } from "../options/options.js"
 
 export const scheduleDeletion = defineCommand({
@@ -12,10 +12,15 @@ export const scheduleDeletion = defineCommand({
     "pending-window-days": PENDING_WINDOW,
     ...CONFIRMED,
     ...LAST_COPY,
+    ...IDLE,
     ...KMS,
   },
   async run(args, surroundings) {
     const pendingWindowDays = windowOf(args.pendingWindowDays)
-    return await endKey(args, { ending: "schedule-deletion", generation: null, pendingWindowDays }, surroundings)
+    return await endKey(
+      args,
+      { ending: "schedule-deletion", generation: null, pendingWindowDays, idle: idleOf(args) },
+      surroundings,
+    )
   },
 })

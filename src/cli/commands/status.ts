@@ -21,6 +21,11 @@ export const status = defineCommand({
   names: { describe: "keys to look at; all where none is named" },
   options: {
     ...REBUILD,
+    usage: {
+      type: "boolean",
+      default: false,
+      describe: "also when each KMS key was last used, and for what: one more request a key",
+    },
     html: {
       type: "string",
       requiresArg: true,
@@ -33,6 +38,7 @@ export const status = defineCommand({
     const names = namesOf(args)
     if (args.rebuild && args.html !== undefined)
       throw new KeyferryError("ERR_USAGE", "--html and --rebuild exclude each other")
+    if (args.rebuild && args.usage) throw new KeyferryError("ERR_USAGE", "--usage and --rebuild exclude each other")
     if (args.rebuild) return await rebuildState(names, args, surroundings)
     if (args.overwrite) throw new KeyferryError("ERR_USAGE", "--overwrite goes with --rebuild")
     const { html } = args
@@ -41,17 +47,18 @@ export const status = defineCommand({
       await refuseExisting(html)
     }
     const { fleetKeys } = await import("../../app/fleet/fleet.js")
-    const { status: surveyStatus } = await import("../../app/fleet/status.js")
+    const { status: surveyStatus, withUsage } = await import("../../app/fleet/status.js")
     const fleet = await surroundings.world.fleet({ lock: false })
     using line = surroundings.terminal.progressLine("looking at")
     const {
       surveyed,
-      status: result,
+      status: looked,
       exit,
     } = await surveyStatus(fleet, await fleetKeys(fleet, names), {
       actions: actionsOf(undefined),
       onRow: line.onRow,
     })
+    const result = args.usage ? await withUsage(fleet, looked) : looked
     if (html !== undefined) await writePage(html, surroundings, { fleet, surveyed, status: result })
     const backup = await surroundings.world.backup()
     return {

@@ -1,3 +1,5 @@
+import type { Idle } from "../../app/ending/plan.js"
+import { parseDuration } from "../../core/base/expiry.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { TOKEN } from "./options.js"
 
@@ -30,6 +32,28 @@ export const PENDING_WINDOW = {
   default: "30",
   describe: "7 to 30: so long it can be cancelled",
 } as const
+
+/** A key that was used lately is not taken away by one word. */
+export const IDLE = {
+  "idle-for": {
+    type: "string",
+    requiresArg: true,
+    default: "30d",
+    describe: "refuse a key that was used since so long ago; 0s for none",
+  },
+  "although-used": {
+    type: "boolean",
+    default: false,
+    describe: "do it although the key was used within --idle-for",
+  },
+} as const
+
+/** @throws ERR_USAGE */
+export function idleOf(args: { readonly idleFor: string; readonly althoughUsed: boolean }): Idle {
+  const idleFor = parseDuration(args.idleFor)
+  if (idleFor !== undefined) return { idleFor, althoughUsed: args.althoughUsed }
+  throw new KeyferryError("ERR_USAGE", `--idle-for '${args.idleFor}' is no duration such as 30d`)
+}
 
 /** The days of `--pending-window-days`. @throws ERR_USAGE */
 export function windowOf(text: string): number {

@@ -19,7 +19,7 @@ export function statusText({ keys, tokens, custodyKeys, vault, operations }: Sta
   const text = rowsText(
     keys,
     {
-      columns: COLUMNS,
+      columns: keys.some(({ usage }) => usage !== undefined) ? [...COLUMNS, LAST_USED] : COLUMNS,
       withOutcome: false,
       none: "no keys are known here",
       remark: remarkOf,
@@ -48,6 +48,17 @@ const COLUMNS: readonly Column<StatusRow>[] = [
     onlyWide: true,
   },
 ]
+
+const LAST_USED: Column<StatusRow> = { head: "LAST USED", cell: lastUse }
+
+/** The latest of all Regions. */
+function lastUse({ usage = [] }: StatusRow): string | null {
+  const [latest] = [...usage].sort((a, b) => (b.lastUsedAt ?? "").localeCompare(a.lastUsedAt ?? ""))
+  if (latest === undefined) return null
+  const { lastUsedAt, operation, trackedSince } = latest
+  if (lastUsedAt !== null) return `${lastUsedAt.slice(0, 10)} ${operation ?? ""}`
+  return trackedSince === null ? "not known" : `not since ${trackedSince.slice(0, 10)}`
+}
 
 /** How old the last archive of the state directory is; nothing where nothing is to be exported. */
 export function backupText({ keys }: Status, { exportedAt, linesSince }: Backup): string {

@@ -161,6 +161,11 @@ export const ERROR_ROWS = {
     retry: "never",
     hint: "end the KMS key first: `keyferry schedule-deletion`; the source key may go once KMS has deleted it",
   },
+  ERR_KEY_USED: {
+    exit: "DATAERR",
+    retry: "never",
+    hint: "find out who uses it (CloudTrail); if it may go all the same, give --although-used as well, or another --idle-for",
+  },
   ERR_LAST_COPY: {
     exit: "DATAERR",
     retry: "never",

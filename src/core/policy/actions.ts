@@ -24,6 +24,7 @@ export const KMS_ACTIONS = {
   ListAliases: { needs: always, on: "account", keys: "all" },
   DescribeKey: { needs: always, on: "any key", keys: "all" },
   ListResourceTags: { needs: always, on: "any key", keys: "all" },
+  GetKeyLastUsage: { needs: always, on: "our keys", keys: "all" },
   CreateKey: { needs: ({ made }) => made, on: "new key", keys: "without `keyArn`" },
   TagResource: { needs: ({ tagged }) => tagged, on: "our keys", keys: "but those with `tagKey: false`" },
   GetParametersForImport: { needs: always, on: "our keys", keys: "all" },
@@ -72,6 +73,7 @@ const PROVISION = [
   "GetKeyPolicy",
 ] as const
 const END = ["DescribeKey", "ListAliases"] as const
+const DESTROY = [...END, "GetKeyLastUsage"] as const
 
 export const COMMAND_ACTIONS: Readonly<Record<string, CommandRow>> = {
   provision: { roles: IAM, actions: PROVISION },
@@ -80,6 +82,7 @@ export const COMMAND_ACTIONS: Readonly<Record<string, CommandRow>> = {
     actions: [...SURVEY, ...PROVISION, ...ROTATE, "PutKeyPolicy", "UpdateKeyDescription", "UpdateAlias"],
   },
   "plan, status, check": { roles: IAM, actions: SURVEY },
+  "status --usage": { roles: IAM, actions: [...SURVEY, "GetKeyLastUsage"] },
   "status --rebuild": { roles: IAM, actions: [...LOOK, "ListAliases", "ListKeyRotations"] },
   "rewrap, recover": { roles: IAM, actions: [...SURVEY, ...IMPORT] },
   rotate: { roles: IAM, actions: [...LOOK, ...IMPORT, ...ROTATE] },
@@ -95,10 +98,10 @@ export const COMMAND_ACTIONS: Readonly<Record<string, CommandRow>> = {
   disable: { roles: BREAK_GLASS, actions: [...END, "DisableKey"] },
   "delete-material": {
     roles: BREAK_GLASS,
-    actions: [...END, "ListKeyRotations", "GetKeyRotationStatus", "DeleteImportedKeyMaterial"],
+    actions: [...DESTROY, "ListKeyRotations", "GetKeyRotationStatus", "DeleteImportedKeyMaterial"],
   },
-  "schedule-deletion": { roles: BREAK_GLASS, actions: [...END, "ScheduleKeyDeletion"] },
-  retire: { roles: BREAK_GLASS, actions: [...END, "DisableKey", "ScheduleKeyDeletion"] },
+  "schedule-deletion": { roles: BREAK_GLASS, actions: [...DESTROY, "ScheduleKeyDeletion"] },
+  retire: { roles: BREAK_GLASS, actions: [...DESTROY, "DisableKey", "ScheduleKeyDeletion"] },
   "rewrap --include-disabled": { roles: ["iam", "break-glass"], actions: [...SURVEY, ...IMPORT, "DisableKey"] },
   "rotate --abandon": {
     roles: ["iam", "break-glass"],

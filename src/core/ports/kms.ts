@@ -5,6 +5,7 @@ import type { KeyDescription } from "../key/key-description.js"
 import type { WrappingAlgorithm } from "../key/wrapping-algorithm.js"
 import type { ImportParameters } from "../key/wrapping-key.js"
 import type { Secret } from "../base/secret.js"
+import type { KeyLastUsage } from "../key/last-usage.js"
 import type { KeyRotation } from "../key/rotation.js"
 
 export interface CreateKeyRequest {
@@ -69,6 +70,8 @@ export interface Kms {
    * @throws ERR_KMS_REPLICA_EXISTS where that Region has one
    */
   replicateKey(keyArn: string, request: ReplicateKeyRequest): Promise<KeyDescription>
+  /** The last cryptographic operation with the key in this Region; null where KMS does not know the question. */
+  getKeyLastUsage(keyArn: string): Promise<KeyLastUsage | null>
   updateKeyDescription(keyArn: string, description: string): Promise<void>
   /** The policy named `default`, JSON. */
   getKeyPolicy(keyArn: string): Promise<string>

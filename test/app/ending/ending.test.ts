@@ -10,10 +10,14 @@ import type { Ending } from "#src/core/records/ending.js"
 import type { InventoryEntry } from "#src/core/records/inventory.js"
 import { custodyEvents } from "#test/support/custody-events.js"
 import { expectCode } from "#test/support/expect-code.js"
+import { kmsClient } from "#test/support/local-kms.js"
 import { HMAC, openWorld, overriding, requestFor, type Run, type World, worldEnvironment } from "../../support/world.js"
 
 const HERE = "us-east-1"
 const AWAY = "eu-west-3"
+
+/** What the flags say where nothing is said. */
+const IDLE = { idleFor: 30 * 86_400, althoughUsed: false }
 
 describe("the end of a KMS key", () => {
   worldEnvironment()
@@ -32,7 +36,7 @@ describe("the end of a KMS key", () => {
   const entryOf = async (name: string): Promise<InventoryEntry> =>
     (await run.deps.inventory.get(name, HERE)) ?? expect.fail(`no entry of ${name}`)
   const asked = (ending: Ending, more: Partial<EndRequest> = {}): EndRequest => ({
-    ...{ ending, generation: null, pendingWindowDays: 7 },
+    ...{ ending, generation: null, pendingWindowDays: 7, idle: null },
     ...more,
   })
   const plan = async (name: string, ending: Ending, more: Partial<EndRequest> = {}): Promise<EndPlan> =>
@@ -124,6 +128,65 @@ describe("the end of a KMS key", () => {
     expect(error.hint).to.equal("it has 0 to 1")
   })
 
+  describe("of a key that somebody uses", () => {
+    const use = (KeyId: string) => world.sdk.encrypt({ KeyId, Plaintext: Buffer.from("x") })
+
+    it("is refused with when it was used and for what, until told twice or until it was idle for so long", async () => {
+      const { keyArn } = await provision(run.deps, requestFor("u-lately"))
+      expect((await plan("u-lately", "delete-material", { idle: IDLE })).consequences.at(-1)).to.match(
+        /not used since .+, when KMS began to look$/,
+      )
+      await use(keyArn)
+      for (const ending of ["delete-material", "schedule-deletion"] as const) {
+        const error = await expectCode("ERR_KEY_USED", () => plan("u-lately", ending, { idle: IDLE }))
+        expect(error.message).to.match(/was last used on \S+Z by Encrypt, less than 30d ago$/)
+      }
+      const twice = await plan("u-lately", "delete-material", { idle: { ...IDLE, althoughUsed: true } })
+      expect(twice.consequences.at(-1)).to.match(/last used on .+ by Encrypt$/)
+      const shorter = { ...IDLE, idleFor: 0 }
+      expect((await plan("u-lately", "delete-material", { idle: shorter })).steps[0]?.todo).to.equal(true)
+      await run.deps.sleep(31 * 86_400_000)
+      expect((await plan("u-lately", "delete-material", { idle: IDLE })).steps[0]?.usage?.last?.operation).to.equal(
+        "Encrypt",
+      )
+    })
+
+    it("in another Region alone is refused as a whole", async () => {
+      const { keyArn } = await provision(run.deps, requestFor("u-away", { multiRegion: true, replicas: [AWAY] }))
+      const away = kmsClient(world.kms, AWAY)
+      await away.encrypt({ KeyId: keyArn.replace(HERE, AWAY), Plaintext: Buffer.from("x") })
+      away.destroy()
+      const error = await expectCode("ERR_KEY_USED", () => plan("u-away", "schedule-deletion", { idle: IDLE }))
+      expect(error.message).to.include(AWAY)
+    })
+
+    it("keyferry's own proof of an HMAC key is no use, another's is", async () => {
+      const { keyArn } = await provision(run.deps, requestFor("u-mac", HMAC))
+      const planned = await plan("u-mac", "schedule-deletion", { idle: IDLE })
+      expect(planned.steps[0]?.usage?.last?.operation).to.equal("VerifyMac")
+      await world.sdk.generateMac({ KeyId: keyArn, Message: Buffer.from("x"), MacAlgorithm: "HMAC_SHA_256" })
+      await expectCode("ERR_KEY_USED", () => plan("u-mac", "schedule-deletion", { idle: IDLE }))
+    })
+
+    it("disabling asks nobody", async () => {
+      const { keyArn } = await provision(run.deps, requestFor("u-disabled"))
+      await use(keyArn)
+      expect(await carryOut(await plan("u-disabled", "disable"))).to.deep.equal([`${HERE} done DISABLED Disabled`])
+      expect(await world.requests("GetKeyLastUsage")).to.equal(0)
+    })
+
+    it("a KMS that does not know the question is said not to tell, and one that forbids it is no answer", async () => {
+      await provision(run.deps, requestFor("u-old"))
+      await world.kms.fault({ kind: "error", operation: "GetKeyLastUsage", name: "UnknownOperationException" })
+      const planned = await plan("u-old", "schedule-deletion", { idle: IDLE })
+      expect(planned.consequences.at(-1)).to.include("is not known: this KMS does not tell")
+      await world.kms.fault({ kind: "access-denied", operation: "GetKeyLastUsage", count: 2 })
+      await expectCode("ERR_KMS_ACCESS_DENIED", () => plan("u-old", "schedule-deletion", { idle: IDLE }))
+      const twice = { ...IDLE, althoughUsed: true }
+      expect((await plan("u-old", "schedule-deletion", { idle: twice })).steps[0]).to.include({ usage: null })
+    })
+  })
+
   it("leaves material alone while KMS rotates", async () => {
     await provision(run.deps, requestFor("e-rotating"))
     await rotateKey(run.deps, await entryOf("e-rotating"), AS_BEFORE)
@@ -178,7 +241,11 @@ describe("the end of a KMS key", () => {
 
   describe("that was replaced", () => {
     const retire = async (name: string, disableOnly: boolean) => {
-      const retirements = await planRetirement(run.deps, await entryOf(name), { disableOnly, pendingWindowDays: 7 })
+      const retirements = await planRetirement(run.deps, await entryOf(name), {
+        disableOnly,
+        pendingWindowDays: 7,
+        idle: IDLE,
+      })
       return (await retireKeys(run.deps, retirements, { disableOnly })).map(
         ({ outcome, reason, keyState }) => `${outcome} ${reason} ${keyState}`,
       )

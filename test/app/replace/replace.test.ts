@@ -14,6 +14,9 @@ import { EC, HMAC, openWorld, overriding, requestFor, type World, worldEnvironme
 
 const SAME: ReplaceWishes = { ...AS_BEFORE, description: null }
 
+/** What the flags say where nothing is said. */
+const IDLE = { idleFor: 30 * 86_400, althoughUsed: false }
+
 describe("replace", () => {
   worldEnvironment()
   let world: World
@@ -240,7 +243,7 @@ describe("replace", () => {
   describe("retire", () => {
     const retire = async (name: string, disableOnly = false): Promise<readonly string[]> => {
       const { deps } = await world.run()
-      const request = { disableOnly, pendingWindowDays: 7 }
+      const request = { disableOnly, pendingWindowDays: 7, idle: IDLE }
       const planned = await planRetirement({ ...deps, token: null }, await entryOf(name), request)
       await retireKeys({ ...deps, token: null }, planned, request)
       return planned.flatMap(({ consequences }) => consequences)
@@ -284,7 +287,7 @@ describe("replace", () => {
       const [, named] = former.map(({ keyArn }) => keyArn ?? "")
       await world.sdk.createAlias({ AliasName: "alias/still-used", TargetKeyId: named })
       const { deps } = await world.run()
-      const request = { disableOnly: false, pendingWindowDays: 7 }
+      const request = { disableOnly: false, pendingWindowDays: 7, idle: IDLE }
       const endDeps = { ...deps, token: null }
       const rows = await retireKeys(endDeps, await planRetirement(endDeps, await entryOf("thrice"), request), request)
       expect(rows.map(({ keyArn, outcome, reason, replaced }) => [keyArn, outcome, reason, replaced])).to.deep.equal([

@@ -136,6 +136,15 @@ export const TOKEN_HINTS = {
       return await run(["key", "destroy", "--name", name, "--yes"])
     },
   },
+  ERR_KEY_USED: {
+    async fails({ stage, name, run, well }) {
+      const made = await well(["provision", "--name", name, ...AES, "--custody", "token", "--json"])
+      const { keyArn } = made.json() as { keyArn: string }
+      await stage.sdk.encrypt({ KeyId: keyArn, Plaintext: Buffer.from("x") })
+      return await run(["schedule-deletion", name, "--yes"])
+    },
+    follow: ({ name, run }, hint) => run(["schedule-deletion", name, "--yes", flagIn(hint, "--although-used")]),
+  },
   ERR_LAST_COPY: {
     async fails({ name, run, well }) {
       await well(["provision", "--name", name, ...AES, "--custody", "session", ...ONCE])
