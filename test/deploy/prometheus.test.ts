@@ -1,87 +1,16 @@
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { expect } from "chai"
 import { OWN_FINDINGS } from "#src/core/plan/finding.js"
 import { REASONS } from "#src/core/plan/reason.js"
-
-const RULES = fileURLToPath(new URL("../../../deploy/prometheus/keyferry.rules.yaml", import.meta.url))
-
-/** Of each finding of `check`, by status: the alert that says so, and how badly; null where it is told by dates. */
-const ALERTS: Readonly<Record<string, Readonly<Record<string, readonly [alert: string, severity: string] | null>>>> = {
-  EXPIRED: { critical: ["KeyferryKeyDead", "critical"] },
-  MATERIAL_DELETED: { critical: ["KeyferryKeyDead", "critical"] },
-  KEY_GONE: { critical: ["KeyferryKeyDead", "critical"] },
-  PENDING_DELETION: { critical: ["KeyferryKeyDead", "critical"] },
-  UNAVAILABLE: { critical: ["KeyferryKeyDead", "critical"] },
-  PROOF_FAILED: { critical: ["KeyferryKeyProofFailed", "critical"] },
-  EXPIRES_SOON: { critical: null, warning: null },
-  SOURCE_MISSING: { critical: ["KeyferrySourceLost", "critical"], warning: ["KeyferryNeedsAPerson", "warning"] },
-  SOURCE_DAMAGED: { critical: ["KeyferrySourceLost", "critical"], warning: ["KeyferryNeedsAPerson", "warning"] },
-  SOURCE_UNUSABLE: { critical: ["KeyferrySourceLost", "critical"] },
-  CUSTODY_KEY_LOST: { critical: ["KeyferrySourceLost", "critical"] },
-  CUSTODY_LOG_BROKEN: { critical: ["KeyferryCustodyLogBroken", "critical"] },
-  CLOCK_SKEW: { critical: null, warning: null },
-  BACKUP_UNCONFIRMED: { warning: ["KeyferryNeedsAPerson", "warning"] },
-  AGENT_PAUSED: { warning: ["KeyferryNeedsAPerson", "warning"] },
-  TOKEN_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
-  REPLICA_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
-}
-
-/** Whatever blocks a key and has no row above. */
-const OF_BLOCKED = {
-  unknown: ["KeyferryUnseen", "warning"],
-  warning: ["KeyferryNeedsAPerson", "warning"],
-} as const
+import { type AlertCase, ALERTS, fired, OF_BLOCKED, RULES, type Series } from "#test/support/alerts.js"
 
 const BLOCKED = Object.entries(REASONS)
   .filter(([reason, { action }]) => action === "blocked" && !Object.hasOwn(ALERTS, reason))
   .map(([reason]) => reason)
 
-interface Series {
-  readonly series: string
-  readonly values: string
-}
-
-interface Case {
-  readonly inputs: readonly Series[]
-  readonly at: string
+interface Case extends AlertCase {
   /** Each alert that fires, `NAME severity`. */
   readonly alerts: readonly string[]
-}
-
-/** Every alert of the file: those not named must not fire. */
-const NAMES = [
-  ...["KeyferryKeyDead", "KeyferryKeyProofFailed", "KeyferryKeyDying", "KeyferryKeyExpired", "KeyferrySourceLost"],
-  ...["KeyferryCustodyLogBroken", "KeyferryClockWrong", "KeyferryPinRefused", "KeyferryUnseen", "KeyferryNeedsAPerson"],
-  ...["KeyferryRoundsFail", "KeyferryDown"],
-]
-
-/** What fires at each case, as promtool evaluates the rules: `NAME severity` in order. */
-function fired(cases: readonly Case[]): readonly (readonly string[])[] {
-  const dir = mkdtempSync(join(tmpdir(), "keyferry-rules-"))
-  try {
-    return cases.map(({ inputs, at }, index) => {
-      const file = join(dir, `${index}.yaml`)
-      const test = {
-        interval: "1m",
-        input_series: inputs,
-        // an alert that fires and is not expected is told with its labels
-        alert_rule_test: NAMES.map((alertname) => ({ eval_time: at, alertname, exp_alerts: [] })),
-      }
-      writeFileSync(file, JSON.stringify({ rule_files: [RULES], evaluation_interval: "1m", tests: [test] }))
-      const { stdout, stderr, error } = spawnSync("promtool", ["test", "rules", file], { encoding: "utf8" })
-      if (error !== undefined) throw error
-      const told = `${stdout}${stderr}`
-      return [...told.matchAll(/got:\[\s*(?:\d+:\s*)?Labels:\{alertname="(\w+)".*?severity="(\w+)"/gs)]
-        .map(([, name = "", severity = ""]) => `${name} ${severity}`)
-        .sort()
-    })
-  } finally {
-    rmSync(dir, { recursive: true, force: true })
-  }
 }
 
 const finding = (reason: string, status: string): Series => ({

@@ -45,7 +45,8 @@ export async function startKmsProxy(upstream: string): Promise<KmsProxy> {
   const changes = new Map<string, (answer: Answer, request: Answer) => Answer>()
   let spoilt: Spoilt[] = []
   const server = createServer((request, response) => {
-    void answer(request, response)
+    // who cannot reach KMS itself has no answer to give
+    answer(request, response).catch(() => response.destroy())
   })
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

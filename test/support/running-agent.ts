@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import { MAIN } from "./cli.js"
 
@@ -44,15 +45,51 @@ export class RunningAgent {
 
   /** Rounds that have come to an end, in whatever way. */
   get rounds(): number {
-    return this.lines.filter(({ event }) => event === "round.ended" || event === "round.failed").length
+    return this.#ends().length
+  }
+
+  /** Rounds that began for this reason and have come to an end. */
+  roundsOf(trigger: string): number {
+    return this.#ends().filter((line) => line["trigger"] === trigger).length
+  }
+
+  /** Resolves once so many rounds of this trigger have ended, everybody was told, and it waits; or once the process has ended. */
+  async waitsAfter(count: number, trigger: string): Promise<void> {
+    const isThere = (): boolean => {
+      const nth = this.#ends().filter((line) => line["trigger"] === trigger)[count - 1]
+      return nth !== undefined && this.lines.lastIndexOf(nth) < this.lines.findLastIndex(isWaiting)
+    }
+    await this.#until(isThere, `round ${count} of ${trigger} has not ended`)
+  }
+
+  /** Whether no round runs, and everybody was told of the last. */
+  isWaiting(): boolean {
+    const last = this.lines.findLastIndex(({ event }) => event.startsWith("round."))
+    return this.lines.findLastIndex(isWaiting) > last
+  }
+
+  /** Resident memory of the process, in MB. */
+  memoryMb(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8")
+    return Number(/^VmRSS:\s*(\d+)/m.exec(status)?.[1]) / 1024
   }
 
   /** Resolves once so many rounds have ended, or the process has. */
   async roundsEnded(count: number): Promise<void> {
+    await this.#until(() => this.rounds >= count, `round ${count} has not ended`)
+  }
+
+  #ends(): readonly Line[] {
+    return this.lines.filter(({ event }) => event === "round.ended" || event === "round.failed")
+  }
+
+  async #until(isThere: () => boolean, otherwise: string): Promise<void> {
     const ended = this.ended.then(() => true)
-    for (let times = 0; this.rounds < count; times += 1) {
-      if (times > 6_000) throw new Error(`round ${count} has not ended: ${JSON.stringify(this.lines.slice(-5))}`)
+    for (let times = 0; !isThere(); times += 1) {
+      if (times > 15_000) throw new Error(`${otherwise}: ${JSON.stringify(this.lines.slice(-5))}`)
       if (await Promise.race([ended, sleep(20, false)])) return
     }
   }
 }
+
+const isWaiting = ({ event }: Line): boolean => event === "agent.waits"

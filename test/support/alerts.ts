@@ -1,0 +1,81 @@
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+export const RULES = fileURLToPath(new URL("../../../deploy/prometheus/keyferry.rules.yaml", import.meta.url))
+
+type Alert = readonly [alert: string, severity: string]
+
+/** Of each finding of `check`, by status: the alert that says so, and how badly; null where it is told by dates. */
+export const ALERTS: Readonly<Record<string, Readonly<Record<string, Alert | null>>>> = {
+  EXPIRED: { critical: ["KeyferryKeyDead", "critical"] },
+  MATERIAL_DELETED: { critical: ["KeyferryKeyDead", "critical"] },
+  KEY_GONE: { critical: ["KeyferryKeyDead", "critical"] },
+  PENDING_DELETION: { critical: ["KeyferryKeyDead", "critical"] },
+  UNAVAILABLE: { critical: ["KeyferryKeyDead", "critical"] },
+  PROOF_FAILED: { critical: ["KeyferryKeyProofFailed", "critical"] },
+  EXPIRES_SOON: { critical: null, warning: null },
+  SOURCE_MISSING: { critical: ["KeyferrySourceLost", "critical"], warning: ["KeyferryNeedsAPerson", "warning"] },
+  SOURCE_DAMAGED: { critical: ["KeyferrySourceLost", "critical"], warning: ["KeyferryNeedsAPerson", "warning"] },
+  SOURCE_UNUSABLE: { critical: ["KeyferrySourceLost", "critical"] },
+  CUSTODY_KEY_LOST: { critical: ["KeyferrySourceLost", "critical"] },
+  CUSTODY_LOG_BROKEN: { critical: ["KeyferryCustodyLogBroken", "critical"] },
+  CLOCK_SKEW: { critical: null, warning: null },
+  BACKUP_UNCONFIRMED: { warning: ["KeyferryNeedsAPerson", "warning"] },
+  AGENT_PAUSED: { warning: ["KeyferryNeedsAPerson", "warning"] },
+  TOKEN_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
+  REPLICA_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
+}
+
+/** Whatever blocks a key and has no row above. */
+export const OF_BLOCKED: Readonly<Record<"unknown" | "warning", Alert>> = {
+  unknown: ["KeyferryUnseen", "warning"],
+  warning: ["KeyferryNeedsAPerson", "warning"],
+}
+
+/** A line of samples, as promtool reads it. */
+export interface Series {
+  readonly series: string
+  readonly values: string
+}
+
+export interface AlertCase {
+  readonly inputs: readonly Series[]
+  /** When they are looked at, such as `3h`, from the first sample on. */
+  readonly at: string
+}
+
+/** Every alert of the file: those not named must not fire. */
+const NAMES = [
+  ...["KeyferryKeyDead", "KeyferryKeyProofFailed", "KeyferryKeyDying", "KeyferryKeyExpired", "KeyferrySourceLost"],
+  ...["KeyferryCustodyLogBroken", "KeyferryClockWrong", "KeyferryPinRefused", "KeyferryUnseen", "KeyferryNeedsAPerson"],
+  ...["KeyferryRoundsFail", "KeyferryDown"],
+]
+
+/** What fires at each case, as promtool evaluates the rules: each `NAME severity` once, in order. */
+export function fired(cases: readonly AlertCase[]): readonly (readonly string[])[] {
+  const dir = mkdtempSync(join(tmpdir(), "keyferry-rules-"))
+  try {
+    return cases.map(({ inputs, at }, index) => {
+      const file = join(dir, `${index}.yaml`)
+      const test = {
+        interval: "1m",
+        input_series: inputs,
+        // an alert that fires and is not expected is told with its labels
+        alert_rule_test: NAMES.map((alertname) => ({ eval_time: at, alertname, exp_alerts: [] })),
+      }
+      writeFileSync(file, JSON.stringify({ rule_files: [RULES], evaluation_interval: "1m", tests: [test] }))
+      const { stdout, stderr, error } = spawnSync("promtool", ["test", "rules", file], {
+        encoding: "utf8",
+        maxBuffer: 64 * 1024 * 1024,
+      })
+      if (error !== undefined) throw error
+      const told = `${stdout}${stderr}`.matchAll(/Labels:\{alertname="(\w+)"[^\n]*?severity="(\w+)"/g)
+      return [...new Set([...told].map(([, name = "", severity = ""]) => `${name} ${severity}`))].sort()
+    })
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
