@@ -32,12 +32,20 @@ export function pages({ view, changed, history }: PagesParts): Hono {
   let listeners = 0
   const rendered = new Map<string, { readonly of: AgentView["report"]; readonly page: Markup }>()
 
+  let latest: { readonly of: AgentView["report"]; readonly report: FleetReport | null } | null = null
+
+  /** One for each round: what is made of it is made once. */
+  const reportOf = (current: AgentView): FleetReport | null => {
+    if (latest?.of !== current.report) latest = { of: current.report, report: fleetReport(current) }
+    return latest.report
+  }
+
   /** A page of a round stays the same until the next. */
   const remembered = (address: string, render: (report: FleetReport) => Markup): Markup | null => {
     const current = view()
     const before = rendered.get(address)
     if (before?.of === current.report) return before.page
-    const report = fleetReport(current)
+    const report = reportOf(current)
     if (report === null) return null
     const page = render(report)
     if (rendered.size >= 64) rendered.clear()
@@ -55,7 +63,7 @@ export function pages({ view, changed, history }: PagesParts): Hono {
 
   app.get("/keys/:name", async (context) => {
     const name = context.req.param("name")
-    const report = fleetReport(view())
+    const report = reportOf(view())
     if (report === null) return await answer(context, null)
     const rows = reportRows(report).filter(({ key }) => key.name === name)
     if (rows.length === 0) return context.text("no such key\n", 404)

@@ -72,7 +72,18 @@ export const findingsOf = ({
 ]
 
 /** All keys, the most urgent first, then by the end of their material, then by name. */
-export function reportRows(report: Pick<FleetReport, "status" | "check" | "backoffs" | "at">): readonly ReportRow[] {
+export function reportRows(report: FleetReport): readonly ReportRow[] {
+  const before = ROWS.get(report)
+  if (before !== undefined) return before
+  const rows = rowsOf(report)
+  ROWS.set(report, rows)
+  return rows
+}
+
+/** Of a large fleet they are made once, not for each page that is asked for. */
+const ROWS = new WeakMap<FleetReport, readonly ReportRow[]>()
+
+function rowsOf(report: FleetReport): readonly ReportRow[] {
   const now = report.at.getTime()
   const findings = Map.groupBy(findingsOf(report), ({ name, target }) => placeOf(name, target))
   const failed = new Set(report.backoffs.map(({ name, target, replaced }) => placeOf(name, target, replaced)))

@@ -23,32 +23,32 @@ const DAY_MS = 86_400_000
 /** By Region, the one that needs a person most first. @param now ms since 1970 */
 export function regionSummaries(rows: readonly ReportRow[], now: number): readonly RegionSummary[] {
   const lags = lagsOf(rows)
-  const byRegion = new Map<string, ReportRow[]>()
+  const tallies = new Map<string, Tally>()
   for (const row of rows) {
     for (const region of regionsOf(row)) {
-      const here = byRegion.get(region)
-      if (here === undefined) byRegion.set(region, [row])
-      else here.push(row)
+      const tally = tallies.get(region) ?? {
+        keys: 0,
+        counts: { dead: 0, dying: 0, due: 0, unseen: 0, well: 0 },
+        next: Infinity,
+      }
+      tally.keys += 1
+      tally.counts[kindHere(row, region)] += 1
+      tallies.set(region, tally)
+    }
+    for (const { region, end, isLost } of row.materials) {
+      const tally = tallies.get(region)
+      if (tally !== undefined && end !== null && end > now && !isLost) tally.next = Math.min(tally.next, end)
     }
   }
-  const summaries = [...byRegion].map(([region, here]): RegionSummary => {
-    const counts = { dead: 0, dying: 0, due: 0, unseen: 0, well: 0 }
-    for (const row of here) counts[kindHere(row, region)] += 1
-    const ends = here.flatMap(({ materials }) =>
-      materials.flatMap((material) =>
-        material.region === region && material.end !== null && material.end > now && !material.isLost
-          ? material.end
-          : [],
-      ),
-    )
+  const summaries = [...tallies].map(([region, { keys, counts, next }]): RegionSummary => {
     const lag = lags.get(region)
     return {
       region,
-      keys: here.length,
+      keys,
       counts,
       behind: lag?.names.size ?? 0,
       behindDays: lag?.days ?? 0,
-      next: ends.length === 0 ? null : ends.reduce((a, b) => Math.min(a, b)),
+      next: next === Infinity ? null : next,
     }
   })
   const trouble = ({ counts: { dead, dying }, behind }: RegionSummary): readonly number[] => [dead, behind, dying]
@@ -60,14 +60,20 @@ export function regionSummaries(rows: readonly ReportRow[], now: number): readon
   })
 }
 
+interface Tally {
+  keys: number
+  readonly counts: Record<Kind, number>
+  next: number
+}
+
 /** A key in several Regions may be dead in one of them, and not reached in another. */
 function kindHere(row: ReportRow, region: string): Kind {
-  const materials = row.materials.filter((material) => material.region === region)
-  const state = row.key.keyStates.find((view) => view.region === region)
-  if (state?.keyState === null) return "unseen"
+  const { keyStates } = row.key
+  if (keyStates.some((view) => view.region === region && view.keyState === null)) return "unseen"
   const kind = kindOf(row)
-  if (row.key.keyStates.length < 2) return kind
-  if (kind === "dead") return materials.some(({ isLost }) => isLost) ? "dead" : "well"
+  if (keyStates.length < 2) return kind
+  if (kind === "dead")
+    return row.materials.some((material) => material.region === region && material.isLost) ? "dead" : "well"
   return kind === "unseen" ? "well" : kind
 }
 
@@ -91,6 +97,7 @@ function lagsOf(rows: readonly ReportRow[]): ReadonlyMap<string, Lag> {
     ({ key }) => key.name,
   )
   for (const [name, keys] of named) {
+    if (keys.length === 1 && keys.every(({ key }) => key.keyStates.length < 2)) continue
     const regions = new Set(keys.flatMap(regionsOf))
     if (regions.size < 2) continue
     const held = keys.flatMap((row) => row.materials.map((material): Held => ({ ...material, row })))

@@ -69,6 +69,7 @@ export const SCRIPT = `
       find("#keys").scrollIntoView();
     });
     addEventListener("hashchange", follow);
+    show();
     follow();
   };
 

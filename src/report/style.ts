@@ -36,7 +36,7 @@ a { color: var(--link); }
 .facts { font-size: .9rem; overflow-wrap: anywhere; }
 header .facts { flex-basis: 100%; }
 .place { display: block; font-size: .85rem; overflow-wrap: anywhere; }
-.of { font-size: .85rem; }
+.of { font-size: .85rem; font-weight: 400; }
 .live { position: sticky; bottom: 0; padding: .4rem 1rem; background: var(--unseen); color: var(--on); text-align: center; }
 
 .chip {
@@ -112,7 +112,7 @@ th:first-child, td:first-child { padding-left: 0; }
 .place.id { max-width: 22rem; }
 tr:target { background: var(--shade); }
 .figures { width: auto; max-width: 100%; }
-.figures td { text-align: right; }
+.figures td, .figures thead th:not(:first-child) { text-align: right; }
 .figures thead th { max-width: 7rem; }
 .figures .zero { color: var(--soft); }
 .figures .bad { font-weight: 700; }
@@ -150,12 +150,11 @@ body:has(.detail:target) > main, body:has(.detail:target) > header { display: no
   .lines tbody .track { grid-column: 1 / -1; grid-row: 3; width: auto; }
   .lines tbody th { grid-column: 1 / -1; max-width: none; }
   .lines .date { text-align: right; white-space: normal; }
-  .stacked .date { white-space: normal; }
+  .stacked td.date { white-space: normal; }
   .lines thead tr, .lines thead .track { display: block; width: auto; }
   .weeks text.between { display: none; }
   .weeks text.count { font-size: 9px; }
-  dl { grid-template-columns: 1fr; }
-  dd { margin-bottom: .4rem; }
+  dl { grid-template-columns: 7rem minmax(0, 1fr); }
 }
 @media print { .filters, .pages { display: none; } }
 `

@@ -19,7 +19,7 @@ interface Week {
   readonly counts: ReadonlyMap<Kind, number>
 }
 
-const [TOP, BARS, BOTTOM] = [34, 170, 22] as const
+const [TOP, BARS, BOTTOM] = [34, 170, 34] as const
 
 /** A bar for each week, as high as the number of keys whose first material ends in it; each leads to those keys. */
 export function weekPicture({ rows, now, weekHref }: WeekPicture): Markup {
@@ -39,7 +39,13 @@ export function weekPicture({ rows, now, weekHref }: WeekPicture): Markup {
       >
         <title id="weeks-title">How many keys have their first end in which week</title>
         <desc id="weeks-desc">A bar a week leads to its keys; the table below says the same.</desc>
-        ${weeks.map((week, index) => weekBar({ week, x: index * step, step, highest, isNow: week.name === weekOf(now), href: weekHref(week.name), label: index % every === 0 ? (index % (every * 3) === 0 ? "axis" : "axis between") : null }))}
+        ${weeks.map((week, index) => {
+          const label = index % every !== 0 ? null : index % (every * 3) === 0 ? "main" : "between"
+          const year = week.name.slice(0, 4)
+          const newYear = weeks[index - 1]?.name.startsWith(year) === true ? "" : year
+          const isNow = week.name === weekOf(now)
+          return weekBar({ week, x: index * step, step, highest, isNow, href: weekHref(week.name), label, newYear })
+        })}
       </svg>
     </div>
     ${outside === 0 ? "" : html`<p class="of">Not in the picture: ${outside} that ended over ${WEEKS_BEFORE} weeks ago, or end after ${WEEKS_AFTER}.</p>`}
@@ -57,11 +63,13 @@ interface WeekBar {
   readonly highest: number
   readonly isNow: boolean
   readonly href: string
-  /** Class of its date; null where it is not shown. */
-  readonly label: string | null
+  /** Whether its date is shown, and whether a narrow screen leaves it out. */
+  readonly label: "main" | "between" | null
+  /** The year, where it is the first week of one. */
+  readonly newYear: string
 }
 
-function weekBar({ week, x, step, highest, isNow, href, label }: WeekBar): Markup {
+function weekBar({ week, x, step, highest, isNow, href, label, newYear }: WeekBar): Markup {
   const percent = (part: number): string => `${part.toFixed(2)}%`
   const [left, width, middle] = [percent(x + step * 0.06), percent(step * 0.88), percent(x + step / 2)]
   const height = (count: number): number => Math.round((count / highest) * BARS)
@@ -76,8 +84,8 @@ function weekBar({ week, x, step, highest, isNow, href, label }: WeekBar): Marku
     bars.push(bar(kind, box))
     above += count
   }
-  const date =
-    label === null ? "" : html`<text class="${label}" x="${left}" y="${floor + 16}">${week.name.slice(5)}</text>`
+  const text = (words: string, y: number, kind: string): Markup => weekText({ words, y, kind, x, step })
+  const date = html`${label === null ? "" : text(week.name.slice(5), floor + 16, label)}${newYear === "" ? "" : text(newYear, floor + 29, "main")}`
   const today = isNow
     ? html`<rect class="this-week" x="${percent(x)}" y="14" width="${percent(step)}" height="${BARS + TOP - 14}"></rect>
         <text class="today" x="${left}" y="11">this week</text>`
@@ -95,6 +103,24 @@ function weekBar({ week, x, step, highest, isNow, href, label }: WeekBar): Marku
         ${week.keys}
       </text></a
     >${date}`
+}
+
+interface WeekText {
+  readonly words: string
+  readonly y: number
+  /** What a narrow screen leaves out is `between`. */
+  readonly kind: string
+  readonly x: number
+  readonly step: number
+}
+
+/** Below its bar; at the right end of the picture it ends with it. */
+function weekText({ words, y, kind, x, step }: WeekText): Markup {
+  const isLast = x > 88
+  const place = `${(isLast ? x + step * 0.94 : x + step * 0.06).toFixed(2)}%`
+  return html`<text class="axis ${kind}" x="${place}" y="${y}" text-anchor="${isLast ? "end" : "start"}"
+    >${words}</text
+  >`
 }
 
 function weekWords({ name, keys, counts }: Week): string {

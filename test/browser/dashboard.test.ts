@@ -328,6 +328,16 @@ describe("the dashboard in a browser", function () {
     await stage.kms.clearFaults()
     await context.close()
   })
+
+  it("says that it is told of no changes once the agent is gone", async () => {
+    const { page, context } = await visit()
+    expect(await page.locator("p.live").isVisible()).to.equal(false)
+    agent.signal("SIGTERM")
+    await agent.ended
+    await page.locator("p.live").waitFor()
+    expect(await page.locator("p.live").innerText()).to.include("may be old")
+    await context.close()
+  })
 })
 
 interface Stop {
