@@ -83,10 +83,14 @@ export function pages({ view, changed, history }: PagesParts): Hono {
       changed.on("round", tell)
       try {
         tell(view().report?.run ?? "")
-        while (!stream.aborted && !stream.closed) {
-          await stream.sleep(ALIVE_MS)
-          await stream.writeSSE({ event: "alive", data: "" })
-        }
+        // who has gone leaves the place to another at once
+        await new Promise<void>((resolve) => {
+          const timer = setInterval(() => void stream.writeSSE({ event: "alive", data: "" }), ALIVE_MS)
+          stream.onAbort(() => {
+            clearInterval(timer)
+            resolve()
+          })
+        })
       } finally {
         changed.off("round", tell)
         listeners -= 1

@@ -2,13 +2,14 @@ import { getRequestListener } from "@hono/node-server"
 import { type Context, Hono, type Next } from "hono"
 import { createHash, timingSafeEqual } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { createServer, type RequestListener, type Server } from "node:http"
+import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http"
 import { createServer as createTlsServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { KeyferryError } from "../core/base/error.js"
-import { type AgentAuth, isLoopback, type ListenAddress } from "../core/manifest/agent-settings.js"
+import type { AgentAuth, ListenAddress } from "../core/manifest/agent-settings.js"
 import type { Metrics } from "./metrics.js"
 import { pages, type PagesParts } from "./pages.js"
+import { refusalOf, refuse } from "./refusal.js"
 import { readiness } from "./view.js"
 
 export interface ServerParts extends PagesParts {
@@ -23,7 +24,16 @@ export interface AgentServer extends AsyncDisposable {
 }
 
 /** Of a request: what is longer, slower or more at one time is refused. */
-const LIMITS = { headerBytes: 8192, headersMs: 5_000, requestMs: 10_000, connections: 256 } as const
+const LIMITS = {
+  headerBytes: 8192,
+  headersMs: 5_000,
+  requestMs: 10_000,
+  /** Nothing goes either way, as where nobody reads the answer; longer than between two signs of life of `/events`. */
+  silentMs: 60_000,
+  connections: 256,
+  /** How often it is looked whether time is up. */
+  lookMs: 1_000,
+} as const
 
 /** Nothing is loaded from elsewhere, framed, or sent on. */
 const HEADERS = {
@@ -48,12 +58,6 @@ export async function startServer(parts: ServerParts): Promise<AgentServer> {
     await next()
     for (const [name, text] of Object.entries(HEADERS)) context.header(name, text)
   })
-  app.use(async (context, next) => {
-    if (context.req.method !== "GET" && context.req.method !== "HEAD") return context.text("read only\n", 405)
-    if (!isOurs(context.req.header("host"), listen)) return context.text("another host is meant\n", 421)
-    await next()
-    return undefined
-  })
   // whoever restarts a container asks without a token, and learns nothing
   app.get("/healthz", (context) => context.text("ok\n"))
   if (auth?.kind === "bearer") app.use(bearerOnly(auth.bearerTokenFile))
@@ -69,12 +73,17 @@ export async function startServer(parts: ServerParts): Promise<AgentServer> {
   app.notFound((context) => context.text("no such page\n", 404))
   app.onError((_, context) => context.text("keyferry could not make this page\n", 500))
 
-  const options = { maxHeaderSize: LIMITS.headerBytes }
+  const options = { maxHeaderSize: LIMITS.headerBytes, connectionsCheckingInterval: LIMITS.lookMs }
   const listener = getRequestListener(app.fetch)
-  const handle = (...parts: Parameters<typeof listener>): void => void listener(...parts)
+  const handle: RequestListener = (request, response) => {
+    const refusal = refusalOf(request, listen)
+    if (refusal === null) void listener(request, response)
+    else refuse(response, refusal, HEADERS)
+  }
   const server = auth?.kind === "tls" ? tlsServer(auth, options, handle) : createServer(options, handle)
   server.headersTimeout = LIMITS.headersMs
   server.requestTimeout = LIMITS.requestMs
+  server.timeout = LIMITS.silentMs
   server.maxConnections = LIMITS.connections
   await listening(server, listen)
   const { port } = server.address() as AddressInfo
@@ -88,21 +97,10 @@ export async function startServer(parts: ServerParts): Promise<AgentServer> {
   }
 }
 
-/**
- * A page elsewhere may have its name point to this machine, and then read what a browser here can reach: where loopback
- * is all the protection, the request has to name it. Elsewhere a name cannot bring the token or the certificate along.
- */
-function isOurs(header: string | undefined, listen: ListenAddress): boolean {
-  const [, six, name] = /^(?:\[([0-9a-fA-F:]+)\]|([A-Za-z0-9.-]+))(?::\d{1,5})?$/.exec(header ?? "") ?? []
-  const host = six ?? name
-  if (host === undefined) return false
-  return !isLoopback(listen) || isLoopback({ host })
-}
-
 /** The file is read at each request, so that a token can be changed while the agent runs. */
 function bearerOnly(file: string) {
   return async (context: Context, next: Next) => {
-    const [, token] = /^Bearer ([\x21-\x7e]{1,4096})$/.exec(context.req.header("authorization") ?? "") ?? []
+    const [, token] = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(context.req.header("authorization") ?? "") ?? []
     if (token !== undefined && isSame(token, bearerToken(file))) {
       await next()
       return undefined
@@ -130,11 +128,16 @@ function isSame(token: string, expected: string): boolean {
 /** @throws ERR_CONFIG_INVALID where a file is not there, or is not what it is to be */
 function tlsServer(
   { certFile, keyFile, clientCaFile }: Extract<AgentAuth, { readonly kind: "tls" }>,
-  options: { readonly maxHeaderSize: number },
+  options: ServerOptions,
   handle: RequestListener,
 ): Server {
   const files = { cert: read(certFile), key: read(keyFile), ca: read(clientCaFile) }
-  const clients = { requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" } as const
+  const clients = {
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: "TLSv1.2",
+    handshakeTimeout: LIMITS.headersMs,
+  } as const
   try {
     return createTlsServer({ ...options, ...files, ...clients }, handle)
   } catch (cause) {
