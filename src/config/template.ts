@@ -33,6 +33,7 @@ ${notes.map((note) => `  # ${note}\n`).join("")}  primary:
 ${libraryParameters === null ? "" : `    libraryParameters: ${JSON.stringify(libraryParameters)}\n`}    # chosen by what the token says of itself unless it is named
     # profile: ${profile}
     # sessions: 4
+    # callTimeout: 2m    # a call of the library that takes longer ends the run; default: any time
 
 targets:
   main:
