@@ -1,4 +1,5 @@
 import type { EventEmitter } from "node:events"
+import { setTimeout as sleep } from "node:timers/promises"
 import { type Context, Hono } from "hono"
 import { streamSSE } from "hono/streaming"
 import { filterOf } from "../report/filter.js"
@@ -79,18 +80,16 @@ export function pages({ view, changed, history }: PagesParts): Hono {
     if (listeners >= MOST_LISTENERS) return context.text("too many wait for news already\n", 503)
     return streamSSE(context, async (stream) => {
       listeners += 1
+      const gone = new AbortController()
+      stream.onAbort(() => gone.abort())
       const tell = (run: string): void => void stream.writeSSE({ event: "round", data: run })
       changed.on("round", tell)
       try {
         tell(view().report?.run ?? "")
-        // who has gone leaves the place to another at once
-        await new Promise<void>((resolve) => {
-          const timer = setInterval(() => void stream.writeSSE({ event: "alive", data: "" }), ALIVE_MS)
-          stream.onAbort(() => {
-            clearInterval(timer)
-            resolve()
-          })
-        })
+        // neither keeps its place once the browser is gone, nor the process once it is to end
+        while (await sleep(ALIVE_MS, true, { ref: false, signal: gone.signal }).catch(() => false)) {
+          await stream.writeSSE({ event: "alive", data: "" })
+        }
       } finally {
         changed.off("round", tell)
         listeners -= 1

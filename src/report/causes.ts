@@ -15,7 +15,7 @@ export interface Cause {
 }
 
 /** What was found and nobody has accepted, equal causes once, worst first. */
-export function causesOf(report: Pick<FleetReport, "check" | "backoffs">): readonly Cause[] {
+export function causesOf(report: FleetReport): readonly Cause[] {
   const open = findingsOf(report).filter(({ status, acceptedUntil }) => status !== "ok" && acceptedUntil === null)
   const groups = Map.groupBy(open, ({ id, status, hint, name }) =>
     // a hint that names its key is the same hint for each

@@ -51,25 +51,21 @@ export const ORDER = [
 ] as const
 
 /** What calls a person: what `check` finds, and what unattended work failed at. */
-export const findingsOf = ({
-  check,
-  backoffs,
-}: Pick<FleetReport, "check" | "backoffs">): readonly AcceptedFinding[] => [
-  ...check.checks,
-  ...backoffs.map(({ name, target, reason, message, retryAt, failures }): AcceptedFinding => {
-    const times = failures === 1 ? "" : ` ${failures} times`
-    const told = `the agent failed at it${times}, and tries again at ${retryAt}: ${message}`
-    return {
-      id: reason,
-      status: "warning",
-      message: told,
-      name,
-      target,
-      hint: `keyferry rewrap ${name}`,
-      acceptedUntil: null,
-    }
-  }),
-]
+export function findingsOf({ status, check, backoffs }: FleetReport): readonly AcceptedFinding[] {
+  const made = new Set(
+    status.keys.flatMap(({ name, target, keyArn }) => (keyArn === null ? [] : placeOf(name, target))),
+  )
+  return [
+    ...check.checks,
+    ...backoffs.map(({ name, target, reason, message, retryAt, failures }): AcceptedFinding => {
+      const times = failures === 1 ? "" : ` ${failures} times`
+      const told = `the agent failed at it${times}, and tries again at ${retryAt}: ${message}`
+      const isMade = made.has(placeOf(name, target))
+      const hint = isMade ? `keyferry rewrap ${name}` : "`keyferry apply` tries it now, and says what helps"
+      return { id: reason, status: "warning", message: told, name, target, hint, acceptedUntil: null }
+    }),
+  ]
+}
 
 /** All keys, the most urgent first, then by the end of their material, then by name. */
 export function reportRows(report: FleetReport): readonly ReportRow[] {

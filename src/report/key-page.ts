@@ -40,6 +40,7 @@ export function keyPage({ report, rows, history, fleet }: KeyPage): Markup {
 
 /** All that is known of one key and target. @param now ms since 1970 */
 export function keyFacts({ key, urgency, findings, materials }: ReportRow, now: number): Markup {
+  const isTold = findings.some(({ id }) => id === key.reason)
   const enforced = key.custodyEnforced === false ? `, not enforced by the token: ${key.custodyReason ?? ""}` : ""
   const facts: readonly (readonly [string, string | Markup | null])[] = [
     ["next", nextText(key.next, now)],
@@ -52,8 +53,8 @@ export function keyFacts({ key, urgency, findings, materials }: ReportRow, now: 
     ["in the configuration", key.managed ? "yes" : "no: watched, not kept alive"],
   ]
   return html`<h2>${key.name} in ${key.target}${key.replaced ? ", replaced" : ""} ${chip(urgency)}</h2>
-    <p>${told(key.message)}</p>
-    ${key.hint === null ? "" : html`<p class="hint">${key.hint}</p>`} ${findingsList(findings)}
+    ${isTold ? "" : html`<p>${told(key.message)}</p>`}
+    ${isTold || key.hint === null ? "" : html`<p class="hint">${key.hint}</p>`} ${findingsList(findings)}
     <dl>
       ${facts.map(([word, text]) =>
         text === null

@@ -30,7 +30,9 @@ interface MaterialPicture {
 /** A table with a bar in each row, from the last import to the end of the material: the first end at the top. */
 export function materialPicture({ lines, now, href }: MaterialPicture): Markup {
   const axis = axisOf([now, ...lines.flatMap(({ from, to }) => [from, to])])
-  const sorted = [...lines].sort((a, b) => a.to - b.to)
+  // what was deleted before its end is gone by now
+  const endOf = ({ material, to }: Line): number => (material.isLost ? Math.min(to, now) : to)
+  const sorted = [...lines].sort((a, b) => endOf(a) - endOf(b))
   const kinds = new Set(lines.map((line) => kindOfLine(line, now)))
   const mark = html`<li>
     <svg width="8" height="14" aria-hidden="true"><line class="due-from" x1="4" x2="4" y1="0" y2="14"></line></svg>
@@ -88,16 +90,23 @@ function lineRow({ line, axis, now, href }: LineParts): Markup {
     dueAt === null
       ? ""
       : html`<line class="due-from" x1="${axis.at(dueAt)}" x2="${axis.at(dueAt)}" y1="1" y2="19"></line>`
-  const ends = isLost && to > now ? "deleted" : fromNow(to, now)
+  const isDeleted = isLost && to > now
+  const ends = isDeleted
+    ? html`deleted <span class="of">before ${day(to)}</span>`
+    : html`${day(to)} <span class="of">${fromNow(to, now)}${isRecorded ? ", as recorded" : ""}</span>`
+  const until = isDeleted ? now : to
+  const lacking = isDeleted
+    ? html`<rect class="gone" x="${axis.at(now)}" y="4" width="${axis.length(now, to)}" height="12"></rect>`
+    : ""
   return html`<tr>
     <th scope="row"><a href="${href(row)}">${row.key.name}</a> <span class="of">${row.key.target}</span></th>
     <td class="of">${region} · ${generation}</td>
-    <td class="date">${day(to)} <span class="of">${ends}${isRecorded ? ", as recorded" : ""}</span></td>
+    <td class="date">${ends}</td>
     <td class="track">
       <svg width="100%" height="20" aria-hidden="true">
         <title>${row.key.name}, ${region}, generation ${generation}: imported ${day(from)}, ends ${day(to)}</title>
         <use href="#axis-months"></use>
-        ${bar(kind, { x: axis.at(from), y: 4, width: axis.length(from, to), height: 12 })} ${due}
+        ${bar(kind, { x: axis.at(from), y: 4, width: axis.length(from, until), height: 12 })} ${lacking} ${due}
         <use href="#axis-today"></use>
       </svg>
     </td>

@@ -75,6 +75,7 @@ header .facts { flex-basis: 100%; }
 .bar.due { fill: var(--due); }
 .bar.unseen { fill: var(--shade); stroke: var(--unseen); stroke-width: 2; stroke-dasharray: 5 3; }
 .bar.well { fill: var(--well); }
+.gone { fill: none; stroke: var(--dead); stroke-dasharray: 2 3; }
 .over { fill: var(--over); }
 svg { display: block; }
 .legend svg { display: inline-block; vertical-align: -1px; }
@@ -108,6 +109,8 @@ thead th { color: var(--soft); font-size: .85rem; vertical-align: bottom; }
 tbody th a { font-weight: 600; overflow-wrap: anywhere; }
 th:first-child, td:first-child { padding-left: 0; }
 .date { white-space: nowrap; }
+.keys th:first-child { min-width: 10rem; }
+.keys td:nth-child(2) { min-width: 8.5rem; }
 .keys .why { min-width: 14rem; overflow-wrap: anywhere; }
 .place.id { max-width: 22rem; }
 tr:target { background: var(--shade); }
@@ -140,7 +143,8 @@ body:has(.detail:target) > main, body:has(.detail:target) > header { display: no
   .stacked tbody tr { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .1rem 1rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
   .stacked th, .stacked td { border: 0; padding: 0; text-align: left; overflow-wrap: anywhere; }
   .stacked [data-label]::before { content: attr(data-label); display: block; font-size: .8rem; font-weight: 400; color: var(--soft); }
-  .keys td:nth-child(2) { text-align: right; }
+  .keys td:nth-child(2) { text-align: right; min-width: 0; }
+  .keys th:first-child { min-width: 0; }
   .keys .why { grid-column: 1 / -1; min-width: 0; }
   .figures.stacked th { grid-column: 1 / -1; }
   .figures.stacked tbody tr { grid-template-columns: repeat(3, 1fr); }

@@ -114,10 +114,15 @@ describe("the dashboard in a browser", function () {
     expect(await page.locator(".first").innerText()).to.match(/^First to end: soon \(west\) in us-west-2, on \d{4}-/)
     expect((await shownKeys(page)).slice(0, 3)).to.deep.equal(["lost", "orders", "soon"])
     const lines = await page.locator("table.lines tbody tr").allInnerTexts()
+    // whole names, each in a line of its own
+    const lineCounts = await page.evaluate<number[]>(
+      "[...document.querySelectorAll('table.keys tbody th a')].map((link) => link.getClientRects().length)",
+    )
+    expect(new Set(lineCounts)).to.deep.equal(new Set([1]))
     // what never expires has no end, nor what was not imported
     expect(lines).to.have.lengthOf(11)
-    expect(lines[0]).to.match(/soon.*us-west-2 · 0/s)
-    expect(lines.join()).to.include("deleted")
+    expect(lines[0]).to.match(/lost.*eu-west-3 · 0.*deleted before \d{4}-/s)
+    expect(lines[1]).to.match(/soon.*us-west-2 · 0.*in 4 days/s)
     expect(await page.locator("table.lines rect.bar.dead").count()).to.equal(1)
     expect(await page.getByRole("img", { name: "Time from import to end" }).isVisible()).to.equal(true)
     await page.locator("table.lines").getByRole("link", { name: "audit" }).click()
@@ -333,7 +338,7 @@ describe("the dashboard in a browser", function () {
     const { page, context } = await visit()
     expect(await page.locator("p.live").isVisible()).to.equal(false)
     agent.signal("SIGTERM")
-    await agent.ended
+    expect(await agent.ended, "a browser that listens does not keep it").to.equal(0)
     await page.locator("p.live").waitFor()
     expect(await page.locator("p.live").innerText()).to.include("may be old")
     await context.close()

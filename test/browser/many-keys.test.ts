@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { pathToFileURL } from "node:url"
 import { getRequestListener } from "@hono/node-server"
 import { expect } from "chai"
@@ -37,6 +38,7 @@ describe("10,000 keys in a browser", function () {
   let browser: Browser
   let server: Server
   let url: string
+  const changed = new EventEmitter<{ round: [run: string] }>()
 
   before(async () => {
     const sight = { ...sightOf(KEYS, FINDINGS), at: REPORTED_AT }
@@ -47,7 +49,7 @@ describe("10,000 keys in a browser", function () {
       report: roundReport({ sight }),
       next: null,
     }
-    const app = pages({ view: () => view, changed: new EventEmitter(), history: () => Promise.resolve([]) })
+    const app = pages({ view: () => view, changed, history: () => Promise.resolve([]) })
     server = createServer(getRequestListener(app.fetch) as never)
     server.listen(0, "127.0.0.1")
     await once(server, "listening")
@@ -81,6 +83,14 @@ describe("10,000 keys in a browser", function () {
     await context.close()
   })
 
+  it("tells whoever looks of the next round, and keeps no place for who has left", async () => {
+    const { page, context } = await watchedPage(browser)
+    await page.goto(url)
+    await until(() => changed.listenerCount("round") === 1)
+    await context.close()
+    await until(() => changed.listenerCount("round") === 0)
+  })
+
   it("finds nothing wrong with them on a telephone", async () => {
     const { page, context } = await watchedPage(browser, { size: "phone", scheme: "dark" })
     await page.goto(url)
@@ -111,3 +121,10 @@ describe("10,000 keys in a browser", function () {
     await bare.context.close()
   })
 })
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let times = 0; !isSo(); times += 1) {
+    if (times > 500) throw new Error("it has not come about")
+    await sleep(20)
+  }
+}
