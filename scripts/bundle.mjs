@@ -9,7 +9,7 @@ import { join } from "node:path"
 import { fileURLToPath, URL } from "node:url"
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)))
-const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"))
+const { dependencies, optionalDependencies } = JSON.parse(readFileSync("package.json", "utf8"))
 
 const joined = {
   bundle: true,
@@ -20,10 +20,13 @@ const joined = {
   alias: { "graphene-pk11": "./node_modules/graphene-pk11/build/cjs/index.js" },
   // what is loaded later is asked for by require, and not by the loader of modules
   supported: { "dynamic-import": false },
-  external: Object.keys(dependencies),
+  external: Object.keys({ ...dependencies, ...optionalDependencies }),
   define: { "import.meta.url": "urlOfThisFile" },
   banner: { js: 'const urlOfThisFile = require("node:url").pathToFileURL(__filename).href;' },
   legalComments: "none",
+  // less to read at each start; lines stay, by which a stack trace says where
+  minifyWhitespace: true,
+  lineLimit: 160,
   metafile: true,
   logLevel: "warning",
 }
@@ -64,13 +67,17 @@ if (
 const packages = Object.keys(metafile.inputs)
   .map((file) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0])
   .filter((folder) => folder !== undefined)
+const names = new Set()
 const notices = [...new Set(packages)].sort().map((folder) => {
   const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+  names.add(name)
   const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
   const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`
   return `${name} ${version} (${license})\n${text}`
 })
 writeFileSync(join(fresh, "THIRD-PARTY-NOTICES.txt"), notices.join(`\n${"-".repeat(80)}\n\n`))
+// for the bill of materials of what is packed
+writeFileSync("build/bundled.json", JSON.stringify([...names]))
 
 rmSync("dist", { recursive: true, force: true })
 renameSync(fresh, "dist")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by bare-root.sh, docker-check.sh and opencryptoki-check.sh: a bare Debian in a folder, and what it needs to get
+# Sourced by bare-root.sh, docker-check.sh, opencryptoki-check.sh, package.sh and install-check.sh: a bare Debian in a folder, and what it needs to get
 # out as this machine does.
 
 # Installs those of the packages that are missing.
@@ -38,6 +38,73 @@ bare_debian() {
     return 69
   }
   rm -f -- "$log"
+}
+
+# cached_debian SUITE FOLDER [PACKAGE]...: the same with packages, from a tar that is kept (KEYFERRY_CACHE, else the user's
+# cache folder) for two weeks, since packages are updated.
+cached_debian() {
+  local cache=${KEYFERRY_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/keyferry} tar lock
+  tar=$cache/$(printf '%s' "${*:3}" | sha256sum | cut -c1-12)-$1.tar
+  mkdir -p "$cache"
+  exec {lock}>"$tar.lock"
+  flock "$lock"
+  if [[ -n $(find "$tar" -mtime -14 2>/dev/null) ]]; then
+    mkdir -p "$2"
+    tar -C "$2" --numeric-owner -xf "$tar"
+  else
+    if (($# == 2)); then
+      install_packages debootstrap debian-archive-keyring
+      printf 'debootstrap %s\n' "$1"
+      bare_debian "$1" "$2"
+      network_settings "$2"
+    else
+      cached_debian "$1" "$2"
+      printf 'installing in %s: %s\n' "$1" "${*:3}"
+      # shellcheck disable=SC2016 # the inner shell's
+      in_root "$2" DEBIAN_FRONTEND=noninteractive bash -euc '
+        { apt-get update -qq && apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "$@"
+        } >/tmp/apt.log 2>&1 || { tail -n 20 /tmp/apt.log >&2 && exit 69; }
+      ' bash "${@:3}"
+      in_root "$2" apt-get clean
+    fi
+    tar -C "$2" --numeric-owner -cf "$tar.part" .
+    mv -- "$tar.part" "$tar"
+  fi
+  exec {lock}>&-
+}
+
+# in_root ROOT [--no-network] COMMAND...: runs it there, in namespaces of its own: nothing stays mounted, and no process stays, when this ends or is
+# killed.
+in_root() {
+  local root=$1 spaces=()
+  shift
+  if [[ $1 == --no-network ]]; then
+    spaces=(--net)
+    shift
+  fi
+  # shellcheck disable=SC2016 # the inner shell's
+  unshare "${spaces[@]}" --mount --pid --fork --kill-child bash -euc '
+    root=$1
+    shift
+    # of a network of its own, the loopback device alone
+    ip link set lo up
+    mount --rbind /dev "$root/dev"
+    mount -t proc proc "$root/proc"
+    exec chroot "$root" /usr/bin/env -i HOME=/root LANG=C.UTF-8 \
+      PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+  ' in-root "$root" "$@"
+}
+
+# network_settings ROOT: npm and apt reach there what they reach on this machine.
+network_settings() {
+  local cafile
+  npm_settings "$1/root/.npmrc"
+  apt_settings "$1/etc/apt/apt.conf.d/99host"
+  # what this machine's npm trusts, where no package of the root writes
+  cafile=$(sed -n 's/^cafile=//p' "$1/root/.npmrc")
+  [[ -n $cafile ]] || return 0
+  install -m 0644 "$cafile" "$1/etc/npm-cafile.pem"
+  sed -i 's|^cafile=.*|cafile=/etc/npm-cafile.pem|' "$1/root/.npmrc"
 }
 
 # npm_settings FILE: the registry, proxy and CA bundle of this machine's npm.

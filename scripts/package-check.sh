@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/package-check.sh
 # Packs the package as it would be published, looks at what it holds, installs it in an empty folder and provisions a key
-# with it, on SoftHSM and the local KMS. After scripts/setup.sh.
+# with it, on SoftHSM and the local KMS; then installs it where there is no compiler. After scripts/setup.sh.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 source scripts/node.sh
@@ -38,6 +38,27 @@ npm install --no-audit --no-fund --loglevel error "$work/$(<"$work/name")" ||
   die 'the package could not be installed'
 node -e 'require("pkcs11js")' 2>/dev/null || npm rebuild --ignore-scripts=false pkcs11js
 printf 'package-check: %s, with %s\n' "$(<"$work/name")" "$(ls node_modules | tr '\n' ' ')"
+
+# without a compiler npm installs it all the same, and keyferry says what is missing
+mkdir "$work/commands" "$work/uncompiled"
+for command in /usr/bin/* /bin/*; do
+  case ${command##*/} in
+    cc | c++ | gcc* | g++* | clang* | make | gmake | python*) ;;
+    *) ln -sf "$command" "$work/commands/" ;;
+  esac
+done
+(
+  cd "$work/uncompiled"
+  jq '{private, allowScripts}' "$work/installed/package.json" >package.json
+  export PATH=$(dirname -- "$(readlink -f -- "$(command -v node)")"):$work/commands
+  unset CC CXX
+  npm install --no-audit --no-fund --loglevel error "$work/$(<"$work/name")" || die 'without a compiler the package could not be installed'
+  status=0
+  node_modules/.bin/keyferry token list --module "$("$root/softhsm/module-path.sh" softhsm)" 2>"$work/said" || status=$?
+  cat "$work/said"
+  [[ $status == 69 ]] && grep -q 'pkcs11js.*not compiled.*ERR_ADDON_MISSING' "$work/said" && grep -q 'python3 make g++' "$work/said" ||
+    die "without a compiler keyferry ended with $status"
+)
 
 export PATH=$work/installed/node_modules/.bin:$PATH KEYFERRY_STATE_DIR=$work/state
 environment=$("$root/softhsm/make-softhsm.sh" "$work/token")

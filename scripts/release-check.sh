@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/release-check.sh
-# What is slow and seldom breaks: long simulations, an older Node.js, the packed package, the container images, openCryptoki
+# What is slow and seldom breaks: long simulations, an older Node.js, the packages, the container images, openCryptoki
 # of Debian's next release, and bare Debian 12 and 13 from a fresh clone to the end of the demo. Wants root or sudo, on Debian
 # or Ubuntu. Each part is told when it begins and counts; the last line is the count alone: `N passed, N failed`.
 set -uo pipefail
@@ -28,7 +28,7 @@ part() {
 }
 
 # test.sh takes every eighth of the places; both begin with another each time
-killed_often() { files_of kill | KEYFERRY_TEST_STRIDE=3 run_files; }
+killed_often() { files_of kill | KEYFERRY_TEST_STRIDE=4 run_files; }
 long_suites() { files_of "${LONG[@]}" | run_files; }
 
 # Each change of the program that would break a promise is caught by the test that is named for it.
@@ -48,11 +48,12 @@ old_node() {
 
 part 'set-up' ./scripts/setup.sh
 part 'long simulations' long_suites
-part 'killed at every third place' killed_often
+part 'killed at every fourth place' killed_often
 part 'named mutations' named_mutations
 part 'older Node.js' old_node
 part 'package' ./scripts/package-check.sh
 part 'openCryptoki 3.27' ./scripts/opencryptoki-check.sh
+part 'installed without a network' ./scripts/install-check.sh
 part 'images' ./scripts/docker-check.sh
 part 'bare Debian 12' ./scripts/bare-root.sh bookworm
 part 'bare Debian 13' ./scripts/bare-root.sh trixie

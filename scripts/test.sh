@@ -24,7 +24,7 @@ printf 'test: suites, in %d processes\n' "$JOBS"
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 status=0
-# of the places to be killed at, every eighth: release-check.sh takes every third
+# of the places to be killed at, every eighth: release-check.sh takes every fourth
 export KEYFERRY_TEST_STRIDE=8
 files_of --not "${LONG[@]}" "${OTHER_DEBIAN[@]}" | NODE_V8_COVERAGE=$work/v8 run_files | tee "$work/log" || status=$?
 read_count "$work/log" || {

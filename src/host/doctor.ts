@@ -174,6 +174,7 @@ async function stateLines(stateDir: string): Promise<readonly CheckedLine[]> {
         "let nobody but root and keyferry's user write there",
       ),
     ),
+    ...(await lockLines(stateDir)),
     ...(type === null
       ? []
       : [
@@ -184,6 +185,17 @@ async function stateLines(stateDir: string): Promise<readonly CheckedLine[]> {
           ),
         ]),
   ]
+}
+
+/** Nothing where a lock holds there; without one, no command that changes anything works. */
+async function lockLines(stateDir: string): Promise<readonly CheckedLine[]> {
+  const { tryLocking } = await import("../store/files/lock.js")
+  try {
+    await tryLocking(stateDir)
+    return []
+  } catch (error) {
+    return [failed("state", error)]
+  }
 }
 
 function moreFaults(count: number, stateDir: string): CheckedLine {

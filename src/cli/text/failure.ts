@@ -49,9 +49,23 @@ function causeLine({ code, message }: { code: string; message: string }): string
 export function knownError(thrown: unknown): KeyferryError {
   if (thrown instanceof KeyferryError) return thrown
   const { name, code } = (thrown instanceof Error ? thrown : {}) as { readonly name?: string; readonly code?: unknown }
+  if (thrown instanceof Error && isAddonMissing(thrown, code)) return addonMissing(thrown)
   const kind = [name, code].filter((word) => typeof word === "string" && /^\w{1,40}$/.test(word)).join(" ")
   const place = placeOf(thrown)
   return new KeyferryError("ERR_BUG", `unexpected failure: ${kind || "no error was thrown"}${place}`)
+}
+
+/** npm leaves pkcs11js uncompiled where there is no compiler, or where it runs no scripts of packages. */
+function isAddonMissing({ message }: Error, code: unknown): boolean {
+  return (code === "MODULE_NOT_FOUND" || code === "ERR_DLOPEN_FAILED") && /pkcs11js|pkcs11\.node/.test(message)
+}
+
+function addonMissing(cause: Error): KeyferryError {
+  const [message = ""] = cause.message.split("\n")
+  return new KeyferryError("ERR_ADDON_MISSING", "pkcs11js, by which keyferry speaks to tokens, is not compiled here", {
+    cause,
+    causes: [{ code: (cause as NodeJS.ErrnoException).code ?? "", message }],
+  })
 }
 
 /** The first of our own files on its stack, ` (kms/proxy.js, line 23)`. */

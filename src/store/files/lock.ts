@@ -156,7 +156,7 @@ class HeldLock implements StateLock {
       closeSync(this.#file)
       this.#file = openLock(this.#path)
     }
-    await this.#assertItHolds()
+    await assertLockHolds(this.#path)
     return true
   }
 
@@ -167,17 +167,6 @@ class HeldLock implements StateLock {
     } catch {
       return true
     }
-  }
-
-  /** A file system that gives a lock to everybody who asks is found out: a second opening must not get it. */
-  async #assertItHolds(): Promise<void> {
-    const second = openLock(this.#path)
-    try {
-      if (!(await tryLock(second, "exclusive", this.#path))) return
-    } finally {
-      closeSync(second)
-    }
-    throw unusable(`its file system gives the lock of ${this.#path} twice`)
   }
 
   /** As long as its ticket says nothing, the holder may be about to write it. */
@@ -199,6 +188,35 @@ class HeldLock implements StateLock {
     const waited = seconds < 1 ? "" : `, for which it was waited ${seconds} s`
     const words = `the state directory ${this.#stateDir} is in use by ${describeHolder(holder)}${waited}`
     return new KeyferryError("ERR_STATE_LOCKED", words)
+  }
+}
+
+/** A file system that gives a lock to everybody who asks is found out: a second opening must not get it. */
+async function assertLockHolds(path: string): Promise<void> {
+  const second = openLock(path)
+  try {
+    if (!(await tryLock(second, "exclusive", path))) return
+  } finally {
+    closeSync(second)
+  }
+  throw unusable(`its file system gives the lock of ${path} twice`)
+}
+
+/**
+ * Tries whether a lock holds in a state directory, by a file of its own, so that nobody is kept out meanwhile.
+ *
+ * @throws ERR_STATE_LOCK_UNUSABLE, ERR_STATE_WRITE
+ */
+export async function tryLocking(stateDir: string): Promise<void> {
+  const path = join(stateDir, "lock", "trial")
+  await makeFolder(join(stateDir, "lock"))
+  refuseLocalLocks(stateDir)
+  const file = openLock(path)
+  try {
+    // else somebody else tries it at this moment
+    if (await tryLock(file, "exclusive", path)) await assertLockHolds(path)
+  } finally {
+    closeSync(file)
   }
 }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url"
 import { expect } from "chai"
 import { lockState } from "#src/store/files/lock.js"
 import { thisProcess } from "#src/store/files/process-identity.js"
+import { keyferry } from "#test/support/cli.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { openFiles } from "#test/support/open-files.js"
 import { CAN_MOUNT } from "#test/support/state-disk.js"
@@ -336,6 +337,14 @@ describe("lockState", () => {
       it(`refuses locks ${name}`, async () => {
         const child = start("hold", folder(), { env: { LD_PRELOAD: library, ...env } })
         expect(await firstLine(child)).to.equal("ERR_STATE_LOCK_UNUSABLE")
+      })
+      it(`has doctor say so of locks ${name}`, async () => {
+        const { stdout } = await keyferry(["doctor", "--json", "--state-dir", folder()], {
+          env: { LD_PRELOAD: library, AWS_EC2_METADATA_DISABLED: "true", ...env },
+        })
+        const { checks } = JSON.parse(stdout) as { checks: { id: string; status: string; message: string }[] }
+        const refusal = checks.find(({ id, status }) => id === "state" && status === "fail")
+        expect(refusal?.message).to.match(/trial twice|trial cannot be locked/)
       })
     }
   })
