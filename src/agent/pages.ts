@@ -2,7 +2,7 @@ import type { EventEmitter } from "node:events"
 import { setTimeout as sleep } from "node:timers/promises"
 import { type Context, Hono } from "hono"
 import { streamSSE } from "hono/streaming"
-import { filterOf } from "../report/filter.js"
+import { EVERYTHING, type Filter, filterOf } from "../report/filter.js"
 import { fleetPage } from "../report/fleet-page.js"
 import { type FleetReport, reportRows, type ReportRow } from "../report/fleet-report.js"
 import type { HistoryLine } from "../report/history.js"
@@ -54,13 +54,14 @@ export function pages({ view, changed, history }: PagesParts): Hono {
     return page
   }
 
-  app.get("/", (context) => {
-    const filter = filterOf((name) => context.req.query(name))
-    const page = remembered(`/?${JSON.stringify(filter)}`, (report) =>
+  const fleet = (filter: Filter): Markup | null =>
+    remembered(`/?${JSON.stringify(filter)}`, (report) =>
       servedPage(`keyferry ${report.owner}`, fleetPage({ report, filter, href: hrefOf, base: "/" })),
     )
-    return answer(context, page)
-  })
+  // of 10,000 keys it takes half a second, for which nobody who comes is to wait
+  changed.on("round", () => setImmediate(() => void fleet(EVERYTHING)))
+
+  app.get("/", (context) => answer(context, fleet(filterOf((name) => context.req.query(name)))))
 
   app.get("/keys/:name", async (context) => {
     const name = context.req.param("name")

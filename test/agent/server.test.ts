@@ -169,7 +169,7 @@ describe("the agent's server", function () {
     let status: number | null = 503
     for (let times = 0; status === 503 && times < 100; times += 1) status = statusOf(await listen(open()))
     expect(status).to.equal(200)
-    expect(changed.listenerCount("round")).to.equal(64)
+    expect(changed.listenerCount("round"), "and the one that has the page ready").to.equal(65)
   })
 
   it("tells only who has the bearer token, and nothing about it", async () => {
