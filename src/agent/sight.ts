@@ -32,7 +32,12 @@ export async function look(world: World, pause: Pause | null): Promise<Sight> {
     depth: { tags: false, materials: "needed" },
   })
   const { status } = await statusOf(fleet, surveyed)
-  const check = await checkSurvey(fleet, surveyed, { thresholds: DEFAULT_THRESHOLDS, accept, pause })
+  const check = await checkSurvey(fleet, surveyed, {
+    thresholds: DEFAULT_THRESHOLDS,
+    accept,
+    pause,
+    backup: await world.backup(),
+  })
   return { at: world.clock.now(), status, check }
 }
 

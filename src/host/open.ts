@@ -6,6 +6,7 @@ import type { RebuildPlaces } from "../app/fleet/rebuild-targets.js"
 import type { MergeDeps } from "../app/merge/merge.js"
 import { KeyferryError } from "../core/base/error.js"
 import type { AgentRecords } from "../core/ports/agent-records.js"
+import type { StateBackup } from "../core/records/state-backup.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { StateCopy } from "../core/ports/state-copy.js"
 import type { Kms } from "../core/ports/kms.js"
@@ -28,7 +29,6 @@ import {
   tokenSetting,
 } from "./settings.js"
 import type { KeyHistoryLine } from "../store/files/key-history.js"
-import type { Backup } from "../store/files/last-export.js"
 import type { StateLock } from "../store/files/lock.js"
 import type { State, StateFiles } from "./state-files.js"
 
@@ -44,8 +44,6 @@ export interface Surroundings {
   /** What flags, configuration and environment say, where it was read before. */
   readonly settings?: Settings
 }
-
-export type { Backup }
 
 export type WithoutKms = State & Pick<Deps, "token">
 export type WithoutToken = State & Pick<Deps, "kms" | "kmsIn">
@@ -125,7 +123,7 @@ export class World implements AsyncDisposable {
   }
 
   /** When the state directory was last exported. */
-  async backup(): Promise<Backup> {
+  async backup(): Promise<StateBackup> {
     const { backupOf } = await import("../store/files/last-export.js")
     return backupOf(await this.stateDirectory())
   }

@@ -4,7 +4,10 @@ import { createServer, type IncomingHttpHeaders, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { expect } from "chai"
+import { hostClock } from "../support/host-clock.js"
 import { keysNamed, setStage, type Stage } from "../support/stage.js"
+
+const DAY_S = 86_400
 
 const SECRET = "a secret of 24 characters"
 
@@ -174,6 +177,30 @@ agent:
     await stage.run(["key", "backup-confirmed", "--config", late], { state: own, env: { KEYFERRY_TOKEN: undefined } })
     expect((await run()).status).to.equal(0)
     expect(received.map(({ body: { kind } }) => kind)).to.deep.equal(["backup", "recovered"])
+  })
+
+  it("is told of an archive of the state that has become old, as check is, once", async () => {
+    const kept = stage.state()
+    const own = join(stage.folder, "kept.yaml")
+    writeFileSync(own, readFileSync(config, "utf8").replace("id: told", "id: kept"))
+    const run = (days: number, ...args: readonly string[]) =>
+      stage.run([...args, "--config", own], {
+        state: kept,
+        env: { KEYFERRY_TOKEN: undefined, ...hostClock(days * DAY_S) },
+      })
+    const old = join(stage.folder, "old.jsonl")
+    expect((await run(0, "state", "export", old)).status).to.equal(0)
+    expect((await run(0, "agent", "--once")).status).to.equal(0)
+    await stage.kms.clock.advance(31 * DAY_S)
+    received = []
+    for (let times = 0; times < 2; times += 1) await run(31, "agent", "--once")
+    expect(kinds()).to.deep.equal(["backup state"])
+    expect(received[0]?.body).to.include({ reason: "BACKUP_OLD", status: "warning" })
+    const { checks } = (await run(31, "check", "--json")).json() as { checks: { id: string }[] }
+    expect(checks.map(({ id }) => id)).to.include("BACKUP_OLD")
+    expect((await run(31, "state", "export", `${old}.new`)).status).to.equal(0)
+    await run(31, "agent", "--once")
+    expect(kinds()).to.deep.equal(["backup state", "recovered state"])
   })
 
   it("is refused where nobody is to be told, and where it is no test", async () => {

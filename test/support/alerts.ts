@@ -24,6 +24,7 @@ export const ALERTS: Readonly<Record<string, Readonly<Record<string, Alert | nul
   CUSTODY_LOG_BROKEN: { critical: ["KeyferryCustodyLogBroken", "critical"] },
   CLOCK_SKEW: { critical: null, warning: null },
   BACKUP_UNCONFIRMED: { warning: ["KeyferryNeedsAPerson", "warning"] },
+  BACKUP_OLD: { warning: ["KeyferryNeedsAPerson", "warning"] },
   AGENT_PAUSED: { warning: ["KeyferryNeedsAPerson", "warning"] },
   TOKEN_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
   REPLICA_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },

@@ -19,6 +19,7 @@ const KINDS: Readonly<Record<string, IncidentKind>> = {
   CUSTODY_LOG_BROKEN: "failure",
   CLOCK_SKEW: "clock",
   BACKUP_UNCONFIRMED: "backup",
+  BACKUP_OLD: "backup",
 }
 
 /** Everything that a person is to be called for after a round: what it failed at, and what `check` finds. */

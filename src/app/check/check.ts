@@ -11,6 +11,7 @@ import {
   worstStatus,
 } from "../../core/plan/finding.js"
 import type { Pause } from "../../core/ports/agent-records.js"
+import { isOld, type StateBackup } from "../../core/records/state-backup.js"
 import { clockLine } from "../doctor/kms-checks.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
 import { type Patience, survey, type Survey, type SurveyOptions } from "../fleet/survey.js"
@@ -37,6 +38,8 @@ export interface CheckOptions {
   readonly patience: (Patience & Pick<SurveyOptions, "onRow">) | null
   /** Until when unattended work waits; null where it does not. */
   readonly pause: Pause | null
+  /** Of the state directory. */
+  readonly backup: StateBackup
 }
 
 /** Everything that monitoring is to know of the fleet. It changes nothing, and works without a token. */
@@ -57,7 +60,13 @@ export async function check(opened: Fleet, options: CheckOptions): Promise<Check
 export async function checkSurvey(
   fleet: Fleet,
   surveyed: Survey,
-  { thresholds, accept, pause, late = [] }: Omit<CheckOptions, "patience"> & { readonly late?: readonly Finding[] },
+  {
+    thresholds,
+    accept,
+    pause,
+    backup,
+    late = [],
+  }: Omit<CheckOptions, "patience"> & { readonly late?: readonly Finding[] },
 ): Promise<CheckResult> {
   const { keys } = surveyed
   const clocks = clocksOf(fleet, surveyed)
@@ -69,6 +78,7 @@ export async function checkSurvey(
     ...tokenFindings(surveyed),
     ...logFindings(fleet),
     ...pauseFindings(pause, fleet.clock.now()),
+    ...backupFindings(backup, fleet.clock.now()),
   ]
   const now = fleet.clock.now()
   const checks = withAcceptances(findings, accept, now)
@@ -182,6 +192,15 @@ function pauseFindings(pause: Pause | null, now: Date): readonly Finding[] {
   const message = `the agent is paused until ${pause.until}, since ${pause.since}: no key is rewrapped by it before then`
   const hint = "keyferry agent pause --until now ends it"
   return [{ id: "AGENT_PAUSED", status: "warning", message, name: "agent", target: null, hint }]
+}
+
+/** What was done since the newest archive would be lost with this host. */
+function backupFindings(backup: StateBackup, now: Date): readonly Finding[] {
+  if (!isOld(backup, now)) return []
+  const since = backup.linesSince === null ? "" : `, and ${backup.linesSince} lines of the custody log came after that`
+  const message = `the state was last exported on ${backup.exportedAt ?? ""}${since}`
+  const hint = "keyferry state export FILE, once a day, to another machine's disk"
+  return [{ id: "BACKUP_OLD", status: "warning", message, name: "state", target: null, hint }]
 }
 
 /** What a token holds is not known where it cannot be searched; one that is not given is not asked about. */

@@ -53,7 +53,8 @@ export const check = defineCommand({
       const fleet = await timed.during("the state directory", () => world.fleet({ lock: false }))
       const accept = { ...manifest?.accept, ...accepted }
       const pause = await (await world.agentRecords()).pause()
-      return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, pause, patience })))
+      const backup = await world.backup()
+      return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, pause, backup, patience })))
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
       return timed.end(outputOf(cannotTell(error)))

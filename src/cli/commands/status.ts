@@ -84,7 +84,12 @@ async function writePage(path: string, { world, version }: Surroundings, { fleet
   const accept = settings.manifest?.accept ?? {}
   const records = await world.agentRecords()
   const pause = await records.pause()
-  const check = await checkSurvey(fleet, surveyed, { thresholds: DEFAULT_THRESHOLDS, accept, pause })
+  const check = await checkSurvey(fleet, surveyed, {
+    thresholds: DEFAULT_THRESHOLDS,
+    accept,
+    pause,
+    backup: await world.backup(),
+  })
   const report = {
     owner: settings.owner,
     version,

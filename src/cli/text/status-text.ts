@@ -1,6 +1,6 @@
 import { printable } from "../../core/base/printable.js"
 import type { Status, StatusRow } from "../../app/fleet/status.js"
-import type { Backup } from "../../host/open.js"
+import type { StateBackup } from "../../core/records/state-backup.js"
 import { NEXT, notesOf, remarkOf, STEPS, tokensText } from "./decision-text.js"
 import type { Layout } from "./layout.js"
 import type { Note } from "./notes.js"
@@ -61,7 +61,7 @@ function lastUse({ usage = [] }: StatusRow): string | null {
 }
 
 /** How old the last archive of the state directory is; nothing where nothing is to be exported. */
-export function backupText({ keys }: Status, { exportedAt, linesSince }: Backup): string {
+export function backupText({ keys }: Status, { exportedAt, linesSince }: StateBackup): string {
   if (keys.length === 0) return ""
   if (exportedAt === null) return "\nbackup: the state was never exported: `keyferry state export FILE`"
   const since =

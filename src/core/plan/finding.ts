@@ -17,6 +17,7 @@ export const OWN_FINDINGS: readonly string[] = [
   "SOURCE_UNUSABLE",
   "CLOCK_SKEW",
   "BACKUP_UNCONFIRMED",
+  "BACKUP_OLD",
   "CUSTODY_KEY_LOST",
   "CUSTODY_LOG_BROKEN",
   "TOKEN_UNSEEN",

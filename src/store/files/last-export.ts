@@ -1,6 +1,7 @@
 import { closeSync, constants } from "node:fs"
 import { join } from "node:path"
 import type { ChainEnd } from "../../core/records/custody-chain.js"
+import type { StateBackup } from "../../core/records/state-backup.js"
 import { replaceFile } from "./atomic-file.js"
 import { CUSTODY_LOG } from "./custody-log-reader.js"
 import { logEnd } from "./custody-log.js"
@@ -20,21 +21,13 @@ export interface LastExport {
   readonly log: ChainEnd
 }
 
-/** How old the newest archive is, and what came after it. */
-export interface Backup {
-  /** Null where none was ever made. */
-  readonly exportedAt: string | null
-  /** Lines of the custody log that are in no archive; null where that cannot be told. */
-  readonly linesSince: number | null
-}
-
 /** @throws ERR_STATE_WRITE */
 export async function noteExport(stateDir: string, { exportedAt, digest, log }: LastExport): Promise<void> {
   await replaceFile(join(stateDir, FILE), jsonText({ exportedAt, digest, log }))
 }
 
 /** A note that cannot be read is none: then there may be no archive. */
-export function backupOf(stateDir: string): Backup {
+export function backupOf(stateDir: string): StateBackup {
   const end = endOfLog(stateDir)
   try {
     const { exportedAt, log } = JSON.parse(readText(join(stateDir, FILE)) ?? "null") as LastExport
