@@ -46,11 +46,18 @@ old_node() {
   done
 }
 
+# A Node.js whose OpenSSL has no post-quantum key exchange is refused by name where a target requires one.
+without_post_quantum() {
+  scripts/fetch-node.sh 22.13.0 "$work/node-22.13.0" || return
+  KEYFERRY_TEST_OLD_NODE=$work/node-22.13.0/bin/node npx mocha build/test/cli/post-quantum.test.js
+}
+
 part 'set-up' ./scripts/setup.sh
 part 'long simulations' long_suites
 part 'killed at every fourth place' killed_often
 part 'named mutations' named_mutations
 part 'older Node.js' old_node
+part 'Node.js without post-quantum TLS' without_post_quantum
 part 'package' ./scripts/package-check.sh
 part 'openCryptoki 3.27' ./scripts/opencryptoki-check.sh
 part 'installed without a network' ./scripts/install-check.sh

@@ -100,7 +100,7 @@ function tokenFaults(tokens: ConfigFile["tokens"]): readonly Fault[] {
 
 type FileTarget = ConfigFile["targets"][string]
 
-function resolveTarget({ region, account, roleArn, profile, endpoint, fips, proxy, quotas }: FileTarget): Target {
+function resolveTarget({ region, account, roleArn, profile, endpoint, fips, proxy, tls, quotas }: FileTarget): Target {
   return {
     region,
     account: account ?? null,
@@ -109,11 +109,15 @@ function resolveTarget({ region, account, roleArn, profile, endpoint, fips, prox
     endpoint: endpoint ?? null,
     fips: fips ?? null,
     proxy: proxy ?? null,
+    tls: tls ?? null,
     quotas: quotas ?? {},
   }
 }
 
-function targetFaults(name: string, { region, account, roleArn, endpoint, fips, proxy }: FileTarget): readonly Fault[] {
+function targetFaults(
+  name: string,
+  { region, account, roleArn, endpoint, fips, proxy, tls }: FileTarget,
+): readonly Fault[] {
   const faults: Fault[] = []
   const fault = (key: string, message: string | undefined): void => {
     if (message !== undefined) faults.push({ path: ["targets", name, key], message })
@@ -127,6 +131,9 @@ function targetFaults(name: string, { region, account, roleArn, endpoint, fips, 
   }
   if (endpoint !== undefined) fault("endpoint", endpointFault(endpoint))
   if (endpoint !== undefined && fips === true) fault("fips", "and an endpoint exclude each other")
+  if (tls?.requirePostQuantum === true && endpoint?.startsWith("http:") === true) {
+    fault("tls", "requires a post-quantum key exchange, and the endpoint is plain http, which has none")
+  }
   if (proxy !== undefined) fault("proxy", targetProxyFault(proxy))
   return faults
 }

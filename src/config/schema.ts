@@ -100,6 +100,15 @@ const target = z.strictObject({
   endpoint: text("endpoint other than AWS' own of the Region; plain http to loopback only", 2048).optional(),
   fips: z.boolean().optional().meta({ description: "use the FIPS endpoint; default: by the environment" }),
   proxy: text("URL of the proxy; default: HTTPS_PROXY and NO_PROXY of the environment", 2048).optional(),
+  tls: z
+    .strictObject({
+      requirePostQuantum: z.boolean().default(false).meta({
+        description:
+          "speak to KMS by TLS 1.3 with X25519MLKEM768 alone, which Node.js 24 has; without it that is used where both sides have it",
+      }),
+    })
+    .optional()
+    .meta({ description: "of the connection to KMS" }),
   quotas: z
     .record(
       form("KMS operation", /^[A-Z][A-Za-z]+$/, "is no operation of KMS that has a quota here", (operation) =>

@@ -71,6 +71,8 @@ export interface KmsSetting {
   readonly fips: boolean | undefined
   readonly timeouts: { readonly requestMs?: number }
   readonly proxy: string | undefined
+  /** Who requires a post-quantum key exchange. */
+  readonly postQuantum: string | undefined
   readonly quotas: Readonly<Record<string, number>> | undefined
 }
 
@@ -216,6 +218,7 @@ function manifestTarget(settings: Settings, name: string): KmsSetting {
     fips: flags.fips ?? target.fips ?? undefined,
     timeouts: flags.timeouts,
     proxy: target.proxy ?? undefined,
+    postQuantum: target.tls?.requirePostQuantum === true ? `tls.requirePostQuantum of target ${name}` : undefined,
     quotas: Object.keys(target.quotas).length === 0 ? undefined : target.quotas,
   }
 }
@@ -233,6 +236,7 @@ function kmsFlags({ flags }: Settings): KmsSetting {
     fips: flags.fips === true ? true : undefined,
     timeouts: flags.kmsTimeout === undefined ? {} : { requestMs: answerMs(flags.kmsTimeout) },
     proxy: undefined,
+    postQuantum: undefined,
     quotas: undefined,
   }
 }

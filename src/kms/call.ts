@@ -38,7 +38,7 @@ interface CallRequest<Answer> {
 export type Caller = <Answer>(
   request: CallRequest<Answer>,
   run?: () => Promise<WireAnswer>,
-) => Promise<{ readonly answer: Answer; readonly requestId: string | null }>
+) => Promise<{ readonly answer: Answer; readonly requestId: string | null; readonly keyExchange: string | null }>
 
 export function caller(send: Send, onCall: ((call: KmsCall) => void) | undefined): Caller {
   return async (request, run) => {
@@ -58,11 +58,11 @@ export function caller(send: Send, onCall: ((call: KmsCall) => void) | undefined
       report((error as NativeError).$metadata ?? {}, (error as NativeError).name ?? "Error")
       throw translate(error, request)
     }
-    const { requestId } = output.$metadata
+    const { requestId, keyExchange = null } = output.$metadata
     try {
       const answer = believable(request, output)
       report(output.$metadata, null)
-      return { answer, requestId: requestId ?? null }
+      return { answer, requestId: requestId ?? null, keyExchange }
     } catch (error) {
       report(output.$metadata, "ERR_KMS_ANSWER")
       throw error

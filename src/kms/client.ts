@@ -1,10 +1,12 @@
 import { KMSClient } from "@aws-sdk/client-kms"
 import type { STSClient } from "@aws-sdk/client-sts"
+import { KeyferryError } from "../core/base/error.js"
 import { isLoopback } from "../core/key/aws-name.js"
 import type { Quotas } from "../core/plan/schedule.js"
 import { readAwsSettings, type SettingSources } from "./aws-settings.js"
 import { credentialProvider } from "./credentials.js"
 import type { NamedEndpoint } from "./endpoint.js"
+import { POST_QUANTUM, refuseWithoutPostQuantum } from "./key-exchange.js"
 import { OWN_ANSWERS_ONLY } from "./own-answer.js"
 import { createPacer, type Pacer } from "./pacing.js"
 import { DEFAULT_TIMEOUTS, requestHandler, SILENT, type Timeouts } from "./transport.js"
@@ -13,6 +15,8 @@ import { openWire, type Send } from "./wire.js"
 /** How KMS is reached: the command line's flags, and the environment that they override. */
 export interface KmsOptions extends SettingSources {
   readonly roleArn?: string | undefined
+  /** Who requires a post-quantum key exchange with KMS, for messages; nobody where it is left out. */
+  readonly postQuantum?: string | undefined
   /** URL of the proxy, whatever the environment says. */
   readonly proxy?: string | undefined
   /** Those that are left out are {@link DEFAULT_TIMEOUTS}. */
@@ -50,7 +54,16 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   const timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts }
   const settings = await readAwsSettings(options)
   const { profile, region, endpoint, stsEndpoint, fips, dualstack, ca } = settings
-  const handler = requestHandler({ env, timeouts, ca, proxy: options.proxy })
+  const required = options.postQuantum
+  if (required !== undefined) refuseWithoutPostQuantum(required)
+  if (required !== undefined && endpoint?.url.startsWith("http:") === true) {
+    const message = `${required} requires a post-quantum key exchange, and ${endpoint.url} is plain http, which has none`
+    throw new KeyferryError("ERR_KMS_ENDPOINT_REFUSED", message, {
+      hint: `name another endpoint than ${endpoint.origin} does`,
+    })
+  }
+  let kmsUrl: () => string | null = () => null
+  const handler = requestHandler({ env, timeouts, ca, proxy: options.proxy, postQuantum: () => kmsUrl() })
   const anyClient = {
     requestHandler: handler,
     ...(profile.name === null ? {} : { profile: profile.name }),
@@ -89,6 +102,7 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
     UseDualStack: dualstack,
     ...(endpoint === null ? {} : { Endpoint: endpoint.url }),
   }
+  if (required !== undefined) kmsUrl = () => kms.config.endpointProvider(named).url.href
   const { pacer = createPacer(), quotaKey = quotaKeyOf(roleArn, profile.name, endpoint), quotas } = options
   // what listens on this machine is no AWS, and has quotas only if the target says so
   const free = quotas === undefined && endpoint !== null && isLoopback(new URL(endpoint.url).hostname)
@@ -98,6 +112,7 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
     signer: () => kms.config.signer(),
     handler,
     attempts: { most: settings.attempts, pace, requestMs: timeouts.requestMs },
+    requiredGroup: required === undefined ? null : POST_QUANTUM,
     onTime: (date) => options.onTime?.(date),
   })
 

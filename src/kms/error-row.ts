@@ -154,6 +154,11 @@ export const ERRORS_BY_NAME: Readonly<Record<string, ErrorRow>> = {
   ENETUNREACH: NO_ROUTE,
   EPROTO: NOT_TLS,
   ERR_SSL_WRONG_VERSION_NUMBER: NOT_TLS,
+  ERR_TLS_NO_POST_QUANTUM: row(
+    "ERR_KMS_ENDPOINT_REFUSED",
+    "the endpoint agreed to no post-quantum key exchange, which the target requires",
+    "see what breaks TLS open on the way, or whether this endpoint of AWS has it; tls.requirePostQuantum of the target is who wants it",
+  ),
   DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
   SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,

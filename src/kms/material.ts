@@ -78,8 +78,8 @@ export function materialOperations({
         ofOtherKey(KeyId, keyArn) ?? notPinned(KeyMaterialId, keyMaterialId)
       const request = { operation, input, keyId: keyArn, answer: ANSWERS.ImportKeyMaterial, contradiction }
       try {
-        const { answer, requestId } = await call(request)
-        return { keyMaterialId: answer.KeyMaterialId ?? null, requestId }
+        const { answer, requestId, keyExchange } = await call(request)
+        return { keyMaterialId: answer.KeyMaterialId ?? null, requestId, keyExchange }
       } catch (error) {
         const associated = associatedId(error)
         if (associated === null) throw error

@@ -1,10 +1,11 @@
-import { Agent as HttpAgent } from "node:http"
+import { Agent as HttpAgent, type IncomingMessage } from "node:http"
 import { Agent as HttpsAgent } from "node:https"
 import type { Readable } from "node:stream"
 import type { HttpHandler, HttpResponse } from "@smithy/core/protocols"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
 import { KeyferryError } from "../core/base/error.js"
 import { readBounded } from "../input/bounded-file.js"
+import { keyExchangeOf, POST_QUANTUM_ALONE, withoutAgreement } from "./key-exchange.js"
 import { proxyFor } from "./proxy.js"
 import { settingError, type SettingText } from "./setting-text.js"
 
@@ -64,6 +65,8 @@ export function requestHandler(options: {
   readonly ca: string | undefined
   /** In place of the environment's. */
   readonly proxy?: string | undefined
+  /** Origin of the URL to which nothing but a post-quantum key exchange is offered; null for none. */
+  readonly postQuantum?: () => string | null
 }): HttpHandler {
   const routes = new Map<string, Promise<NodeHttpHandler>>()
   const route = (origin: string): Promise<NodeHttpHandler> => {
@@ -75,10 +78,15 @@ export function requestHandler(options: {
     metadata: { handlerProtocol: "http/1.1" },
     async handle(request, handlerOptions) {
       const { protocol, hostname, port } = request
-      const handler = await route(`${protocol}//${hostname}${port === undefined ? "" : `:${port}`}`)
-      return await wholeAnswer(options.timeouts.requestMs, (abortSignal) =>
-        handler.handle(request, { ...handlerOptions, abortSignal }),
-      )
+      const origin = `${protocol}//${hostname}${port === undefined ? "" : `:${port}`}`
+      const handler = await route(origin)
+      try {
+        return await wholeAnswer(options.timeouts.requestMs, (abortSignal) =>
+          handler.handle(request, { ...handlerOptions, abortSignal }),
+        )
+      } catch (error) {
+        throw isPostQuantum(origin, options.postQuantum) ? withoutAgreement(error) : error
+      }
     },
     destroy() {
       for (const opening of routes.values()) void opening.then((handler) => handler.destroy())
@@ -92,9 +100,9 @@ export function requestHandler(options: {
 
 async function makeRoute(
   origin: string,
-  { env, timeouts, ca, proxy: configured }: Parameters<typeof requestHandler>[0],
+  { env, timeouts, ca, proxy: configured, postQuantum }: Parameters<typeof requestHandler>[0],
 ): Promise<NodeHttpHandler> {
-  const tls = ca === undefined ? {} : { ca }
+  const tls = { ...(ca === undefined ? {} : { ca }), ...(isPostQuantum(origin, postQuantum) ? POST_QUANTUM_ALONE : {}) }
   const proxy = proxyFor(origin, env, configured)
   const agents =
     proxy === null
@@ -105,6 +113,11 @@ async function makeRoute(
     connectionTimeout: timeouts.connectMs,
     logger: SILENT,
   })
+}
+
+const isPostQuantum = (origin: string, required?: () => string | null): boolean => {
+  const url = required?.() ?? null
+  return url !== null && new URL(origin).origin === new URL(url).origin
 }
 
 /** A failure of the answer itself, by a name of {@link ERRORS_BY_NAME}. */
@@ -134,8 +147,9 @@ async function wholeAnswer(
   try {
     const { response } = await send(deadline.signal)
     body = response.body as Readable
+    const keyExchange = keyExchangeOf((body as IncomingMessage).socket)
     response.body = await bytesOf(body)
-    return { response }
+    return { response: Object.assign(response, { keyExchange }) }
   } catch (error) {
     throw deadline.signal.aborted ? late() : error
   } finally {
@@ -162,7 +176,7 @@ function bytesOf(body: Readable): Promise<Uint8Array> {
 
 async function proxyAgents(
   proxy: URL,
-  tls: { ca?: string },
+  tls: { ca?: string; ecdhCurve?: string; minVersion?: "TLSv1.3" },
 ): Promise<{ httpAgent: HttpAgent; httpsAgent: HttpsAgent }> {
   const { HttpProxyAgent, HttpsProxyAgent } = await import("hpagent")
   return {

@@ -7,7 +7,12 @@ import { type Attempts, withRetries } from "./retry.js"
 
 /** The fields of an answer as they came, and how it came. */
 export interface WireAnswer {
-  readonly $metadata: { readonly requestId?: string; readonly attempts?: number }
+  readonly $metadata: {
+    readonly requestId?: string
+    readonly attempts?: number
+    /** The group of TLS by which the connection's keys were agreed on; null where it is not known. */
+    readonly keyExchange?: string | null
+  }
 }
 
 /** Sends one request of KMS. @throws NativeError */
@@ -19,6 +24,8 @@ interface Wire {
   readonly signer: () => Promise<RequestSigner>
   readonly handler: HttpHandler
   readonly attempts: Attempts
+  /** The one group of TLS that is offered to KMS, which some versions of Node.js do not name; null where several are. */
+  readonly requiredGroup?: string | null
   /** Called with the Date of each answer of KMS. */
   readonly onTime: (date: Date) => void
 }
@@ -34,7 +41,7 @@ const USER_AGENT = `keyferry nodejs/${process.versions.node}`
  * that takes longer than all the rest of a request (docs/performance.md), and what it would do is done here anyway: retries
  * (retry.ts), what may answer (own-answer.ts), and what an answer has to hold (answer.ts).
  */
-export function openWire({ url, signer: openSigner, handler, attempts, onTime }: Wire): Send {
+export function openWire({ url, signer: openSigner, handler, attempts, requiredGroup = null, onTime }: Wire): Send {
   let endpoint: URL | undefined
   let opening: Promise<RequestSigner> | undefined
   /** By how much AWS' clock is ahead of this host's, where that matters for a signature. */
@@ -56,7 +63,10 @@ export function openWire({ url, signer: openSigner, handler, attempts, onTime }:
     const requestId = response.headers["x-amzn-requestid"] ?? ""
     const isWell = response.statusCode < 300 && (json !== null || text.trim() === "")
     if (isWell)
-      return { ...(text.includes("null") ? withoutNulls(json) : json), $metadata: { requestId, attempts: attempt } }
+      return {
+        ...(text.includes("null") ? withoutNulls(json) : json),
+        $metadata: { requestId, attempts: attempt, keyExchange: requiredGroup ?? keyExchangeIn(response) },
+      }
     const skew = isSkewed ? { clockSkewCorrected: true } : {}
     throw errorIn(response, json, { requestId, attempts: attempt, httpStatusCode: response.statusCode, ...skew })
   }
@@ -92,6 +102,9 @@ export function openWire({ url, signer: openSigner, handler, attempts, onTime }:
     })
   }
 }
+
+const keyExchangeIn = (response: HttpResponse & { readonly keyExchange?: string | null }): string | null =>
+  response.keyExchange ?? null
 
 /** Bytes as base64, and times as seconds; a Date has become text by the time it is given as the value. */
 function asJson(this: Readonly<Record<string, unknown>>, key: string, value: unknown): unknown {

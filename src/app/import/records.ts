@@ -98,12 +98,16 @@ export function announced(entry: MadeEntry, importing: Announced["importing"], p
 export async function recordImported(
   deps: Pick<Deps, "clock"> & RecordDeps,
   { importing, subject, facts }: Announced,
-  { keyMaterialId, requestId }: Pick<Awaited<ReturnType<Kms["importKeyMaterial"]>>, "keyMaterialId" | "requestId">,
+  { keyMaterialId, requestId, keyExchange = null }: Omit<Awaited<ReturnType<Kms["importKeyMaterial"]>>, "associated">,
 ): Promise<ImportRecord> {
   const { expirationModel } = importing
-  await record(deps, "import.done", { ...subject, facts: { ...facts, keyMaterialId, requestId, expirationModel } })
+  const known = keyExchange === null ? {} : { keyExchange }
+  await record(deps, "import.done", {
+    ...subject,
+    facts: { ...facts, keyMaterialId, requestId, ...known, expirationModel },
+  })
   const importedAt = rfc3339(deps.clock.now())
-  return { ...importing, keyMaterialId, importedAt, requestId, proof: { kind: "none", result: "accepted" } }
+  return { ...importing, keyMaterialId, importedAt, requestId, ...known, proof: { kind: "none", result: "accepted" } }
 }
 
 /** Writes down the outcome of an import: its record with the proof, and that none is under way. */

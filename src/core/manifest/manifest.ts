@@ -33,6 +33,10 @@ export interface Target {
   readonly fips: boolean | null
   /** URL of the proxy; null to go by the environment. */
   readonly proxy: string | null
+  readonly tls: {
+    /** Whether nothing but a post-quantum key exchange is offered to KMS. */
+    readonly requirePostQuantum: boolean
+  } | null
   /** Requests a second by KMS operation, where the account's quotas are not AWS' own. */
   readonly quotas: Readonly<Record<string, number>>
 }

@@ -81,13 +81,21 @@ export interface Kms {
   /** `days` is 7 to 30. A primary with replicas has no date: it waits for theirs to be deleted. */
   scheduleKeyDeletion(keyArn: string, days: number): Promise<{ deletionDate: Date | null }>
   getParametersForImport(keyArn: string, algorithm: WrappingAlgorithm, spec: WrappingKeySpec): Promise<ImportParameters>
-  /** `associated`: sent as NEW_KEY_MATERIAL, it was that KMS key's already, so an answer was lost before. */
+  /**
+   * `associated`: sent as NEW_KEY_MATERIAL, it was that KMS key's already, so an answer was lost before. `keyExchange` is
+   * the group of TLS by which the connection's keys were agreed on, where that is known.
+   */
   importKeyMaterial(
     keyArn: string,
     importToken: Secret<Uint8Array>,
     encryptedKeyMaterial: Uint8Array,
     terms: ImportTerms,
-  ): Promise<{ keyMaterialId: string | null; requestId: string | null; associated?: boolean }>
+  ): Promise<{
+    keyMaterialId: string | null
+    requestId: string | null
+    associated?: boolean
+    keyExchange?: string | null
+  }>
   /** Deletes the material with that ID, or the current one; a second time is no error. Symmetric keys only have IDs. */
   deleteImportedKeyMaterial(keyArn: string, keyMaterialId: string | null): Promise<void>
   /** Every key material of a symmetric key, whatever its state. */

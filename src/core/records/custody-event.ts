@@ -198,7 +198,7 @@ export const CUSTODY_EVENTS = {
   "import.intended": { meaning: "ImportKeyMaterial is about to be called", facts: IMPORT_FACTS },
   "import.done": {
     meaning: "KMS took the material",
-    facts: [...IMPORT_FACTS, "keyMaterialId", "requestId"],
+    facts: [...IMPORT_FACTS, "keyMaterialId", "requestId", "keyExchange"],
     told: ["expirationModel"],
     log: "key.imported",
     words: ({ fact }) =>

@@ -28,6 +28,8 @@ export interface ImportRecord {
   readonly validTo: string | null
   readonly importedAt: string
   readonly requestId: string | null
+  /** The group of TLS under which it was sent (`X25519MLKEM768`), where that is known. */
+  readonly keyExchange?: string
   readonly proof: Proof
   /**
    * When the material was seen to be gone from KMS before its expiry, or was deleted by `delete-material`: it is brought
@@ -86,7 +88,7 @@ export interface InventoryEntry {
   /** Whether the rotation to `source` was begun and is not over. */
   readonly rotating: boolean
   /** What an import that may have happened was about, written before ImportKeyMaterial; null when its outcome is known. */
-  readonly importing: Omit<ImportRecord, "keyMaterialId" | "importedAt" | "requestId" | "proof"> | null
+  readonly importing: Omit<ImportRecord, "keyMaterialId" | "importedAt" | "requestId" | "keyExchange" | "proof"> | null
   /** The newest of each generation and Region, newest last. */
   readonly imports: readonly ImportRecord[]
   /** KMS keys in other Regions of a multi-Region key. */

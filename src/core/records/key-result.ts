@@ -38,6 +38,8 @@ export interface KeyResult {
   }
   readonly proof: Proof
   readonly requestId: string | null
+  /** The group of TLS under which it was sent; null where it is not known. */
+  readonly keyExchange: string | null
   readonly importedAt: string
   /** KMS keys of the same ID in other Regions, with their import of the same generation. */
   readonly replicas: readonly {
@@ -83,6 +85,7 @@ export function keyResult(
     sourceKey: { id, label, attributes, kcv, publicKeyFingerprint },
     proof: record.proof,
     requestId: record.requestId,
+    keyExchange: record.keyExchange ?? null,
     importedAt: record.importedAt,
     replicas: entry.replicas.map(({ region, keyArn }) => {
       const imported = importOf(entry, record.generation, region)

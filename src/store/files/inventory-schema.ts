@@ -76,6 +76,7 @@ const importRecord = importing.extend({
   importedAt: time,
   requestId: z.string().nullable(),
   proof: z.strictObject({ kind: z.enum(PROOF_KINDS), result: z.enum(["proven", "accepted", "failed"]) }),
+  keyExchange: z.string().exactOptional(),
   deletedAt: time.exactOptional(),
 }) satisfies z.ZodType<ImportRecord>
 
