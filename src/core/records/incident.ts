@@ -68,6 +68,17 @@ const HOUR_MS = 3_600_000
 
 const placeOf = ({ kind, reason, name, target }: Trouble): string => JSON.stringify([kind, reason, name, target])
 
+interface News {
+  readonly incident: Incident
+  readonly recovered: boolean
+}
+
+/** What is counted alone, where there is too much to tell, is what can wait: dead keys come first, and ends last. */
+function rankOf({ incident: { status, kind }, recovered }: News): number {
+  const kinds = INCIDENT_KINDS.length
+  return (recovered ? 2 * kinds : 0) + (status === "critical" ? 0 : kinds) + INCIDENT_KINDS.indexOf(kind)
+}
+
 /**
  * What is open after a round, and what is to be told: each trouble once until it changes, and its end once. What comes to
  * more than so many an hour is one notification that counts them.
@@ -76,8 +87,14 @@ const placeOf = ({ kind, reason, name, target }: Trouble): string => JSON.string
  */
 export function afterRound(before: Incidents, troubles: readonly Trouble[], { at, isOver }: SeenRound): Incidents {
   const now = `${at.toISOString().slice(0, 19)}Z`
+  const lastHour = before.made.filter(
+    (time) => at.getTime() - Date.parse(time) < HOUR_MS && Date.parse(time) <= at.getTime(),
+  )
+  const room = Math.max(MOST_AN_HOUR - lastHour.length, 0)
+  // what changes while nothing may be told is news to a round after the hour, rather than to none
+  if (room === 0) return { ...before, made: lastHour }
   const open: Incident[] = []
-  const news: { readonly incident: Incident; readonly recovered: boolean }[] = []
+  const news: News[] = []
   const openByPlace = new Map(before.open.map((incident) => [placeOf(incident), incident]))
   for (const trouble of new Map(troubles.map((trouble) => [placeOf(trouble), trouble])).values()) {
     const incident = openByPlace.get(placeOf(trouble))
@@ -94,18 +111,15 @@ export function afterRound(before: Incidents, troubles: readonly Trouble[], { at
     if (isOver(incident)) news.push({ incident, recovered: true })
     else open.push(incident)
   }
-  const lastHour = before.made.filter(
-    (time) => at.getTime() - Date.parse(time) < HOUR_MS && Date.parse(time) <= at.getTime(),
-  )
-  const room = Math.max(MOST_AN_HOUR - lastHour.length, 0)
-  const single = news.slice(0, news.length <= room ? room : Math.max(room - 1, 0))
+  news.sort((a, b) => rankOf(a) - rankOf(b))
+  const single = news.slice(0, news.length <= room ? room : room - 1)
   const remaining = news.slice(single.length)
   const notifications = single.map(({ incident, recovered }) =>
     notificationOf(incident, { recovered, at: now, more: 0 }),
   )
   const [uncounted] = remaining
-  // the last one of an hour says how many more there were; then it is counted on
-  if (uncounted !== undefined && room > 0) {
+  // the last one of an hour says how many more there were
+  if (uncounted !== undefined) {
     const { incident, recovered } = uncounted
     notifications.push(notificationOf(incident, { recovered, at: now, more: remaining.length - 1 }))
   }

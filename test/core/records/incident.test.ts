@@ -84,8 +84,22 @@ describe("incidents", () => {
     expect(after.open, "all are known").to.have.lengthOf(300)
     const within = round(after, [...many, dead("late")], { at: minutes(59) })
     expect(within.news).to.deep.equal([])
-    const after2 = round(within.after, [...many, dead("later")], { at: minutes(61) })
-    expect(after2.news).to.include("dead later critical")
+    const next = round(within.after, [...many.slice(1), dead("late"), dead("later")], { at: minutes(61) })
+    expect(next.news, "nothing is lost").to.deep.equal([
+      "dead late critical",
+      "dead later critical",
+      "over dead k0 critical",
+    ])
+  })
+
+  it("are told in the order of their weight, so that what is counted alone can wait", () => {
+    const failing = Array.from({ length: 300 }, (_, index) =>
+      dead(`f${index}`, { kind: "failure", status: "warning", reason: "ERR_KMS_OTHER" }),
+    )
+    const { after } = round(NO_INCIDENTS, [dead("once")], { at: minutes(-120) })
+    const { news } = round(after, [...failing, dead("a", { kind: "dying" }), dead("b")], { at: minutes(0) })
+    expect(news.slice(0, 3)).to.deep.equal(["dead b critical", "dying a critical", "failure f0 warning"])
+    expect(news.at(-1)).to.equal("failure f17 warning and 283 more")
   })
 
   it("fill an hour to the last one without hiding any", () => {
