@@ -264,6 +264,12 @@ export class World implements AsyncDisposable {
     return await keyHistory(await this.stateDirectory(), name, most)
   }
 
+  /** The same of many names, for which the log is read once. */
+  async histories(names: ReadonlySet<string>, most: number): Promise<ReadonlyMap<string, readonly KeyHistoryLine[]>> {
+    const { keyHistories } = await import("../store/files/key-history.js")
+    return await keyHistories(await this.stateDirectory(), names, most)
+  }
+
   /** Does work on the state with its lock; nothing where another run has that, or the state cannot be written. */
   async whenAlone(work: () => Promise<void>): Promise<void> {
     try {

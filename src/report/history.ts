@@ -13,16 +13,15 @@ export interface HistoryLine {
 export function historySection(history: readonly HistoryLine[]): Markup {
   return html`<section aria-labelledby="history">
     <h2 id="history">What was done with it</h2>
-    ${
-      history.length === 0
-        ? html`<p class="none">The custody log has nothing of it.</p>`
-        : html`<p class="of">From the custody log, the newest first.</p>
-            <ol class="history">
-              ${history.map(historyItem)}
-            </ol>`
-    }
+    ${history.length === 0 ? html`<p class="none">The custody log has nothing of it.</p>` : historyList(history)}
   </section>`
 }
+
+export const historyList = (history: readonly HistoryLine[]): Markup =>
+  html`<p class="of">From the custody log, the newest first.</p>
+    <ol class="history">
+      ${history.map(historyItem)}
+    </ol>`
 
 /** Facts that are told; digests and identities are for who reads the log itself. */
 const TOLD = ["step", "region", "custody", "kind", "result", "validTo", "keyMaterialId", "wrappingAlgorithm", "reason"]

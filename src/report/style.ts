@@ -23,9 +23,10 @@ header {
   display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1rem;
   border-bottom: 1px solid var(--line); padding-top: .6rem; padding-bottom: .6rem;
 }
-h1, h2 { overflow-wrap: anywhere; }
+h1, h2, h3 { overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; margin: 0; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .6rem; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 p { margin: .3rem 0; }
 a { color: var(--link); }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }

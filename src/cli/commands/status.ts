@@ -75,6 +75,9 @@ interface Seen {
   readonly status: Status
 }
 
+/** Lines of the custody log that the page has of each key, the newest. */
+const MOST_HISTORY = 10
+
 /** The agent's page as one file, for who runs no agent. */
 async function writePage(path: string, { world, version }: Surroundings, { fleet, surveyed, status }: Seen) {
   const { checkSurvey, DEFAULT_THRESHOLDS } = await import("../../app/check/check.js")
@@ -99,5 +102,6 @@ async function writePage(path: string, { world, version }: Surroundings, { fleet
     backoffs: await records.backoffs(),
     agent: null,
   }
-  await writeOutput(path, await fleetFile(report))
+  const histories = await world.histories(new Set(status.keys.map(({ name }) => name)), MOST_HISTORY)
+  await writeOutput(path, await fleetFile(report, histories))
 }
