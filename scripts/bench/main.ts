@@ -1,8 +1,9 @@
-/** `npm run bench [-- --strict] [-- --only a,b,c,d,e]`: ratios measured side by side in one run; see docs/performance.md. */
+/** `npm run bench [-- --strict] [-- --only a,b,c,d,e,f]`: ratios measured side by side in one run; see docs/performance.md. */
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { PLAIN } from "#src/cli/text/layout.js"
 import { table } from "#src/cli/text/table.js"
+import { watched } from "./agent.js"
 import type { Job } from "./child.js"
 import { coldStart } from "./cold-start.js"
 import { type Measure, met, row } from "./measure.js"
@@ -11,7 +12,7 @@ import { provisioning, provisionKeys } from "./provision.js"
 import { rewrapping } from "./rewrap.js"
 import { recordedKeys, tokenCalls } from "./token-calls.js"
 
-const PARTS = { a: tokenCalls, b: provisioning, c: coldStart, d: rewrapping, e: planning } as const
+const PARTS = { a: tokenCalls, b: provisioning, c: coldStart, d: rewrapping, e: planning, f: watched } as const
 
 const JOBS: Readonly<Record<string, Job<never, unknown>>> = {
   "recorded-keys": recordedKeys,

@@ -1,6 +1,6 @@
 /** One measured figure; with a target it is held against it. */
 export interface Measure {
-  readonly part: "a" | "b" | "c" | "d" | "e"
+  readonly part: "a" | "b" | "c" | "d" | "e" | "f"
   readonly what: string
   readonly value: number
   readonly unit: "" | "/s" | "ms" | "MB" | "times"

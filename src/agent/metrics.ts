@@ -15,24 +15,26 @@ interface Told {
  * stands in `keyferry_run_last_timestamp_seconds`. A key that this round could not see has no date.
  */
 export class Metrics {
+  /** Of keys: what a round saw, until the next. */
+  readonly #fleet = new Registry()
   readonly #registry = new Registry()
-  readonly #expiration = this.#gauge(
+  readonly #expiration = this.#keyGauge(
     "keyferry_key_material_expiration_timestamp_seconds",
     "when KMS loses the key material, or lost it; none for material that does not expire",
     ["name", "target", "region", "generation"],
   )
-  readonly #imported = this.#gauge(
+  readonly #imported = this.#keyGauge(
     "keyferry_key_material_last_import_timestamp_seconds",
     "when the key material was imported last",
     ["name", "target", "region", "generation"],
   )
-  readonly #state = this.#gauge("keyferry_key_state", "1 for the state in which KMS has the key", [
+  readonly #state = this.#keyGauge("keyferry_key_state", "1 for the state in which KMS has the key", [
     "name",
     "target",
     "region",
     "state",
   ])
-  readonly #next = this.#gauge(
+  readonly #next = this.#keyGauge(
     "keyferry_key_next_action_timestamp_seconds",
     "when keyferry is to do something with the key next",
     ["name", "target"],
@@ -64,7 +66,9 @@ export class Metrics {
     ["reason", "status"],
   )
   readonly #paused = this.#gauge("keyferry_agent_paused_until_timestamp_seconds", "until when the agent is paused")
-  #text: Promise<string> | null = null
+  /** As they are sent; null where something has changed since. The keys of a large fleet are written once a round. */
+  #ofKeys: Promise<Buffer> | null = null
+  #rest: Promise<Buffer> | null = null
 
   constructor(version: string) {
     this.#gauge("keyferry_build_info", "1, with the version", ["version"]).set({ version }, 1)
@@ -73,7 +77,7 @@ export class Metrics {
   /** Takes in a round. */
   take(report: RoundReport): void {
     const { outcome, round, sight, began, ended, kmsOffsetMs, error, pause } = report
-    this.#text = null
+    this.#rest = null
     this.#runs.inc({ outcome })
     for (const row of round?.rows ?? []) {
       if (row.outcome !== "nothing") this.#rows.inc({ outcome: row.outcome, reason: row.reason })
@@ -88,9 +92,15 @@ export class Metrics {
     if (sight !== null) this.#see(sight)
   }
 
-  /** In the text format of Prometheus. */
-  text(): Promise<string> {
-    return (this.#text ??= this.#registry.metrics())
+  /** In the text format of Prometheus, as UTF-8. */
+  async body(): Promise<Buffer<ArrayBuffer>> {
+    this.#ofKeys ??= this.#fleet.metrics().then((text) => Buffer.from(text))
+    this.#rest ??= this.#registry.metrics().then((text) => Buffer.from(text))
+    return Buffer.concat(await Promise.all([this.#ofKeys, this.#rest]))
+  }
+
+  async text(): Promise<string> {
+    return (await this.body()).toString("utf8")
   }
 
   get contentType(): string {
@@ -98,6 +108,7 @@ export class Metrics {
   }
 
   #see({ status, check }: NonNullable<RoundReport["sight"]>): void {
+    this.#ofKeys = null
     for (const gauge of [this.#expiration, this.#imported, this.#state, this.#next, this.#findings]) gauge.reset()
     // a key whose place another took has its name: of both the earlier date is told, since either may die
     const earliest = new Earliest()
@@ -121,13 +132,17 @@ export class Metrics {
   /** Counts what is logged. */
   event(name: EventName, { mechanisms = [], operation = "", error = null }: Told): void {
     if (name === "key.wrapped") {
-      this.#text = null
+      this.#rest = null
       for (const mechanism of mechanisms) this.#wraps.inc({ mechanism })
     }
     if (name !== "kms.call") return
-    this.#text = null
+    this.#rest = null
     this.#requests.inc({ operation, outcome: error ?? "ok" })
     if (error === "ThrottlingException") this.#throttled.inc()
+  }
+
+  #keyGauge<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Gauge<Label> {
+    return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.#fleet] })
   }
 
   #gauge<Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []): Gauge<Label> {

@@ -12,6 +12,7 @@ import type { Markup } from "../report/markup.js"
 import { servedPage } from "../report/page.js"
 import { SCRIPT } from "../report/script.js"
 import { STYLE } from "../report/style.js"
+import { preparedPage, type PreparedPage, sendPage } from "./prepared-page.js"
 import { type AgentView, fleetReport } from "./view.js"
 
 export interface PagesParts {
@@ -24,6 +25,8 @@ export interface PagesParts {
 
 /** More browsers that wait for news than look at a fleet. */
 const MOST_LISTENERS = 64
+/** Pages with one filter or another, of megabytes each where the fleet is large. */
+const MOST_PREPARED = 8
 /** A connection that says nothing is cut by proxies. */
 const ALIVE_MS = 25_000
 
@@ -31,7 +34,7 @@ const ALIVE_MS = 25_000
 export function pages({ view, changed, history }: PagesParts): Hono {
   const app = new Hono()
   let listeners = 0
-  const rendered = new Map<string, { readonly of: AgentView["report"]; readonly page: Markup }>()
+  const prepared = new Map<string, { readonly of: AgentView["report"]; readonly page: Promise<PreparedPage> }>()
 
   let latest: { readonly of: AgentView["report"]; readonly report: FleetReport | null } | null = null
 
@@ -42,15 +45,15 @@ export function pages({ view, changed, history }: PagesParts): Hono {
   }
 
   /** A page of a round stays the same until the next. */
-  const remembered = (address: string, render: (report: FleetReport) => Markup): Markup | null => {
+  const remembered = (address: string, render: (report: FleetReport) => Markup): Promise<PreparedPage> | null => {
     const current = view()
-    const before = rendered.get(address)
+    const before = prepared.get(address)
     if (before?.of === current.report) return before.page
     const report = reportOf(current)
     if (report === null) return null
-    const page = render(report)
-    if (rendered.size >= 64) rendered.clear()
-    rendered.set(address, { of: current.report, page })
+    const page = preparedPage(render(report))
+    if (prepared.size >= MOST_PREPARED) prepared.clear()
+    prepared.set(address, { of: current.report, page })
     return page
   }
 
@@ -70,7 +73,7 @@ export function pages({ view, changed, history }: PagesParts): Hono {
     const rows = reportRows(report).filter(({ key }) => key.name === name)
     if (rows.length === 0) return context.text("no such key\n", 404)
     const page = keyPage({ report, rows, history: await history(name), fleet: "/" })
-    return answer(context, servedPage(`keyferry ${name}`, page))
+    return await answer(context, preparedPage(servedPage(`keyferry ${name}`, page)))
   })
 
   app.get("/style.css", (context) => context.body(STYLE, 200, { "Content-Type": "text/css; charset=utf-8" }))
@@ -102,10 +105,10 @@ export function pages({ view, changed, history }: PagesParts): Hono {
 
 const hrefOf = ({ key }: ReportRow): string => `/keys/${encodeURIComponent(key.name)}`
 
-async function answer(context: Context, page: Markup | null): Promise<Response> {
+async function answer(context: Context, page: Promise<PreparedPage> | null): Promise<Response> {
   if (page === null) {
     context.header("Refresh", "3")
     return context.text("keyferry looks at the fleet for the first time: this page comes as soon as it has\n", 503)
   }
-  return context.html(await page)
+  return sendPage(context, await page)
 }

@@ -55,8 +55,9 @@ export async function startServer(parts: ServerParts): Promise<AgentServer> {
   if (auth?.kind === "bearer") bearerToken(auth.bearerTokenFile)
   const app = new Hono()
   app.use(async (context, next) => {
-    await next()
+    // beforehand: an answer that is changed afterwards is copied
     for (const [name, text] of Object.entries(HEADERS)) context.header(name, text)
+    await next()
   })
   // whoever restarts a container asks without a token, and learns nothing
   app.get("/healthz", (context) => context.text("ok\n"))
@@ -67,7 +68,7 @@ export async function startServer(parts: ServerParts): Promise<AgentServer> {
   })
   app.get("/metrics", async (context) => {
     context.header("Content-Type", metrics.contentType)
-    return context.body(await metrics.text())
+    return context.body(await metrics.body())
   })
   app.route("/", pages(parts))
   app.notFound((context) => context.text("no such page\n", 404))

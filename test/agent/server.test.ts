@@ -145,6 +145,43 @@ describe("the agent's server", function () {
     expect([statusOf(head), head.split("\r\n\r\n")[1]]).to.deep.equal([200, ""])
   })
 
+  it("has what keeps a page to itself in every answer", async () => {
+    for (const path of ["/", "/metrics", "/healthz", "/readyz", "/keys/nobody", "/nowhere", "/page.js", "/..%2f"]) {
+      const answer = (await answered(get(path))).toLowerCase()
+      for (const header of [
+        "content-security-policy: default-src 'none'",
+        "x-frame-options: deny",
+        "cache-control: no-store",
+      ])
+        expect(answer, path).to.include(header)
+      expect(answer).not.to.include("set-cookie")
+    }
+  })
+
+  it("sends the page zipped to whoever takes that, and the same to others", async () => {
+    const plain = await (await fetch(`${server.url}/`, { headers: { "accept-encoding": "identity" } })).text()
+    for (const accepted of ["gzip", "deflate, gzip;q=0.5, br", "GZIP"]) {
+      const response = await fetch(`${server.url}/`, { headers: { "accept-encoding": accepted } })
+      expect(response.headers.get("content-encoding"), accepted).to.equal("gzip")
+      expect((await response.text()) === plain, accepted).to.equal(true)
+    }
+    for (const accepted of ["gzip;q=0", "br", "gzip; q=0.0, br"]) {
+      const response = await fetch(`${server.url}/`, { headers: { "accept-encoding": accepted } })
+      expect(response.headers.get("content-encoding"), accepted).to.equal(null)
+    }
+  })
+
+  it("counts in its metrics what happens within a round, beside the keys as the last round saw them", async () => {
+    const text = async (): Promise<string> => await (await fetch(`${server.url}/metrics`)).text()
+    const before = await text()
+    metrics.event("kms.call", { operation: "DescribeKey", error: null })
+    const after = await text()
+    expect(before).to.include('keyferry_key_state{name="a"').and.not.include("DescribeKey")
+    expect(after)
+      .to.include('keyferry_key_state{name="a"')
+      .and.include('keyferry_kms_requests_total{operation="DescribeKey",outcome="ok"} 1')
+  })
+
   it("closes connections on which headers do not come, and of which there are too many", async () => {
     const slow = ["", "GET / HT", `GET / HTTP/1.1\r\n${HOST}X-Slow: `].map((begun) => {
       const socket = open()

@@ -68,6 +68,17 @@ export class RunningAgent {
     return this.lines.findLastIndex(isWaiting) > last
   }
 
+  /** User and system time of the process since its start, in seconds. */
+  cpuS(): number {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, "utf8")
+    const [user, system] = stat
+      .slice(stat.lastIndexOf(")") + 2)
+      .split(" ")
+      .slice(11, 13)
+    // in ticks of 10 ms
+    return (Number(user) + Number(system)) / 100
+  }
+
   /** Resident memory of the process, in MB. */
   memoryMb(): number {
     const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8")
