@@ -51,18 +51,19 @@ export function pages({ view, changed, history }: PagesParts): Hono {
     if (before?.of === current.report) return before.page
     const report = reportOf(current)
     if (report === null) return null
-    const page = preparedPage(render(report))
+    // what goes wrong in it is its reader's to see, and no reason for the agent to end
+    const page = Promise.resolve(report).then((seen) => preparedPage(render(seen)))
     if (prepared.size >= MOST_PREPARED) prepared.clear()
     prepared.set(address, { of: current.report, page })
     return page
   }
 
-  const fleet = (filter: Filter): Markup | null =>
+  const fleet = (filter: Filter): Promise<PreparedPage> | null =>
     remembered(`/?${JSON.stringify(filter)}`, (report) =>
       servedPage(`keyferry ${report.owner}`, fleetPage({ report, filter, href: hrefOf, base: "/" })),
     )
   // of 10,000 keys it takes half a second, for which nobody who comes is to wait
-  changed.on("round", () => setImmediate(() => void fleet(EVERYTHING)))
+  changed.on("round", () => setImmediate(() => void fleet(EVERYTHING)?.catch(() => undefined)))
 
   app.get("/", (context) => answer(context, fleet(filterOf((name) => context.req.query(name)))))
 
