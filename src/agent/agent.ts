@@ -11,6 +11,7 @@ import type { Log } from "../core/ports/log.js"
 import { systemClock } from "../host/clock.js"
 import type { World } from "../host/open.js"
 import type { Settings } from "../host/settings.js"
+import { AgentClock } from "./agent-clock.js"
 import { nextRound } from "./schedule.js"
 import { lookIfItCan, outcomeOf, type Sight } from "./sight.js"
 import { waitAfterTrouble } from "./trouble.js"
@@ -69,7 +70,7 @@ export class Agent {
   #isStopping = false
   #isReloading = false
   #troubled = 0
-  #kmsOffsetMs = 0
+  readonly #clock = new AgentClock({ wall: () => systemClock.now().getTime(), steady: () => performance.now() })
   #wake: () => void = () => undefined
 
   constructor(settings: Settings, parts: AgentParts) {
@@ -123,7 +124,7 @@ export class Agent {
 
   /** KMS' time as far as it is known: a host's clock that is wrong does not move the schedule. */
   #now(): Date {
-    return new Date(systemClock.now().getTime() + this.#kmsOffsetMs)
+    return this.#clock.now()
   }
 
   async #until(next: Date, trigger: Trigger): Promise<Trigger> {
@@ -172,7 +173,7 @@ export class Agent {
       const kmsOffsetMs = world?.clock.kmsOffsetMs() ?? null
       report = { run, trigger, began, ended: systemClock.now(), error, kmsOffsetMs, ...nothing }
     }
-    this.#kmsOffsetMs = report.kmsOffsetMs ?? this.#kmsOffsetMs
+    if (report.kmsOffsetMs !== null) this.#clock.learn(report.kmsOffsetMs)
     this.#troubled = report.outcome === "done" ? 0 : this.#troubled + 1
     tell(log, report)
     return report
