@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // usage: node scripts/bundle.mjs
 // Joins build/src and the packages that it imports into two CommonJS files: dist/main.cjs, which any Node.js can parse, and
-// dist/run.cjs. What stood between a command and its first line was finding and reading files, by the hundred, and for
+// dist/run.cjs, of which dist/keyferry.mjs gives programs a part. What stood between a command and its first line was finding and reading files, by the hundred, and for
 // ECMAScript modules with some more work for each (docs/adr/0005). Native addons stay packages.
 import { build } from "esbuild"
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync, chmodSync } from "node:fs"
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, chmodSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath, URL } from "node:url"
 
@@ -50,10 +50,16 @@ await build({
 chmodSync(join(fresh, "main.cjs"), 0o755)
 const { metafile } = await build({
   ...joined,
-  entryPoints: ["build/src/cli/run.js"],
+  stdin: {
+    contents: 'export { run } from "./run.js"; export { openKeyferry } from "./embedded.js"',
+    resolveDir: "build/src/cli",
+  },
   outfile: join(fresh, "run.cjs"),
   target: "node22",
 })
+// what a program imports (package.json's "exports")
+writeFileSync(join(fresh, "keyferry.mjs"), 'import program from "./run.cjs"\nexport const { openKeyferry } = program\n')
+copyFileSync("build/src/cli/embedded.d.ts", join(fresh, "keyferry.d.mts"))
 
 // `import { z }` brings all of zod, with the words of fifty languages; `import * as z` what is used
 if (

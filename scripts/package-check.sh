@@ -75,4 +75,18 @@ keyferry --version
 keyferry provision --name packed --key-spec SYMMETRIC_DEFAULT --custody token --prove full --json >"$work/provisioned"
 jq -e '.proof.result == "proven"' "$work/provisioned" || die 'the key was not proven'
 keyferry status
+
+# the example of docs/embedding.md, as JavaScript and for the compiler
+sed -n '/^```js$/,/^```$/p' "$root/docs/embedding.md" | sed '1d;$d' >example.mjs
+cp example.mjs example.mts
+"$root/node_modules/.bin/tsc" --noEmit --strict --module nodenext --target es2023 --types node --typeRoots "$root/node_modules/@types" example.mts ||
+  die 'the types of the package do not fit its example'
+cat >keyferry.yaml <<CONFIG
+version: 1
+tokens: { primary: { uri: "${KEYFERRY_TOKEN%%\?*}?module-path=$("$root/softhsm/module-path.sh" softhsm)", pin: { file: "$(ls "$work"/token/pin)" } } }
+targets: { local: { region: us-east-1 } }
+keys: { payments: { keySpec: SYMMETRIC_DEFAULT, custody: token } }
+CONFIG
+KEYFERRY_CONFIG=$PWD/keyferry.yaml KEYFERRY_STATE_DIR=$work/embedded node example.mjs | tee "$work/example"
+grep -q '^payments local done' "$work/example" && grep -q '^arn:aws:kms:' "$work/example" || die 'the example did not do its work'
 printf 'package-check: well\n'

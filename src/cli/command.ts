@@ -2,7 +2,7 @@ import type { ArgumentsCamelCase, InferredOptionTypes, Options } from "yargs"
 import type { ExitName } from "../core/base/exit-code.js"
 import type { Log } from "../core/ports/log.js"
 import type { Layout } from "./text/layout.js"
-import type { Terminal } from "./text/progress-line.js"
+import type { ProgressLines } from "./text/progress-line.js"
 import type { Surroundings as ProcessSurroundings, World } from "../host/open.js"
 import type { Settings } from "../host/settings.js"
 
@@ -44,7 +44,7 @@ export interface Surroundings extends ProcessSurroundings {
   /** Has a listener hear everything that is logged from now on, also what is not shown. */
   readonly hear: (listener: Log) => void
   /** Standard error, for the line of long work. */
-  readonly terminal: Terminal
+  readonly terminal: ProgressLines
   /** Another world of the same command line, for one that opens several after one another. */
   readonly anotherWorld: (parts: Pick<ProcessSurroundings, "settings" | "log">) => World
   /** Reads flags, configuration file and environment anew. @throws ERR_CONFIG_INVALID */

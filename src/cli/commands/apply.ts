@@ -1,5 +1,5 @@
 import { type OptionTable, type Output, type Surroundings, defineCommand } from "../command.js"
-import { actionsOf, FLEET, keysOf } from "../options/fleet-options.js"
+import { actionsOf, FLEET, type FleetArgs, keysOf } from "../options/fleet-options.js"
 import { decisionsText } from "../text/decision-text.js"
 import { KMS, METRICS_FILE, TOKEN } from "../options/options.js"
 import { measured } from "./measured.js"
@@ -27,16 +27,13 @@ export const apply = defineCommand({
   run: (args, surroundings) => applyFleet(args, surroundings),
 })
 
-interface FleetArgs {
-  readonly only?: string | undefined
-  readonly key?: readonly string[] | undefined
-  readonly includeDisabled?: boolean
+interface ApplyArgs extends FleetArgs {
   readonly yes?: boolean
   readonly metricsFile?: string | undefined
 }
 
 /** What `apply` does; `provision` without a name does the same for what is missing. */
-export async function applyFleet(args: FleetArgs, surroundings: Surroundings): Promise<Output> {
+export async function applyFleet(args: ApplyArgs, surroundings: Surroundings): Promise<Output> {
   const actions = actionsOf(args.only)
   const names = keysOf(args.key)
   const { reconcile } = await import("../../app/fleet/reconcile.js")

@@ -9,7 +9,7 @@ import { KMS, METRICS_FILE, TOKEN } from "../options/options.js"
 import { confirm } from "../text/confirm.js"
 import { decisionsText, timeText, tokensText } from "../text/decision-text.js"
 import type { Layout } from "../text/layout.js"
-import type { Terminal } from "../text/progress-line.js"
+import type { ProgressLines } from "../text/progress-line.js"
 import { wrapped } from "../text/width.js"
 import { measured } from "./measured.js"
 
@@ -88,7 +88,7 @@ async function recoverAll(names: readonly string[], args: RecoverArgs, surroundi
   }
 }
 
-async function lostKeys(fleet: Fleet, names: readonly string[], terminal: Terminal): Promise<Recovery> {
+async function lostKeys(fleet: Fleet, names: readonly string[], terminal: ProgressLines): Promise<Recovery> {
   const { surveyLost } = await import("../../app/recover/recover.js")
   using line = terminal.progressLine("looking at")
   return await surveyLost(fleet, names, line)

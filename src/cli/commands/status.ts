@@ -3,7 +3,7 @@ import type { Status } from "../../app/fleet/status.js"
 import type { Survey } from "../../app/fleet/survey.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
-import { defineCommand, type Surroundings } from "../command.js"
+import { defineCommand, type Output, type Surroundings } from "../command.js"
 import { actionsOf } from "../options/fleet-options.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { backupText, statusText } from "../text/status-text.js"
@@ -41,33 +41,46 @@ export const status = defineCommand({
     if (args.rebuild && args.usage) throw new KeyferryError("ERR_USAGE", "--usage and --rebuild exclude each other")
     if (args.rebuild) return await rebuildState(names, args, surroundings)
     if (args.overwrite) throw new KeyferryError("ERR_USAGE", "--overwrite goes with --rebuild")
-    const { html } = args
-    if (html !== undefined) {
-      const { refuseExisting } = await import("../../store/files/output-file.js")
-      await refuseExisting(html)
-    }
-    const { fleetKeys } = await import("../../app/fleet/fleet.js")
-    const { status: surveyStatus, withUsage } = await import("../../app/fleet/status.js")
-    const fleet = await surroundings.world.fleet({ lock: false })
-    using line = surroundings.terminal.progressLine("looking at")
-    const {
-      surveyed,
-      status: looked,
-      exit,
-    } = await surveyStatus(fleet, await fleetKeys(fleet, names), {
-      actions: actionsOf(undefined),
-      onRow: line.onRow,
-    })
-    const result = args.usage ? await withUsage(fleet, looked) : looked
-    if (html !== undefined) await writePage(html, surroundings, { fleet, surveyed, status: result })
-    const backup = await surroundings.world.backup()
-    return {
-      result: { ...result, backup },
-      text: (layout) => `${statusText(result, layout)}${layout.quiet ? "" : backupText(result, backup)}`,
-      exit,
-    }
+    return await statusOfFleet({ names, ...args }, surroundings)
   },
 })
+
+interface StatusArgs {
+  readonly names: readonly string[]
+  readonly usage?: boolean
+  readonly html?: string | undefined
+}
+
+/** What `status` shows. */
+export async function statusOfFleet(
+  { names, usage = false, html }: StatusArgs,
+  surroundings: Surroundings,
+): Promise<Output> {
+  if (html !== undefined) {
+    const { refuseExisting } = await import("../../store/files/output-file.js")
+    await refuseExisting(html)
+  }
+  const { fleetKeys } = await import("../../app/fleet/fleet.js")
+  const { status: surveyStatus, withUsage } = await import("../../app/fleet/status.js")
+  const fleet = await surroundings.world.fleet({ lock: false })
+  using line = surroundings.terminal.progressLine("looking at")
+  const {
+    surveyed,
+    status: looked,
+    exit,
+  } = await surveyStatus(fleet, await fleetKeys(fleet, names), {
+    actions: actionsOf(undefined),
+    onRow: line.onRow,
+  })
+  const result = usage ? await withUsage(fleet, looked) : looked
+  if (html !== undefined) await writePage(html, surroundings, { fleet, surveyed, status: result })
+  const backup = await surroundings.world.backup()
+  return {
+    result: { ...result, backup },
+    text: (layout) => `${statusText(result, layout)}${layout.quiet ? "" : backupText(result, backup)}`,
+    exit,
+  }
+}
 
 interface Seen {
   readonly fleet: Fleet

@@ -18,6 +18,13 @@ export const FLEET = {
   },
 } as const satisfies OptionTable
 
+/** The same as they are given. */
+export interface FleetArgs {
+  readonly only?: string | undefined
+  readonly key?: readonly string[] | undefined
+  readonly includeDisabled?: boolean
+}
+
 /** The actions that `--only` leaves; all without it. Throws ERR_USAGE for another word. */
 export function actionsOf(only: string | undefined): ReadonlySet<Action> {
   if (only === undefined) return actionsOfWork(WORK_NAMES)

@@ -11,6 +11,17 @@ export interface ProgressLine extends Disposable {
   readonly onRow: OnRow
 }
 
+/** Where long work says how far it has come. */
+export interface ProgressLines {
+  /** Shows how far `activity` has come, until it is disposed of. */
+  progressLine(activity: string): ProgressLine
+}
+
+/** Where nobody looks on. */
+export const NO_PROGRESS_LINES: ProgressLines = {
+  progressLine: () => ({ onRow: () => undefined, [Symbol.dispose]: () => undefined }),
+}
+
 /** Of a terminal that does not tell. */
 const USUAL_WIDTH = 80
 
@@ -18,7 +29,7 @@ const USUAL_WIDTH = 80
  * Standard error as the commands write to it: the line of long work is taken away before anything else is written, by
  * whomever, and is not written behind what has no line end yet, such as a question.
  */
-export class Terminal {
+export class Terminal implements ProgressLines {
   readonly #stream: NodeJS.WriteStream
   readonly #isQuiet: boolean
   readonly #write: NodeJS.WriteStream["write"]
@@ -38,7 +49,6 @@ export class Terminal {
     }) as NodeJS.WriteStream["write"]
   }
 
-  /** Shows how far `activity` has come, until it is disposed of. */
   progressLine(activity: string): ProgressLine {
     let shownAt = -Infinity
     return {
