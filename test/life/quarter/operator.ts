@@ -54,7 +54,7 @@ export function operatorOf(
         }
         tried.add(task)
         if (task.command === "delete-material") witness.expectDeletion(task.name)
-        const confirmed = task.command === "delete-material" ? ["--yes"] : []
+        const confirmed = task.command === "delete-material" ? ["--yes", "--although-used"] : []
         const { ended } = await insist(command, host, [task.command, task.name, ...confirmed])
         if (ended.status === 0) open.delete(task)
       }
