@@ -147,7 +147,7 @@ async function wholeAnswer(
   try {
     const { response } = await send(deadline.signal)
     body = response.body as Readable
-    const keyExchange = keyExchangeOf((body as IncomingMessage).socket)
+    const keyExchange = keyExchangeOf((body as Readable & Pick<IncomingMessage, "socket">).socket)
     response.body = await bytesOf(body)
     return { response: Object.assign(response, { keyExchange }) }
   } catch (error) {
