@@ -124,7 +124,7 @@ async function siteOf(keys: number) {
       id: "bench",
       tokens: { primary: { uri: token.uri } },
       targets: { here: { region: "us-east-1", endpoint: kms.endpoint } },
-      defaults: { custody: "token", wrappingKeySpec: "RSA_2048", expiresIn: `${LIFE_DAYS}d` },
+      defaults: { custody: "sealed", wrappingKeySpec: "RSA_2048", expiresIn: `${LIFE_DAYS}d` },
       keys: Object.fromEntries(
         Array.from({ length: keys }, (_, index) => [`watched-${index}`, { keySpec: "SYMMETRIC_DEFAULT" }]),
       ),
