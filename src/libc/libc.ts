@@ -15,6 +15,8 @@ interface Libc {
     addressLength: number,
   ) => number
   readonly close: (file: number) => number
+  /** glibc's alone. */
+  readonly malloc_trim: ((pad: number) => number) | null
   /** Name of the last call's errno: `EWOULDBLOCK` is `EAGAIN`. */
   readonly errorName: () => string
 }
@@ -43,11 +45,21 @@ async function load(): Promise<Libc> {
     sendto: library.func("long sendto(int, const void *, size_t, int, const void *, unsigned int)") as Libc["sendto"],
     close: library.func("int close(int)") as Libc["close"],
     flock: library.func("int flock(int, int)") as Libc["flock"],
+    malloc_trim: optional(() => library.func("int malloc_trim(size_t)") as (pad: number) => number),
     errorName() {
       const number = koffi.errno()
       const [name] = Object.entries(koffi.os.errno).find(([, value]) => value === number) ?? []
       return name ?? `errno ${number}`
     },
+  }
+}
+
+/** A function that not every C library has. */
+function optional<Function>(find: () => Function): Function | null {
+  try {
+    return find()
+  } catch {
+    return null
   }
 }
 
@@ -87,6 +99,12 @@ export async function lockFile(file: number, kind: keyof typeof LOCK): Promise<b
 export async function exitAtOnce(status: number): Promise<void> {
   const { _exit } = await libc()
   _exit(status)
+}
+
+/** Gives the kernel what the C library keeps for later, malloc_trim(3); nothing where it has no such function. */
+export async function trimMemory(): Promise<void> {
+  const { malloc_trim: trim } = await libc()
+  trim?.(0)
 }
 
 /** Gives the lock back. */

@@ -1,3 +1,4 @@
+import { spareMemory } from "../../host/spare-memory.js"
 import { randomInt } from "node:crypto"
 import { EventEmitter } from "node:events"
 import type { AgentView } from "../../agent/view.js"
@@ -68,6 +69,7 @@ export const agent = defineCommand({
           const text = await metrics.text()
           await orWarn(log, "agent.metricsFile", () => writeMetrics(metricsFile, text))
         }
+        if (!args.once) await spareMemory()
       },
     })
     const { schedule, timeZone, allow, listen, auth } = agent.settings
