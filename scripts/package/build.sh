@@ -83,8 +83,8 @@ deb=/build/deb
 install -d "$deb/DEBIAN" "$deb/usr/lib/systemd/system" "$deb/usr/lib/sysusers.d"
 cp -a "$tree/." "$deb/usr/"
 install -m 0644 deploy/systemd/*.service deploy/systemd/*.timer "$deb/usr/lib/systemd/system/"
-install -m 0644 deploy/systemd/keyferry.sysusers "$deb/usr/lib/sysusers.d/keyferry.conf"
-rm -r "$deb/usr/share/keyferry/deploy/systemd"
+install -m 0644 deploy/sysusers.d/keyferry.conf "$deb/usr/lib/sysusers.d/keyferry.conf"
+rm -r "$deb"/usr/share/keyferry/deploy/{systemd,sysusers.d}
 cat >"$deb/DEBIAN/control" <<CONTROL
 Package: keyferry
 Version: $version
