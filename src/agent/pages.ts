@@ -52,7 +52,7 @@ export function pages({ view, changed, history }: PagesParts): Hono {
     const report = reportOf(current)
     if (report === null) return null
     // what goes wrong in it is its reader's to see, and no reason for the agent to end
-    const page = Promise.resolve(report).then((seen) => preparedPage(render(seen)))
+    const page = Promise.resolve(report).then((fleet) => preparedPage(render(fleet)))
     if (prepared.size >= MOST_PREPARED) prepared.clear()
     prepared.set(address, { of: current.report, page })
     return page

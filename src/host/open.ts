@@ -265,9 +265,9 @@ export class World implements AsyncDisposable {
   }
 
   /** The same of many names, for which the log is read once. */
-  async histories(names: ReadonlySet<string>, most: number): Promise<ReadonlyMap<string, readonly KeyHistoryLine[]>> {
+  async histories(names: ReadonlySet<string>, limit: number): Promise<ReadonlyMap<string, readonly KeyHistoryLine[]>> {
     const { keyHistories } = await import("../store/files/key-history.js")
-    return await keyHistories(await this.stateDirectory(), names, most)
+    return await keyHistories(await this.stateDirectory(), names, limit)
   }
 
   /** Does work on the state with its lock; nothing where another run has that, or the state cannot be written. */

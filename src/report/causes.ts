@@ -74,13 +74,13 @@ export function causesList({ causes, reasonHref, rows, href }: CausesParts): Mar
       const shown = places.slice(0, SHOWN_NAMES)
       const count = places.length - shown.length
       const ofKeys = places.some((named) => rowAt.has(placeText(named)))
-      const more = count === 0 ? "" : html` and <a href="${reasonHref(id)}">${count} more</a>`
+      const othersLink = count === 0 ? "" : html` and <a href="${reasonHref(id)}">${count} more</a>`
       return html`<li class="${status}">
         <p>
           <span class="severity">${status}</span>
           ${ofKeys ? html`<a href="${reasonHref(id)}"><b>${id}</b></a>` : html`<b>${id}</b>`}
           <span class="places"
-            >${shown.map((named, index) => html`${index === 0 ? "" : ", "}${place(named)}`)}${more}</span
+            >${shown.map((named, index) => html`${index === 0 ? "" : ", "}${place(named)}`)}${othersLink}</span
           >
         </p>
         <p>${places.length > 1 ? html`<span class="places">the first of them:</span> ` : ""}${told(message)}</p>

@@ -23,8 +23,8 @@ export function fleetPage({ report, filter, href, base }: FleetPage): Markup {
   const rows = filtered(all, filter)
   const now = report.at.getTime()
   /** Address of what a filter leaves; a file's script reads it. */
-  const filterHref = (more: Partial<Filter>): string => {
-    const query = queryOf({ ...(base === null ? EVERYTHING : filter), page: 1, ...more })
+  const filterHref = (change: Partial<Filter>): string => {
+    const query = queryOf({ ...(base === null ? EVERYTHING : filter), page: 1, ...change })
     return base === null ? `#${query === "" ? "?" : query}` : `${base}${query}#keys`
   }
   return html`${patterns()}
@@ -91,12 +91,12 @@ function troublesOf({ agent }: FleetReport): Markup | "" {
 
 /** Which key ends first of those that live: what a picture of many does not say. */
 function firstText(rows: readonly ReportRow[], { now, href }: { now: number; href: FleetPage["href"] }): Markup | "" {
-  const first = firstToEnd(rows, now)
-  if (first?.firstEnd.kind !== "ends") return ""
-  const { at, material } = first.firstEnd
+  const firstRow = firstToEnd(rows, now)
+  if (firstRow?.firstEnd.kind !== "ends") return ""
+  const { at, material } = firstRow.firstEnd
   return html`<p class="first">
-    First to end: <a href="${href(first)}"><b>${first.key.name}</b></a> (${first.key.target}) in ${material.region}, on
-    <b>${day(at)}</b>, ${fromNow(at, now)}${material.isRecorded ? ", as recorded last" : ""}.
+    First to end: <a href="${href(firstRow)}"><b>${firstRow.key.name}</b></a> (${firstRow.key.target}) in
+    ${material.region}, on <b>${day(at)}</b>, ${fromNow(at, now)}${material.isRecorded ? ", as recorded last" : ""}.
   </p>`
 }
 

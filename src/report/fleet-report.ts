@@ -52,17 +52,17 @@ export const ORDER = [
 
 /** What calls a person: what `check` finds, and what unattended work failed at. */
 export function findingsOf({ status, check, backoffs }: FleetReport): readonly AcceptedFinding[] {
-  const made = new Set(
+  const existing = new Set(
     status.keys.flatMap(({ name, target, keyArn }) => (keyArn === null ? [] : placeOf(name, target))),
   )
   return [
     ...check.checks,
     ...backoffs.map(({ name, target, reason, message, retryAt, failures }): AcceptedFinding => {
       const times = failures === 1 ? "" : ` ${failures} times`
-      const told = `the agent failed at it${times}, and tries again at ${retryAt}: ${message}`
-      const isMade = made.has(placeOf(name, target))
+      const sentence = `the agent failed at it${times}, and tries again at ${retryAt}: ${message}`
+      const isMade = existing.has(placeOf(name, target))
       const hint = isMade ? `keyferry rewrap ${name}` : "`keyferry apply` tries it now, and says what helps"
-      return { id: reason, status: "warning", message: told, name, target, hint, acceptedUntil: null }
+      return { id: reason, status: "warning", message: sentence, name, target, hint, acceptedUntil: null }
     }),
   ]
 }
@@ -85,9 +85,9 @@ function rowsOf(report: FleetReport): readonly ReportRow[] {
   const failed = new Set(report.backoffs.map(({ name, target, replaced }) => placeOf(name, target, replaced)))
   const rows = report.status.keys.map((key): ReportRow => {
     const { name, target, replaced } = key
-    const own = [...(findings.get(placeOf(name, target)) ?? [])].sort(bySeverity)
-    const urgency = stateOf(key, own, failed.has(placeOf(name, target, replaced)))
-    return { key, urgency, findings: own, materials: materialsOf(key), firstEnd: firstEnd(key, now) }
+    const rowFindings = [...(findings.get(placeOf(name, target)) ?? [])].sort(bySeverity)
+    const urgency = stateOf(key, rowFindings, failed.has(placeOf(name, target, replaced)))
+    return { key, urgency, findings: rowFindings, materials: materialsOf(key), firstEnd: firstEnd(key, now) }
   })
   return rows.sort(
     (a, b) =>

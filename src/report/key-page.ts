@@ -80,8 +80,8 @@ const statesText = (states: ReportRow["key"]["keyStates"]): string | null =>
   states.length === 0 ? null : states.map(({ region, keyState }) => `${keyState ?? "not seen"} (${region})`).join(", ")
 
 function forecastText(diesAt: string, now: number): string {
-  const at = Date.parse(diesAt)
-  return at <= now ? "nothing brings it back" : `it dies on ${day(at)}, ${fromNow(at, now)}`
+  const deathTime = Date.parse(diesAt)
+  return deathTime <= now ? "nothing brings it back" : `it dies on ${day(deathTime)}, ${fromNow(deathTime, now)}`
 }
 
 function findingsList(findings: ReportRow["findings"]): Markup | "" {

@@ -115,8 +115,10 @@ export function endText(end: FirstEnd, now: number): Markup {
 /** What comes next, and when. */
 export function nextText(next: ReportRow["key"]["next"], now: number): Markup | "" {
   if (next === null) return html`<span class="none">nothing</span>`
-  const at = Date.parse(next.at)
-  return html`${next.action}<span class="place">${at <= now ? "now" : `${day(at)}, ${fromNow(at, now)}`}</span>`
+  const actionTime = Date.parse(next.at)
+  return html`${next.action}<span class="place"
+      >${actionTime <= now ? "now" : `${day(actionTime)}, ${fromNow(actionTime, now)}`}</span
+    >`
 }
 
 function statesText(states: ReportRow["key"]["keyStates"]): string {
@@ -133,10 +135,10 @@ interface Pages {
 
 export function pagesNav({ page, pages, filter, base }: Pages): Markup | "" {
   if (pages === 1) return ""
-  const link = (to: number, words: string): Markup =>
-    to < 1 || to > pages
+  const link = (number: number, words: string): Markup =>
+    number < 1 || number > pages
       ? html`<span class="off">${words}</span>`
-      : html`<a href="${base}${queryOf({ ...filter, page: to })}#keys">${words}</a>`
+      : html`<a href="${base}${queryOf({ ...filter, page: number })}#keys">${words}</a>`
   return html`<nav class="pages" aria-label="Pages of keys">
     ${link(page - 1, "before")} ${link(page + 1, "next")} ${link(pages, "last")}
   </nav>`

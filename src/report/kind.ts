@@ -50,12 +50,12 @@ interface Box {
 /** A piece of a bar; lengths as SVG takes them. */
 export function bar(kind: Kind, { x, y, width, height }: Box): Markup {
   const place = html`x="${x}" y="${y}" width="${width}" height="${height}"`
-  const over = kind === "well" || kind === "unseen" ? "" : html`<rect ${place} fill="url(#over-${kind})"></rect>`
-  return html`<rect class="bar ${kind}" ${place}></rect>${over}`
+  const pattern = kind === "well" || kind === "unseen" ? "" : html`<rect ${place} fill="url(#over-${kind})"></rect>`
+  return html`<rect class="bar ${kind}" ${place}></rect>${pattern}`
 }
 
-/** What the kinds mean that are in a picture. @param more further entries */
-export const legend = (kinds: ReadonlySet<Kind>, more: Markup | "" = ""): Markup =>
+/** What the kinds mean that are in a picture. @param extra further entries */
+export const legend = (kinds: ReadonlySet<Kind>, extra: Markup | "" = ""): Markup =>
   html`<ul class="legend">
     ${KINDS.filter((kind) => kinds.has(kind)).map(
       (kind) =>
@@ -64,5 +64,5 @@ export const legend = (kinds: ReadonlySet<Kind>, more: Markup | "" = ""): Markup
           ${KIND_WORDS[kind]}
         </li>`,
     )}
-    ${more}
+    ${extra}
   </ul>`

@@ -117,8 +117,8 @@ function lineRow({ line, axis, now, href }: LineParts): Markup {
 function dueTime({ row, material, from, to }: Line): number | null {
   const { next } = row.key
   if (next?.action !== "rewrap" || material.isLost) return null
-  const at = Date.parse(next.at)
-  return at > from && at < to ? at : null
+  const dueAt = Date.parse(next.at)
+  return dueAt > from && dueAt < to ? dueAt : null
 }
 
 function kindOfLine({ row, material, to }: Line, now: number): Kind {

@@ -15,7 +15,7 @@ export interface Material {
 
 /** What was ever imported, as KMS has it, or as it was recorded where KMS could not be asked. */
 export function materialsOf({ generations, recorded }: Pick<StatusRow, "generations" | "recorded">): Material[] {
-  const seen = generations.flatMap(({ region, generation, importedAt, validTo, state }) =>
+  const current = generations.flatMap(({ region, generation, importedAt, validTo, state }) =>
     state === "never"
       ? []
       : [{ region, generation, ...times(importedAt, validTo), isLost: state === "lost", isRecorded: false }],
@@ -23,7 +23,7 @@ export function materialsOf({ generations, recorded }: Pick<StatusRow, "generati
   const last = recorded.map(({ region, generation, importedAt, validTo }) => ({
     ...{ region, generation, ...times(importedAt, validTo), isLost: false, isRecorded: true },
   }))
-  return [...seen, ...last]
+  return [...current, ...last]
 }
 
 const times = (importedAt: string | null, validTo: string | null): Pick<Material, "importedAt" | "end"> => ({
@@ -48,8 +48,8 @@ export function firstEnd(key: Pick<StatusRow, "generations" | "recorded" | "keyS
     if (isLost && end > now) return [{ kind: "lost", at: now, material: { ...material, end } }]
     return [{ kind: "ends", at: end, material }]
   })
-  const [first] = ends.sort((a, b) => a.at - b.at)
-  if (first !== undefined) return first
+  const [earliest] = ends.sort((a, b) => a.at - b.at)
+  if (earliest !== undefined) return earliest
   if (materials.length > 0) return { kind: "never", isRecorded: materials.every(({ isRecorded }) => isRecorded) }
   return { kind: key.keyStates.some(({ keyState }) => keyState === null) ? "unknown" : "no material" }
 }

@@ -118,16 +118,16 @@ function lagsOf(rows: readonly ReportRow[]): ReadonlyMap<string, Lag> {
 /** By how many days one Region is behind with one generation; 0 where it lacks the material, null where it is not behind. */
 function daysBehind(ofGeneration: readonly Held[], region: string): number | null {
   const living = ofGeneration.filter(({ isLost }) => !isLost)
-  const [here, elsewhere] = [true, false].map((isHere) =>
+  const [inRegion, elsewhere] = [true, false].map((isHere) =>
     living.filter((material) => (material.region === region) === isHere),
   )
-  if (here === undefined || elsewhere === undefined || elsewhere.length === 0) return null
-  if (here.length === 0) return 0
+  if (inRegion === undefined || elsewhere === undefined || elsewhere.length === 0) return null
+  if (inRegion.length === 0) return 0
   const latest = Math.max(...elsewhere.map(({ end }) => end ?? Infinity))
-  const [first] = here.toSorted((a, b) => (a.end ?? Infinity) - (b.end ?? Infinity))
-  if (first?.end == null || first.row.urgency === "well") return null
-  const days = latest === Infinity ? 0 : Math.floor((latest - first.end) / DAY_MS)
-  return latest - first.end > DAY_MS ? days : null
+  const [earliest] = inRegion.toSorted((a, b) => (a.end ?? Infinity) - (b.end ?? Infinity))
+  if (earliest?.end == null || earliest.row.urgency === "well") return null
+  const days = latest === Infinity ? 0 : Math.floor((latest - earliest.end) / DAY_MS)
+  return latest - earliest.end > DAY_MS ? days : null
 }
 
 interface RegionsTable {

@@ -162,10 +162,10 @@ function weeksOf(rows: readonly ReportRow[], now: number): readonly Week[] {
   const groups = Map.groupBy(rows, weekOfRow)
   const thisWeek = Date.parse(weekOf(now))
   const mondays = [...groups.keys()].map((name) => Date.parse(name))
-  const from = Math.max(Math.min(thisWeek, ...mondays), thisWeek - WEEKS_BEFORE * WEEK_MS)
-  const to = Math.min(Math.max(thisWeek, ...mondays), thisWeek + WEEKS_AFTER * WEEK_MS)
-  return Array.from({ length: Math.round((to - from) / WEEK_MS) + 1 }, (_, index) => {
-    const name = weekOf(from + index * WEEK_MS)
+  const firstWeek = Math.max(Math.min(thisWeek, ...mondays), thisWeek - WEEKS_BEFORE * WEEK_MS)
+  const lastWeek = Math.min(Math.max(thisWeek, ...mondays), thisWeek + WEEKS_AFTER * WEEK_MS)
+  return Array.from({ length: Math.round((lastWeek - firstWeek) / WEEK_MS) + 1 }, (_, index) => {
+    const name = weekOf(firstWeek + index * WEEK_MS)
     const keys = groups.get(name) ?? []
     const byKind = Map.groupBy(keys, kindOf)
     const counts = new Map(

@@ -185,9 +185,11 @@ ${keys}agent: { jitter: 0s, ${agent} }
 
   it("goes on where what it told cannot be written down", async () => {
     const incidents = join(state, "agent", "incidents.json")
-    rmSync(incidents)
-    mkdirSync(incidents)
+    rmSync(incidents, { force: true })
+    mkdirSync(incidents, { recursive: true })
+    writeFileSync(config, manifest("allow: [rewrap, provision], notify: [{ exec: 'true' }]"))
     const { status, stderr } = await keyferry("agent", "--once")
+    writeFileSync(config, manifest("allow: [rewrap, provision]"))
     rmSync(incidents, { recursive: true })
     expect([status, stderr.includes("agent.notify: ")], stderr).to.deep.equal([0, true])
   })

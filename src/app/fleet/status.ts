@@ -98,9 +98,9 @@ export async function status(
 /** The rows with when each KMS key was last used: a request for each. @throws ERR_KMS_ACCESS_DENIED and what else KMS throws */
 export async function withUsage(fleet: Pick<Fleet, "kmsOf">, looked: Status): Promise<Status> {
   const usageOf = async ({ target, keyStates }: StatusRow): Promise<readonly KeyUsageStatus[]> => {
-    const seen = keyStates.filter(({ keyState }) => keyState !== null)
+    const reached = keyStates.filter(({ keyState }) => keyState !== null)
     return await Promise.all(
-      seen.map(async ({ region, keyArn }) => {
+      reached.map(async ({ region, keyArn }) => {
         const usage = await (await fleet.kmsOf(target, region)).getKeyLastUsage(keyArn)
         const { last = null, trackedSince = null } = usage ?? {}
         return {

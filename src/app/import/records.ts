@@ -101,13 +101,20 @@ export async function recordImported(
   { keyMaterialId, requestId, keyExchange = null }: Omit<Awaited<ReturnType<Kms["importKeyMaterial"]>>, "associated">,
 ): Promise<ImportRecord> {
   const { expirationModel } = importing
-  const known = keyExchange === null ? {} : { keyExchange }
+  const exchange = keyExchange === null ? {} : { keyExchange }
   await record(deps, "import.done", {
     ...subject,
-    facts: { ...facts, keyMaterialId, requestId, ...known, expirationModel },
+    facts: { ...facts, keyMaterialId, requestId, ...exchange, expirationModel },
   })
   const importedAt = rfc3339(deps.clock.now())
-  return { ...importing, keyMaterialId, importedAt, requestId, ...known, proof: { kind: "none", result: "accepted" } }
+  return {
+    ...importing,
+    keyMaterialId,
+    importedAt,
+    requestId,
+    ...exchange,
+    proof: { kind: "none", result: "accepted" },
+  }
 }
 
 /** Writes down the outcome of an import: its record with the proof, and that none is under way. */

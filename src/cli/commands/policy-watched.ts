@@ -17,9 +17,9 @@ export async function watchedIn(
   const keys = watchedKeys(bindings, ({ name, target }) =>
     entries.find((entry) => entry.name === name && entry.target === target),
   )
-  const known = new Set(keys.map(({ name, target }) => `${name} ${target}`))
+  const watchedPlaces = new Set(keys.map(({ name, target }) => `${name} ${target}`))
   return {
     keys: keys.filter((key) => region === null || key.region === region),
-    missing: bindings.filter(({ name, target }) => !known.has(`${name} ${target}`)).map(({ name }) => name),
+    missing: bindings.filter(({ name, target }) => !watchedPlaces.has(`${name} ${target}`)).map(({ name }) => name),
   }
 }

@@ -19,8 +19,8 @@ export type Conditions = Readonly<Record<string, Readonly<Record<string, OneOrMo
 
 /** As IAM's own tools write a list of one. */
 export function oneOrMore(texts: readonly string[]): OneOrMore {
-  const [first = "", second] = texts
-  return second === undefined ? first : texts
+  const [text = "", second] = texts
+  return second === undefined ? text : texts
 }
 
 /** Conditions that must all hold; those of one operator are put together. */

@@ -90,14 +90,14 @@ const inRegions = ({ regions }: PolicyNeeds): Conditions => ({
 
 function createStatements(needs: PolicyNeeds): readonly PolicyStatement[] {
   const { keySpecs, keyUsages, replicas } = needs
-  const asked = {
+  const creation = {
     StringEquals: {
       "kms:KeyOrigin": "EXTERNAL",
       "kms:KeySpec": oneOrMore(keySpecs),
       "kms:KeyUsage": oneOrMore(keyUsages),
     },
   }
-  const conditions = allOf(asked, ownerOf("RequestTag", needs), inRegions(needs))
+  const conditions = allOf(creation, ownerOf("RequestTag", needs), inRegions(needs))
   // the implied CreateKey of ReplicateKey, in the replica's Region
   const replica = allOf({ Bool: { "kms:MultiRegion": "true" } }, inRegions(needs))
   return [

@@ -59,9 +59,11 @@ export function needsOf(manifest: Manifest, scope: PolicyScope): PolicyNeeds {
       hint: "a policy is of one account: give --target NAME",
     })
   }
-  const own = bindings.filter(({ keyArn }) => keyArn === null)
-  const given = bindings.flatMap(({ keyArn, tagKey }) => (keyArn === null ? [] : [{ arn: anyRegion(keyArn), tagKey }]))
-  const replicas = distinct(own.flatMap((binding) => binding.replicas))
+  const keyferryBindings = bindings.filter(({ keyArn }) => keyArn === null)
+  const foreignKeys = bindings.flatMap(({ keyArn, tagKey }) =>
+    keyArn === null ? [] : [{ arn: anyRegion(keyArn), tagKey }],
+  )
+  const replicas = distinct(keyferryBindings.flatMap((binding) => binding.replicas))
   return {
     owner: manifest.id,
     partition: places[0]?.partition ?? "aws",
@@ -78,17 +80,17 @@ export function needsOf(manifest: Manifest, scope: PolicyScope): PolicyNeeds {
         expiresIn === "never" ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES",
       ),
     ),
-    aliases: distinct(own.flatMap(({ alias }) => alias ?? [])),
-    keyArns: distinct(given.map(({ arn }) => arn)),
-    taggedArns: distinct(given.filter(({ tagKey }) => tagKey).map(({ arn }) => arn)),
-    made: own.length > 0,
-    tagged: own.length > 0 || given.some(({ tagKey }) => tagKey),
+    aliases: distinct(keyferryBindings.flatMap(({ alias }) => alias ?? [])),
+    keyArns: distinct(foreignKeys.map(({ arn }) => arn)),
+    taggedArns: distinct(foreignKeys.filter(({ tagKey }) => tagKey).map(({ arn }) => arn)),
+    made: keyferryBindings.length > 0,
+    tagged: keyferryBindings.length > 0 || foreignKeys.some(({ tagKey }) => tagKey),
     symmetric: bindings.some(({ keySpec }) => KEY_SPECS[keySpec].proof === "key-material-id"),
     hmac: bindings.some(({ keySpec }) => KEY_SPECS[keySpec].proof === "mac"),
     asymmetric: bindings.some(({ keySpec }) => isAsymmetric(keySpec)),
     signing: bindings.some(({ keySpec, keyUsage }) => isAsymmetric(keySpec) && keyUsage === "SIGN_VERIFY"),
-    keyPolicy: own.some(({ keyPolicy }) => keyPolicy !== null),
-    description: own.some(({ description }) => description !== null),
+    keyPolicy: keyferryBindings.some(({ keyPolicy }) => keyPolicy !== null),
+    description: keyferryBindings.some(({ description }) => description !== null),
   }
 }
 

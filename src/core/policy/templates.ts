@@ -8,7 +8,7 @@ export type Resources = Readonly<Record<string, object>>
 
 /** Letters and digits, as CloudFormation wants names. */
 const logical = (...words: readonly string[]): string =>
-  words.map((word) => word.replaceAll(/[^A-Za-z0-9]/g, "").replace(/^./, (first) => first.toUpperCase())).join("")
+  words.map((word) => word.replaceAll(/[^A-Za-z0-9]/g, "").replace(/^./, (letter) => letter.toUpperCase())).join("")
 
 /** Letters, digits and underscores, as Terraform wants names. */
 const named = (...words: readonly string[]): string => words.join("_").replaceAll(/[^A-Za-z0-9_]/g, "_")

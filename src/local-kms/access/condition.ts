@@ -36,25 +36,25 @@ const isEvaluated = (key: string): boolean =>
     name.endsWith("/") ? key.startsWith(name.toLowerCase()) && key.length > name.length : key === name.toLowerCase(),
   )
 
-type Comparison = (actual: string, wanted: string) => boolean
+type Comparison = (actual: string, expected: string) => boolean
 
 const numeric =
-  (compare: (actual: number, wanted: number) => boolean): Comparison =>
-  (actual, wanted) =>
-    compare(Number(actual), Number(wanted))
+  (compare: (actual: number, expected: number) => boolean): Comparison =>
+  (actual, expected) =>
+    compare(Number(actual), Number(expected))
 
 const COMPARISONS: Readonly<Record<string, Comparison>> = {
-  StringEquals: (actual, wanted) => actual === wanted,
-  StringEqualsIgnoreCase: (actual, wanted) => actual.toLowerCase() === wanted.toLowerCase(),
-  StringLike: (actual, wanted) => isLike(actual, wanted),
-  ArnEquals: (actual, wanted) => isLike(actual, wanted),
-  ArnLike: (actual, wanted) => isLike(actual, wanted),
-  Bool: (actual, wanted) => actual.toLowerCase() === wanted.toLowerCase(),
-  NumericEquals: numeric((actual, wanted) => actual === wanted),
-  NumericLessThan: numeric((actual, wanted) => actual < wanted),
-  NumericLessThanEquals: numeric((actual, wanted) => actual <= wanted),
-  NumericGreaterThan: numeric((actual, wanted) => actual > wanted),
-  NumericGreaterThanEquals: numeric((actual, wanted) => actual >= wanted),
+  StringEquals: (actual, expected) => actual === expected,
+  StringEqualsIgnoreCase: (actual, expected) => actual.toLowerCase() === expected.toLowerCase(),
+  StringLike: (actual, expected) => isLike(actual, expected),
+  ArnEquals: (actual, expected) => isLike(actual, expected),
+  ArnLike: (actual, expected) => isLike(actual, expected),
+  Bool: (actual, expected) => actual.toLowerCase() === expected.toLowerCase(),
+  NumericEquals: numeric((actual, expected) => actual === expected),
+  NumericLessThan: numeric((actual, expected) => actual < expected),
+  NumericLessThanEquals: numeric((actual, expected) => actual <= expected),
+  NumericGreaterThan: numeric((actual, expected) => actual > expected),
+  NumericGreaterThanEquals: numeric((actual, expected) => actual >= expected),
 }
 
 /** Operators that say that none of the values is so. */
@@ -72,10 +72,10 @@ const OPERATOR = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?$/
 /** Every condition of a statement, all of which must hold. @throws PolicyError for what is not evaluated */
 export function readConditions(conditions: Readonly<Record<string, unknown>>): readonly Condition[] {
   return Object.entries(conditions).flatMap(([operator, keys]) =>
-    entriesOf(keys, operator).map(([name, wanted]: [string, unknown]) => {
+    entriesOf(keys, operator).map(([name, expected]: [string, unknown]) => {
       const key = name.toLowerCase()
       if (!isEvaluated(key)) throw new PolicyError(`the local KMS evaluates no condition key ${name}`)
-      return { key, holds: testOf(operator, textsOf(wanted, name)) }
+      return { key, holds: testOf(operator, textsOf(expected, name)) }
     }),
   )
 }
@@ -85,13 +85,13 @@ function entriesOf(keys: unknown, operator: string): readonly [string, unknown][
   throw new PolicyError(`${operator} names condition keys`)
 }
 
-function testOf(operator: string, wanted: readonly string[]): Condition["holds"] {
-  if (operator === "Null") return (values) => wanted.includes(String(values === undefined))
+function testOf(operator: string, expected: readonly string[]): Condition["holds"] {
+  if (operator === "Null") return (values) => expected.includes(String(values === undefined))
   const [, set, name = "", ifExists] = OPERATOR.exec(operator) ?? []
   const positive = NEGATED[name] ?? name
   const compare = COMPARISONS[positive]
   if (compare === undefined) throw new PolicyError(`the local KMS evaluates no condition operator ${operator}`)
-  const isOne = (value: string): boolean => wanted.some((each) => compare(value, each)) === (positive === name)
+  const isOne = (value: string): boolean => expected.some((each) => compare(value, each)) === (positive === name)
   return (values) => {
     // a key without a value: sets of values hold or not by their own rule, "is not" holds, "is" does not
     if (values === undefined)

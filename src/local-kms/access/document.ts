@@ -36,8 +36,8 @@ export function readPolicy(document: unknown): readonly Statement[] {
   return [statements].flat().map(readStatement)
 }
 
-function readStatement(given: unknown): Statement {
-  const statement = asObject(given, "a statement")
+function readStatement(json: unknown): Statement {
+  const statement = asObject(json, "a statement")
   const unknown = Object.keys(statement).find((name) => !MEMBERS.includes(name))
   if (unknown !== undefined) throw new PolicyError(`the local KMS evaluates no ${unknown} in a statement`)
   const { Effect: effect, Principal: principal, Condition: conditions = {} } = statement
@@ -68,7 +68,7 @@ function principalsOf(principal: unknown): readonly string[] {
   return named === undefined && unknown !== undefined ? [] : textsOf(named, "Principal.AWS")
 }
 
-function asObject(value: unknown, what: string): Readonly<Record<string, unknown>> {
+function asObject(value: unknown, label: string): Readonly<Record<string, unknown>> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
-  throw new PolicyError(`${what} is an object`)
+  throw new PolicyError(`${label} is an object`)
 }

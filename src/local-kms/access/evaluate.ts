@@ -30,18 +30,18 @@ export function refusalOf(request: AccessRequest, caller: Caller, { identity, re
     matches(actions, (pattern) => isLike(action.toLowerCase(), pattern.toLowerCase())) &&
     matches(resources, (pattern) => isLike(request.resource, pattern)) &&
     conditions.every(({ key, holds }) => holds(request.context[key]))
-  const own = identity.filter(fits)
+  const identityStatements = identity.filter(fits)
   const ofKey = (resource ?? [])
     .map((statement) => ({ ...statement, resources: ANY }))
     .filter((statement) => fits(statement) && reachOf(statement, caller) !== null)
   const isDeny = ({ effect }: Statement): boolean => effect === "Deny"
-  if (own.some(isDeny)) return "with an explicit deny in an identity-based policy"
+  if (identityStatements.some(isDeny)) return "with an explicit deny in an identity-based policy"
   if (ofKey.some(isDeny)) return "with an explicit deny in a resource-based policy"
   if (resource !== null) {
     if (ofKey.some((statement) => reachOf(statement, caller) === "caller")) return null
     if (ofKey.length === 0) return `because no resource-based policy allows the ${action} action`
   }
-  return own.length > 0 ? null : `because no identity-based policy allows the ${action} action`
+  return identityStatements.length > 0 ? null : `because no identity-based policy allows the ${action} action`
 }
 
 const ANY = { patterns: ["*"], negated: false }

@@ -9,7 +9,7 @@ import type { PolicyBook } from "./policy-book.js"
 import { PolicyError } from "./policy-text.js"
 import { accessesOf } from "./requests.js"
 
-interface Asked {
+interface OperationCall {
   readonly name: OperationName
   readonly region: Region
   readonly now: number
@@ -22,10 +22,10 @@ interface Asked {
  *
  * @throws AccessDeniedException; UnsupportedOperationException where a key policy says what is not evaluated here
  */
-export function requireAccess(book: PolicyBook, { body, caller, ...asked }: Asked): void {
+export function requireAccess(book: PolicyBook, { body, caller, ...call }: OperationCall): void {
   const identity = book.of(caller)
   if (identity === null || typeof body !== "object" || body === null) return
-  for (const request of accessesOf({ ...asked, body: body as Readonly<Record<string, unknown>> })) {
+  for (const request of accessesOf({ ...call, body: body as Readonly<Record<string, unknown>> })) {
     const resource = request.key === null ? null : keyPolicyOf(request.key.policy)
     const context = {
       ...request.context,

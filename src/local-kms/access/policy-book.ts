@@ -19,14 +19,14 @@ export interface PolicyBook {
 
 export const EVERYONE = "everyone"
 
-export function policyBook(first: PolicyDocuments | null): PolicyBook {
+export function policyBook(initial: PolicyDocuments | null): PolicyBook {
   let documents: PolicyDocuments | null = null
   let statements: ReadonlyMap<string, readonly Statement[]> | null = null
   const put = (next: PolicyDocuments | null): void => {
     statements = next === null ? null : new Map(Object.entries(next).map(([name, list]) => [name, read(name, list)]))
     documents = next
   }
-  put(first)
+  put(initial)
   return {
     put,
     documents: () => documents,
@@ -53,12 +53,14 @@ export async function readPolicies(path: string): Promise<PolicyDocuments> {
   const entries = await readdir(path, { withFileTypes: true })
   const named = await Promise.all(
     entries.map(async (entry): Promise<[string, readonly unknown[]][]> => {
-      const own = join(path, entry.name)
+      const entryPath = join(path, entry.name)
       if (entry.isDirectory()) {
-        const files = (await readdir(own)).filter((file) => file.endsWith(".json")).sort()
-        return [[entry.name, await Promise.all(files.map((file) => readDocument(join(own, file))))]]
+        const files = (await readdir(entryPath)).filter((file) => file.endsWith(".json")).sort()
+        return [[entry.name, await Promise.all(files.map((file) => readDocument(join(entryPath, file))))]]
       }
-      return entry.name.endsWith(".json") ? [[entry.name.slice(0, -".json".length), [await readDocument(own)]]] : []
+      return entry.name.endsWith(".json")
+        ? [[entry.name.slice(0, -".json".length), [await readDocument(entryPath)]]]
+        : []
     }),
   )
   return Object.fromEntries(named.flat())

@@ -4,8 +4,8 @@ export class PolicyError extends Error {
 }
 
 /** What stands in a policy as one text or as a list of them; numbers and booleans count as texts. @throws PolicyError */
-export function textsOf(given: unknown, place: string): readonly string[] {
-  const texts = [given]
+export function textsOf(json: unknown, place: string): readonly string[] {
+  const texts = [json]
     .flat()
     .map((text: unknown) => (typeof text === "boolean" || typeof text === "number" ? String(text) : text))
   if (texts.every((text) => typeof text === "string") && texts.length > 0) return texts

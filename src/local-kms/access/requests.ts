@@ -11,7 +11,7 @@ export interface KeyAccess extends AccessRequest {
   readonly key: Key | null
 }
 
-interface Asked {
+interface OperationCall {
   readonly name: OperationName
   readonly region: Region
   readonly now: number
@@ -22,73 +22,73 @@ interface Asked {
  * What IAM is asked for an operation: usually its action on the key that KeyId names; more where the service reference
  * says so. Keys that are not there are left out: the operation itself says that.
  */
-export function accessesOf(asked: Asked): readonly KeyAccess[] {
-  return (ACCESSES[asked.name] ?? onNamedKey)(asked)
+export function accessesOf(call: OperationCall): readonly KeyAccess[] {
+  return (ACCESSES[call.name] ?? onNamedKey)(call)
 }
 
-type Accesses = (asked: Asked) => readonly KeyAccess[]
+type Accesses = (call: OperationCall) => readonly KeyAccess[]
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined)
 
-const elsewhere = (asked: Asked, action: string, context: RequestContext = {}, resource = "*"): KeyAccess => ({
+const elsewhere = (call: OperationCall, action: string, context: RequestContext = {}, resource = "*"): KeyAccess => ({
   action: `kms:${action}`,
   resource,
   key: null,
-  context: { ...ofRequest(asked), ...context },
+  context: { ...ofRequest(call), ...context },
 })
 
-const onKey = (asked: Asked, key: Key | null, action: string = asked.name): readonly KeyAccess[] =>
+const onKey = (call: OperationCall, key: Key | null, action: string = call.name): readonly KeyAccess[] =>
   key === null
     ? []
-    : [{ action: `kms:${action}`, resource: key.arn, key, context: { ...ofKey(key), ...ofRequest(asked) } }]
+    : [{ action: `kms:${action}`, resource: key.arn, key, context: { ...ofKey(key), ...ofRequest(call) } }]
 
-const onNamedKey: Accesses = (asked) =>
-  text(asked.body["KeyId"]) === undefined ? [elsewhere(asked, asked.name)] : onKey(asked, keyOf(asked, "KeyId"))
+const onNamedKey: Accesses = (call) =>
+  text(call.body["KeyId"]) === undefined ? [elsewhere(call, call.name)] : onKey(call, keyOf(call, "KeyId"))
 
-const onNothing: Accesses = (asked) => [elsewhere(asked, asked.name)]
+const onNothing: Accesses = (call) => [elsewhere(call, call.name)]
 
 /** An alias is a resource of its own beside the keys that it names, or named. */
-const onAlias: Accesses = (asked) => {
-  const alias = text(asked.body["AliasName"]) ?? ""
-  const holder = asked.region.aliases.get(alias)?.keyId
+const onAlias: Accesses = (call) => {
+  const alias = text(call.body["AliasName"]) ?? ""
+  const holder = call.region.aliases.get(alias)?.keyId
   const keys = [
-    asked.name === "CreateAlias" || holder === undefined ? null : keyOf(asked, holder),
-    asked.name === "DeleteAlias" ? null : keyOf(asked, "TargetKeyId"),
+    call.name === "CreateAlias" || holder === undefined ? null : keyOf(call, holder),
+    call.name === "DeleteAlias" ? null : keyOf(call, "TargetKeyId"),
   ]
-  const resource = arnOf(asked.region, alias)
-  return [elsewhere(asked, asked.name, {}, resource), ...keys.flatMap((key) => onKey(asked, key))]
+  const resource = arnOf(call.region, alias)
+  return [elsewhere(call, call.name, {}, resource), ...keys.flatMap((key) => onKey(call, key))]
 }
 
 const onCiphertext =
   (action: string, member: string): Accesses =>
-  (asked) => {
-    const named = text(asked.body[member])
-    if (named !== undefined) return onKey(asked, keyOf(asked, member), action)
+  (call) => {
+    const named = text(call.body[member])
+    if (named !== undefined) return onKey(call, keyOf(call, member), action)
     try {
-      const { key } = materialOf(asked.region, Buffer.from(text(asked.body["CiphertextBlob"]) ?? "", "base64"))
-      return onKey(asked, key, action)
+      const { key } = materialOf(call.region, Buffer.from(text(call.body["CiphertextBlob"]) ?? "", "base64"))
+      return onKey(call, key, action)
     } catch (error) {
-      if (error instanceof KmsError) return [elsewhere(asked, action)]
+      if (error instanceof KmsError) return [elsewhere(call, action)]
       throw error
     }
   }
 
 /** Tags of a request that makes a key are an action of their own, on a key that is not there yet. */
-const tagging = (asked: Asked, region: string): readonly KeyAccess[] =>
-  tagsOf(asked).length === 0
+const tagging = (call: OperationCall, region: string): readonly KeyAccess[] =>
+  tagsOf(call).length === 0
     ? []
     : [
         elsewhere(
-          asked,
+          call,
           "TagResource",
           { "aws:requestedregion": [region] },
-          arnOf({ ...asked.region, name: region }, "key/00000000-0000-0000-0000-000000000000"),
+          arnOf({ ...call.region, name: region }, "key/00000000-0000-0000-0000-000000000000"),
         ),
       ]
 
 const ACCESSES: Partial<Record<OperationName, Accesses>> = {
-  CreateKey: (asked) => {
-    const { KeySpec, CustomerMasterKeySpec, KeyUsage, Origin = "AWS_KMS", MultiRegion = false } = asked.body
+  CreateKey: (call) => {
+    const { KeySpec, CustomerMasterKeySpec, KeyUsage, Origin = "AWS_KMS", MultiRegion = false } = call.body
     const keySpec = text(KeySpec ?? CustomerMasterKeySpec) ?? "SYMMETRIC_DEFAULT"
     const context = {
       "kms:keyorigin": [String(Origin)],
@@ -97,7 +97,7 @@ const ACCESSES: Partial<Record<OperationName, Accesses>> = {
       "kms:multiregion": [String(MultiRegion)],
       ...(MultiRegion === true ? { "kms:multiregionkeytype": ["PRIMARY"] } : {}),
     }
-    return [elsewhere(asked, "CreateKey", context), ...tagging(asked, asked.region.name)]
+    return [elsewhere(call, "CreateKey", context), ...tagging(call, call.region.name)]
   },
   ListKeys: onNothing,
   ListAliases: onNothing,
@@ -107,29 +107,29 @@ const ACCESSES: Partial<Record<OperationName, Accesses>> = {
   UpdateAlias: onAlias,
   DeleteAlias: onAlias,
   Decrypt: onCiphertext("Decrypt", "KeyId"),
-  ReEncrypt: (asked) => [
-    ...onCiphertext("ReEncryptFrom", "SourceKeyId")(asked),
-    ...onKey(asked, keyOf(asked, "DestinationKeyId"), "ReEncryptTo"),
+  ReEncrypt: (call) => [
+    ...onCiphertext("ReEncryptFrom", "SourceKeyId")(call),
+    ...onKey(call, keyOf(call, "DestinationKeyId"), "ReEncryptTo"),
   ],
-  ReplicateKey: (asked) => {
-    const replicaRegion = text(asked.body["ReplicaRegion"]) ?? ""
+  ReplicateKey: (call) => {
+    const replicaRegion = text(call.body["ReplicaRegion"]) ?? ""
     // which of CreateKey's condition keys this implied one has is documented of these alone
-    const made = { "kms:multiregion": ["true"], "aws:requestedregion": [replicaRegion] }
+    const context = { "kms:multiregion": ["true"], "aws:requestedregion": [replicaRegion] }
     return [
-      ...onNamedKey(asked),
-      { ...elsewhere(asked, "CreateKey"), context: { ...callerOnly(asked), ...made } },
-      ...tagging(asked, replicaRegion),
+      ...onNamedKey(call),
+      { ...elsewhere(call, "CreateKey"), context: { ...callerOnly(call), ...context } },
+      ...tagging(call, replicaRegion),
     ]
   },
-  UpdatePrimaryRegion: (asked) => {
-    const key = keyOf(asked, "KeyId")
-    const replica = key?.set.keys.get(text(asked.body["PrimaryRegion"]) ?? "") ?? null
-    return [...onKey(asked, key), ...onKey(asked, replica)]
+  UpdatePrimaryRegion: (call) => {
+    const key = keyOf(call, "KeyId")
+    const replica = key?.set.keys.get(text(call.body["PrimaryRegion"]) ?? "") ?? null
+    return [...onKey(call, key), ...onKey(call, replica)]
   },
 }
 
 /** The key that a member of the request, or a key ID, names; null where there is none. */
-function keyOf({ region, now, body }: Asked, memberOrId: string): Key | null {
+function keyOf({ region, now, body }: OperationCall, memberOrId: string): Key | null {
   const name = text(body[memberOrId]) ?? memberOrId
   try {
     return findKey({ region, now }, name, "aliases")
@@ -152,12 +152,12 @@ function ofKey(key: Key): RequestContext {
   }
 }
 
-const callerOnly = ({ region }: Asked): RequestContext => ({ "kms:calleraccount": [region.account] })
+const callerOnly = ({ region }: OperationCall): RequestContext => ({ "kms:calleraccount": [region.account] })
 
 /** The condition keys that are members of a request: absent where the request leaves them out. */
-function ofRequest(asked: Asked): RequestContext {
-  const { WrappingAlgorithm, WrappingKeySpec, ExpirationModel, ValidTo, ReplicaRegion, TagKeys } = asked.body
-  const tags = tagsOf(asked)
+function ofRequest(call: OperationCall): RequestContext {
+  const { WrappingAlgorithm, WrappingKeySpec, ExpirationModel, ValidTo, ReplicaRegion, TagKeys } = call.body
+  const tags = tagsOf(call)
   const tagKeys = tags.length > 0 ? tags.map(({ TagKey }) => TagKey) : Array.isArray(TagKeys) ? TagKeys.map(String) : []
   const members = {
     "kms:wrappingalgorithm": WrappingAlgorithm,
@@ -170,15 +170,15 @@ function ofRequest(asked: Asked): RequestContext {
     ([, member]) => typeof member === "string" || typeof member === "number",
   )
   return {
-    ...callerOnly(asked),
-    "aws:requestedregion": [asked.region.name],
+    ...callerOnly(call),
+    "aws:requestedregion": [call.region.name],
     ...Object.fromEntries(present.map(([key, member]) => [key, [String(member)]])),
     ...(tagKeys.length === 0 ? {} : { "aws:tagkeys": tagKeys }),
     ...Object.fromEntries(tags.map(({ TagKey, TagValue }) => [`aws:requesttag/${TagKey.toLowerCase()}`, [TagValue]])),
   }
 }
 
-function tagsOf({ body }: Asked): readonly { readonly TagKey: string; readonly TagValue: string }[] {
+function tagsOf({ body }: OperationCall): readonly { readonly TagKey: string; readonly TagValue: string }[] {
   const { Tags: tags } = body
   if (!Array.isArray(tags)) return []
   return tags.flatMap((tag: unknown) => {

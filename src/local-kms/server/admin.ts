@@ -87,11 +87,11 @@ const postFault = route(
 const seconds = { seconds: required(wholeNumber(0, MAX_SECONDS)) }
 
 /** By role or access key ID, each a policy or a list of them. */
-function readDocuments(given: unknown): PolicyDocuments {
-  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+function readDocuments(json: unknown): PolicyDocuments {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw documented.invalid("policies is an object: role or access key ID, and a policy or a list of them")
   }
-  return Object.fromEntries(Object.entries(given).map(([name, list]: [string, unknown]) => [name, [list].flat()]))
+  return Object.fromEntries(Object.entries(json).map(([name, list]: [string, unknown]) => [name, [list].flat()]))
 }
 
 const putPolicies = route(

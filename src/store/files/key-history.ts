@@ -19,7 +19,7 @@ export async function keyHistory(stateDir: string, name: string, most: number): 
 export async function keyHistories(
   stateDir: string,
   names: ReadonlySet<string>,
-  most: number,
+  limit: number,
 ): Promise<ReadonlyMap<string, readonly KeyHistoryLine[]>> {
   const histories = new Map<string, KeyHistoryLine[]>()
   // of one name most lines need not be parsed
@@ -34,7 +34,7 @@ export async function keyHistories(
     if (line === null || typeof name !== "string" || !names.has(name)) continue
     const lines = histories.get(name) ?? []
     lines.push(line)
-    if (lines.length > most) lines.shift()
+    if (lines.length > limit) lines.shift()
     histories.set(name, lines)
   }
   return new Map([...histories].map(([name, lines]) => [name, lines.toReversed()]))
