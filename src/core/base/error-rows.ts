@@ -258,7 +258,7 @@ export const ERROR_ROWS = {
   ERR_ADDON_MISSING: {
     exit: "UNAVAILABLE",
     retry: "never",
-    hint: "install python3, make and a C++ compiler (Debian: `apt install python3 make g++`), then npm's package keyferry once more with `--foreground-scripts --ignore-scripts=false`; or take the Debian package or the archive, which have it compiled: docs/install.md",
+    hint: "install python3, make and a C++ compiler (Debian: `apt install python3 make g++`), then npm's package keyferry again, with its install scripts allowed; or take the Debian package or the archive, which have it compiled: docs/install.md",
   },
   ERR_STATE_LOCK_UNUSABLE: {
     exit: "CONFIG",
