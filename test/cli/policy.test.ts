@@ -156,12 +156,12 @@ describe("the printed policies, enforced", function () {
 
   it("let every command of break-glass do its work", async () => {
     for (const words of [
-      ["retire", "sym", "--yes"],
+      ["retire", "sym", "--yes", "--although-used"],
       ["disable", "mac", "--yes"],
       ["enable", "mac"],
-      ["delete-material", "sym", "--yes"],
-      ["delete-material", "signer", "--yes"],
-      ["schedule-deletion", "wide", "--yes"],
+      ["delete-material", "sym", "--yes", "--although-used"],
+      ["delete-material", "signer", "--yes", "--although-used"],
+      ["schedule-deletion", "wide", "--yes", "--although-used"],
     ])
       await asTheTableSays([...words, ...AS_BREAKER])
   })
@@ -362,10 +362,10 @@ describe("the printed policies, enforced", function () {
         ["rewrap", "guarded"],
         ["rotate", "guarded"],
         ["replace", "guarded"],
-        ["retire", "guarded", "--yes", ...AS_BREAKER],
-        ["delete-material", "guarded", "--yes", ...AS_BREAKER],
+        ["retire", "guarded", "--yes", "--although-used", ...AS_BREAKER],
+        ["delete-material", "guarded", "--yes", "--although-used", ...AS_BREAKER],
         ["recover", "guarded", "--yes"],
-        ["schedule-deletion", "guarded", "--yes", ...AS_BREAKER],
+        ["schedule-deletion", "guarded", "--yes", "--although-used", ...AS_BREAKER],
       ])
         await well(words, state, ours)
     })

@@ -170,13 +170,14 @@ describe("tls.requirePostQuantum", function () {
     expect(byFlag.stdout + byFlag.stderr).to.include("plain http, which has none")
   })
 
-  const onOldNode = OLD_NODE === undefined ? it.skip : it
-  onOldNode("is refused by name where this Node.js has it not (78): KEYFERRY_TEST_OLD_NODE", async () => {
+  // release-check.sh brings one
+  if (OLD_NODE === undefined) return
+  it("is refused by name where this Node.js has it not (78)", async () => {
     const state = stage.state()
     const config = configOf(await behindTls({}), true)
     const words = ["status", "--config", config, "--state-dir", state]
     const env = { ...process.env, ...stage.env, AWS_CA_BUNDLE: cert }
-    const refused = execute(OLD_NODE ?? "", [MAIN, "doctor", ...words.slice(1)], env)
+    const refused = execute(OLD_NODE, [MAIN, "doctor", ...words.slice(1)], env)
     expect(refused.status, refused.output).to.equal(78)
     expect(refused.output).to.match(
       /requires X25519MLKEM768, and OpenSSL 3\.0\S* of this Node\.js 22\.\S+ does not offer it/,

@@ -94,7 +94,7 @@ export const FILE_HINTS = {
       return await situation.run(WRAP(situation, "a.json", "b.bin"))
     },
     follow(situation, hint) {
-      flagIn(hint, "--out")
+      expect(hint).to.include("name another")
       return situation.run(WRAP(situation, "a.json", "c.bin"))
     },
   },
