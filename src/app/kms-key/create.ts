@@ -8,6 +8,7 @@ import { nullWhereGone } from "./find.js"
 import { learnKmsTime } from "./kms-time.js"
 import { taggedKeys } from "./tagged-keys.js"
 import { identityTags, TAGS } from "./tags.js"
+import { refuseUnknownKey } from "./unknown-keys.js"
 
 /** A listing may lag behind CreateKey: only when it still shows nothing after this long was nothing made. */
 const LISTING_LAG_MS = 30_000
@@ -26,12 +27,16 @@ type CreateDeps = Pick<Deps, "kms" | "inventory" | "clock" | "sleep"> & RecordDe
  * Creates the KMS key of an entry, exactly once. CreateKey has no idempotency token, so the
  * entry with its request id is on disk before the call, the id becomes a tag, and where the answer is lost, now or in
  * an earlier run, the key is looked for before another is made.
+ *
+ * @throws ERR_STATE_INCOMPLETE where another copy of the state directory has made the key since it was begun here
  */
 export async function createKeyOnce(deps: CreateDeps, entry: InventoryEntry, terms: CreateTerms): Promise<MadeEntry> {
   if (entry.creating) {
     const createdBefore = await findCreated(deps, entry)
     if (createdBefore !== undefined) return await recordCreated(deps, entry, createdBefore, "recovered")
     await record(deps, "recovered", { key: entry, facts: { step: "CreateKey", found: "nothing" } })
+    // another copy of the state directory may have made one meanwhile
+    await refuseUnknownKey(deps, entry)
   }
   // how long a listing may lag is counted from here, by KMS' time also in later runs
   await learnKmsTime(deps)

@@ -107,6 +107,18 @@ describe("provision", () => {
       expect([await keys(), await world.requests("CreateKey")]).to.deep.equal([1, 2])
     })
 
+    it("having made nothing, makes none where another copy of the state has made it meanwhile", async () => {
+      await world.kms.fault({ kind: "drop-before", operation: "CreateKey" })
+      await expectCode("ERR_KMS_OUTCOME_UNKNOWN", () => run("made-elsewhere"))
+      const entry = await (await world.run()).deps.inventory.get("made-elsewhere", "us-east-1")
+      const identity = { "keyferry:owner": entry?.owner ?? "", "keyferry:name": "made-elsewhere" }
+      const Tags = Object.entries(identity).map(([TagKey, TagValue]) => ({ TagKey, TagValue }))
+      await world.sdk.createKey({ Origin: "EXTERNAL", Tags })
+      const error = await expectCode("ERR_STATE_INCOMPLETE", () => run("made-elsewhere"))
+      expect(error.key).to.equal("made-elsewhere")
+      expect(await keys()).to.equal(1)
+    })
+
     it("is found among others' keys, some of which may not be looked at", async () => {
       for (const name of ["a", "b", "c"]) await createKey(world.sdk, name === "b" ? "HMAC_256" : "SYMMETRIC_DEFAULT")
       await world.kms.fault({ kind: "drop-after", operation: "CreateKey" })
