@@ -1,5 +1,6 @@
 import { coreDumpsOff } from "../host/core-limits.js"
 import type { Log } from "../core/ports/log.js"
+import { loggedFields } from "../log/log.js"
 import { openWorld, type Surroundings as ProcessSurroundings, type World } from "../host/open.js"
 import { type Flags, readSettings, type Settings } from "../host/settings.js"
 import { type Output, SCHEMA_VERSION, type Surroundings } from "./command.js"
@@ -10,13 +11,11 @@ import { loggedProgress } from "./text/progress.js"
 /** What the package gives to programs: `import { openKeyferry } from "keyferry"`. Its declaration stands alone. */
 
 export interface KeyferryOptions {
-  /** Path of the configuration file; without it the tokens and targets of `env` count, as on a command line. */
+  /** Path of the configuration file; without it what the environment names counts, as on a command line. */
   readonly config?: string
   /** Path of the state directory; otherwise as on a command line. */
   readonly stateDir?: string
-  /** Instead of the process' environment. */
-  readonly env?: Readonly<Record<string, string | undefined>>
-  /** Told what is done, event by event, as `--log-format json` writes it: docs/log.md. */
+  /** Told what is done, event by event, as `--verbose --log-format json` writes it: docs/log.md. */
   readonly onEvent?: (name: string, fields: Readonly<Record<string, unknown>>) => void
 }
 
@@ -64,10 +63,12 @@ export interface Keyferry {
 
 /** Reads the configuration. @throws ERR_CONFIG_INVALID */
 export async function openKeyferry(options: KeyferryOptions = {}): Promise<Keyferry> {
-  const { config, stateDir, env = process.env, onEvent } = options
+  const { config, stateDir, onEvent } = options
+  // libraries of tokens and of AWS read it as well: it is one for the process
+  const { env } = process
   await coreDumpsOff()
   const flags: Flags = { config, stateDir }
-  const log: Log = { event: (name, fields) => onEvent?.(name, { ...fields }) }
+  const log: Log = { event: (name, fields) => onEvent?.(name, loggedFields(name, fields)) }
   const outside = { env, log, progress: loggedProgress(log), settings: await readSettings(flags, env) }
   const call = async (command: string, run: (surroundings: Surroundings) => Promise<Output>): Promise<FleetResult> => {
     await using world = openWorld(flags, { ...outside, command })

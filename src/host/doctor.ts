@@ -163,8 +163,9 @@ async function stateLines(stateDir: string): Promise<readonly CheckedLine[]> {
   const { networkFileSystem } = await import("../store/files/network-file-system.js")
   const faults = stateFaults(stateDir)
   const type = networkFileSystem(stateDir)
+  const line = faults.length === 0 ? stateLine(stateDir) : failed("state", faults[0])
   return [
-    faults.length === 0 ? stateLine(stateDir) : failed("state", faults[0]),
+    line,
     ...faults.slice(1, SHOWN_FAULTS).map((fault) => failed("state", fault)),
     ...(faults.length > SHOWN_FAULTS ? [moreFaults(faults.length - SHOWN_FAULTS, stateDir)] : []),
     ...doubtfulParents(stateDir).map((message) =>
@@ -174,7 +175,7 @@ async function stateLines(stateDir: string): Promise<readonly CheckedLine[]> {
         "let nobody but root and keyferry's user write there",
       ),
     ),
-    ...(await lockLines(stateDir)),
+    ...(line.status === "ok" ? await lockLines(stateDir) : []),
     ...(type === null
       ? []
       : [

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/ports/clock.js"
 import type { Log } from "../core/ports/log.js"
-import { EVENTS, PLACE_FIELDS } from "../core/records/log-event.js"
+import { type EventName, EVENTS, PLACE_FIELDS } from "../core/records/log-event.js"
 import { logValue, type LogValue } from "./field.js"
 
 interface LogOptions {
@@ -34,12 +34,16 @@ export async function createLog({
   const write = createSink({ level: quiet ? "warn" : verbose ? "debug" : "info", format, clock })
   return {
     event(name, fields) {
-      const { level, fields: allowed } = EVENTS[name]
-      const sent = fields as Readonly<Record<string, unknown>>
-      const shown: Record<string, LogValue> = {}
-      for (const field of new Set([...allowed, ...PLACE_FIELDS]))
-        if (sent[field] !== undefined) shown[field] = logValue(sent[field])
-      write(level, name, shown)
+      write(EVENTS[name].level, name, loggedFields(name, fields))
     },
   }
+}
+
+/** What of an event leaves this process: the fields of its list, each as {@link logValue} shows it. */
+export function loggedFields(name: EventName, fields: object): Readonly<Record<string, LogValue>> {
+  const sent = fields as Readonly<Record<string, unknown>>
+  const shown: Record<string, LogValue> = {}
+  for (const field of new Set<string>([...EVENTS[name].fields, ...PLACE_FIELDS]))
+    if (sent[field] !== undefined) shown[field] = logValue(sent[field])
+  return shown
 }

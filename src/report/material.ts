@@ -20,9 +20,9 @@ export function materialsOf({ generations, recorded }: Pick<StatusRow, "generati
       ? []
       : [{ region, generation, ...times(importedAt, validTo), isLost: state === "lost", isRecorded: false }],
   )
-  const last = recorded.map(({ region, generation, importedAt, validTo }) => ({
-    ...{ region, generation, ...times(importedAt, validTo), isLost: false, isRecorded: true },
-  }))
+  const last = recorded.map(({ region, generation, importedAt, validTo }) => {
+    return { region, generation, ...times(importedAt, validTo), isLost: false, isRecorded: true }
+  })
   return [...current, ...last]
 }
 
