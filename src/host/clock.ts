@@ -48,8 +48,8 @@ export class RunClock implements Clock {
   /** Takes in the Date of an answer of KMS that came just now. */
   learn(target: string | null, date: Date): void {
     const seen = date.getTime() - this.#hostNow()
-    const known = this.#offsets.get(target) ?? 0
-    const offset = Math.abs(seen - known) < RESOLUTION_MS ? known : seen
+    const previousOffset = this.#offsets.get(target) ?? 0
+    const offset = Math.abs(seen - previousOffset) < RESOLUTION_MS ? previousOffset : seen
     this.#offsets.set(target, offset)
     this.#lastOffset = offset
   }

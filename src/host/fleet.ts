@@ -137,14 +137,14 @@ const placeOf = ({ name, target }: Pick<Binding, "name" | "target">): string => 
 function refuseNothingLeft(places: readonly Pick<Flags, "target" | "region">[], flags: Flags): void {
   if (places.length === 0 || places.some((place) => isAskedFor(place, flags))) return
   const { target, region } = flags
-  const asked = [target !== undefined && `the target ${target}`, region !== undefined && `the Region ${region}`]
+  const narrowedBy = [target !== undefined && `the target ${target}`, region !== undefined && `the Region ${region}`]
   const there = places.map((place) => place.region ?? place.target)
   const targets = places.map((place) => place.target)
-  const wanted = [...new Set(target === undefined ? there : [...targets, ...there])].join(", ")
+  const available = [...new Set(target === undefined ? there : [...targets, ...there])].join(", ")
   throw new KeyferryError(
     "ERR_KEY_NOT_FOUND",
-    `no key is in ${asked.filter((words) => words !== false).join(" and ")}: all that there are are in ${wanted}`,
-    { hint: `name another --region or --target, or none: the keys are in ${wanted}` },
+    `no key is in ${narrowedBy.filter((words) => words !== false).join(" and ")}: all that there are are in ${available}`,
+    { hint: `name another --region or --target, or none: the keys are in ${available}` },
   )
 }
 

@@ -109,11 +109,11 @@ const identityOf = ({ target, region, endpoint }: Place): string => JSON.stringi
 
 function placeOf({ target, kms }: Opened): Place {
   const { region, endpoint } = kms
-  const known = kms.knownAccount()
+  const account = kms.knownAccount()
   return {
     target,
-    account: known?.account ?? null,
-    partition: known?.partition ?? partitionOf(region),
+    account: account?.account ?? null,
+    partition: account?.partition ?? partitionOf(region),
     region,
     endpoint: endpoint?.url ?? null,
     endpointOrigin: endpoint?.origin ?? null,

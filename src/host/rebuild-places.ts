@@ -28,8 +28,8 @@ export async function rebuildPlacesOf(
     return { kms, kmsIn: async (other) => (other === kms.region ? kms : await world.kms(named, other)) }
   }
   const isElsewhere = (name: string, here: string): boolean => {
-    const wanted = manifest?.keys[name]?.targets ?? [here]
-    return !wanted.includes(here) && wanted.some((other) => names.includes(other))
+    const targetNames = manifest?.keys[name]?.targets ?? [here]
+    return !targetNames.includes(here) && targetNames.some((other) => names.includes(other))
   }
   const tokens = manifest === null || token !== undefined ? [null] : Object.keys(manifest.tokens)
   return {

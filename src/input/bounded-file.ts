@@ -37,8 +37,8 @@ export async function readOpened(
   const buffer = Buffer.alloc(Math.min(PIECE, limit + 1))
   const pieces: Buffer[] = []
   for (let length = 0; length <= limit;) {
-    const wanted = Math.min(buffer.length, limit + 1 - length)
-    const bytesRead = await readSome(file, buffer.subarray(0, wanted))
+    const chunkLength = Math.min(buffer.length, limit + 1 - length)
+    const bytesRead = await readSome(file, buffer.subarray(0, chunkLength))
     if (bytesRead > 0) {
       pieces.push(Buffer.from(buffer.subarray(0, bytesRead)))
       length += bytesRead

@@ -56,9 +56,9 @@ export function nameOperations({
     async *listAliases(keyId) {
       const operation = "ListAliases"
       const pages = paged({ operation, most: MOST_PAGES.aliases }, async (marker) => {
-        const asked = keyId === undefined ? {} : { keyId }
+        const keyFields = keyId === undefined ? {} : { keyId }
         const input = { Limit: PAGE.aliases, ...(keyId === undefined ? {} : { KeyId: keyId }), ...marker }
-        const request = { operation, input, ...asked, answer: ANSWERS.ListAliases }
+        const request = { operation, input, ...keyFields, answer: ANSWERS.ListAliases }
         return (await call(request)).answer
       })
       const entries = new Entries(operation)

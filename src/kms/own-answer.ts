@@ -9,8 +9,8 @@ class ForeignAnswer extends Error implements NativeError {
   readonly foreign = true
   readonly $metadata: { readonly httpStatusCode: number }
 
-  constructor(status: number, what: string) {
-    super(`HTTP status ${status}, and what came ${what}`)
+  constructor(status: number, answerText: string) {
+    super(`HTTP status ${status}, and what came ${answerText}`)
     this.$metadata = { httpStatusCode: status }
   }
 }

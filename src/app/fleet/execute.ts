@@ -39,10 +39,10 @@ export const EXECUTORS: Readonly<Record<Action, ((execution: Execution) => Promi
     }),
   rotate: ({ deps, snapshot }) => rotateKey(deps, entryOf(snapshot), rotateWishes(snapshot)),
   "finish-rotation": ({ deps, snapshot }) => {
-    const asked = snapshot.unfinished.rotation
-    return asked === null
+    const rotation = snapshot.unfinished.rotation
+    return rotation === null
       ? finishRotation(deps, entryOf(snapshot), rotateWishes(snapshot))
-      : rotateKey(deps, entryOf(snapshot), asked.wishes)
+      : rotateKey(deps, entryOf(snapshot), rotation.wishes)
   },
   "finish-replacement": ({ deps, snapshot }) =>
     replaceKey(deps, entryOf(snapshot), snapshot.unfinished.replacement?.wishes ?? begunWishes(snapshot)),

@@ -38,12 +38,12 @@ export async function rebuildTargets(
   const exits: ExitName[] = []
   const opened: CustodialToken[] = []
   /** Undefined where it failed and there are others to go on with. */
-  const attempt = async <T>(what: string, isOnly: boolean, work: () => Promise<T>): Promise<T | undefined> => {
+  const attempt = async <T>(label: string, isOnly: boolean, work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work()
     } catch (error) {
       if (isOnly || !(error instanceof KeyferryError) || error.exit === "IOERR") throw error
-      unseen.push(`${what}: ${error.message} [${error.code}]`)
+      unseen.push(`${label}: ${error.message} [${error.code}]`)
       exits.push(error.exit)
       return undefined
     }

@@ -126,8 +126,8 @@ async function readRemains(deps: RebuildDeps, { owner, keysOfOthers }: RebuildRe
   }
   const objects: FoundSource[] = []
   for (const token of deps.tokens) {
-    const { keys: found } = await token.hsm.search()
-    objects.push(...found.map((key) => ({ ...key, token: token.info })))
+    const { keys: tokenKeys } = await token.hsm.search()
+    objects.push(...tokenKeys.map((key) => ({ ...key, token: token.info })))
   }
   if (deps.tokens.length === 0) unseen.push("the token: none is given")
   const { sealed, damaged } = await deps.vault.list()

@@ -129,14 +129,14 @@ async function surveyTokens(
 }
 
 /** @throws ERR_TOKEN_HANGS where it is no longer waited for */
-async function inTime<T>(asked: Promise<T>, end: Promise<unknown> | undefined): Promise<T> {
-  if (end === undefined) return await asked
+async function inTime<T>(answer: Promise<T>, end: Promise<unknown> | undefined): Promise<T> {
+  if (end === undefined) return await answer
   const late = end.then(() => {
     throw new KeyferryError("ERR_TOKEN_HANGS", "it did not answer in time")
   })
   // one of the two is not heard
-  for (const promise of [asked, late]) promise.catch(() => undefined)
-  return await Promise.race([asked, late])
+  for (const promise of [answer, late]) promise.catch(() => undefined)
+  return await Promise.race([answer, late])
 }
 
 function outcomeOf({ action }: Decision, { actions }: SurveyOptions): Outcome {

@@ -46,9 +46,9 @@ export async function takenBefore(
   }
 }
 
-function isAsWanted(sent: ValidTo, wanted: ValidTo): boolean {
-  if (sent === null || wanted === null) return sent === wanted
-  return Math.abs(sent.getTime() - wanted.getTime()) <= SLACK_MS
+function isAsWanted(sent: ValidTo, requested: ValidTo): boolean {
+  if (sent === null || requested === null) return sent === requested
+  return Math.abs(sent.getTime() - requested.getTime()) <= SLACK_MS
 }
 
 /** When the material ends that KMS holds; undefined where it holds none. */

@@ -20,12 +20,12 @@ interface WantedAlias {
  */
 export async function refuseTakenAlias(
   kms: LookKms,
-  wanted: WantedAlias,
+  request: WantedAlias,
   ...ours: readonly (string | null | undefined)[]
 ): Promise<void> {
-  const holder = await aliasHolder(kms, wanted.alias)
+  const holder = await aliasHolder(kms, request.alias)
   if (holder === null || ours.includes(holder)) return
-  throw await aliasTaken(kms, wanted, holder)
+  throw await aliasTaken(kms, request, holder)
 }
 
 /**
@@ -33,8 +33,8 @@ export async function refuseTakenAlias(
  *
  * @throws ERR_KMS_ALIAS_TAKEN; ERR_STATE_INCOMPLETE where the key that has it is tagged as this one
  */
-export async function pointAlias(kms: AliasKms, wanted: WantedAlias, keyArn: string): Promise<boolean> {
-  const { alias } = wanted
+export async function pointAlias(kms: AliasKms, request: WantedAlias, keyArn: string): Promise<boolean> {
+  const { alias } = request
   if ((await aliasHolder(kms, alias)) === keyArn) return false
   try {
     await kms.createAlias(alias, keyArn)
@@ -44,7 +44,7 @@ export async function pointAlias(kms: AliasKms, wanted: WantedAlias, keyArn: str
     const open = error.code === "ERR_KMS_OUTCOME_UNKNOWN" || error.code === "ERR_KMS_ALIAS_TAKEN"
     const holder = open ? await aliasHolder(kms, alias) : null
     if (holder === keyArn) return true
-    if (holder !== null && (await bearsTags(kms, holder, wanted))) throw await aliasTaken(kms, wanted, holder)
+    if (holder !== null && (await bearsTags(kms, holder, request))) throw await aliasTaken(kms, request, holder)
     const { code, message, hint, causes, cause } = error
     throw new KeyferryError(code, `${message}: ${alias}`, { key: keyArn, hint, causes, cause })
   }
@@ -58,13 +58,13 @@ export async function pointAlias(kms: AliasKms, wanted: WantedAlias, keyArn: str
  */
 export async function moveAlias(
   kms: AliasKms & Pick<Kms, "updateAlias">,
-  wanted: WantedAlias,
+  request: WantedAlias,
   { from, to }: { readonly from: string; readonly to: string },
 ): Promise<boolean> {
-  const { alias } = wanted
+  const { alias } = request
   const holder = await aliasHolder(kms, alias)
-  if (holder === null || holder === to) return await pointAlias(kms, wanted, to)
-  if (holder !== from) throw await aliasTaken(kms, wanted, holder)
+  if (holder === null || holder === to) return await pointAlias(kms, request, to)
+  if (holder !== from) throw await aliasTaken(kms, request, holder)
   try {
     await kms.updateAlias(alias, to)
   } catch (error) {
@@ -74,9 +74,9 @@ export async function moveAlias(
 }
 
 /** What another copy of the state made, or put in this key's place, is taken in, not evaded. */
-async function aliasTaken(kms: LookKms, wanted: WantedAlias, holder: string): Promise<KeyferryError> {
-  const { alias, owner, name } = wanted
-  if (!(await bearsTags(kms, holder, wanted))) {
+async function aliasTaken(kms: LookKms, request: WantedAlias, holder: string): Promise<KeyferryError> {
+  const { alias, owner, name } = request
+  if (!(await bearsTags(kms, holder, request))) {
     return new KeyferryError("ERR_KMS_ALIAS_TAKEN", `${alias} names another KMS key`, { key: holder })
   }
   return new KeyferryError(

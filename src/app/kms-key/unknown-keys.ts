@@ -39,9 +39,9 @@ export async function unknownKeys(deps: SearchDeps, owner: string): Promise<Keys
 export async function unknownKey(
   deps: SearchDeps,
   { owner, name }: { readonly owner: string; readonly name: string },
-  known: readonly (string | null)[] = [],
+  excluded: readonly (string | null)[] = [],
 ): Promise<KeyDescription | undefined> {
-  return (await unknownKeys(deps, owner)).get(name)?.find(({ keyArn }) => !known.includes(keyArn))
+  return (await unknownKeys(deps, owner)).get(name)?.find(({ keyArn }) => !excluded.includes(keyArn))
 }
 
 /**
@@ -52,9 +52,9 @@ export async function unknownKey(
 export async function refuseUnknownKey(
   deps: SearchDeps,
   identity: { readonly owner: string; readonly name: string },
-  known: readonly (string | null)[] = [],
+  excluded: readonly (string | null)[] = [],
 ): Promise<void> {
-  const key = await unknownKey(deps, identity, known)
+  const key = await unknownKey(deps, identity, excluded)
   if (key === undefined) return
   throw new KeyferryError(
     "ERR_STATE_INCOMPLETE",
@@ -65,10 +65,10 @@ export async function refuseUnknownKey(
 
 async function searchKeys({ kms, inventory, progress }: SearchDeps, owner: string): Promise<KeysByName> {
   const entries = (await inventory.list()).flatMap(withNested)
-  const known = new Set(entries.flatMap((entry) => keysOf(entry).map(({ keyArn }) => keyArn)))
+  const recordedArns = new Set(entries.flatMap((entry) => keysOf(entry).map(({ keyArn }) => keyArn)))
   const byName = new Map<string, KeyDescription[]>()
   let hidden = 0
-  for await (const tagged of taggedKeys(kms, (key) => phaseOf(key) !== "dying", known)) {
+  for await (const tagged of taggedKeys(kms, (key) => phaseOf(key) !== "dying", recordedArns)) {
     if ("denied" in tagged) {
       hidden += 1
       continue

@@ -39,20 +39,20 @@ export const agentNotify = defineCommand({
       },
       owner,
     )
-    const told: { receiver: string; told: boolean; message: string | null }[] = []
+    const receipts: { receiver: string; told: boolean; message: string | null }[] = []
     for (const receiver of receivers) {
       try {
         await tellReceiver(receiver, body, env)
-        told.push({ receiver: receiverText(receiver), told: true, message: null })
+        receipts.push({ receiver: receiverText(receiver), told: true, message: null })
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error)
-        told.push({ receiver: receiverText(receiver), told: false, message })
+        receipts.push({ receiver: receiverText(receiver), told: false, message })
       }
     }
     return {
-      result: { receivers: told },
-      text: () => told.map(({ receiver, message }) => `${receiver}: ${message ?? "told"}`).join("\n"),
-      exit: told.every((receiver) => receiver.told) ? "OK" : "UNAVAILABLE",
+      result: { receivers: receipts },
+      text: () => receipts.map(({ receiver, message }) => `${receiver}: ${message ?? "told"}`).join("\n"),
+      exit: receipts.every((receiver) => receiver.told) ? "OK" : "UNAVAILABLE",
     }
   },
 })

@@ -117,7 +117,7 @@ function toYargs(
       .join(" "),
     describe: command.describe,
     builder: (yargs) => {
-      for (const [example, what] of command.examples) yargs.example(example, what)
+      for (const [example, description] of command.examples) yargs.example(example, description)
       const { positional, path, names } = command
       if (path !== undefined) yargs.positional(path.name, { type: "string", describe: path.describe })
       if (positional !== undefined) yargs.positional(positional.name, { type: "string", ...positional })

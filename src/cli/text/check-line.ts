@@ -28,9 +28,9 @@ function lineOf({ status, checks, perfdata, keys }: CheckResult): string {
   const kinds = ORDER.flatMap((word) => kindsOf(checks.filter((finding) => finding.status === word)))
   const accepted = checks.filter(({ acceptedUntil }) => acceptedUntil !== null).length
   const rest = kinds.slice(SHOWN).reduce((sum, { length }) => sum + length, 0)
-  const told = [...kinds.slice(0, SHOWN).map(kindText), ...(rest === 0 ? [] : [`and ${rest} more`])]
+  const kindTexts = [...kinds.slice(0, SHOWN).map(kindText), ...(rest === 0 ? [] : [`and ${rest} more`])]
   const words = [
-    ...(told.length === 0 ? [`${keys} ${keys === 1 ? "key" : "keys"} well`] : told),
+    ...(kindTexts.length === 0 ? [`${keys} ${keys === 1 ? "key" : "keys"} well`] : kindTexts),
     ...(accepted === 0 ? [] : [`${accepted} accepted`]),
   ].join("; ")
   // what follows a bar is performance data, and what follows a line end is not read by all

@@ -194,10 +194,10 @@ export const rewrap: Check = (context) => {
 function shortening({ snapshot: { binding }, options }: Context, materials: readonly Material[]): Verdict {
   const ends = materials.map(({ validTo }) => validTo)
   const end = ends.includes(null) ? null : earliest(ends)
-  const found = end === null ? "never" : `on ${day(end)}`
-  const asked = options.expiresIn ?? binding.expiresIn
-  const wanted = parseDuration(asked) === undefined ? `on ${asked}` : `after ${asked}`
-  return { reason: "EXPIRY_SHORTER", facts: { found, wanted } }
+  const currentEnd = end === null ? "never" : `on ${day(end)}`
+  const expiresIn = options.expiresIn ?? binding.expiresIn
+  const newEnd = parseDuration(expiresIn) === undefined ? `on ${expiresIn}` : `after ${expiresIn}`
+  return { reason: "EXPIRY_SHORTER", facts: { found: currentEnd, wanted: newEnd } }
 }
 
 /** Imported once for ever, and now it would have to be imported again. */

@@ -167,16 +167,16 @@ function mergedGenerations(
     return { generations, rotating: isSameLength ? ours.rotating && theirs.rotating : further.rotating }
   }
   if (order === null) throw new Contradiction("it was rotated in both copies, and KMS was not asked for the order")
-  const known = [...all.values()]
+  const candidates = [...all.values()]
   const listed = order.map(({ keyMaterialId }) => {
-    const generation = known.find((candidate) => candidate.keyMaterialId === keyMaterialId)
+    const generation = candidates.find((candidate) => candidate.keyMaterialId === keyMaterialId)
     if (generation === undefined)
       throw new Contradiction(`KMS has key material ${keyMaterialId}, which neither copy knows`)
     return generation.record
   })
   const pending = order.at(-1)?.pending ?? false
   // one that was begun and never came to KMS goes on, unless another waits there already
-  const begun = known.filter(({ record }) => !listed.includes(record)).map(({ record }) => record)
+  const begun = candidates.filter(({ record }) => !listed.includes(record)).map(({ record }) => record)
   const next = pending ? [] : begun.slice(0, 1)
   const generations = [...listed, ...next].map((record, generation) => ({ ...record, generation }))
   return { generations, rotating: pending || next.length > 0 }

@@ -16,15 +16,15 @@ const PAUSE = digestedJson<Pause>(async (value) => (await import("./agent-schema
  * file that cannot be read is told once and counts as none.
  */
 export function agentFiles(stateDir: string, warn: (text: string) => void): AgentRecords {
-  const told = new Set<string>()
+  const warnedFiles = new Set<string>()
   const file = <T>(name: string, format: FileFormat<T>) => {
     const folder = jsonFolder(stateDir, ["agent"], format)
     return {
       async get(): Promise<T | undefined> {
         const parsed = await folder.read(name)
         if (parsed === undefined || "content" in parsed) return parsed?.content
-        if (!told.has(name)) warn(`${join(folder.path, name)}: ${parsed.fault}: it counts as not there`)
-        told.add(name)
+        if (!warnedFiles.has(name)) warn(`${join(folder.path, name)}: ${parsed.fault}: it counts as not there`)
+        warnedFiles.add(name)
         return undefined
       },
       put: (content: T) => folder.put(name, content),
@@ -40,6 +40,6 @@ export function agentFiles(stateDir: string, warn: (text: string) => void): Agen
     pause: async () => (await pause.get()) ?? null,
     incidents: async () => (await incidents.get()) ?? NO_INCIDENTS,
     putIncidents: (current) => incidents.put(current),
-    putPause: (wanted) => (wanted === null ? pause.remove() : pause.put(wanted)),
+    putPause: (nextPause) => (nextPause === null ? pause.remove() : pause.put(nextPause)),
   }
 }

@@ -9,7 +9,7 @@ import { schemaFault } from "./schema-fault.js"
 
 const name = z.string().refine(isName, "is no name")
 const key = z.strictObject({ name, keyArn: z.string() })
-const asked = z.strictObject({ id: z.uuid(), owner: z.string(), askedAt: time })
+const requestFields = z.strictObject({ id: z.uuid(), owner: z.string(), askedAt: time })
 
 const again = z.strictObject({
   expiresIn: z.string().nullable(),
@@ -27,14 +27,14 @@ const replaceWishes = again.extend({
 })
 
 const operation = z.discriminatedUnion("command", [
-  asked.extend({
+  requestFields.extend({
     command: z.literal("rotate"),
     target: name,
     keys: z.array(key.extend({ generation: z.int().positive() })),
     wishes: again,
   }),
-  asked.extend({ command: z.literal("replace"), target: name, keys: z.array(key), wishes: replaceWishes }),
-  asked.extend({ command: z.literal("reseal"), token, newestBefore: z.int().nonnegative() }),
+  requestFields.extend({ command: z.literal("replace"), target: name, keys: z.array(key), wishes: replaceWishes }),
+  requestFields.extend({ command: z.literal("reseal"), token, newestBefore: z.int().nonnegative() }),
 ]) satisfies z.ZodType<Operation>
 
 /** What a command was asked to do, or the first fault of its file. */

@@ -137,10 +137,10 @@ export async function endImport(stateDir: string): Promise<void> {
 function refuseState(stateDir: string, digest: string): void {
   const importing = readText(join(stateDir, IMPORTING))
   if (importing?.includes(`"${digest}"`) === true) return
-  const found = namesIn(stateDir).find((name) => !NOT_EXPORTED.has(name))
-  if (found === undefined && importing === undefined) return
-  const what = found ?? "another import, which was stopped half-way"
-  throw new KeyferryError("ERR_STATE_NOT_EMPTY", `the state directory ${stateDir} is not empty: it has ${what}`)
+  const leftover = namesIn(stateDir).find((name) => !NOT_EXPORTED.has(name))
+  if (leftover === undefined && importing === undefined) return
+  const obstacle = leftover ?? "another import, which was stopped half-way"
+  throw new KeyferryError("ERR_STATE_NOT_EMPTY", `the state directory ${stateDir} is not empty: it has ${obstacle}`)
 }
 
 async function write(stateDir: string, path: string, content: string): Promise<void> {
