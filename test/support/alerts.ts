@@ -4,7 +4,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-export const RULES = fileURLToPath(new URL("../../../deploy/prometheus/keyferry.rules.yaml", import.meta.url))
+const DELIVERED = fileURLToPath(new URL("../../../deploy/prometheus/", import.meta.url))
+export const RULES = join(DELIVERED, "keyferry.rules.yaml")
+/** The configuration of a Prometheus that scrapes an agent. */
+export const PROMETHEUS = join(DELIVERED, "prometheus.yaml")
 
 type Alert = readonly [alert: string, severity: string]
 
@@ -36,7 +39,7 @@ export const OF_BLOCKED: Readonly<Record<"unknown" | "warning", Alert>> = {
   warning: ["KeyferryNeedsAPerson", "warning"],
 }
 
-/** A line of samples, as promtool reads it. */
+/** A line of samples, as promtool reads it, five minutes apart. */
 export interface Series {
   readonly series: string
   readonly values: string
@@ -59,23 +62,28 @@ const NAMES = [
 export function fired(cases: readonly AlertCase[]): readonly (readonly string[])[] {
   const dir = mkdtempSync(join(tmpdir(), "keyferry-rules-"))
   try {
-    return cases.map(({ inputs, at }, index) => {
-      const file = join(dir, `${index}.yaml`)
-      const test = {
-        interval: "1m",
-        input_series: inputs,
-        // an alert that fires and is not expected is told with its labels
-        alert_rule_test: NAMES.map((alertname) => ({ eval_time: at, alertname, exp_alerts: [] })),
-      }
-      writeFileSync(file, JSON.stringify({ rule_files: [RULES], evaluation_interval: "1m", tests: [test] }))
-      const { stdout, stderr, error } = spawnSync("promtool", ["test", "rules", file], {
-        encoding: "utf8",
-        maxBuffer: 64 * 1024 * 1024,
-      })
-      if (error !== undefined) throw error
-      const told = `${stdout}${stderr}`.matchAll(/Labels:\{alertname="(\w+)"[^\n]*?severity="(\w+)"/g)
-      return [...new Set([...told].map(([, name = "", severity = ""]) => `${name} ${severity}`))].sort()
+    const tests = cases.map(({ inputs, at }, index) => ({
+      name: String(index),
+      interval: "5m",
+      input_series: inputs,
+      // an alert that fires and is not expected is told with its labels
+      alert_rule_test: NAMES.map((alertname) => ({ eval_time: at, alertname, exp_alerts: [] })),
+    }))
+    const file = join(dir, "tests.yaml")
+    writeFileSync(file, JSON.stringify({ rule_files: [RULES], evaluation_interval: "5m", tests }))
+    const { stdout, stderr, error } = spawnSync("promtool", ["test", "rules", file], {
+      encoding: "utf8",
+      maxBuffer: 64 * 1024 * 1024,
     })
+    if (error !== undefined) throw error
+    const alerts = cases.map(() => new Set<string>())
+    let index = 0
+    for (const line of `${stdout}${stderr}`.split("\n")) {
+      index = Number(/^ *name: (\d+),$/.exec(line)?.[1] ?? index)
+      const [, name, severity] = /Labels:\{alertname="(\w+)".*?severity="(\w+)"/.exec(line) ?? []
+      if (name !== undefined) alerts[index]?.add(`${name} ${severity}`)
+    }
+    return alerts.map((names) => [...names].sort())
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
