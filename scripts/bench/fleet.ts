@@ -2,8 +2,9 @@ import { constants, publicEncrypt, createPublicKey, randomBytes, randomUUID } fr
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { labelOf, newSourceKeyId } from "#src/core/key/source-key.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
-import { vaultFiles } from "#src/store/files/vault-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedInventory } from "#src/store/records/inventory.js"
+import { storedVault } from "#src/store/records/vault.js"
 import { kmsClient, type LocalKmsProcess } from "#test/support/local-kms.js"
 import type { TestToken } from "#test/support/tokens.js"
 import { measured } from "./command.js"
@@ -29,8 +30,8 @@ export interface Fleet {
 export async function fleetOf(kms: LocalKmsProcess, token: TestToken, folder: string): Promise<Fleet> {
   const env = { ...kms.env, ...token.env, AWS_ENDPOINT_URL: undefined, KEYFERRY_STATE_DIR: join(folder, "state") }
   await measured(["apply", "--config", config(kms, token, folder, 1)], env)
-  const inventory = inventoryFiles(join(folder, "state"))
-  const vault = vaultFiles(join(folder, "state"))
+  const inventory = storedInventory(fileTexts(join(folder, "state")))
+  const vault = storedVault(fileTexts(join(folder, "state")))
   const entry = await inventory.get(nameOf(0), "here")
   const sealed = entry && (await vault.get(entry.source.id))
   const [record] = entry?.imports ?? []

@@ -41,11 +41,11 @@ const DURABLE: readonly NamedMutation[] = [
   durable("a new folder", "make-folder.js", "await syncFolder(dirname(path));", "the state directory"),
   durable(
     "a folder of a killed run",
-    "json-folder.js",
+    "file-texts.js",
     "await syncFolder(parent);",
     "a file in a folder that a killed run has made",
   ),
-  durable("that a file was removed", "json-folder.js", "await syncFolder(path);", "a file that is removed"),
+  durable("that a file was removed", "file-texts.js", "await syncFolder(dirname(file));", "a file that is removed"),
   durable("an output file's name", "output-file.js", "await syncFolder(dirname(path));", "an output file"),
   durable("a copied file", "state-dir.js", "fsyncSync(file);", "the copy of an older state"),
   durable("a copied folder", "state-dir.js", "await syncFolder(destination);", "the copy of an older state"),

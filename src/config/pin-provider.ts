@@ -60,13 +60,13 @@ export function createPinProvider(options: PinProviderOptions): PinProvider {
         presented = await options.markers.presenting(token, flags)
       },
       async taken() {
-        presented?.end()
+        await presented?.end()
         await refusals.taken(token, pin, marker)
       },
       async refused(answer) {
         const note = await refusals.note({ token, pin, marker }, answer)
         // without a marker the note of the presentation stays: a flag of the token may tell a later run
-        if (note !== "unwritten") presented?.end()
+        if (note !== "unwritten") await presented?.end()
         // what was typed may be typed anew
         if (note !== "passing" && source.kind === "prompt") kept = undefined
       },
@@ -98,14 +98,14 @@ class Refusals {
   async marker(token: PinToken, flags: number): Promise<PinMarker | undefined> {
     const { markers } = this.#options
     const marker = await markers.get(token)
-    if (!markers.unfinished(token).some((before) => hasWorsened(before, flags))) return marker
+    if (!(await markers.unfinished(token)).some((before) => hasWorsened(before, flags))) return marker
     const noted = withRefused(token, marker, {
       bits: null,
       answer: null,
       refusedAt: this.#options.clock.now().toISOString(),
     })
     await markers.put(noted)
-    markers.forgetUnfinished(token)
+    await markers.forgetUnfinished(token)
     return noted
   }
 
@@ -121,7 +121,7 @@ class Refusals {
   async taken(token: PinToken, pin: Secret, marker: PinMarker | undefined): Promise<void> {
     const { markers } = this.#options
     this.#takenHere.add(nameOf(token, pin))
-    markers.forgetUnfinished(token)
+    await markers.forgetUnfinished(token)
     if (marker === undefined) return
     const bits = pinBits(pin.reveal(), marker.salt)
     const others = marker.refused.filter((earlier) => earlier.bits !== null && earlier.bits !== bits)

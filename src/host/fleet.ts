@@ -9,7 +9,7 @@ import type { Clock } from "../core/ports/clock.js"
 import type { Kms } from "../core/ports/kms.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import { type Flags, kmsSetting, type Settings } from "./settings.js"
-import type { State } from "./state-files.js"
+import type { State } from "./state-records.js"
 
 /** Rows of one target at one time: more than KMS' quotas let through, and few enough to wait in order for a token's sessions. */
 const WIDTH = 16

@@ -30,7 +30,8 @@ import {
 } from "./settings.js"
 import type { KeyHistoryLine } from "../store/files/key-history.js"
 import type { StateLock } from "../store/files/lock.js"
-import type { State, StateFiles } from "./state-files.js"
+import type { Texts } from "../store/records/texts.js"
+import type { State, StateRecords } from "./state-records.js"
 
 /** What a run knows of the process. */
 export interface Surroundings {
@@ -79,7 +80,8 @@ export class World implements AsyncDisposable {
   #settings: Promise<Settings> | undefined
   #stateDir: Promise<string> | undefined
   #lock: Promise<StateLock> | undefined
-  #files: Promise<StateFiles> | undefined
+  #texts: Promise<Texts> | undefined
+  #records: Promise<StateRecords> | undefined
 
   constructor(flags: Flags, surroundings: Surroundings) {
     this.#flags = flags
@@ -118,8 +120,8 @@ export class World implements AsyncDisposable {
     assertImported(await this.stateDirectory())
     const { clock, progress, log } = this
     const { withTagKeys } = await import("./tag-keys.js")
-    const files = await this.#stateFiles()
-    return { ...files, inventory: withTagKeys(files.inventory, manifest), clock, progress, log, policy, sleep }
+    const records = await this.#stateRecords()
+    return { ...records, inventory: withTagKeys(records.inventory, manifest), clock, progress, log, policy, sleep }
   }
 
   /** When the state directory was last exported. */
@@ -248,8 +250,8 @@ export class World implements AsyncDisposable {
 
   /** What the agent remembers. */
   async agentRecords(): Promise<AgentRecords> {
-    const { agentFiles } = await import("../store/files/agent-files.js")
-    return agentFiles(await this.stateDirectory(), (text) => this.progress.warn(text))
+    const { storedAgentRecords } = await import("../store/records/agent-records.js")
+    return storedAgentRecords(await this.#stateTexts(), (text) => this.progress.warn(text))
   }
 
   /** Keeps another agent from the state directory until this world is closed. @throws ERR_STATE_LOCKED, ERR_STATE_WRITE */
@@ -310,8 +312,8 @@ export class World implements AsyncDisposable {
     try {
       // what cannot be written down is found before anything is made (invariant I4)
       refuseUnwritable(stateDir)
-      const { inventory, custodyLog } = await this.#stateFiles()
-      custodyLog.check()
+      const { inventory, custodyLog } = await this.#stateRecords()
+      await custodyLog.check()
       const copy = await migrateState(stateDir, inventory)
       if (copy !== null) {
         this.progress.warn(`the state of keyferry 0.1.0 was brought to this version; a copy is in ${copy}`)
@@ -332,20 +334,30 @@ export class World implements AsyncDisposable {
         this.log.event("lock.passed-on", {})
         await (await this.#lock)?.passOn()
         this.log.event("lock.taken-again", { durationMs: Math.round(performance.now() - start) })
-        const { vault } = await this.#stateFiles()
+        const { vault } = await this.#stateRecords()
         vault.reread()
       },
     }
   }
 
-  #stateFiles(): Promise<StateFiles> {
-    return (this.#files ??= this.#openStateFiles())
+  #stateTexts(): Promise<Texts> {
+    return (this.#texts ??= this.#openStateTexts())
   }
 
-  async #openStateFiles(): Promise<StateFiles> {
-    const { stateFiles } = await import("./state-files.js")
-    const files = stateFiles(await this.stateDirectory(), this.clock)
-    return { ...files, custodyLog: this.places.inLines(files.custodyLog) }
+  async #openStateTexts(): Promise<Texts> {
+    const { fileTexts } = await import("../store/files/file-texts.js")
+    return fileTexts(await this.stateDirectory())
+  }
+
+  #stateRecords(): Promise<StateRecords> {
+    return (this.#records ??= this.#openStateRecords())
+  }
+
+  async #openStateRecords(): Promise<StateRecords> {
+    const { stateRecords } = await import("./state-records.js")
+    const { custodyLogFile } = await import("../store/files/custody-log.js")
+    const custodyLog = custodyLogFile(await this.stateDirectory(), this.clock)
+    return stateRecords(await this.#stateTexts(), this.places.inLines(custodyLog))
   }
 
   async #openToken(name: string | null, quiet: boolean): Promise<CustodialToken | null> {
@@ -354,11 +366,11 @@ export class World implements AsyncDisposable {
     const { logIn } = await import("./token.js")
     const { custodialToken } = await import("../app/custody/custodial-token.js")
     const { clock, progress, log } = this
-    const stateDir = await this.stateDirectory()
+    const texts = await this.#stateTexts()
     const retryPin = this.#flags.retryPin ?? false
     const warnOfPin = (text: string): void => (quiet ? undefined : progress.warn(text))
-    const token = this.own(await logIn(setting, { ...this.#surroundings, stateDir, retryPin, warnOfPin }))
-    return custodialToken({ ...(await this.#stateFiles()), token, clock, progress, log })
+    const token = this.own(await logIn(setting, { ...this.#surroundings, texts, retryPin, warnOfPin }))
+    return custodialToken({ ...(await this.#stateRecords()), token, clock, progress, log })
   }
 
   /** An endpoint that the environment named is said aloud (invariant I3). */

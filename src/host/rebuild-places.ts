@@ -3,7 +3,7 @@ import type { RebuildPlaces } from "../app/fleet/rebuild-targets.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { Kms } from "../core/ports/kms.js"
 import type { Flags, Settings } from "./settings.js"
-import type { State } from "./state-files.js"
+import type { State } from "./state-records.js"
 
 /** What it opens of a run's world. */
 interface Doors {

@@ -6,6 +6,7 @@ import { logCalls } from "./logged.js"
 import type { CallDeadline } from "../pkcs11/session/call-watch.js"
 import type { Progress } from "../core/ports/progress.js"
 import type { Log } from "../core/ports/log.js"
+import type { Texts } from "../store/records/texts.js"
 import type { Env, TokenSetting } from "./settings.js"
 
 /** What a login needs besides the token's setting. */
@@ -15,7 +16,7 @@ interface Login {
   readonly log: Log
   /** How the run ends where the token hangs. */
   readonly lastWords?: CallDeadline["lastWords"] | undefined
-  readonly stateDir: string
+  readonly texts: Texts
   /** Presents a PIN that the token refused before. */
   readonly retryPin: boolean
   /** Called with what the token says of its PIN, such as that only one try is left. */
@@ -30,7 +31,7 @@ interface Login {
 export async function logIn(setting: TokenSetting, login: Login): Promise<Token> {
   const { openToken } = await import("../pkcs11/token.js")
   const { profileNamed } = await import("../pkcs11/profiles.js")
-  const { verdictCache } = await import("../store/files/verdict-cache.js")
+  const { storedVerdicts } = await import("../store/records/verdict-cache.js")
   const { uri, sessions } = setting
   const profile = setting.profile === null ? undefined : profileNamed(setting.profile)
   const pin = await pinProvider(setting, login)
@@ -38,7 +39,7 @@ export async function logIn(setting: TokenSetting, login: Login): Promise<Token>
   const token = await openToken({
     uri,
     pin,
-    cache: verdictCache(login.stateDir, (text) => login.progress.warn(text)),
+    cache: storedVerdicts(login.texts, (text) => login.progress.warn(text)),
     warn: login.warnOfPin,
     ...(profile === undefined ? {} : { profile }),
     ...moduleOptions(setting, login.lastWords),
@@ -62,10 +63,10 @@ export function moduleOptions(
 /** Where the PIN comes from, and what is remembered of refusals. */
 async function pinProvider({ pinSource }: TokenSetting, login: Login): Promise<PinProvider> {
   const { createPinProvider } = await import("../config/pin-provider.js")
-  const { pinMarkerFiles } = await import("../store/files/pin-marker-files.js")
+  const { storedPinMarkers } = await import("../store/records/pin-markers.js")
   return createPinProvider({
     source: pinSource,
-    markers: pinMarkerFiles(login.stateDir),
+    markers: storedPinMarkers(login.texts),
     retryPin: login.retryPin,
     env: login.env,
     clock: systemClock,

@@ -3,8 +3,9 @@ import { join } from "node:path"
 import { expect } from "chai"
 import { generationsOf } from "#src/core/records/inventory.js"
 import { verifyChain } from "#src/core/records/custody-chain.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
-import { vaultFiles } from "#src/store/files/vault-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedInventory } from "#src/store/records/inventory.js"
+import { storedVault } from "#src/store/records/vault.js"
 import { type CliResult, outcomesByName } from "#test/support/cli.js"
 import { provisionArgs } from "../support/refusal.js"
 import { filesUnder, setStage, type Stage } from "../support/stage.js"
@@ -30,7 +31,7 @@ describe("state merge", () => {
     return copy
   }
   const entryIn = async (state: string, name: string) =>
-    (await inventoryFiles(state).get(name, "us-east-1")) ?? expect.fail(`no entry of ${name}`)
+    (await storedInventory(fileTexts(state)).get(name, "us-east-1")) ?? expect.fail(`no entry of ${name}`)
   const materialsOf = async (KeyId: string | null): Promise<readonly (string | undefined)[]> => {
     const { Rotations = [] } = await stage.sdk.listKeyRotations({
       KeyId: KeyId ?? "",
@@ -86,7 +87,7 @@ describe("state merge", () => {
         record.generation === 1 ? [] : [{ ...record, generation: Math.min(record.generation, 1) }],
       ),
     }
-    await inventoryFiles(third).put(renumbered)
+    await storedInventory(fileTexts(third)).put(renumbered)
     const merged = await well(third, "state", "merge", theirs, "--json")
     expect(outcomesByName(merged)).to.deep.equal({ raced: "done MERGED" })
     const entry = await entryIn(third, "raced")
@@ -101,7 +102,7 @@ describe("state merge", () => {
     expect(ids).to.have.members(await materialsOf(entry.keyArn))
     const rewrapped = await well(third, "rewrap", "raced", "--json")
     expect(outcomesByName(rewrapped)).to.deep.equal({ raced: "done ASKED" })
-    expect((await vaultFiles(third).list()).sealed).to.have.length(3)
+    expect((await storedVault(fileTexts(third)).list()).sealed).to.have.length(3)
   })
 
   it("takes over keys, sealed material and what is not finished, and changes nothing in the copy", async () => {
@@ -140,7 +141,7 @@ describe("state merge", () => {
     const older = stage.state()
     cpSync(ours, older, { recursive: true })
     const entry = await entryIn(older, "gone")
-    await inventoryFiles(older).put({ ...entry, withheldAt: null })
+    await storedInventory(fileTexts(older)).put({ ...entry, withheldAt: null })
     await well(ours, "state", "merge", older)
     expect((await entryIn(ours, "gone")).withheldAt).to.equal((await entryIn(theirs, "gone")).withheldAt)
     await well(ours, "recover", "gone", "--yes")
@@ -158,7 +159,7 @@ describe("state merge", () => {
     const { keyArn } = await entryIn(theirs, "split")
     const entry = await entryIn(ours, "split")
     const another = { ...entry, keyArn: `${keyArn ?? ""}0`, requestId: "another" }
-    await inventoryFiles(ours).put(another)
+    await storedInventory(fileTexts(ours)).put(another)
     const merged = await run(ours, "state", "merge", theirs, "--json")
     expect([merged.status, outcomesByName(merged)]).to.deep.equal([
       65,

@@ -6,7 +6,8 @@ import type { KeyferryError } from "#src/core/base/error.js"
 import type { PinLength, PinProvider } from "#src/core/ports/pin-provider.js"
 import { pinBits, type PinToken } from "#src/core/token/pin-marker.js"
 import { systemClock } from "#src/host/clock.js"
-import { pinMarkerFiles } from "#src/store/files/pin-marker-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedPinMarkers } from "#src/store/records/pin-markers.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 
@@ -31,7 +32,7 @@ describe("createPinProvider", () => {
   const provider = (source: string, retryPin = false): PinProvider =>
     createPinProvider({
       source,
-      markers: pinMarkerFiles(join(folder(), "state")),
+      markers: storedPinMarkers(fileTexts(join(folder(), "state"))),
       retryPin,
       env,
       clock: systemClock,

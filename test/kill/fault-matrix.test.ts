@@ -5,7 +5,8 @@ import { expect } from "chai"
 import type { FaultKind } from "#src/local-kms/server/faults.js"
 import { inParallel, sharedLane } from "../support/in-parallel.js"
 import { generationsOf } from "#src/core/records/inventory.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedInventory } from "#src/store/records/inventory.js"
 import { cut, endless, otherKey, webPage, withoutRequestId, wrongTypes } from "../support/bad-answers.js"
 import { type KmsProxy, type Spoiling, startKmsProxy } from "../support/kms-proxy.js"
 import { setStage, type Stage } from "../support/stage.js"
@@ -157,7 +158,7 @@ function troublesOf(call: Call, at: number): { readonly call: Call; readonly tro
 
 /** Over all names of the state: KMS has the keys, the key materials and the rotations that the inventory has, and no more. */
 async function expectCounts(stage: Stage, state: string): Promise<void> {
-  const entries = (await inventoryFiles(state).list()).flatMap((entry) => [entry, ...entry.former])
+  const entries = (await storedInventory(fileTexts(state)).list()).flatMap((entry) => [entry, ...entry.former])
   const { Keys = [] } = await stage.sdk.listKeys({ Limit: 1000 })
   expect(Keys.length, "KMS keys").to.equal(entries.length)
   for (const entry of entries.filter(({ keySpec }) => keySpec === "SYMMETRIC_DEFAULT")) {

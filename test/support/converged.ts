@@ -4,9 +4,10 @@ import { expect } from "chai"
 import { verifyChain } from "#src/core/records/custody-chain.js"
 import { generationsOf, type InventoryEntry, importOf } from "#src/core/records/inventory.js"
 import { isAsymmetric } from "#src/core/key/key-spec.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
-import { operationFiles } from "#src/store/files/operation-files.js"
-import { vaultFiles } from "#src/store/files/vault-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedInventory } from "#src/store/records/inventory.js"
+import { storedOperations } from "#src/store/records/operations.js"
+import { storedVault } from "#src/store/records/vault.js"
 import { keysNamed, type Stage, tokenObjects } from "./stage.js"
 import { keyNames, type Operation, type Subject } from "./kill-operations.js"
 
@@ -20,7 +21,7 @@ const REGION = "us-east-1"
 export async function expectConverged(stage: Stage, operation: Operation, subject: Subject): Promise<void> {
   const { state } = subject
   for (const name of keyNames(subject.name, operation.keys)) await expectKey(stage, operation, { ...subject, name })
-  expect(await operationFiles(state).list(), "operations").to.deep.equal({ operations: [], damaged: [] })
+  expect(await storedOperations(fileTexts(state)).list(), "operations").to.deep.equal({ operations: [], damaged: [] })
   await expectKept(stage, state, operation)
   expect(verifyChain(readFileSync(join(state, "custody.log.jsonl"), "utf8").trim().split("\n"))).to.have.property("end")
 }
@@ -28,7 +29,7 @@ export async function expectConverged(stage: Stage, operation: Operation, subjec
 /** The KMS keys of one name, their generations and rotations, counted, and what the inventory says of them. */
 async function expectKey(stage: Stage, operation: Operation, subject: Subject): Promise<void> {
   const { state, name } = subject
-  const entry = await inventoryFiles(state).get(name, REGION)
+  const entry = await storedInventory(fileTexts(state)).get(name, REGION)
   if (entry === undefined) throw new Error(`the inventory does not know ${name}`)
   expect(entry).to.include({ creating: false, importing: null, replacement: null, custody: operation.custodyAfter })
 
@@ -74,7 +75,7 @@ async function expectImported(stage: Stage, entry: InventoryEntry): Promise<void
 
 /** Over all names of a state: the vault holds what the inventory names and nothing else, and so does the token. */
 async function expectKept(stage: Stage, state: string, { grows }: Operation): Promise<void> {
-  const all = await inventoryFiles(state).list()
+  const all = await storedInventory(fileTexts(state)).list()
   const ids = (custody: string): readonly string[] =>
     all
       .flatMap((entry) => [entry, ...entry.former])
@@ -82,7 +83,7 @@ async function expectKept(stage: Stage, state: string, { grows }: Operation): Pr
       .flatMap(generationsOf)
       .map(({ id }) => id)
       .sort()
-  const { sealed, damaged } = await vaultFiles(state).list()
+  const { sealed, damaged } = await storedVault(fileTexts(state)).list()
   expect(damaged).to.deep.equal([])
   expect(sealed.map(({ id }) => id).sort()).to.deep.equal(ids("sealed"))
   // SoftHSM's objects: one a secret key, two a pair, the custody keys that seal among them

@@ -3,10 +3,11 @@ import { join } from "node:path"
 import { replaceFile } from "#src/store/files/atomic-file.js"
 import { custodyLogFile } from "#src/store/files/custody-log.js"
 import { rotateLog } from "#src/store/files/custody-log-rotation.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedInventory } from "#src/store/records/inventory.js"
 import { writeOutput } from "#src/store/files/output-file.js"
 import { migrateState, openStateDir } from "#src/store/files/state-dir.js"
-import { toBeLockedFiles } from "#src/store/files/to-be-locked-files.js"
+import { storedToBeLocked } from "#src/store/records/to-be-locked.js"
 
 const at = (time: string) => ({ now: () => new Date(time) })
 const append = (folder: string, time: string): Promise<void> =>
@@ -17,14 +18,15 @@ export const WAYS = {
   "a file that is replaced": (folder: string) => replaceFile(join(folder, "entry.json"), "new"),
   "a file that is replaced, in pieces of bytes": (folder: string) =>
     replaceFile(join(folder, "entry.json"), Buffer.from("new")),
-  "a file in a folder that is made": (folder: string) => toBeLockedFiles(folder).add({ id: "aa", label: "label" }),
+  "a file in a folder that is made": (folder: string) =>
+    storedToBeLocked(fileTexts(folder)).add({ id: "aa", label: "label" }),
   "a file in a folder that a killed run has made": async (folder: string) => {
     mkdirSync(join(folder, "to-be-locked"))
-    await toBeLockedFiles(folder).add({ id: "aa", label: "label" })
+    await storedToBeLocked(fileTexts(folder)).add({ id: "aa", label: "label" })
   },
   "a file that is removed": async (folder: string) => {
-    await toBeLockedFiles(folder).add({ id: "aa", label: "label" })
-    await toBeLockedFiles(folder).remove("aa")
+    await storedToBeLocked(fileTexts(folder)).add({ id: "aa", label: "label" })
+    await storedToBeLocked(fileTexts(folder)).remove("aa")
   },
   "the state directory": async (folder: string) => {
     await openStateDir(join(folder, "a", "b"))
@@ -54,7 +56,7 @@ export const WAYS = {
   },
   "an output file": (folder: string) => writeOutput(join(folder, "wrapped.bin"), "new"),
   "the copy of an older state, and its version": async (folder: string) => {
-    await migrateState(folder, inventoryFiles(folder))
+    await migrateState(folder, storedInventory(fileTexts(folder)))
   },
 } as const
 

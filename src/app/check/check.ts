@@ -76,7 +76,7 @@ export async function checkSurvey(
     ...late,
     ...(await custodyFindings(fleet, surveyed)),
     ...tokenFindings(surveyed),
-    ...logFindings(fleet),
+    ...(await logFindings(fleet)),
     ...pauseFindings(pause, fleet.clock.now()),
     ...backupFindings(backup, fleet.clock.now()),
   ]
@@ -159,9 +159,9 @@ async function custodyFindings(fleet: Fleet, { searched }: Survey): Promise<read
 }
 
 /** A custody log that somebody changed is no evidence. */
-function logFindings({ custodyLog }: Fleet): readonly Finding[] {
+async function logFindings({ custodyLog }: Fleet): Promise<readonly Finding[]> {
   try {
-    custodyLog.verify()
+    await custodyLog.verify()
     return []
   } catch (error) {
     if (!(error instanceof KeyferryError)) throw error

@@ -41,7 +41,7 @@ export interface PinMarker {
 /** A presentation of a PIN that is under way: a kill of the process leaves it behind, for later runs to find. */
 export interface PresentedPin {
   /** Its end is known. */
-  end(): void
+  end(): Promise<void>
 }
 
 /** Where refused PINs are remembered from one run to the next (invariant I6), one marker a token. */
@@ -58,9 +58,9 @@ export interface PinMarkers {
    */
   presenting(token: PinToken, flags: number): Promise<PresentedPin>
   /** PIN flags before each presentation whose end nobody noted. */
-  unfinished(token: PinToken): readonly number[]
+  unfinished(token: PinToken): Promise<readonly number[]>
   /** Forgets those, their end being known otherwise. */
-  forgetUnfinished(token: PinToken): void
+  forgetUnfinished(token: PinToken): Promise<void>
 }
 
 /**

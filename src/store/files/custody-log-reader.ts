@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import { type ChainEnd, NO_LINES, readLine, verifyChain } from "../../core/records/custody-chain.js"
 import { isMissing } from "./file-error.js"
-import { namesIn } from "./json-folder.js"
+import { namesIn } from "./names-in.js"
 import { openStateFile, unreadable } from "./state-file.js"
 
 /** File name in the state directory: the lines that were not closed yet. */

@@ -58,11 +58,9 @@ export function custodyLogFile(stateDir: string, clock: Pick<Clock, "now">): Cus
   }
 
   return {
-    check: () => checkEnd(path),
+    check: () => Promise.resolve().then(() => checkEnd(path)),
 
-    verify() {
-      verifiedEnd(stateDir)
-    },
+    verify: () => Promise.resolve().then(() => void verifiedEnd(stateDir)),
 
     append: (event) =>
       new Promise<void>((resolve, reject) => {

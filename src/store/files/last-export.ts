@@ -6,7 +6,7 @@ import { replaceFile } from "./atomic-file.js"
 import { CUSTODY_LOG } from "./custody-log-reader.js"
 import { logEnd } from "./custody-log.js"
 import { isMissing } from "./file-error.js"
-import { jsonText } from "./json-format.js"
+import { jsonText } from "../records/json-format.js"
 import { openStateFile, readText } from "./state-file.js"
 
 const FILE = "last-export.json"

@@ -6,16 +6,17 @@ import type { KeptLog, StateCopy } from "../../core/ports/state-copy.js"
 import { readLine } from "../../core/records/custody-chain.js"
 import type { CustodyEvent } from "../../core/records/custody-event.js"
 import { CUSTODY_LOG, custodyLines } from "./custody-log-reader.js"
-import { custodyKeyFiles } from "./custody-key-files.js"
-import { inventoryFiles } from "./inventory-files.js"
+import { storedCustodyKeys } from "../records/custody-keys.js"
+import { storedInventory } from "../records/inventory.js"
 import { syncFolder, replaceFile } from "./atomic-file.js"
-import { namesIn } from "./json-folder.js"
+import { fileTexts } from "./file-texts.js"
+import { namesIn } from "./names-in.js"
 import { makeFolder } from "./make-folder.js"
-import { operationFiles } from "./operation-files.js"
+import { storedOperations } from "../records/operations.js"
 import { stateVersion } from "./state-dir.js"
 import { readText } from "./state-file.js"
-import { toBeLockedFiles } from "./to-be-locked-files.js"
-import { vaultFiles } from "./vault-files.js"
+import { storedToBeLocked } from "../records/to-be-locked.js"
+import { storedVault } from "../records/vault.js"
 
 /** Folder of the state directory in which the custody logs of copies are kept, each by the hash of its last line. */
 export const MERGED_LOGS = "merged-logs"
@@ -33,14 +34,15 @@ export function stateCopy(stateDir: string, copyDir: string): StateCopy {
   const isState = ["state.json", "inventory", "vault", CUSTODY_LOG].some((name) => existsSync(join(copy, name)))
   if (!isState) throw new KeyferryError("ERR_INPUT_UNREADABLE", `${copy} is no state directory`, { key: copy })
   stateVersion(copy)
+  const texts = fileTexts(copy)
   const theirLog = (): string => logOf(copy)
   const ownLog = (): string => logOf(stateDir)
   return {
-    inventory: inventoryFiles(copy),
-    vault: vaultFiles(copy),
-    custodyKeys: custodyKeyFiles(copy),
-    operations: operationFiles(copy),
-    toBeLocked: toBeLockedFiles(copy),
+    inventory: storedInventory(texts),
+    vault: storedVault(texts),
+    custodyKeys: storedCustodyKeys(texts),
+    operations: storedOperations(texts),
+    toBeLocked: storedToBeLocked(texts),
 
     async takeMarkers() {
       const own = namesIn(join(stateDir, MARKERS))

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import type { ChainEnd } from "../../core/records/custody-chain.js"
 import { closedLogs, CUSTODY_LOG, LONGEST_LINE, verifiedEnd } from "./custody-log-reader.js"
 import { isMissing } from "./file-error.js"
-import { namesIn } from "./json-folder.js"
+import { namesIn } from "./names-in.js"
 import {
   ARCHIVE_VERSION,
   type ArchiveContents,

@@ -1,7 +1,7 @@
 import { closeSync, constants, lstatSync } from "node:fs"
 import { join } from "node:path"
 import type { KeyferryError } from "../../core/base/error.js"
-import { namesIn } from "./json-folder.js"
+import { namesIn } from "./names-in.js"
 import { openStateFile, unreadable } from "./state-file.js"
 
 /** Every file and folder in a folder of the state directory that keyferry refuses: links, pipes, what others can write. */

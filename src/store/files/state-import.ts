@@ -8,11 +8,11 @@ import { type ChainEnd, NO_LINES, readLine } from "../../core/records/custody-ch
 import { replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
 import { CLOSED_LOG, linesIn } from "./custody-log-reader.js"
 import { causesOf } from "./file-error.js"
-import { namesIn } from "./json-folder.js"
+import { namesIn } from "./names-in.js"
 import { IMPORTING } from "./importing.js"
-import { jsonText } from "./json-format.js"
+import { jsonText } from "../records/json-format.js"
 import { makeFolder } from "./make-folder.js"
-import { schemaFault } from "./schema-fault.js"
+import { schemaFault } from "../records/schema-fault.js"
 import {
   type ArchiveContents,
   type ArchiveCounts,

@@ -3,8 +3,8 @@ import { isName } from "../../core/key/source-key.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { SealedMaterial } from "../../core/records/sealed-material.js"
 import { CLOSED_LOG, CUSTODY_LOG } from "./custody-log-reader.js"
-import type { FileFormat } from "./json-folder.js"
-import { digestedJson, plainJson } from "./json-format.js"
+import type { TextFormat } from "../records/json-folder.js"
+import { digestedJson, plainJson } from "../records/json-format.js"
 import { keptLogOf } from "./state-copy.js"
 
 /** What a state directory holds that must not be lost: what is exported, and what an import takes. */
@@ -24,7 +24,9 @@ export const STATE_PARTS: readonly StatePart[] = [
     kind: "inventory",
     path: new RegExp(`^inventory/${NAME}/${NAME}\\.json$`),
     fault: faultOf(
-      plainJson<InventoryEntry>(async (content) => (await import("./inventory-schema.js")).parseInventory(content)),
+      plainJson<InventoryEntry>(async (content) =>
+        (await import("../records/inventory-schema.js")).parseInventory(content),
+      ),
       ({ target, name }) => `inventory/${target}/${name}.json`,
     ),
   },
@@ -32,7 +34,9 @@ export const STATE_PARTS: readonly StatePart[] = [
     kind: "vault",
     path: new RegExp(`^vault/${NAME}/${NAME}/(?:0|[1-9]\\d*)-[0-9a-f]+\\.json$`),
     fault: faultOf(
-      digestedJson<SealedMaterial>(async (content) => (await import("./sealed-schema.js")).parseSealed(content)),
+      digestedJson<SealedMaterial>(async (content) =>
+        (await import("../records/sealed-schema.js")).parseSealed(content),
+      ),
       ({ owner, name, generation, id }) => `vault/${owner}/${name}/${generation}-${id}.json`,
     ),
   },
@@ -40,7 +44,7 @@ export const STATE_PARTS: readonly StatePart[] = [
     kind: "custodyKeys",
     path: /^custody-keys\/[0-9a-f]+\.json$/,
     fault: faultOf(
-      digestedJson(async (content) => (await import("./sealed-schema.js")).parseCustodyKeyRecord(content)),
+      digestedJson(async (content) => (await import("../records/sealed-schema.js")).parseCustodyKeyRecord(content)),
     ),
   },
   {
@@ -53,7 +57,7 @@ export const STATE_PARTS: readonly StatePart[] = [
     path: /^pin-refused\/[0-9a-f]{32}\.json$/,
     fault: faultOf(
       plainJson<unknown>(async (content) => {
-        const { parseFormerMarker, parsePinMarker } = await import("./pin-marker-schema.js")
+        const { parseFormerMarker, parsePinMarker } = await import("../records/pin-marker-schema.js")
         const marker = parsePinMarker(content)
         return "fault" in marker ? parseFormerMarker(content) : marker
       }),
@@ -62,7 +66,9 @@ export const STATE_PARTS: readonly StatePart[] = [
   {
     kind: "operations",
     path: /^operations\/(?:rotate|replace|reseal)-[0-9a-f-]+\.json$/,
-    fault: faultOf(digestedJson(async (content) => (await import("./operation-schema.js")).parseOperation(content))),
+    fault: faultOf(
+      digestedJson(async (content) => (await import("../records/operation-schema.js")).parseOperation(content)),
+    ),
   },
   {
     kind: "mergedLogs",
@@ -103,7 +109,7 @@ export function isCustodyLog(path: string): boolean {
 /** The path below a state directory of a part's path, which has slashes. */
 export const below = (stateDir: string, path: string): string => join(stateDir, ...path.split("/"))
 
-function faultOf<T>(format: Pick<FileFormat<T>, "parse">, pathOf?: (content: T) => string): StatePart["fault"] {
+function faultOf<T>(format: Pick<TextFormat<T>, "parse">, pathOf?: (content: T) => string): StatePart["fault"] {
   return async (text, path) => {
     const parsed = await format.parse(text)
     if ("fault" in parsed) return parsed.fault

@@ -8,7 +8,7 @@ import { identityOf, isName } from "../../core/key/source-key.js"
 import { kmsAllows, WRAPPING_ALGORITHM_NAMES, WRAPPING_ALGORITHMS } from "../../core/key/wrapping-algorithm.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import type { Bundle } from "../../core/records/transfer.js"
-import { attributes, digest, token, wrapPath } from "../files/inventory-schema.js"
+import { attributes, digest, token, wrapPath } from "../records/inventory-schema.js"
 import { base64Text, parsedJson } from "./json-input.js"
 
 const hex = z.string().regex(/^([0-9a-f]{2})+$/, "is not hex")

@@ -1,7 +1,7 @@
 import * as z from "zod"
 import { KeyferryError } from "../../core/base/error.js"
 import { readJson } from "../../core/base/json.js"
-import { schemaFault } from "../files/schema-fault.js"
+import { schemaFault } from "../records/schema-fault.js"
 
 /** Bytes as standard base64 writes them; white space within is passed over. */
 export const base64Bytes = z

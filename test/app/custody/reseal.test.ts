@@ -10,7 +10,8 @@ import { summarise } from "#src/core/plan/row.js"
 import type { KeySpec } from "#src/core/key/key-spec.js"
 import type { SealedMaterial } from "#src/core/records/sealed-material.js"
 import { labelOf, newSourceKeyId, type SourceKey } from "#src/core/key/source-key.js"
-import { toBeLockedFiles } from "#src/store/files/to-be-locked-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedToBeLocked } from "#src/store/records/to-be-locked.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { openWorld, type World, worldEnvironment } from "../../support/world.js"
 
@@ -44,7 +45,7 @@ describe("sealed keys under another custody key", function () {
     return { ...run, token: run.token.hsm }
   }
   const make = (name: string, custody: Custody, keySpec: KeySpec = "SYMMETRIC_DEFAULT"): Promise<SourceKey> =>
-    custodialToken({ ...deps, toBeLocked: toBeLockedFiles(state) }).generateSourceKey({
+    custodialToken({ ...deps, toBeLocked: storedToBeLocked(fileTexts(state)) }).generateSourceKey({
       keySpec,
       custody,
       id: newSourceKeyId(),

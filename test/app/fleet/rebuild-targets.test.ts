@@ -5,7 +5,7 @@ import { expect } from "chai"
 import { provision } from "#src/app/provision/provision.js"
 import { rebuildTargets, type RebuildPlaces } from "#src/app/fleet/rebuild-targets.js"
 import { KeyferryError } from "#src/core/base/error.js"
-import { stateFiles } from "#src/host/state-files.js"
+import { stateFiles } from "#test/support/state-files.js"
 import { HMAC, openWorld, requestFor, type World, worldEnvironment } from "../../support/world.js"
 
 const REGIONS = ["us-east-1", "eu-west-3"] as const

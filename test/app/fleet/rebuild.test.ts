@@ -9,7 +9,7 @@ import { replaceKey } from "#src/app/replace/replace.js"
 import { rotateKey } from "#src/app/rotate/rotate.js"
 import { verifyKeys } from "#src/app/verify/verify.js"
 import type { InventoryEntry } from "#src/core/records/inventory.js"
-import { stateFiles } from "#src/host/state-files.js"
+import { stateFiles } from "#test/support/state-files.js"
 import { fleetOf } from "../../support/fleet-world.js"
 import { EC, HMAC, openWorld, requestFor, type World, worldEnvironment } from "../../support/world.js"
 

@@ -3,7 +3,8 @@ import { join } from "node:path"
 import { expect } from "chai"
 import type { Vault } from "#src/core/ports/vault.js"
 import { vaultReadOnce } from "#src/app/fleet/vault-once.js"
-import { vaultFiles } from "#src/store/files/vault-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedVault } from "#src/store/records/vault.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { sealedMaterial } from "#test/support/sealed-material.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
@@ -15,7 +16,7 @@ describe("a vault that is read once", () => {
   let files: Vault
   beforeEach(async () => {
     rmSync(join(folder(), "vault"), { recursive: true, force: true })
-    files = vaultFiles(folder())
+    files = storedVault(fileTexts(folder()))
     for (const [name, id] of [
       ["aes", WHOLE],
       ["mac", BROKEN],
@@ -51,7 +52,7 @@ describe("a vault that is read once", () => {
     const [file = ""] = readdirSync(join(folder(), "vault", "keyferry", "aes"))
     const text = readFileSync(join(folder(), "vault", "keyferry", "aes", file))
     writeFileSync(join(folder(), "vault", "keyferry", "mac", file), text)
-    const once = vaultReadOnce(vaultFiles(folder()))
+    const once = vaultReadOnce(storedVault(fileTexts(folder())))
     expect((await once.list()).damaged).to.have.length(2)
     expect((await once.get(WHOLE))?.name).to.equal("aes")
   })

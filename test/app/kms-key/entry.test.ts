@@ -2,7 +2,8 @@ import { expect } from "chai"
 import { findKey } from "#src/app/kms-key/entry.js"
 import { learnKmsTime } from "#src/app/kms-key/kms-time.js"
 import { dressOf } from "#src/app/kms-key/settings.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedInventory } from "#src/store/records/inventory.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { inventoryEntry } from "#test/support/inventory-entry.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
@@ -18,10 +19,13 @@ describe("the entry of a name", () => {
   })
   after(() => world[Symbol.asyncDispose]())
   const find = async (name: string, target: string | null, owner = "keyferry") =>
-    await findKey({ ...(await world.run()).deps, inventory: inventoryFiles(folder()) }, { owner, name, target })
+    await findKey(
+      { ...(await world.run()).deps, inventory: storedInventory(fileTexts(folder())) },
+      { owner, name, target },
+    )
 
   it("is the owner's, in the target that is named, or in the only one", async () => {
-    const inventory = inventoryFiles(folder())
+    const inventory = storedInventory(fileTexts(folder()))
     await inventory.put(inventoryEntry("one"))
     await inventory.put(inventoryEntry("two"))
     await inventory.put(inventoryEntry("two", { target: "away" }))

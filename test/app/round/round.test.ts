@@ -4,7 +4,8 @@ import { KeyferryError } from "#src/core/base/error.js"
 import type { Binding } from "#src/core/manifest/binding.js"
 import { DEFAULT_SETTINGS } from "#src/core/manifest/key-settings.js"
 import type { AgentRecords } from "#src/core/ports/agent-records.js"
-import { agentFiles } from "#src/store/files/agent-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedAgentRecords } from "#src/store/records/agent-records.js"
 import type { Allowed } from "#src/core/manifest/agent-settings.js"
 import { DAY_MS, fleetOf, passDays } from "../../support/fleet-world.js"
 import { temporaryFolder } from "../../support/temp-dir.js"
@@ -22,7 +23,7 @@ describe("a round of the agent", () => {
   after(() => world[Symbol.asyncDispose]())
   const folder = temporaryFolder()
   const memory = (): AgentRecords =>
-    agentFiles(folder(), (text) => {
+    storedAgentRecords(fileTexts(folder()), (text) => {
       throw new Error(text)
     })
 

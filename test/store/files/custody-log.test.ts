@@ -74,7 +74,7 @@ describe("the custody log file", () => {
   it("is closed after each line, after a look at its end, and where nothing can be appended", async () => {
     const { folder, path, log } = fresh()
     await log().append(event("first"))
-    log().check()
+    await log().check()
     appendFileSync(path, "not a line")
     await expectCode("ERR_STATE_INVALID", () => log().append(event("second")))
     await expectCode("ERR_STATE_INVALID", () => log().check())

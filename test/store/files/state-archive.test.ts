@@ -6,11 +6,12 @@ import { assertImported, IMPORTING } from "#src/store/files/importing.js"
 import { custodyLogFile } from "#src/store/files/custody-log.js"
 import { CUSTODY_LOG, verifiedEnd } from "#src/store/files/custody-log-reader.js"
 import { rotateLog } from "#src/store/files/custody-log-rotation.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedInventory } from "#src/store/records/inventory.js"
 import { backupOf, noteExport } from "#src/store/files/last-export.js"
 import { archiveOf, takeSnapshot } from "#src/store/files/state-export.js"
 import { endImport, verifyArchive, writeArchive } from "#src/store/files/state-import.js"
-import { toBeLockedFiles } from "#src/store/files/to-be-locked-files.js"
+import { storedToBeLocked } from "#src/store/records/to-be-locked.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { inventoryEntry } from "#test/support/inventory-entry.js"
 import { openFiles } from "#test/support/open-files.js"
@@ -30,8 +31,8 @@ describe("an archive of the state directory", () => {
   /** Two keys, one that is to be locked, a log of which one year is closed, and what is not exported. */
   async function makeState(): Promise<void> {
     mkdirSync(state(), { mode: 0o700 })
-    for (const name of ["a", "b"]) await inventoryFiles(state()).put(inventoryEntry(name))
-    await toBeLockedFiles(state()).add({ id: "0a0b", label: "keyferry/keyferry/a/0" })
+    for (const name of ["a", "b"]) await storedInventory(fileTexts(state())).put(inventoryEntry(name))
+    await storedToBeLocked(fileTexts(state())).add({ id: "0a0b", label: "keyferry/keyferry/a/0" })
     await append("2025-03-01T00:00:00Z")
     await append("2026-03-01T00:00:00Z")
     await rotateLog(state(), at("2026-03-02T00:00:00Z"))

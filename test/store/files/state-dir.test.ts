@@ -14,7 +14,8 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect } from "chai"
 import type { Inventory } from "#src/core/ports/inventory.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedInventory } from "#src/store/records/inventory.js"
 import { COPY_OF_VERSION_1, migrateState, openStateDir, stateVersion } from "#src/store/files/state-dir.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { filesUnder } from "#test/support/stage.js"
@@ -47,7 +48,7 @@ describe("the state of keyferry 0.1.0", () => {
 
   it("is read as it is: generations, replicas, and the keys that were replaced", async () => {
     const stateDir = copied()
-    const entries = await inventoryFiles(stateDir).list()
+    const entries = await storedInventory(fileTexts(stateDir)).list()
     expect(entries.map(({ name, version }) => `${name} ${version}`)).to.deep.equal(NAMES.map((name) => `${name} 2`))
     const [, old, payments, shared] = entries
     expect(old?.former.map(({ version, withheldAt }) => ({ version, withheldAt }))).to.deep.equal([
@@ -60,27 +61,29 @@ describe("the state of keyferry 0.1.0", () => {
 
   it("is migrated once, with a copy of all that it held", async () => {
     const stateDir = copied()
-    const before = await inventoryFiles(stateDir).list()
-    expect(await migrateState(stateDir, inventoryFiles(stateDir))).to.equal(join(stateDir, COPY_OF_VERSION_1))
+    const before = await storedInventory(fileTexts(stateDir)).list()
+    expect(await migrateState(stateDir, storedInventory(fileTexts(stateDir)))).to.equal(
+      join(stateDir, COPY_OF_VERSION_1),
+    )
     expect(contents(join(stateDir, COPY_OF_VERSION_1))).to.deep.equal(contents(FIXTURE))
     expect(versionsIn(stateDir)).to.deep.equal(NAMES.map(() => 2))
-    expect(await inventoryFiles(stateDir).list()).to.deep.equal(before)
+    expect(await storedInventory(fileTexts(stateDir)).list()).to.deep.equal(before)
     expect(stateVersion(stateDir)).to.equal(2)
 
     writeFileSync(join(stateDir, COPY_OF_VERSION_1, "witness"), "")
-    expect(await migrateState(stateDir, inventoryFiles(stateDir))).to.equal(null)
+    expect(await migrateState(stateDir, storedInventory(fileTexts(stateDir)))).to.equal(null)
     expect(existsSync(join(stateDir, COPY_OF_VERSION_1, "witness"))).to.equal(true)
   })
 
   for (const written of [0, 1, 4]) {
     it(`is migrated by the next run where one stopped after ${written} entries`, async () => {
       const stateDir = copied()
-      const expected = await inventoryFiles(stateDir).list()
+      const expected = await storedInventory(fileTexts(stateDir)).list()
       await expectCode("ERR_STATE_WRITE", () => migrateState(stateDir, failingAfter(written, stateDir)))
       expect(stateVersion(stateDir)).to.equal(null)
       expect(versionsIn(stateDir).filter((version) => version === 2)).to.have.lengthOf(written)
-      await migrateState(stateDir, inventoryFiles(stateDir))
-      expect(await inventoryFiles(stateDir).list()).to.deep.equal(expected)
+      await migrateState(stateDir, storedInventory(fileTexts(stateDir)))
+      expect(await storedInventory(fileTexts(stateDir)).list()).to.deep.equal(expected)
       expect(contents(join(stateDir, COPY_OF_VERSION_1))).to.deep.equal(contents(FIXTURE))
     })
   }
@@ -88,8 +91,8 @@ describe("the state of keyferry 0.1.0", () => {
   it("is migrated around an entry that cannot be read, which stays as it is", async () => {
     const stateDir = copied()
     writeFileSync(join(stateDir, "inventory", "us-east-1", "mac.json"), "garbage")
-    await migrateState(stateDir, inventoryFiles(stateDir))
-    const { entries, damaged } = await inventoryFiles(stateDir).all()
+    await migrateState(stateDir, storedInventory(fileTexts(stateDir)))
+    const { entries, damaged } = await storedInventory(fileTexts(stateDir)).all()
     expect(entries.map(({ version }) => version)).to.deep.equal(entries.map(() => 2))
     expect(damaged.map(({ name }) => name)).to.deep.equal(["mac"])
     expect(readFileSync(join(stateDir, "inventory", "us-east-1", "mac.json"), "utf8")).to.equal("garbage")
@@ -103,7 +106,7 @@ describe("the version of a state directory", () => {
   it("is written where the directory is new, without a copy of nothing", async () => {
     const stateDir = await openStateDir(join(folder(), "state"))
     expect(stateVersion(stateDir)).to.equal(null)
-    expect(await migrateState(stateDir, inventoryFiles(stateDir))).to.equal(null)
+    expect(await migrateState(stateDir, storedInventory(fileTexts(stateDir)))).to.equal(null)
     expect(readdirSync(stateDir)).to.deep.equal(["state.json"])
     expect(stateVersion(stateDir)).to.equal(2)
   })
@@ -114,7 +117,7 @@ describe("the version of a state directory", () => {
       mkdirSync(join(stateDir, name), { recursive: true })
     }
     writeFileSync(join(stateDir, "pin-refused", `${"0".repeat(32)}.json`), "{}")
-    expect(await migrateState(stateDir, inventoryFiles(stateDir))).to.equal(null)
+    expect(await migrateState(stateDir, storedInventory(fileTexts(stateDir)))).to.equal(null)
     expect(existsSync(join(stateDir, COPY_OF_VERSION_1))).to.equal(false)
     expect(stateVersion(stateDir)).to.equal(2)
   })
@@ -129,7 +132,7 @@ describe("the version of a state directory", () => {
     writeFileSync(join(folder(), "state.json"), JSON.stringify({ version: 3, whatever: true }))
     const error = await expectCode("ERR_STATE_VERSION", () => stateVersion(folder()))
     expect(error.message).to.include(folder()).and.include("format 3").and.include("up to 2")
-    await expectCode("ERR_STATE_VERSION", () => migrateState(folder(), inventoryFiles(folder())))
+    await expectCode("ERR_STATE_VERSION", () => migrateState(folder(), storedInventory(fileTexts(folder()))))
     await expectCode("ERR_STATE_VERSION", () => openStateDir(folder()))
   })
 
@@ -143,7 +146,7 @@ describe("the version of a state directory", () => {
 
 /** The inventory of a state directory whose disk is full after so many entries. */
 function failingAfter(written: number, stateDir: string): Inventory {
-  const inventory = inventoryFiles(stateDir)
+  const inventory = storedInventory(fileTexts(stateDir))
   let left = written
   return {
     ...inventory,

@@ -6,13 +6,14 @@ import { fileURLToPath } from "node:url"
 import { verifyChain } from "#src/core/records/custody-chain.js"
 import type { Operation } from "#src/core/records/operation.js"
 import type { PinMarker } from "#src/core/token/pin-marker.js"
-import { custodyKeyFiles } from "#src/store/files/custody-key-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedCustodyKeys } from "#src/store/records/custody-keys.js"
 import { custodyLines, verifiedEnd } from "#src/store/files/custody-log-reader.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
-import { operationFiles } from "#src/store/files/operation-files.js"
-import { pinMarkerFiles } from "#src/store/files/pin-marker-files.js"
+import { storedInventory } from "#src/store/records/inventory.js"
+import { storedOperations } from "#src/store/records/operations.js"
+import { storedPinMarkers } from "#src/store/records/pin-markers.js"
 import { openStateDir } from "#src/store/files/state-dir.js"
-import { vaultFiles } from "#src/store/files/vault-files.js"
+import { storedVault } from "#src/store/records/vault.js"
 import { KeyferryError } from "#src/core/base/error.js"
 import type { Subject } from "./subject.js"
 import { fieldOf } from "./transfer-subjects.js"
@@ -88,11 +89,11 @@ async function subjectsIn(folder: string): Promise<readonly Subject[]> {
   cpSync(FIXTURE, state, { recursive: true })
   const inventoryPath = join("inventory", "us-east-1", "payments.json")
   const first = readFileSync(join(state, inventoryPath))
-  const inventory = inventoryFiles(state)
+  const inventory = storedInventory(fileTexts(state))
   await inventory.put(found(await inventory.get("payments", "us-east-1")))
-  await pinMarkerFiles(state).put(MARKER)
+  await storedPinMarkers(fileTexts(state)).put(MARKER)
   const markerPath = join("pin-refused", readdirSync(join(state, "pin-refused"))[0] ?? "")
-  await operationFiles(state).put(OPERATION)
+  await storedOperations(fileTexts(state)).put(OPERATION)
   const operationPath = join("operations", `rotate-${OPERATION.id}.json`)
   const sealedFolder = join("vault", "keyferry", "payments")
   const sealedPath = join(sealedFolder, readdirSync(join(state, sealedFolder))[0] ?? "")
@@ -109,7 +110,9 @@ async function subjectsIn(folder: string): Promise<readonly Subject[]> {
       path: inventoryPath,
       sample: sampleOf(inventoryPath),
       async copy(from, to) {
-        await inventoryFiles(to).put(found(await inventoryFiles(from).get("payments", "us-east-1")))
+        await storedInventory(fileTexts(to)).put(
+          found(await storedInventory(fileTexts(from)).get("payments", "us-east-1")),
+        )
       },
     }),
     {
@@ -118,12 +121,12 @@ async function subjectsIn(folder: string): Promise<readonly Subject[]> {
       async read(bytes, where) {
         mkdirSync(join(where, "inventory", "us-east-1"), { recursive: true })
         writeFileSync(join(where, inventoryPath), bytes)
-        const entry = found(await inventoryFiles(where).get("payments", "us-east-1"))
-        await inventoryFiles(where).put(entry)
+        const entry = found(await storedInventory(fileTexts(where)).get("payments", "us-east-1"))
+        await storedInventory(fileTexts(where)).put(entry)
         const said = json(bytes)
         const { name, keyArn, keySpec, custody, source } = entry
         return fieldOf({
-          entry: [await inventoryFiles(where).get("payments", "us-east-1"), entry],
+          entry: [await storedInventory(fileTexts(where)).get("payments", "us-east-1"), entry],
           name: [name, said["name"]],
           keyArn: [keyArn, said["keyArn"]],
           keySpec: [keySpec, said["keySpec"]],
@@ -138,7 +141,7 @@ async function subjectsIn(folder: string): Promise<readonly Subject[]> {
       sample: sampleOf(sealedPath),
       digested: true,
       async copy(from, to) {
-        await vaultFiles(to).put(found(await vaultFiles(from).get(sealedId)))
+        await storedVault(fileTexts(to)).put(found(await storedVault(fileTexts(from)).get(sealedId)))
       },
     }),
     stateSubject({
@@ -147,7 +150,7 @@ async function subjectsIn(folder: string): Promise<readonly Subject[]> {
       sample: sampleOf(custodyPath),
       digested: true,
       async copy(from, to) {
-        await custodyKeyFiles(to).put(found(await custodyKeyFiles(from).get(custodyId)))
+        await storedCustodyKeys(fileTexts(to)).put(found(await storedCustodyKeys(fileTexts(from)).get(custodyId)))
       },
     }),
     stateSubject({
@@ -156,10 +159,10 @@ async function subjectsIn(folder: string): Promise<readonly Subject[]> {
       sample: sampleOf(operationPath),
       digested: true,
       async copy(from, to) {
-        const { operations, damaged } = await operationFiles(from).list()
+        const { operations, damaged } = await storedOperations(fileTexts(from)).list()
         const [fault] = damaged
         if (fault !== undefined) throw new KeyferryError("ERR_STATE_INVALID", fault.reason)
-        await operationFiles(to).put(found(operations[0]))
+        await storedOperations(fileTexts(to)).put(found(operations[0]))
       },
     }),
     stateSubject({
@@ -167,9 +170,9 @@ async function subjectsIn(folder: string): Promise<readonly Subject[]> {
       path: markerPath,
       sample: sampleOf(markerPath),
       async copy(from, to) {
-        const marker = found(await pinMarkerFiles(from).get(MARKER.token))
+        const marker = found(await storedPinMarkers(fileTexts(from)).get(MARKER.token))
         // of whatever token it says it is: what counts is the file that it was found in
-        await pinMarkerFiles(to).put({ ...marker, token: MARKER.token })
+        await storedPinMarkers(fileTexts(to)).put({ ...marker, token: MARKER.token })
         const written = join(to, markerPath)
         writeFileSync(written, JSON.stringify({ ...json(readFileSync(written)), token: marker.token }))
       },
@@ -187,7 +190,7 @@ async function subjectsIn(folder: string): Promise<readonly Subject[]> {
       async read(bytes, where) {
         mkdirSync(join(where, "pin-refused"))
         writeFileSync(join(where, "pin-refused", `${FORMER_NAME}.json`), bytes)
-        const { refused } = found(await pinMarkerFiles(where).get(MARKER.token))
+        const { refused } = found(await storedPinMarkers(fileTexts(where)).get(MARKER.token))
         return fieldOf({ refused: [refused, [{ bits: null, answer: null, refusedAt: json(bytes)["refusedAt"] }]] })
       },
     },

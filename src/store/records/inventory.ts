@@ -1,24 +1,23 @@
-import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import { identityOf, isName } from "../../core/key/source-key.js"
 import type { DamagedEntry, Inventory } from "../../core/ports/inventory.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
-import { type JsonFolder, jsonFolder, namesIn, type Parsed } from "./json-folder.js"
+import { type JsonFolder, jsonFolder, type Parsed } from "./json-folder.js"
 import { plainJson } from "./json-format.js"
+import type { Texts } from "./texts.js"
 
 const EXTENSION = ".json"
 
 /** Loading the validator takes longer than everything else here, and a first run has no file to check. */
 const FORMAT = plainJson<InventoryEntry>(async (value) => (await import("./inventory-schema.js")).parseInventory(value))
 
-/** The inventory as files `inventory/<target>/<name>.json` of the state directory. */
-export function inventoryFiles(stateDir: string): Inventory {
-  const root = join(stateDir, "inventory")
+/** The inventory as texts `inventory/<target>/<name>.json`. */
+export function storedInventory(texts: Texts): Inventory {
   const folders = new Map<string, JsonFolder<InventoryEntry>>()
 
   const folderOf = (target: string): JsonFolder<InventoryEntry> => {
     if (!isName(target)) throw new KeyferryError("ERR_BUG", `not the name of a target: ${JSON.stringify(target)}`)
-    const folder = folders.get(target) ?? jsonFolder(stateDir, ["inventory", target], FORMAT)
+    const folder = folders.get(target) ?? jsonFolder(texts, ["inventory", target], FORMAT)
     folders.set(target, folder)
     return folder
   }
@@ -30,16 +29,16 @@ export function inventoryFiles(stateDir: string): Inventory {
     if (parsed === undefined) return undefined
     const fault = "fault" in parsed ? parsed.fault : foreign(parsed.content, { name, target })
     if (fault === null && "content" in parsed) return parsed.content
-    throw new KeyferryError("ERR_STATE_INVALID", `${join(folder.path, file)}: ${fault ?? ""}`, { key: name })
+    throw new KeyferryError("ERR_STATE_INVALID", `${folder.placeOf(file)}: ${fault ?? ""}`, { key: name })
   }
 
-  const targets = (): readonly string[] => namesIn(root).filter(isName)
+  const targets = async (): Promise<readonly string[]> => (await texts.names(["inventory"])).filter(isName)
 
   const all = async (): ReturnType<Inventory["all"]> => {
     const entries: InventoryEntry[] = []
     const damaged: DamagedEntry[] = []
-    for (const target of targets()) {
-      for (const name of keysIn(folderOf(target))) {
+    for (const target of await targets()) {
+      for (const name of await keysIn(folderOf(target))) {
         try {
           const entry = await get(name, target)
           if (entry !== undefined) entries.push(entry)
@@ -58,7 +57,7 @@ export function inventoryFiles(stateDir: string): Inventory {
     async list(name) {
       if (name === undefined) return (await all()).entries
       const entries: InventoryEntry[] = []
-      for (const target of targets()) {
+      for (const target of await targets()) {
         const entry = await get(name, target)
         if (entry !== undefined) entries.push(entry)
       }
@@ -68,7 +67,7 @@ export function inventoryFiles(stateDir: string): Inventory {
     all,
 
     async firstMade(target) {
-      for (const name of keysIn(folderOf(target))) {
+      for (const name of await keysIn(folderOf(target))) {
         try {
           const entry = await get(name, target)
           if (entry?.keyArn != null) return entry
@@ -96,9 +95,8 @@ function fileOf(name: string): string {
   return `${name}${EXTENSION}`
 }
 
-function keysIn(folder: JsonFolder<InventoryEntry>): readonly string[] {
-  return folder
-    .names()
+async function keysIn(folder: JsonFolder<InventoryEntry>): Promise<readonly string[]> {
+  return (await folder.names())
     .filter((file) => isName(file) && file.endsWith(EXTENSION))
     .map((file) => file.slice(0, -EXTENSION.length))
 }

@@ -2,8 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, truncateSyn
 import { dirname, join } from "node:path"
 import { expect } from "chai"
 import type { CustodyKeyRecord } from "#src/core/records/sealed-material.js"
-import { custodyKeyFiles } from "#src/store/files/custody-key-files.js"
-import { vaultFiles } from "#src/store/files/vault-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedCustodyKeys } from "#src/store/records/custody-keys.js"
+import { storedVault } from "#src/store/records/vault.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { sealedMaterial as material } from "#test/support/sealed-material.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
@@ -13,11 +14,11 @@ describe("the vault as files", () => {
   const pathOf = (name: string, file: string): string => join(folder(), "vault", "keyferry", name, file)
 
   it("gives back what was put, to another process as well", async () => {
-    const vault = vaultFiles(folder())
+    const vault = storedVault(fileTexts(folder()))
     expect(await vault.get("01")).to.equal(undefined)
     const [one, next, other] = [material("a", "01"), material("a", "02", 1), material("b.c_d-e", "03")]
     for (const sealed of [one, next, other]) await vault.put(sealed)
-    for (const reader of [vault, vaultFiles(folder())]) {
+    for (const reader of [vault, storedVault(fileTexts(folder()))]) {
       expect(await reader.get("02")).to.deep.equal(next)
       expect(await reader.list({ owner: "keyferry", name: "a" })).to.deep.equal({ sealed: [one, next], damaged: [] })
       expect((await reader.list()).sealed).to.have.length(3)
@@ -25,11 +26,11 @@ describe("the vault as files", () => {
     }
     await vault.remove("02")
     await vault.remove("02")
-    for (const reader of [vault, vaultFiles(folder())]) expect(await reader.get("02")).to.equal(undefined)
+    for (const reader of [vault, storedVault(fileTexts(folder()))]) expect(await reader.get("02")).to.equal(undefined)
   })
 
   it("is for its owner's eyes, and leaves no temporary files", async () => {
-    await vaultFiles(folder()).put(material("a", "01"))
+    await storedVault(fileTexts(folder())).put(material("a", "01"))
     const path = pathOf("a", "0-01.json")
     expect(statSync(path).mode & 0o777).to.equal(0o600)
     for (let up = dirname(path); up !== folder(); up = dirname(up)) expect(statSync(up).mode & 0o777).to.equal(0o700)
@@ -38,9 +39,9 @@ describe("the vault as files", () => {
 
   it("finds every flipped bit and every truncation, and says what follows", async function () {
     const path = pathOf("a", "0-01.json")
-    await vaultFiles(folder()).put(material("a", "01"))
+    await storedVault(fileTexts(folder())).put(material("a", "01"))
     const whole = readFileSync(path)
-    const vault = vaultFiles(folder())
+    const vault = storedVault(fileTexts(folder()))
     const damage = async (): Promise<string> => (await expectCode("ERR_VAULT_DAMAGED", () => vault.get("01"))).message
     // every byte, its eight bits in turn
     for (let at = 0; at < whole.length; at += 1) {
@@ -66,13 +67,13 @@ describe("the vault as files", () => {
   })
 
   it("tells a file that lies under another path, and lists damage beside what is whole", async () => {
-    const vault = vaultFiles(folder())
+    const vault = storedVault(fileTexts(folder()))
     await vault.put(material("a", "01"))
     await vault.put(material("b", "02"))
     mkdirSync(pathOf("c", ""))
     renameSync(pathOf("b", "0-02.json"), pathOf("c", "0-02.json"))
     writeFileSync(pathOf("c", "odd"), "")
-    const { sealed, damaged } = await vaultFiles(folder()).list()
+    const { sealed, damaged } = await storedVault(fileTexts(folder())).list()
     expect(sealed.map(({ name }) => name)).to.deep.equal(["a"])
     expect(damaged.map(({ name, id }) => [name, id])).to.deep.equal([
       ["c", "02"],
@@ -82,14 +83,14 @@ describe("the vault as files", () => {
   })
 
   it("takes no name that would lead elsewhere", async () => {
-    const vault = vaultFiles(folder())
+    const vault = storedVault(fileTexts(folder()))
     for (const bad of [{ name: ".." }, { owner: "a/b" }, { id: "../x" }])
       await expectCode("ERR_BUG", () => vault.put({ ...material("a", "01"), ...bad }))
   })
 
   it("reports a folder that cannot be written", async () => {
     writeFileSync(join(folder(), "vault"), "")
-    await expectCode("ERR_STATE_UNSAFE", () => vaultFiles(folder()).put(material("a", "01")))
+    await expectCode("ERR_STATE_UNSAFE", () => storedVault(fileTexts(folder())).put(material("a", "01")))
   })
 })
 
@@ -97,7 +98,7 @@ describe("records of custody keys", () => {
   const folder = temporaryFolder()
 
   it("are kept, and damage is refused", async () => {
-    const records = custodyKeyFiles(folder())
+    const records = storedCustodyKeys(fileTexts(folder()))
     const record: CustodyKeyRecord = {
       id: "aa55",
       label: "keyferry/custody/keyferry/1",

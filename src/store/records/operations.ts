@@ -1,23 +1,23 @@
-import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import type { Operations } from "../../core/ports/operations.js"
 import type { DamagedOperation, Operation } from "../../core/records/operation.js"
 import { jsonFolder, type Parsed } from "./json-folder.js"
 import { digestedJson } from "./json-format.js"
+import type { Texts } from "./texts.js"
 
 const FILE = /^(rotate|replace|reseal)-([0-9a-f-]+)\.json$/
 
 const FORMAT = digestedJson<Operation>(async (value) => (await import("./operation-schema.js")).parseOperation(value))
 
-/** Operations as files `operations/<command>-<id>.json` of the state directory, with their own digest. */
-export function operationFiles(stateDir: string): Operations {
-  const folder = jsonFolder(stateDir, ["operations"], FORMAT)
+/** Operations as texts `operations/<command>-<id>.json`, with their own digest. */
+export function storedOperations(texts: Texts): Operations {
+  const folder = jsonFolder(texts, ["operations"], FORMAT)
 
   /** Undefined where another run has removed it meanwhile. */
   const read = async (file: string): Promise<Operation | DamagedOperation | undefined> => {
     const [, word, id] = FILE.exec(file) ?? []
     const command = (word ?? null) as DamagedOperation["command"]
-    const damaged = (reason: string): DamagedOperation => ({ path: join(folder.path, file), command, reason })
+    const damaged = (reason: string): DamagedOperation => ({ path: folder.placeOf(file), command, reason })
     if (id === undefined) return damaged("it is not the name of such a file")
     let parsed: Parsed<Operation> | undefined
     try {
@@ -36,7 +36,7 @@ export function operationFiles(stateDir: string): Operations {
     async list() {
       const operations: Operation[] = []
       const damaged: DamagedOperation[] = []
-      for (const file of folder.names()) {
+      for (const file of await folder.names()) {
         const operation = await read(file)
         if (operation === undefined) continue
         if ("reason" in operation) damaged.push(operation)

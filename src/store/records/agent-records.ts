@@ -1,9 +1,9 @@
-import { join } from "node:path"
 import type { Backoff } from "../../core/records/backoff.js"
 import { type Incidents, NO_INCIDENTS } from "../../core/records/incident.js"
 import type { AgentRecords, Pause } from "../../core/ports/agent-records.js"
-import { type FileFormat, jsonFolder } from "./json-folder.js"
+import { type TextFormat, jsonFolder } from "./json-folder.js"
 import { digestedJson } from "./json-format.js"
+import type { Texts } from "./texts.js"
 
 const BACKOFFS = digestedJson<{ readonly keys: readonly Backoff[] }>(async (value) =>
   (await import("./agent-schema.js")).parseBackoffs(value),
@@ -12,18 +12,18 @@ const INCIDENTS = digestedJson<Incidents>(async (value) => (await import("./agen
 const PAUSE = digestedJson<Pause>(async (value) => (await import("./agent-schema.js")).parsePause(value))
 
 /**
- * What the agent remembers, as files in `agent/` of the state directory. Nothing that must not be lost is among it: a
+ * What the agent remembers, as texts in `agent/`. Nothing that must not be lost is among it: a
  * file that cannot be read is told once and counts as none.
  */
-export function agentFiles(stateDir: string, warn: (text: string) => void): AgentRecords {
+export function storedAgentRecords(texts: Texts, warn: (text: string) => void): AgentRecords {
   const warnedFiles = new Set<string>()
-  const file = <T>(name: string, format: FileFormat<T>) => {
-    const folder = jsonFolder(stateDir, ["agent"], format)
+  const file = <T>(name: string, format: TextFormat<T>) => {
+    const folder = jsonFolder(texts, ["agent"], format)
     return {
       async get(): Promise<T | undefined> {
         const parsed = await folder.read(name)
         if (parsed === undefined || "content" in parsed) return parsed?.content
-        if (!warnedFiles.has(name)) warn(`${join(folder.path, name)}: ${parsed.fault}: it counts as not there`)
+        if (!warnedFiles.has(name)) warn(`${folder.placeOf(name)}: ${parsed.fault}: it counts as not there`)
         warnedFiles.add(name)
         return undefined
       },

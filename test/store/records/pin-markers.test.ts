@@ -3,11 +3,12 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path"
 import { expect } from "chai"
 import type { PinMarker, PinToken } from "#src/core/token/pin-marker.js"
-import { pinMarkerFiles } from "#src/store/files/pin-marker-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedPinMarkers } from "#src/store/records/pin-markers.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 
-describe("pinMarkerFiles", () => {
+describe("storedPinMarkers", () => {
   const base = temporaryFolder()
   const token: PinToken = {
     serial: "../a/b",
@@ -24,18 +25,18 @@ describe("pinMarkerFiles", () => {
   const another = { ...marker, refused: [{ ...marker.refused[0]!, bits: "123" }] }
 
   it("keeps one marker a token until it is removed", async () => {
-    const markers = pinMarkerFiles(base())
+    const markers = storedPinMarkers(fileTexts(base()))
     expect(await markers.get(token)).to.equal(undefined)
     await markers.put(marker)
     await markers.put(another)
-    expect(await pinMarkerFiles(base()).get(token)).to.deep.equal(another)
+    expect(await storedPinMarkers(fileTexts(base())).get(token)).to.deep.equal(another)
     await markers.remove(token)
     await markers.remove(token)
     expect(await markers.get(token)).to.equal(undefined)
   })
 
   it("refuses a marker that says something twice, naming it", async () => {
-    const markers = pinMarkerFiles(base())
+    const markers = storedPinMarkers(fileTexts(base()))
     await markers.put(marker)
     const file = join(base(), "pin-refused", readdirSync(join(base(), "pin-refused"))[0] ?? "")
     writeFileSync(file, readFileSync(file, "utf8").replace(/\}\s*$/, ', "refused": [] }\n'))
@@ -44,7 +45,7 @@ describe("pinMarkerFiles", () => {
   })
 
   it("tells tokens apart by each of what tells them, and not by how the place of an NSS database is spelt", async () => {
-    const markers = pinMarkerFiles(base())
+    const markers = storedPinMarkers(fileTexts(base()))
     await markers.put(marker)
     for (const other of [
       { serial: "2" },
@@ -62,7 +63,7 @@ describe("pinMarkerFiles", () => {
   })
 
   it("refuses a damaged marker rather than forget it", async () => {
-    const markers = pinMarkerFiles(base())
+    const markers = storedPinMarkers(fileTexts(base()))
     await markers.put(marker)
     const [name = ""] = readdirSync(join(base(), "pin-refused"))
     writeFileSync(join(base(), "pin-refused", name), "{}")
@@ -87,7 +88,7 @@ describe("pinMarkerFiles", () => {
     ] as const) {
       it(`stand for a PIN that nobody knows, and are kept in today's form once one is written: ${kind}`, async () => {
         write(name, content)
-        const markers = pinMarkerFiles(base())
+        const markers = storedPinMarkers(fileTexts(base()))
         const read = await markers.get(token)
         expect(read?.refused).to.deep.equal([whichever])
         await markers.put({ ...read!, refused: [...read!.refused, ...marker.refused] })
@@ -100,26 +101,28 @@ describe("pinMarkerFiles", () => {
 
     it("are removed with the token's own", async () => {
       write(token.serial, { tokenSerial: token.serial, ...former })
-      await pinMarkerFiles(base()).remove(token)
+      await storedPinMarkers(fileTexts(base())).remove(token)
       expect(readdirSync(join(base(), "pin-refused"))).to.deep.equal([])
     })
   })
 
   it("notes a presentation under way with the flags before it, in a file of no content", async () => {
-    const markers = pinMarkerFiles(base())
-    expect(markers.unfinished(token)).to.deep.equal([])
+    const markers = storedPinMarkers(fileTexts(base()))
+    expect(await markers.unfinished(token)).to.deep.equal([])
     const first = await markers.presenting(token, 0x1040d)
     await markers.presenting(token, 0x40d)
     await markers.presenting({ ...token, serial: "2" }, 0x40d)
-    expect([...pinMarkerFiles(base()).unfinished(token)].sort()).to.deep.equal([0x1040d, 0x40d].sort())
+    expect([...(await storedPinMarkers(fileTexts(base())).unfinished(token))].sort()).to.deep.equal(
+      [0x1040d, 0x40d].sort(),
+    )
     for (const name of readdirSync(join(base(), "pin-presented"))) {
       const path = join(base(), "pin-presented", name)
       expect([readFileSync(path, "utf8"), statSync(path).mode & 0o777]).to.deep.equal(["", 0o600])
     }
-    first.end()
-    expect(markers.unfinished(token)).to.deep.equal([0x40d])
-    markers.forgetUnfinished(token)
-    expect(markers.unfinished(token)).to.deep.equal([])
-    expect(markers.unfinished({ ...token, serial: "2" })).to.deep.equal([0x40d])
+    await first.end()
+    expect(await markers.unfinished(token)).to.deep.equal([0x40d])
+    await markers.forgetUnfinished(token)
+    expect(await markers.unfinished(token)).to.deep.equal([])
+    expect(await markers.unfinished({ ...token, serial: "2" })).to.deep.equal([0x40d])
   })
 })

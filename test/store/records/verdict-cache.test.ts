@@ -1,22 +1,23 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { expect } from "chai"
-import { verdictCache } from "#src/store/files/verdict-cache.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedVerdicts } from "#src/store/records/verdict-cache.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 
-describe("verdictCache", () => {
+describe("storedVerdicts", () => {
   const base = temporaryFolder()
   const silent = (): void => expect.fail("warned")
 
   it("gives back what was put", async () => {
-    await verdictCache(base(), silent).put("sha256:ab", [{ usable: true }])
-    expect(await verdictCache(base(), silent).get("sha256:ab")).to.deep.equal([{ usable: true }])
-    expect(await verdictCache(base(), silent).get("sha256:cd")).to.equal(undefined)
+    await storedVerdicts(fileTexts(base()), silent).put("sha256:ab", [{ usable: true }])
+    expect(await storedVerdicts(fileTexts(base()), silent).get("sha256:ab")).to.deep.equal([{ usable: true }])
+    expect(await storedVerdicts(fileTexts(base()), silent).get("sha256:cd")).to.equal(undefined)
   })
 
   for (const damage of ["", "{", "null", "[]", "\u0000"]) {
     it(`ignores a file that holds ${JSON.stringify(damage)}, and writes it anew`, async () => {
-      const cache = verdictCache(base(), silent)
+      const cache = storedVerdicts(fileTexts(base()), silent)
       await cache.put("sha256:ab", 1)
       writeFileSync(join(base(), "self-test", "sha256-ab.json"), damage)
       expect(await cache.get("sha256:ab")).to.equal(undefined)
@@ -28,7 +29,7 @@ describe("verdictCache", () => {
   it("warns where it cannot write, and goes on", async () => {
     writeFileSync(join(base(), "self-test"), "a file in the way")
     const warnings: string[] = []
-    await verdictCache(base(), (text) => warnings.push(text)).put("sha256:ab", 1)
+    await storedVerdicts(fileTexts(base()), (text) => warnings.push(text)).put("sha256:ab", 1)
     expect(warnings).to.have.lengthOf(1)
   })
 })

@@ -1,14 +1,14 @@
 import { readJson } from "../../core/base/json.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
-import type { FileFormat, Parsed } from "./json-folder.js"
+import type { TextFormat, Parsed } from "./json-folder.js"
 
-/** How the files of the state directory hold their content: JSON for people and machines, checked on reading. */
+/** How the texts of the state hold their content: JSON for people and machines, checked on reading. */
 
 /** Checks what was parsed; loads its schema when it is first asked. */
 export type Check<T> = (value: unknown) => Promise<Parsed<T>>
 
 /** Indented JSON with a last newline. */
-export function plainJson<T>(check: Check<T>): FileFormat<T> {
+export function plainJson<T>(check: Check<T>): TextFormat<T> {
   return {
     text: (content) => jsonText(content),
     async parse(text) {
@@ -21,7 +21,7 @@ export function plainJson<T>(check: Check<T>): FileFormat<T> {
 const DIGESTED_VERSION = 1
 
 /** JSON with a digest of its own: `{"version":1,…,"digest":"sha256:…"}`, over the JSON of all but the digest; bytes in base64. */
-export function digestedJson<T extends object>(check: Check<T>): FileFormat<T> {
+export function digestedJson<T extends object>(check: Check<T>): TextFormat<T> {
   return {
     text(content) {
       const fields = JSON.parse(JSON.stringify({ version: DIGESTED_VERSION, ...content }, base64)) as object

@@ -2,7 +2,8 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSyn
 import { join } from "node:path"
 import { expect } from "chai"
 import type { ImportRecord, InventoryEntry } from "#src/core/records/inventory.js"
-import { inventoryFiles } from "#src/store/files/inventory-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedInventory } from "#src/store/records/inventory.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { inventoryEntry } from "#test/support/inventory-entry.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
@@ -29,13 +30,13 @@ const IMPORT: ImportRecord = {
 
 const ENTRY: InventoryEntry = inventoryEntry("payments", { imports: [IMPORT] })
 
-describe("inventoryFiles", () => {
+describe("storedInventory", () => {
   const folder = temporaryFolder()
   const path = (): string => join(folder(), "inventory", "default", "payments.json")
 
   it("gives back what was put, from a private file", async () => {
-    await inventoryFiles(folder()).put(ENTRY)
-    expect(await inventoryFiles(folder()).get("payments", "default")).to.deep.equal(ENTRY)
+    await storedInventory(fileTexts(folder())).put(ENTRY)
+    expect(await storedInventory(fileTexts(folder())).get("payments", "default")).to.deep.equal(ENTRY)
     expect(statSync(path()).mode & 0o777).to.equal(0o600)
     expect(statSync(join(folder(), "inventory")).mode & 0o777).to.equal(0o700)
   })
@@ -46,20 +47,23 @@ describe("inventoryFiles", () => {
       ...Object.fromEntries(Object.entries(ENTRY).filter(([field]) => !newer.includes(field))),
       version: 1,
     }
-    await inventoryFiles(folder()).put(ENTRY)
+    await storedInventory(fileTexts(folder())).put(ENTRY)
     writeFileSync(path(), JSON.stringify({ ...older, imports: [{ ...IMPORT, region: undefined }] }))
-    expect(await inventoryFiles(folder()).get("payments", "default")).to.deep.equal({ ...ENTRY, terms: null })
+    expect(await storedInventory(fileTexts(folder())).get("payments", "default")).to.deep.equal({
+      ...ENTRY,
+      terms: null,
+    })
   })
 
   it("has nothing where nothing was put", async () => {
-    const inventory = inventoryFiles(join(folder(), "nowhere"))
+    const inventory = storedInventory(fileTexts(join(folder(), "nowhere")))
     expect(await inventory.get("payments", "default")).to.equal(undefined)
     expect(await inventory.list()).to.deep.equal([])
     await inventory.remove("payments", "default")
   })
 
   it("lists all keys, or one, over all targets", async () => {
-    const inventory = inventoryFiles(folder())
+    const inventory = storedInventory(fileTexts(folder()))
     await inventory.put(ENTRY)
     await inventory.put({ ...ENTRY, target: "prod-eu" })
     const source = { ...ENTRY.source, label: "keyferry/keyferry/signer/0" }
@@ -73,7 +77,7 @@ describe("inventoryFiles", () => {
   })
 
   it("finds a target's first KMS key behind what cannot be read, and none where others can put files", async () => {
-    const inventory = inventoryFiles(folder())
+    const inventory = storedInventory(fileTexts(folder()))
     const keyArn = "arn:aws:kms:eu-west-3:111122223333:key/1"
     expect(await inventory.firstMade("default")).to.equal(undefined)
     const named = (name: string, arn: string | null): InventoryEntry => ({
@@ -89,11 +93,11 @@ describe("inventoryFiles", () => {
   })
 
   it("passes over what a killed writer left, and clears it at the next put", async () => {
-    await inventoryFiles(folder()).put(ENTRY)
+    await storedInventory(fileTexts(folder())).put(ENTRY)
     await run("die-before-rename", path())
     expect(readdirSync(join(folder(), "inventory", "default"))).to.have.lengthOf(2)
-    expect(await inventoryFiles(folder()).list()).to.deep.equal([ENTRY])
-    await inventoryFiles(folder()).put({ ...ENTRY, creating: true })
+    expect(await storedInventory(fileTexts(folder())).list()).to.deep.equal([ENTRY])
+    await storedInventory(fileTexts(folder())).put({ ...ENTRY, creating: true })
     expect(readdirSync(join(folder(), "inventory", "default"))).to.deep.equal(["payments.json"])
   })
 
@@ -117,22 +121,24 @@ describe("inventoryFiles", () => {
   ]
   for (const [name, change, field] of damaged) {
     it(`refuses ${name} and names file and field`, async () => {
-      await inventoryFiles(folder()).put(ENTRY)
+      await storedInventory(fileTexts(folder())).put(ENTRY)
       writeFileSync(path(), JSON.stringify(change({ ...ENTRY })))
-      const error = await expectCode("ERR_STATE_INVALID", () => inventoryFiles(folder()).get("payments", "default"))
+      const error = await expectCode("ERR_STATE_INVALID", () =>
+        storedInventory(fileTexts(folder())).get("payments", "default"),
+      )
       expect(error.message).to.include(path()).and.include(field)
     })
   }
 
   it("refuses a file that is not JSON without quoting it", async () => {
-    await inventoryFiles(folder()).put(ENTRY)
+    await storedInventory(fileTexts(folder())).put(ENTRY)
     writeFileSync(path(), readFileSync(path(), "utf8").slice(0, 100))
-    const error = await expectCode("ERR_STATE_INVALID", () => inventoryFiles(folder()).list("payments"))
+    const error = await expectCode("ERR_STATE_INVALID", () => storedInventory(fileTexts(folder())).list("payments"))
     expect(error.message).to.not.include("keyferry/keyferry")
   })
 
   it("tells what cannot be read apart, by its name, and lists the rest", async () => {
-    const inventory = inventoryFiles(folder())
+    const inventory = storedInventory(fileTexts(folder()))
     await inventory.put(ENTRY)
     const files: Readonly<Record<string, string>> = {
       garbage: "garbage",
@@ -155,15 +161,15 @@ describe("inventoryFiles", () => {
 
   it("does not leave its folder by a name", async () => {
     for (const name of ["../../outside", "..", ".hidden", "a/b", ""]) {
-      await expectCode("ERR_BUG", () => inventoryFiles(folder()).put({ ...ENTRY, name }))
-      await expectCode("ERR_BUG", () => inventoryFiles(folder()).get("payments", name))
+      await expectCode("ERR_BUG", () => storedInventory(fileTexts(folder())).put({ ...ENTRY, name }))
+      await expectCode("ERR_BUG", () => storedInventory(fileTexts(folder())).get("payments", name))
     }
   })
 
   it("says that it could not write", async () => {
     mkdirSync(join(folder(), "inventory"))
     writeFileSync(join(folder(), "inventory", "default"), "a file in the way")
-    const error = await expectCode("ERR_STATE_UNSAFE", () => inventoryFiles(folder()).put(ENTRY))
+    const error = await expectCode("ERR_STATE_UNSAFE", () => storedInventory(fileTexts(folder())).put(ENTRY))
     expect(error.message).to.match(/default is a file, not a folder$/)
   })
 })

@@ -2,6 +2,7 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { VerdictCache } from "../../core/ports/verdict-cache.js"
 import { jsonFolder } from "./json-folder.js"
 import { plainJson } from "./json-format.js"
+import type { Texts } from "./texts.js"
 
 interface StoredVerdicts {
   readonly version: 1
@@ -14,11 +15,11 @@ const FORMAT = plainJson<StoredVerdicts>((value) => {
 })
 
 /**
- * Self-test verdicts as files `self-test/<digest>.json` of the state directory. A cache never stops the work: what
+ * Self-test verdicts as texts `self-test/<digest>.json`. A cache never stops the work: what
  * cannot be read counts as absent, what cannot be written is told to `warn`.
  */
-export function verdictCache(stateDir: string, warn: (text: string) => void): VerdictCache {
-  const folder = jsonFolder(stateDir, ["self-test"], FORMAT)
+export function storedVerdicts(texts: Texts, warn: (text: string) => void): VerdictCache {
+  const folder = jsonFolder(texts, ["self-test"], FORMAT)
   return {
     async get(key) {
       try {

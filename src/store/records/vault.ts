@@ -1,10 +1,10 @@
-import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import { isName, type SourceKeyIdentity } from "../../core/key/source-key.js"
 import type { Vault } from "../../core/ports/vault.js"
 import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../../core/records/sealed-material.js"
-import { type JsonFolder, jsonFolder, namesIn, type Parsed } from "./json-folder.js"
+import { type JsonFolder, jsonFolder, type Parsed } from "./json-folder.js"
 import { digestedJson } from "./json-format.js"
+import type { Texts } from "./texts.js"
 
 const FILE = /^(0|[1-9]\d*)-([0-9a-f]+)\.json$/
 
@@ -19,43 +19,46 @@ interface VaultFile {
   readonly file: string
 }
 
-export interface VaultFiles extends Vault {
+export interface StoredVault extends Vault {
   /** For when another process may have written meanwhile. */
   reread(): void
 }
 
 /**
- * The vault as files `vault/<owner>/<name>/<generation>-<id>.json` of the state directory, in folders of mode 0700. File
- * names are read once, when something is first looked up by its ID alone.
+ * The vault as texts `vault/<owner>/<name>/<generation>-<id>.json`. Their names are read once, when something is first looked up by its ID alone.
  */
-export function vaultFiles(stateDir: string): VaultFiles {
-  const root = join(stateDir, "vault")
+export function storedVault(texts: Texts): StoredVault {
   const folders = new Map<string, JsonFolder<SealedMaterial>>()
-  let index: Map<string, VaultFile> | undefined
+  let index: Promise<Map<string, VaultFile>> | undefined
 
   const folderOf = ({ owner, name }: Holder): JsonFolder<SealedMaterial> => {
     const key = JSON.stringify([owner, name])
-    const folder = folders.get(key) ?? jsonFolder(stateDir, ["vault", owner, name], FORMAT)
+    const folder = folders.get(key) ?? jsonFolder(texts, ["vault", owner, name], FORMAT)
     folders.set(key, folder)
     return folder
   }
 
-  const filesOf = (holder: Holder): readonly VaultFile[] =>
+  const filesOf = async (holder: Holder): Promise<readonly VaultFile[]> =>
     // a file of a strange name is damage, not nothing
-    folderOf(holder)
-      .names()
-      .map((file) => ({ holder, file }))
+    (await folderOf(holder).names()).map((file) => ({ holder, file }))
 
-  const allFiles = (): readonly VaultFile[] =>
-    namesIn(root).flatMap((owner) => namesIn(join(root, owner)).flatMap((name) => filesOf({ owner, name })))
+  const allFiles = async (): Promise<readonly VaultFile[]> => {
+    const files: VaultFile[] = []
+    for (const owner of await texts.names(["vault"])) {
+      for (const name of await texts.names(["vault", owner])) files.push(...(await filesOf({ owner, name })))
+    }
+    return files
+  }
 
-  const byId = (): Map<string, VaultFile> =>
-    (index ??= new Map(allFiles().map((vaultFile) => [partsOf(vaultFile.file).id ?? vaultFile.file, vaultFile])))
+  const readIndex = async (): Promise<Map<string, VaultFile>> =>
+    new Map((await allFiles()).map((vaultFile) => [partsOf(vaultFile.file).id ?? vaultFile.file, vaultFile]))
+
+  const byId = (): Promise<Map<string, VaultFile>> => (index ??= readIndex())
 
   /** Undefined where the file is not there. */
   const read = async ({ holder, file }: VaultFile) => {
     const folder = folderOf(holder)
-    return judged({ holder, file }, join(folder.path, file), await readingOf(folder, file))
+    return judged({ holder, file }, folder.placeOf(file), await readingOf(folder, file))
   }
 
   return {
@@ -65,7 +68,7 @@ export function vaultFiles(stateDir: string): VaultFiles {
 
     async get(id, identity) {
       const named = identity === undefined ? undefined : await read(checkedFile({ ...identity, id }))
-      const indexed = named === undefined ? byId().get(id) : undefined
+      const indexed = named === undefined ? (await byId()).get(id) : undefined
       const reading = indexed === undefined ? named : await read(indexed)
       if (reading === undefined || "sealed" in reading) return reading?.sealed
       throw vaultDamage(reading.damaged)
@@ -74,7 +77,7 @@ export function vaultFiles(stateDir: string): VaultFiles {
     async list(holder) {
       const sealed: SealedMaterial[] = []
       const damaged: DamagedMaterial[] = []
-      for (const vaultFile of holder === undefined ? allFiles() : filesOf(checkedHolder(holder))) {
+      for (const vaultFile of await (holder === undefined ? allFiles() : filesOf(checkedHolder(holder)))) {
         const reading = await read(vaultFile)
         if (reading === undefined) continue
         if ("sealed" in reading) sealed.push(reading.sealed)
@@ -86,14 +89,15 @@ export function vaultFiles(stateDir: string): VaultFiles {
     async put(material) {
       const vaultFile = checkedFile(material)
       await folderOf(vaultFile.holder).put(vaultFile.file, material)
-      index?.set(material.id, vaultFile)
+      ;(await index)?.set(material.id, vaultFile)
     },
 
     async remove(id) {
-      const vaultFile = byId().get(id)
+      const files = await byId()
+      const vaultFile = files.get(id)
       if (vaultFile === undefined) return
       await folderOf(vaultFile.holder).remove(vaultFile.file)
-      byId().delete(id)
+      files.delete(id)
     },
   }
 }

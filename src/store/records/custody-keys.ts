@@ -1,9 +1,9 @@
-import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import type { CustodyKeyRecords } from "../../core/ports/custody-key-records.js"
 import type { CustodyKeyRecord } from "../../core/records/sealed-material.js"
 import { jsonFolder } from "./json-folder.js"
 import { digestedJson } from "./json-format.js"
+import type { Texts } from "./texts.js"
 
 const FILE = /^([0-9a-f]+)\.json$/
 
@@ -11,28 +11,28 @@ const FORMAT = digestedJson<CustodyKeyRecord>(async (value) =>
   (await import("./sealed-schema.js")).parseCustodyKeyRecord(value),
 )
 
-/** Records of custody keys as files `custody-keys/<id>.json` of the state directory, with their own digest. */
-export function custodyKeyFiles(stateDir: string): CustodyKeyRecords {
-  const folder = jsonFolder(stateDir, ["custody-keys"], FORMAT)
+/** Records of custody keys as texts `custody-keys/<id>.json`, with their own digest. */
+export function storedCustodyKeys(texts: Texts): CustodyKeyRecords {
+  const folder = jsonFolder(texts, ["custody-keys"], FORMAT)
 
   const get = async (id: string): Promise<CustodyKeyRecord | undefined> => {
     const file = fileOf(id)
     const record = await folder.get(file)
     if (record === undefined || record.id === id) return record
-    throw new KeyferryError("ERR_STATE_INVALID", `${join(folder.path, file)}: its ID is not the file's`)
+    throw new KeyferryError("ERR_STATE_INVALID", `${folder.placeOf(file)}: its ID is not the file's`)
   }
 
   const all = async () => {
     const records: CustodyKeyRecord[] = []
     const damaged: { path: string; reason: string }[] = []
-    for (const file of folder.names()) {
+    for (const file of await folder.names()) {
       const [, id] = FILE.exec(file) ?? []
       try {
         const record = id === undefined ? undefined : await get(id)
         if (record !== undefined) records.push(record)
       } catch (error) {
         if (!(error instanceof KeyferryError)) throw error
-        damaged.push({ path: join(folder.path, file), reason: error.message })
+        damaged.push({ path: folder.placeOf(file), reason: error.message })
       }
     }
     return { records: records.sort((a, b) => a.number - b.number), damaged }

@@ -1,6 +1,4 @@
 import { createHash, randomBytes } from "node:crypto"
-import { closeSync, openSync, rmSync } from "node:fs"
-import { join } from "node:path"
 import {
   newPinSalt,
   type PinMarker,
@@ -9,10 +7,9 @@ import {
   pinTokenIdentity,
   type RefusedPin,
 } from "../../core/token/pin-marker.js"
-import { stateWriteError } from "./atomic-file.js"
-import { jsonFolder, namesIn } from "./json-folder.js"
+import { jsonFolder } from "./json-folder.js"
 import { plainJson } from "./json-format.js"
-import { makeFolder } from "./make-folder.js"
+import type { TextPath, Texts } from "./texts.js"
 
 const FORMAT = plainJson<PinMarker>(async (value) => (await import("./pin-marker-schema.js")).parsePinMarker(value))
 
@@ -21,16 +18,17 @@ const FORMER_FORMAT = plainJson<RefusedPin>(async (value) =>
   (await import("./pin-marker-schema.js")).parseFormerMarker(value),
 )
 
+const PRESENTED = "pin-presented"
+
 /**
- * Markers of refused PINs as files `pin-refused/<digest of what tells the token>.json` of the state directory; beside
- * them, in `pin-presented/`, an empty file for each presentation under way, which says all it has to say by its name.
+ * Markers of refused PINs as texts `pin-refused/<digest of what tells the token>.json`; beside them, in `pin-presented/`,
+ * an empty text for each presentation under way, which says all it has to say by its name.
  */
-export function pinMarkerFiles(stateDir: string): PinMarkers {
-  const folder = jsonFolder(stateDir, ["pin-refused"], FORMAT)
-  const former = jsonFolder(stateDir, ["pin-refused"], FORMER_FORMAT)
-  const presented = join(stateDir, "pin-presented")
-  const unfinished = (token: PinToken): readonly string[] =>
-    namesIn(presented).filter((name) => name.startsWith(`${digestOf(token)}.`))
+export function storedPinMarkers(texts: Texts): PinMarkers {
+  const folder = jsonFolder(texts, ["pin-refused"], FORMAT)
+  const former = jsonFolder(texts, ["pin-refused"], FORMER_FORMAT)
+  const unfinished = async (token: PinToken): Promise<readonly string[]> =>
+    (await texts.names([PRESENTED])).filter((name) => name.startsWith(`${digestOf(token)}.`))
 
   return {
     async get(token) {
@@ -55,20 +53,17 @@ export function pinMarkerFiles(stateDir: string): PinMarkers {
     },
 
     async presenting(token, flags) {
-      await makeFolder(presented)
-      const path = join(presented, `${digestOf(token)}.${flags.toString(16)}.${randomBytes(8).toString("hex")}`)
-      try {
-        closeSync(openSync(path, "wx", 0o600))
-      } catch (error) {
-        throw stateWriteError(path, error)
-      }
-      return { end: () => rmSync(path, { force: true }) }
+      const path: TextPath = [PRESENTED, `${digestOf(token)}.${flags.toString(16)}.${randomBytes(8).toString("hex")}`]
+      await texts.mark(path)
+      return { end: () => texts.unmark(path) }
     },
 
-    unfinished: (token) => unfinished(token).map((name) => Number.parseInt(name.split(".")[1] ?? "", 16)),
+    async unfinished(token) {
+      return (await unfinished(token)).map((name) => Number.parseInt(name.split(".")[1] ?? "", 16))
+    },
 
-    forgetUnfinished(token) {
-      for (const name of unfinished(token)) rmSync(join(presented, name), { force: true })
+    async forgetUnfinished(token) {
+      for (const name of await unfinished(token)) await texts.unmark([PRESENTED, name])
     },
   }
 }

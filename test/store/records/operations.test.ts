@@ -2,8 +2,9 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync
 import { join } from "node:path"
 import { expect } from "chai"
 import type { RotateOperation } from "#src/core/records/operation.js"
-import { operationFiles } from "#src/store/files/operation-files.js"
-import { toBeLockedFiles } from "#src/store/files/to-be-locked-files.js"
+import { fileTexts } from "#src/store/files/file-texts.js"
+import { storedOperations } from "#src/store/records/operations.js"
+import { storedToBeLocked } from "#src/store/records/to-be-locked.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 
@@ -25,11 +26,14 @@ describe("operations as files", () => {
   const [later, earlier] = [rotation(id("a"), "2026-03-02T00:00:00Z"), rotation(id("b"), "2026-03-01T00:00:00Z")]
 
   it("come back in the order in which they were asked for, until they are removed", async () => {
-    const files = operationFiles(folder())
+    const files = storedOperations(fileTexts(folder()))
     expect(await files.list()).to.deep.equal({ operations: [], damaged: [] })
     for (const operation of [later, earlier]) await files.put(operation)
     expect(statSync(path(`rotate-${id("a")}.json`)).mode & 0o777).to.equal(0o600)
-    expect(await operationFiles(folder()).list()).to.deep.equal({ operations: [earlier, later], damaged: [] })
+    expect(await storedOperations(fileTexts(folder())).list()).to.deep.equal({
+      operations: [earlier, later],
+      damaged: [],
+    })
     for (const count of [1, 2]) {
       await files.remove(earlier)
       expect((await files.list()).operations, `removed ${count} times`).to.deep.equal([later])
@@ -37,8 +41,10 @@ describe("operations as files", () => {
   })
 
   it("stand under no name that leads elsewhere", async () => {
-    await expectCode("ERR_BUG", () => operationFiles(folder()).put(rotation(`../${id("a")}`, later.askedAt)))
-    await expectCode("ERR_BUG", () => toBeLockedFiles(folder()).add({ id: "../0a", label: "x" }))
+    await expectCode("ERR_BUG", () =>
+      storedOperations(fileTexts(folder())).put(rotation(`../${id("a")}`, later.askedAt)),
+    )
+    await expectCode("ERR_BUG", () => storedToBeLocked(fileTexts(folder())).add({ id: "../0a", label: "x" }))
     expect(readdirSync(folder())).to.deep.equal([])
   })
 
@@ -108,9 +114,9 @@ describe("operations as files", () => {
   ]
   for (const [what, damage, command, reason] of damages) {
     it(`tell of one that is damaged, and of the others: ${what}`, async () => {
-      for (const operation of [later, earlier]) await operationFiles(folder()).put(operation)
+      for (const operation of [later, earlier]) await storedOperations(fileTexts(folder())).put(operation)
       damage()
-      const { operations, damaged } = await operationFiles(folder()).list()
+      const { operations, damaged } = await storedOperations(fileTexts(folder())).list()
       expect(operations).to.deep.equal([earlier])
       expect(damaged.map((one) => one.command)).to.deep.equal([command])
       expect(damaged[0]?.reason).to.match(reason)
