@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/package-check.sh
-# Packs the package as it would be published, looks at what it holds, installs it in an empty folder and provisions a key
-# with it, on SoftHSM and the local KMS; then installs it where there is no compiler. After scripts/setup.sh.
+# Packs the package as it would be published, looks at what it holds, installs it for all with the oldest Node.js that
+# package.json takes, where there is no compiler and where there is one, and provisions a key with it, on SoftHSM and the
+# local KMS. After scripts/setup.sh.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 source scripts/node.sh
@@ -29,38 +30,47 @@ while read -r link; do
   [[ -e $work/package/$link ]] || die "README.md links to $link, which is not in the package"
 done < <(grep -oE '\]\([^)#:]+' "$work/package/README.md" | cut -c 3- | sort -u)
 
-mkdir "$work/installed"
-cd "$work/installed"
-headers=$(node -p 'require("node:path").resolve(process.execPath, "../..")')
-[[ ! -e $headers/include/node/node_api.h ]] || export npm_config_nodedir=$headers
-printf '{"private":true,"allowScripts":{"pkcs11js":true}}\n' >package.json
-npm install --no-audit --no-fund --loglevel error "$work/$(<"$work/name")" ||
-  die 'the package could not be installed'
-node -e 'require("pkcs11js")' 2>/dev/null || npm rebuild --ignore-scripts=false pkcs11js
-printf 'package-check: %s, with %s\n' "$(<"$work/name")" "$(ls node_modules | tr '\n' ' ')"
+# the oldest Node.js, with headers of its own: node-gyp would fetch them from nodejs.org
+node22=$work/node22
+scripts/fetch-node.sh 22.13.0 "$node22"
+export npm_config_globalconfig=$(npm config get globalconfig) npm_config_nodedir=$node22
+unset CC CXX
+module=$(softhsm/module-path.sh softhsm)
 
-# without a compiler npm installs it all the same, and keyferry says what is missing
-mkdir "$work/commands" "$work/uncompiled"
+# all commands of this machine but compilers, in another folder
+mkdir "$work/commands"
 for command in /usr/bin/* /bin/*; do
   case ${command##*/} in
-    cc | c++ | gcc* | g++* | clang* | make | gmake | python*) ;;
+    cc | c++ | c[89]9* | gcc* | g++* | *-gcc* | *-g++* | clang* | make | gmake | python* | node | npm | npx) ;;
     *) ln -sf "$command" "$work/commands/" ;;
   esac
 done
+
+# installed PREFIX: as one types it, for all users of the machine
+installed() {
+  printf 'package-check: npm install --global ./%s, Node.js %s, %s\n' "$(<"$work/name")" "$(node --version)" "$2"
+  npm install --global --prefix "$1" --allow-scripts=pkcs11js --no-audit --no-fund --loglevel error "$work/$(<"$work/name")" ||
+    die "$2 the package could not be installed"
+  hash -r
+  keyferry --version
+}
+
+# without a compiler npm installs it all the same, and keyferry says what is missing
 (
-  cd "$work/uncompiled"
-  jq '{private, allowScripts}' "$work/installed/package.json" >package.json
-  export PATH=$(dirname -- "$(readlink -f -- "$(command -v node)")"):$work/commands
-  unset CC CXX
-  npm install --no-audit --no-fund --loglevel error "$work/$(<"$work/name")" || die 'without a compiler the package could not be installed'
+  export PATH=$work/uncompiled/bin:$node22/bin:$work/commands
+  installed "$work/uncompiled" 'without a compiler'
   status=0
-  node_modules/.bin/keyferry token list --module "$("$root/softhsm/module-path.sh" softhsm)" 2>"$work/said" || status=$?
+  keyferry token list --module "$module" 2>"$work/said" || status=$?
   cat "$work/said"
   [[ $status == 69 ]] && grep -q 'pkcs11js.*not compiled.*ERR_ADDON_MISSING' "$work/said" && grep -q 'python3 make g++' "$work/said" ||
     die "without a compiler keyferry ended with $status"
 )
 
-export PATH=$work/installed/node_modules/.bin:$PATH KEYFERRY_STATE_DIR=$work/state
+export PATH=$work/compiled/bin:$node22/bin:$PATH
+installed "$work/compiled" 'with a compiler'
+[[ $(command -v keyferry) == "$work/compiled/bin/keyferry" ]] || die 'another keyferry is found first'
+
+export KEYFERRY_STATE_DIR=$work/state
 environment=$("$root/softhsm/make-softhsm.sh" "$work/token")
 eval "$environment"
 keyferry local-kms --port 0 >"$work/kms.log" 2>&1 &
@@ -71,19 +81,22 @@ for _ in {1..100}; do
   sleep 0.1
 done
 export AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1
-keyferry --version
+keyferry doctor
 keyferry provision --name packed --key-spec SYMMETRIC_DEFAULT --custody token --prove full --json >"$work/provisioned"
 jq -e '.proof.result == "proven"' "$work/provisioned" || die 'the key was not proven'
 keyferry status
 
-# the example of docs/embedding.md, as JavaScript and for the compiler
+# the example of docs/embedding.md, as JavaScript and for the compiler, in a project that has the package
+mkdir -p "$work/project/node_modules"
+ln -s "$work/compiled/lib/node_modules/keyferry" "$work/project/node_modules/"
+cd "$work/project"
 sed -n '/^```js$/,/^```$/p' "$root/docs/embedding.md" | sed '1d;$d' >example.mjs
 cp example.mjs example.mts
 "$root/node_modules/.bin/tsc" --noEmit --strict --module nodenext --target es2023 --types node --typeRoots "$root/node_modules/@types" example.mts ||
   die 'the types of the package do not fit its example'
 cat >keyferry.yaml <<CONFIG
 version: 1
-tokens: { primary: { uri: "${KEYFERRY_TOKEN%%\?*}?module-path=$("$root/softhsm/module-path.sh" softhsm)", pin: { file: "$(ls "$work"/token/pin)" } } }
+tokens: { primary: { uri: "${KEYFERRY_TOKEN%%\?*}?module-path=$module", pin: { file: "$(ls "$work"/token/pin)" } } }
 targets: { local: { region: us-east-1 } }
 keys: { payments: { keySpec: SYMMETRIC_DEFAULT, custody: token } }
 CONFIG
