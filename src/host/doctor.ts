@@ -78,8 +78,9 @@ async function configLine(
     const settings = await world.settings()
     const { path, manifest } = settings
     if (path === null || manifest === null) return { settings, config: [] }
-    const count = (rows: object): number => Object.keys(rows).length
-    const counts = `${count(manifest.tokens)} tokens, ${count(manifest.targets)} targets, ${count(manifest.keys)} keys`
+    const counts = (["tokens", "targets", "keys"] as const)
+      .map((kind) => `${kind} ${Object.keys(manifest[kind]).length}`)
+      .join(", ")
     return { settings, config: [{ id, status: "ok", message: `${path} is right: ${counts}`, hint: null, exit: "OK" }] }
   } catch (error) {
     return { settings: await world.settingsWithoutFile(), config: [failed(id, error)] }
@@ -240,6 +241,6 @@ async function backupLine(stateDir: string): Promise<CheckedLine> {
       : warn("backup", "the state was never exported", hint)
   }
   if (linesSince === 0) return ok("backup", `the state is as it was exported on ${exportedAt}`)
-  const since = linesSince === null ? "" : `, and ${linesSince} lines of the custody log came after that`
+  const since = linesSince === null ? "" : `, and lines of the custody log since then: ${linesSince}`
   return warn("backup", `the state was last exported on ${exportedAt}${since}`, hint)
 }

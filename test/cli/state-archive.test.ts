@@ -116,7 +116,7 @@ describe("a backup of the state directory", () => {
     const [line] = await lines()
     expect(line).to.include({ status: "warn", hint: "keyferry state export FILE, and keep FILE on another machine" })
     expect(line?.message).to.equal(
-      `the state was last exported on ${exported.exportedAt}, and 1 lines of the custody log came after that`,
+      `the state was last exported on ${exported.exportedAt}, and lines of the custody log since then: 1`,
     )
     const status = await stage.run(["status", "--json"], { state: own })
     expect(status.json()).to.deep.include({ backup: { exportedAt: exported.exportedAt, linesSince: 1 } })

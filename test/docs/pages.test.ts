@@ -76,15 +76,6 @@ describe("the pages of docs/, as they are typed", function () {
       }
     }
 
-    it("production.md", async () => {
-      const here = host("production", { token: true, kms: true })
-      await follow("production: configuration", here)
-      await follow("production: policies", here)
-      await follow("production: doctor", here)
-      await follow("production: first key", here)
-      await follow("production: backup", here)
-    })
-
     it("json.md", async () => {
       await kms.reset()
       const here = host("json", { token: true, kms: true })

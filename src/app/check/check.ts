@@ -197,7 +197,7 @@ function pauseFindings(pause: Pause | null, now: Date): readonly Finding[] {
 /** What was done since the newest archive would be lost with this host. */
 function backupFindings(backup: StateBackup, now: Date): readonly Finding[] {
   if (!isOld(backup, now)) return []
-  const since = backup.linesSince === null ? "" : `, and ${backup.linesSince} lines of the custody log came after that`
+  const since = backup.linesSince === null ? "" : `, and lines of the custody log since then: ${backup.linesSince}`
   const message = `the state was last exported on ${backup.exportedAt ?? ""}${since}`
   const hint = "keyferry state export FILE, once a day, to another machine's disk"
   return [{ id: "BACKUP_OLD", status: "warning", message, name: "state", target: null, hint }]

@@ -107,5 +107,8 @@ async function opened(token: Token, view: View, faulty: readonly string[]): Prom
       lines.push({ ...line, message: `${sealed.label} (${sealed.id}): ${line.message}: ${end}` })
     }
   }
-  return [...lines, ok("vault", `${wholeFiles} sealed keys opened, each to what was sealed`)]
+  return [
+    ...lines,
+    ok("vault", `${wholeFiles} sealed ${wholeFiles === 1 ? "key" : "keys"} opened, each to what was sealed`),
+  ]
 }

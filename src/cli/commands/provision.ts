@@ -43,7 +43,12 @@ export const provision = defineCommand({
     }
     if (name === undefined || keySpec === undefined) {
       const missing = [name === undefined && "--name", keySpec === undefined && "--key-spec"]
-      throw new KeyferryError("ERR_USAGE", `missing: ${missing.filter((flag) => flag !== false).join(", ")}`)
+      const isInFile = name !== undefined && Object.hasOwn(manifest?.keys ?? {}, name)
+      throw new KeyferryError("ERR_USAGE", `missing: ${missing.filter((flag) => flag !== false).join(", ")}`, {
+        ...(isInFile
+          ? { hint: `\`keyferry apply --key ${name}\` makes ${name} as the configuration file has it` }
+          : {}),
+      })
     }
     const theirs = keyOfOthers(manifest, name, args.keyId)
     const request = {

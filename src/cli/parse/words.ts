@@ -57,7 +57,10 @@ export function checkWords(words: readonly string[], command: AnyCommand): void 
   const ownWords = [command.positional, command.path].filter((positional) => positional !== undefined)
   const mostWords = command.name.split(" ").length + ownWords.length
   const [unexpected] = plain.slice(mostWords)
-  if (unexpected !== undefined) throw usage(`unexpected argument: '${unexpected}'`)
+  if (unexpected !== undefined) {
+    const flags = ["key", "name"].filter((name) => Object.hasOwn(options, name) && !names.has(name))
+    throw usage(`unexpected argument: '${unexpected}'${didYouMean(flags.map((name) => `--${name} ${unexpected}`))}`)
+  }
 }
 
 /** Words that are neither options nor their values. */

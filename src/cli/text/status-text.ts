@@ -64,8 +64,7 @@ function lastUse({ usage = [] }: StatusRow): string | null {
 export function backupText({ keys }: Status, { exportedAt, linesSince }: StateBackup): string {
   if (keys.length === 0) return ""
   if (exportedAt === null) return "\nbackup: the state was never exported: `keyferry state export FILE`"
-  const since =
-    linesSince === null || linesSince === 0 ? "" : `; ${linesSince} lines of the custody log came after that`
+  const since = linesSince === null || linesSince === 0 ? "" : `; lines of the custody log since then: ${linesSince}`
   return `\nbackup: the state was last exported on ${exportedAt}${since}`
 }
 

@@ -71,7 +71,7 @@ describe("doctor's look at the vault", () => {
     expect(lines[0])
       .to.match(/^vault fail DATAERR: keyferry\/keyferry\/v-other\/0 /)
       .and.to.include(keyArn)
-    expect(lines).to.include("vault ok OK: 1 sealed keys opened, each to what was sealed")
+    expect(lines).to.include("vault ok OK: 1 sealed key opened, each to what was sealed")
   })
 
   it("fails where the token does not answer, and says so of a token that has sealed nothing yet", async () => {
