@@ -104,6 +104,16 @@ describe("the ends of a KMS key's life", function () {
     const { keys } = used.json() as { keys: { usage?: { lastUsedAt: string; operation: string }[] }[] }
     expect(keys[0]?.usage?.[0]).to.include({ operation: "Encrypt" })
     expect(keys[0]?.usage?.[0]?.lastUsedAt).to.match(/Z$/)
+    await provision("beside")
+    await stage.kms.fault({ kind: "access-denied", operation: "GetKeyLastUsage", count: 1 })
+    const partly = await stage.run(["status", "busy", "beside", "--usage", "--json"], { state })
+    expect(partly.status).to.equal(77)
+    const { keys: rows } = partly.json() as { keys: { usage: { failure: { code: string } | null }[] }[] }
+    expect(rows.map(({ usage }) => usage[0]?.failure?.code ?? null)).to.have.members(["ERR_KMS_ACCESS_DENIED", null])
+    await stage.kms.fault({ kind: "access-denied", operation: "GetKeyLastUsage", count: 1 })
+    const words = (await stage.run(["status", "busy", "--usage"], { state })).stdout
+    expect(words).to.match(/busy: when it was last used in us-east-1 is not known/)
+    expect(words).to.include("allow kms:GetKeyLastUsage")
     for (const words of [
       ["delete-material", "busy"],
       ["schedule-deletion", "busy"],

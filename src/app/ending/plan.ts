@@ -46,8 +46,10 @@ export interface EndStep extends EndedKey {
   /** What is to be deleted of it, by ID; null stands for the material of a key without IDs. */
   readonly materials: readonly (string | null)[]
   readonly todo: boolean
-  /** Undefined where it is not asked for. */
+  /** Undefined where it is not asked for; null where KMS does not tell. */
   readonly usage?: KeyLastUsage | null
+  /** Why KMS could not be asked, of a key that goes all the same. */
+  readonly usageFailure?: KeyferryError
 }
 
 /** A KMS key that the ending cannot be done to; the others go on. */
@@ -124,7 +126,10 @@ function consequencesFor(
   if (keys.length === 0) return []
   const deletedAt = rfc3339(new Date(clock.now().getTime() + request.pendingWindowDays * DAY_MS))
   const otherKeys = [...entry.former, ...(entry.replacement === null ? [] : [entry.replacement])]
-  const used = keys.flatMap(({ keyArn, usage }) => (usage === undefined ? [] : [`${keyArn}: ${usageText(usage)}`]))
+  const used = keys.flatMap(({ keyArn, usage, usageFailure }) => {
+    if (usageFailure !== undefined) return [`${keyArn}: when it was last used is not known: ${usageFailure.message}`]
+    return usage === undefined ? [] : [`${keyArn}: ${usageText(usage)}`]
+  })
   const lines = consequencesOf({
     ending: request.ending,
     name: entry.name,
@@ -175,16 +180,20 @@ async function planStep(
   const todo = request.ending !== "delete-material" || materials.length > 0
   const aliases: string[] = []
   if (todo) for await (const { alias } of kms.listAliases(keyArn)) aliases.push(alias)
-  const usage = todo && request.idle !== null ? { usage: await usageOf(kms, keyArn, request.idle) } : {}
+  const usage = todo && request.idle !== null ? await usageOf(kms, keyArn, request.idle) : {}
   return { ...key, aliases, materials, todo, ...usage }
 }
 
-/** Who has said twice that it may go need not be allowed to ask. */
-async function usageOf(kms: Kms, keyArn: string, { althoughUsed }: Idle): Promise<KeyLastUsage | null> {
+/** Who has said twice that it may go is told why the answer is missing, and not held up by it. */
+async function usageOf(
+  kms: Kms,
+  keyArn: string,
+  { althoughUsed }: Idle,
+): Promise<Pick<EndStep, "usage" | "usageFailure">> {
   try {
-    return await kms.getKeyLastUsage(keyArn)
+    return { usage: await kms.getKeyLastUsage(keyArn) }
   } catch (error) {
-    if (althoughUsed && error instanceof KeyferryError && error.code === "ERR_KMS_ACCESS_DENIED") return null
+    if (althoughUsed && error instanceof KeyferryError) return { usage: null, usageFailure: error }
     throw error
   }
 }

@@ -1,4 +1,5 @@
 import { CUSTODIES } from "../../core/key/custody.js"
+import { type ErrorCause, type ErrorCode, KeyferryError } from "../../core/base/error.js"
 import { type ExitName, worstExit } from "../../core/base/exit-code.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import { type Loss, lossOf } from "../../core/plan/loss.js"
@@ -63,6 +64,15 @@ export interface KeyUsageStatus {
   readonly lastUsedAt: string | null
   readonly operation: string | null
   readonly trackedSince: string | null
+  /** Why it is not known, where KMS could not be asked; null where it answered. */
+  readonly failure: UsageFailure | null
+}
+
+export interface UsageFailure {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint: string | null
+  readonly causes: readonly ErrorCause[]
 }
 
 export interface CustodyKeyStatus {
@@ -95,27 +105,38 @@ export async function status(
   return { surveyed, ...(await statusOf(fleet, surveyed)) }
 }
 
-/** The rows with when each KMS key was last used: a request for each. @throws ERR_KMS_ACCESS_DENIED and what else KMS throws */
-export async function withUsage(fleet: Pick<Fleet, "kmsOf">, looked: Status): Promise<Status> {
-  const usageOf = async ({ target, keyStates }: StatusRow): Promise<readonly KeyUsageStatus[]> => {
-    const reached = keyStates.filter(({ keyState }) => keyState !== null)
-    return await Promise.all(
-      reached.map(async ({ region, keyArn }) => {
-        const usage = await (await fleet.kmsOf(target, region)).getKeyLastUsage(keyArn)
-        const { last = null, trackedSince = null } = usage ?? {}
-        return {
-          region,
-          keyArn,
-          lastUsedAt: last === null ? null : rfc3339(last.at),
-          operation: last?.operation ?? null,
-          trackedSince: trackedSince === null ? null : rfc3339(trackedSince),
-        }
-      }),
-    )
+/** The rows with when each KMS key was last used: a request for each. A key that may not be asked about says so, and the others go on. */
+export async function withUsage(
+  fleet: Pick<Fleet, "kmsOf">,
+  looked: Status,
+): Promise<{ readonly status: Status; readonly exit: ExitName }> {
+  const exits: ExitName[] = []
+  const usageOf = async (target: string, region: string, keyArn: string): Promise<KeyUsageStatus> => {
+    const unknown = { region, keyArn, lastUsedAt: null, operation: null, trackedSince: null }
+    try {
+      const usage = await (await fleet.kmsOf(target, region)).getKeyLastUsage(keyArn)
+      if (usage === null) return { ...unknown, failure: null }
+      const { last, trackedSince } = usage
+      return {
+        ...{ region, keyArn, failure: null },
+        lastUsedAt: last === null ? null : rfc3339(last.at),
+        operation: last?.operation ?? null,
+        trackedSince: trackedSince === null ? null : rfc3339(trackedSince),
+      }
+    } catch (error) {
+      if (!(error instanceof KeyferryError)) throw error
+      const { code, message, hint, causes, exit } = error
+      exits.push(exit)
+      return { ...unknown, failure: { code, message, hint, causes } }
+    }
   }
   const keys: StatusRow[] = []
-  for (const row of looked.keys) keys.push({ ...row, usage: await usageOf(row) })
-  return { ...looked, keys }
+  for (const row of looked.keys) {
+    const reached = row.keyStates.filter(({ keyState }) => keyState !== null)
+    const usage = await Promise.all(reached.map(({ region, keyArn }) => usageOf(row.target, region, keyArn)))
+    keys.push({ ...row, usage })
+  }
+  return { status: { ...looked, keys }, exit: worstExit(exits) }
 }
 
 /** The same of a fleet that was looked at. */

@@ -1,6 +1,7 @@
 import type { Fleet } from "../../app/fleet/fleet.js"
 import type { Status } from "../../app/fleet/status.js"
 import type { Survey } from "../../app/fleet/survey.js"
+import { worstExit } from "../../core/base/exit-code.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand, type Output, type Surroundings } from "../command.js"
@@ -72,13 +73,14 @@ export async function statusOfFleet(
     actions: actionsOf(undefined),
     onRow: line.onRow,
   })
-  const result = usage ? await withUsage(fleet, looked) : looked
+  const asked = usage ? await withUsage(fleet, looked) : { status: looked, exit: "OK" as const }
+  const result = asked.status
   if (html !== undefined) await writePage(html, surroundings, { fleet, surveyed, status: result })
   const backup = await surroundings.world.backup()
   return {
     result: { ...result, backup },
     text: (layout) => `${statusText(result, layout)}${layout.quiet ? "" : backupText(result, backup)}`,
-    exit,
+    exit: worstExit([exit, asked.exit]),
   }
 }
 

@@ -14,6 +14,7 @@ export function statusText({ keys, tokens, custodyKeys, vault, operations }: Sta
   const notes = [
     ...tokensText(tokens),
     ...custodyText({ custodyKeys, vault }, layout),
+    ...keys.flatMap(usageNotes),
     ...operations.map(({ message }) => `not finished: ${message}`),
   ].map((line) => wrapped(printable(line), layout.wide ? undefined : layout.width))
   const text = rowsText(
@@ -57,7 +58,21 @@ function lastUse({ usage = [] }: StatusRow): string | null {
   if (latest === undefined) return null
   const { lastUsedAt, operation, trackedSince } = latest
   if (lastUsedAt !== null) return `${lastUsedAt.slice(0, 10)} ${operation ?? ""}`
-  return trackedSince === null ? "not known" : `not since ${trackedSince.slice(0, 10)}`
+  // of a Region that was not asked nothing is said
+  if (trackedSince === null || usage.some(({ failure }) => failure !== null)) return "not known"
+  return `not since ${trackedSince.slice(0, 10)}`
+}
+
+/** Why it is not known when a KMS key was last used. */
+function usageNotes({ name, usage = [] }: StatusRow): readonly string[] {
+  return usage.flatMap(({ failure, region }) =>
+    failure === null
+      ? []
+      : [
+          `${name}: when it was last used in ${region} is not known: ${failure.message} [${failure.code}]`,
+          ...(failure.hint === null ? [] : [`${name}: hint: ${failure.hint}`]),
+        ],
+  )
 }
 
 /** How old the last archive of the state directory is; nothing where nothing is to be exported. */

@@ -183,7 +183,13 @@ describe("the end of a KMS key", () => {
       await world.kms.fault({ kind: "access-denied", operation: "GetKeyLastUsage", count: 2 })
       await expectCode("ERR_KMS_ACCESS_DENIED", () => plan("u-old", "schedule-deletion", { idle: IDLE }))
       const twice = { ...IDLE, althoughUsed: true }
-      expect((await plan("u-old", "schedule-deletion", { idle: twice })).steps[0]).to.include({ usage: null })
+      const forbidden = await plan("u-old", "schedule-deletion", { idle: twice })
+      expect(forbidden.steps[0]).to.include({ usage: null })
+      expect(forbidden.consequences.at(-1)).to.match(/last used is not known: .*(?:allow|GetKeyLastUsage)/)
+      await world.kms.fault({ kind: "error", operation: "GetKeyLastUsage", name: "NotFoundException", count: 2 })
+      await expectCode("ERR_KMS_KEY_NOT_FOUND", () => plan("u-old", "schedule-deletion", { idle: IDLE }))
+      const odd = await plan("u-old", "schedule-deletion", { idle: twice })
+      expect(odd.consequences.at(-1)).to.include("last used is not known")
     })
   })
 
