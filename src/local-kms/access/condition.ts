@@ -1,5 +1,5 @@
-import { isLike } from "./pattern.js"
-import { PolicyError, textsOf } from "./policy-text.js"
+import { isArnPattern, isLike } from "./pattern.js"
+import { literalsOf, PolicyError } from "./policy-text.js"
 
 /** What is known of a request, by condition key in lower case; a key that is not there was not in the request. */
 export type RequestContext = Readonly<Record<string, readonly string[]>>
@@ -46,9 +46,9 @@ const numeric =
 const COMPARISONS: Readonly<Record<string, Comparison>> = {
   StringEquals: (actual, expected) => actual === expected,
   StringEqualsIgnoreCase: (actual, expected) => actual.toLowerCase() === expected.toLowerCase(),
-  StringLike: (actual, expected) => isLike(actual, expected),
-  ArnEquals: (actual, expected) => isLike(actual, expected),
-  ArnLike: (actual, expected) => isLike(actual, expected),
+  StringLike: isLike,
+  ArnEquals: isLike,
+  ArnLike: isLike,
   Bool: (actual, expected) => actual.toLowerCase() === expected.toLowerCase(),
   NumericEquals: numeric((actual, expected) => actual === expected),
   NumericLessThan: numeric((actual, expected) => actual < expected),
@@ -75,7 +75,7 @@ export function readConditions(conditions: Readonly<Record<string, unknown>>): r
     entriesOf(keys, operator).map(([name, expected]: [string, unknown]) => {
       const key = name.toLowerCase()
       if (!isEvaluated(key)) throw new PolicyError(`the local KMS evaluates no condition key ${name}`)
-      return { key, holds: testOf(operator, textsOf(expected, name)) }
+      return { key, holds: testOf(operator, literalsOf(expected, name)) }
     }),
   )
 }
@@ -85,8 +85,26 @@ function entriesOf(keys: unknown, operator: string): readonly [string, unknown][
   throw new PolicyError(`${operator} names condition keys`)
 }
 
+const isOneOf = (text: string, expected: readonly string[]): boolean =>
+  expected.some((each) => each.toLowerCase() === text)
+
+/** What an operator compares with, by the word in its name: a value of another kind would never hold, or always. */
+const VALUES: readonly (readonly [word: RegExp, isValue: (text: string) => boolean, kind: string])[] = [
+  [/Null|Bool/, (text) => /^(true|false)$/i.test(text), "true or false"],
+  [/Numeric/, (text) => text.trim() !== "" && Number.isFinite(Number(text)), "a number"],
+  [/Arn/, isArnPattern, "an ARN"],
+]
+
+function refuseValues(operator: string, expected: readonly string[]): void {
+  for (const [word, isValue, kind] of VALUES) {
+    const wrong = word.test(operator) ? expected.find((text) => !isValue(text)) : undefined
+    if (wrong !== undefined) throw new PolicyError(`${operator} compares with ${kind}, and '${wrong}' is not`)
+  }
+}
+
 function testOf(operator: string, expected: readonly string[]): Condition["holds"] {
-  if (operator === "Null") return (values) => expected.includes(String(values === undefined))
+  refuseValues(operator, expected)
+  if (operator === "Null") return (values) => isOneOf(String(values === undefined), expected)
   const [, set, name = "", ifExists] = OPERATOR.exec(operator) ?? []
   const positive = NEGATED[name] ?? name
   const compare = COMPARISONS[positive]
@@ -94,8 +112,9 @@ function testOf(operator: string, expected: readonly string[]): Condition["holds
   const isOne = (value: string): boolean => expected.some((each) => compare(value, each)) === (positive === name)
   return (values) => {
     // a key without a value: sets of values hold or not by their own rule, "is not" holds, "is" does not
-    if (values === undefined)
-      return set === undefined ? ifExists !== undefined || positive !== name : set === "ForAllValues"
+    if (values === undefined) {
+      return ifExists !== undefined || (set === undefined ? positive !== name : set === "ForAllValues")
+    }
     if (set === "ForAllValues" || (set === undefined && positive !== name)) return values.every(isOne)
     return values.some(isOne)
   }

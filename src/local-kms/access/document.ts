@@ -1,5 +1,8 @@
 import { type Condition, readConditions } from "./condition.js"
-import { PolicyError, textsOf } from "./policy-text.js"
+import { literalsOf, PolicyError, textsOf } from "./policy-text.js"
+
+/** Whose policy it is: an identity's names no principals, a KMS key's names them in each statement. */
+export type PolicyKind = "identity" | "key"
 
 /** Patterns with `*` and `?`; `negated` for NotAction and NotResource. */
 interface Patterns {
@@ -24,7 +27,7 @@ const MEMBERS = ["Sid", "Effect", "Action", "NotAction", "Resource", "NotResourc
  *
  * @throws PolicyError
  */
-export function readPolicy(document: unknown): readonly Statement[] {
+export function readPolicy(document: unknown, kind: PolicyKind = "identity"): readonly Statement[] {
   const policy = asObject(document, "a policy")
   const { Version: version, Statement: statements } = policy
   const unknown = Object.keys(policy).find((name) => !["Version", "Id", "Statement"].includes(name))
@@ -33,15 +36,30 @@ export function readPolicy(document: unknown): readonly Statement[] {
     throw new PolicyError("Version is 2012-10-17")
   }
   if (statements === undefined) throw new PolicyError("a policy has a Statement")
-  return [statements].flat().map(readStatement)
+  const list = [statements].flat().map((statement: unknown) => asObject(statement, "a statement"))
+  if (kind === "identity") refuseSids(list.flatMap(({ Sid: sid }) => (sid === undefined ? [] : [sid])))
+  return list.map((statement) => readStatement(statement, kind))
 }
 
-function readStatement(json: unknown): Statement {
-  const statement = asObject(json, "a statement")
+/** IAM's rule; KMS takes any in a key policy. */
+function refuseSids(sids: readonly unknown[]): void {
+  const wrong = sids.find(
+    (sid, index) => typeof sid !== "string" || !/^[A-Za-z0-9]*$/.test(sid) || sids.indexOf(sid) < index,
+  )
+  if (wrong === undefined) return
+  throw new PolicyError(`Sid ${JSON.stringify(wrong)} is not letters and digits, or stands in two statements`)
+}
+
+function readStatement(statement: Readonly<Record<string, unknown>>, kind: PolicyKind): Statement {
   const unknown = Object.keys(statement).find((name) => !MEMBERS.includes(name))
   if (unknown !== undefined) throw new PolicyError(`the local KMS evaluates no ${unknown} in a statement`)
   const { Effect: effect, Principal: principal, Condition: conditions = {} } = statement
   if (effect !== "Allow" && effect !== "Deny") throw new PolicyError("Effect is Allow or Deny")
+  if ((principal === undefined) !== (kind === "identity")) {
+    throw new PolicyError(
+      kind === "identity" ? "an identity's policy has no Principal" : "a statement of a key policy has a Principal",
+    )
+  }
   return {
     effect,
     actions: patternsOf(statement, "Action"),
@@ -52,20 +70,34 @@ function readStatement(json: unknown): Statement {
   }
 }
 
+/** What IAM takes beside `*`. */
+const SHAPES = { Action: /^[A-Za-z0-9-]+:./, Resource: /^arn:/ }
+
 function patternsOf(statement: Readonly<Record<string, unknown>>, name: "Action" | "Resource"): Patterns {
   const { [name]: included, [`Not${name}`]: excluded } = statement
   if ((included === undefined) === (excluded === undefined)) {
     throw new PolicyError(`a statement has either ${name} or Not${name}`)
   }
-  return { patterns: textsOf(included ?? excluded, name), negated: included === undefined }
+  const patterns = literalsOf(included ?? excluded, name)
+  const wrong = patterns.find((pattern) => pattern !== "*" && !SHAPES[name].test(pattern))
+  if (wrong !== undefined)
+    throw new PolicyError(`${name} ${wrong} is ${name === "Action" ? "no SERVICE:ACTION" : "no ARN"}`)
+  return { patterns, negated: included === undefined }
 }
+
+/** They never call a local KMS. */
+const ELSEWHERE = ["Service", "Federated", "CanonicalUser"]
 
 function principalsOf(principal: unknown): readonly string[] {
   if (principal === "*") return ["*"]
   const { AWS: named, ...others } = asObject(principal, "Principal")
-  const [unknown] = Object.keys(others)
-  // services and federated users never call a local KMS
-  return named === undefined && unknown !== undefined ? [] : textsOf(named, "Principal.AWS")
+  const unknown = Object.keys(others).find((name) => !ELSEWHERE.includes(name))
+  if (unknown !== undefined) throw new PolicyError(`the local KMS evaluates no Principal.${unknown}`)
+  if (named === undefined && Object.keys(others).length > 0) return []
+  const principals = textsOf(named, "Principal.AWS")
+  const wildcard = principals.find((text) => text !== "*" && /[*?]/.test(text))
+  if (wildcard !== undefined) throw new PolicyError(`Principal ${wildcard} has a wildcard, and may be * alone`)
+  return principals
 }
 
 function asObject(value: unknown, label: string): Readonly<Record<string, unknown>> {

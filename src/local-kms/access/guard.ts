@@ -39,7 +39,7 @@ export function requireAccess(book: PolicyBook, { body, caller, ...call }: Opera
 
 function keyPolicyOf(text: string): readonly Statement[] {
   try {
-    return readPolicy(JSON.parse(text))
+    return readPolicy(JSON.parse(text), "key")
   } catch (error) {
     if (error instanceof PolicyError) throw documented.unsupported(`key policy: ${error.message}`)
     throw error instanceof KmsError ? error : documented.malformedPolicy()

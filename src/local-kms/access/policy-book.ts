@@ -36,7 +36,7 @@ export function policyBook(initial: PolicyDocuments | null): PolicyBook {
 
 function read(name: string, documents: readonly unknown[]): readonly Statement[] {
   try {
-    return documents.flatMap(readPolicy)
+    return documents.flatMap((document) => readPolicy(document))
   } catch (error) {
     throw error instanceof PolicyError ? new PolicyError(`policy of ${name}: ${error.message}`) : error
   }

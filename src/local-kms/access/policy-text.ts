@@ -11,3 +11,11 @@ export function textsOf(json: unknown, place: string): readonly string[] {
   if (texts.every((text) => typeof text === "string") && texts.length > 0) return texts
   throw new PolicyError(`${place} is a text, or a list of texts`)
 }
+
+/** The same, without a variable such as `${aws:username}`: what that would stand for is not evaluated. @throws PolicyError */
+export function literalsOf(json: unknown, place: string): readonly string[] {
+  const texts = textsOf(json, place)
+  const variable = texts.find((text) => text.includes("${"))
+  if (variable === undefined) return texts
+  throw new PolicyError(`the local KMS evaluates no policy variables: ${place} ${variable}`)
+}

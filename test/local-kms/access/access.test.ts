@@ -153,6 +153,41 @@ describe("local KMS: policies that are enforced", () => {
       "allowed",
     ],
     [
+      "a set that need not be there",
+      { byok: allow("kms:*", { "ForAnyValue:StringEqualsIfExists": { "aws:TagKeys": "team" } }) },
+      describeIt,
+      "allowed",
+    ],
+    [
+      "a set that must be there",
+      { byok: allow("kms:*", { "ForAnyValue:StringEquals": { "aws:TagKeys": "team" } }) },
+      describeIt,
+      "no identity-based",
+    ],
+    [
+      "all but an action",
+      { byok: { Statement: { Effect: "Allow", NotAction: "kms:Create*", Resource: "*" } } },
+      describeIt,
+      "allowed",
+    ],
+    [
+      "all but the key",
+      { byok: { Statement: { Effect: "Allow", Action: "*", NotResource: "arn:aws:kms:*:*:key/*" } } },
+      describeIt,
+      "no identity-based",
+    ],
+    [
+      "two operators, both of which must hold",
+      {
+        byok: allow("kms:*", {
+          StringEquals: { "aws:ResourceTag/team": "a" },
+          Bool: { "kms:MultiRegion": "FALSE" },
+        }),
+      },
+      describeIt,
+      "no identity-based",
+    ],
+    [
       "wrapping algorithm and spec",
       {
         byok: allow("kms:*", {
@@ -271,6 +306,43 @@ describe("local KMS: policies that are enforced", () => {
     ["an unknown operator", allow("kms:*", { IpAddress: { "kms:KeySpec": "x" } }), "no condition operator IpAddress"],
     ["no Statement", {}, "has a Statement"],
     ["neither Action nor NotAction", { Statement: { Effect: "Allow", Resource: "*" } }, "either Action or NotAction"],
+    [
+      "a policy variable in a resource",
+      allow("kms:*", undefined, "arn:aws:kms:*:*:key/${aws:username}"),
+      "no policy variables",
+    ],
+    [
+      "a policy variable in a condition",
+      allow("kms:*", { StringEquals: { "aws:ResourceTag/team": "${aws:PrincipalTag/team}" } }),
+      "no policy variables",
+    ],
+    [
+      "an operator of dates",
+      allow("kms:*", { DateLessThan: { "kms:ValidTo": "2030-01-01T00:00:00Z" } }),
+      "DateLessThan",
+    ],
+    ["Null that is neither true nor false", allow("kms:*", { Null: { "kms:ValidTo": "yes" } }), "true or false"],
+    ["Bool that is neither", allow("kms:*", { BoolIfExists: { "kms:MultiRegion": "1" } }), "true or false"],
+    ["a number that is none", allow("kms:*", { NumericNotEquals: { "kms:ValidTo": "soon" } }), "a number"],
+    ["an empty number", allow("kms:*", { NumericLessThan: { "kms:ValidTo": "" } }), "a number"],
+    ["an ARN that is none", allow("kms:*", { ArnLike: { "aws:PrincipalArn": "arn:aws:iam::*" } }), "an ARN"],
+    ["an action without its service", allow("DescribeKey"), "no SERVICE:ACTION"],
+    ["a resource that is no ARN", allow("kms:*", undefined, "alias/payments"), "no ARN"],
+    [
+      "a principal",
+      { Statement: { Effect: "Allow", Action: "*", Resource: "*", Principal: "*" } },
+      "policy has no Principal",
+    ],
+    [
+      "a Sid that stands twice",
+      { Statement: ["a", "a"].map((Sid) => ({ Sid, Effect: "Allow", Action: "*", Resource: "*" })) },
+      "in two statements",
+    ],
+    [
+      "NotPrincipal",
+      { Statement: { Effect: "Deny", Action: "*", Resource: "*", NotPrincipal: "*" } },
+      "no NotPrincipal",
+    ],
     ["an unknown member", { Statement: { Effect: "Allow", Action: "*", Resource: "*", Wish: 1 } }, "no Wish"],
   ]
   for (const [name, document, message] of refused) {
