@@ -193,7 +193,7 @@ describe("keyferry policy", function () {
       "--region",
       "eu-west-3",
       "--notify",
-      TOPIC,
+      TOPIC.replace("us-east-1", "eu-west-3"),
     )
     expect(Object.values(rules.Resources).map(({ Type }) => Type)).to.deep.equal([
       "AWS::Events::Rule",

@@ -347,6 +347,7 @@ describe("the printed policies, enforced", function () {
         ],
         ["untag-resource", "--key-id", keyId, "--tag-keys", "keyferry:owner"],
         ["tag-resource", "--key-id", keyId, "--tags", "TagKey=keyferry:owner,TagValue=mine"],
+        ["tag-resource", "--key-id", keyId, "--tags", "TagKey=KEYFERRY:OWNER,TagValue=mine"],
       ])
         expect(await denied(...words), words[0])
           .to.include("AccessDenied")

@@ -1,5 +1,15 @@
 import { defineCommand } from "../command.js"
-import { FORMAT, formed, KEY_NAMES, manifestOf, NOTIFY, refuseManyRegions, scopeOf, TARGET } from "./policy.js"
+import {
+  FORMAT,
+  formed,
+  KEY_NAMES,
+  manifestOf,
+  NOTIFY,
+  notifyOf,
+  refuseManyRegions,
+  scopeOf,
+  TARGET,
+} from "./policy.js"
 import { REGION_ALONE, watchedIn } from "./policy-watched.js"
 
 export const policyAlarm = defineCommand({
@@ -15,15 +25,16 @@ export const policyAlarm = defineCommand({
   options: { notify: NOTIFY, target: TARGET, region: REGION_ALONE, format: FORMAT },
   async run(args, { world, progress }) {
     const { alarmsFor } = await import("../../core/policy/alarm.js")
+    const { needsOf } = await import("../../core/policy/needs.js")
     const { cloudFormation, metricAlarms, terraform } = await import("../../core/policy/templates.js")
     const manifest = await manifestOf({ world })
     const { keys, missing } = await watchedIn(world, manifest, { ...scopeOf(args), region: args.region ?? null })
     for (const name of missing) progress.warn(`${name} has no KMS key yet: make its alarm once it is provisioned`)
-    const alarms = alarmsFor(manifest.id, keys, args.notify ?? [])
-    refuseManyRegions(
-      args.format,
-      alarms.map(({ region }) => region),
-    )
+    const regions = alarmsFor(manifest.id, keys, []).map(({ region }) => region)
+    refuseManyRegions(args.format, regions)
+    // a stack is of one account: the metrics of another are not there
+    if (args.format !== "json") needsOf(manifest, scopeOf(args))
+    const alarms = alarmsFor(manifest.id, keys, notifyOf(args.notify, regions))
     return formed(args.format, {
       json: () => ({ alarms }),
       cloudformation: () => cloudFormation(metricAlarms.cloudFormation(alarms)),

@@ -1,5 +1,15 @@
 import { defineCommand } from "../command.js"
-import { FORMAT, formed, KEY_NAMES, manifestOf, NOTIFY, refuseManyRegions, scopeOf, TARGET } from "./policy.js"
+import {
+  FORMAT,
+  formed,
+  KEY_NAMES,
+  manifestOf,
+  NOTIFY,
+  notifyOf,
+  refuseManyRegions,
+  scopeOf,
+  TARGET,
+} from "./policy.js"
 import { REGION_ALONE } from "./policy-watched.js"
 
 export const policyEventbridge = defineCommand({
@@ -14,19 +24,13 @@ export const policyEventbridge = defineCommand({
     const { needsOf } = await import("../../core/policy/needs.js")
     const { cloudFormation, eventRules, terraform } = await import("../../core/policy/templates.js")
     const { owner, regions } = needsOf(await manifestOf({ world }), scopeOf(args))
-    const rules = rulesFor(
-      owner,
-      regions.filter((region) => args.region === undefined || args.region === region),
-    )
-    refuseManyRegions(
-      args.format,
-      rules.map(({ region }) => region),
-    )
-    const notify = args.notify ?? []
+    const chosen = regions.filter((region) => args.region === undefined || args.region === region)
+    refuseManyRegions(args.format, chosen)
+    const rules = rulesFor(owner, chosen, notifyOf(args.notify, chosen))
     return formed(args.format, {
-      json: () => ({ rules: rules.map((rule) => ({ ...rule, targets: notify })) }),
-      cloudformation: () => cloudFormation(eventRules.cloudFormation(rules, notify)),
-      terraform: () => terraform(eventRules.terraform(rules, notify)),
+      json: () => ({ rules }),
+      cloudformation: () => cloudFormation(eventRules.cloudFormation(rules)),
+      terraform: () => terraform(eventRules.terraform(rules)),
     })
   },
 })

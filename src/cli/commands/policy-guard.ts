@@ -27,12 +27,14 @@ export const policyGuard = defineCommand({
     const { needsOf } = await import("../../core/policy/needs.js")
     const { cloudFormation, controlPolicy, terraform } = await import("../../core/policy/templates.js")
     const needs = needsOf(await manifestOf({ world }), scopeOf(args))
-    const keyferry = principalsOf(args.principal, needs.roles)
+    const keyferry = principalsOf(args.principal, needs.roles, { patterns: true })
     const { breakGlassPrincipal } = args
     const breakGlass =
-      breakGlassPrincipal === undefined ? [] : principalsOf(breakGlassPrincipal, [], "break-glass-principal")
+      breakGlassPrincipal === undefined
+        ? []
+        : principalsOf(breakGlassPrincipal, [], { option: "break-glass-principal", patterns: true })
     const document = guardPolicy(needs, { keyferry, breakGlass })
-    for (const remark of remarksOn(document, needs.account)) progress.warn(remark)
+    for (const remark of remarksOn(document, needs.account, "control")) progress.warn(remark)
     const name = `keyferry-${needs.owner}-guard`
     return formed(args.format, {
       json: () => document,

@@ -24,7 +24,7 @@ export const policyIam = defineCommand({
     const { cloudFormation, managedPolicy, terraform } = await import("../../core/policy/templates.js")
     const needs = needsOf(await manifestOf({ world }), scopeOf(args))
     const document = iamPolicy(args.breakGlass ? "break-glass" : "iam", needs)
-    for (const remark of remarksOn(document, needs.account)) progress.warn(remark)
+    for (const remark of remarksOn(document, needs.account, "managed")) progress.warn(remark)
     const name = `keyferry-${needs.owner}${args.breakGlass ? "-break-glass" : ""}`
     return formed(args.format, {
       json: () => document,

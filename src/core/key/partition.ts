@@ -29,7 +29,8 @@ export function keySpecFault(partition: string, keySpec: KeySpec): string | unde
   return "is SM4 with 128 bits in China Regions, not AES with 256, so no key material from here is imported there"
 }
 
-const isTaken = (partition: string, { wrappingAlgorithm }: WrapRequest): boolean =>
+/** Whether KMS of a partition takes key material by an algorithm. */
+export const isTaken = (partition: string, wrappingAlgorithm: WrapRequest["wrappingAlgorithm"]): boolean =>
   partition !== CHINA || WRAPPING_ALGORITHMS[wrappingAlgorithm].scheme !== "rsa-aes"
 
 /**
@@ -46,7 +47,7 @@ export function takenIn(partition: string, candidates: readonly WrapRequest[]): 
       hint: "take another key spec there (HMAC, or an elliptic curve), or a Region of another partition",
     })
   }
-  const taken = candidates.filter((candidate) => isTaken(partition, candidate))
+  const taken = candidates.filter(({ wrappingAlgorithm }) => isTaken(partition, wrappingAlgorithm))
   if (taken.length > 0) return taken
   throw new KeyferryError(
     "ERR_ALGORITHM_NOT_ALLOWED",

@@ -1,3 +1,4 @@
+import { notifiedIn } from "./notified.js"
 import type { WatchedKey } from "./watched-key.js"
 
 /** What PutMetricAlarm is asked for, by its own names. */
@@ -34,8 +35,10 @@ export function alarmsFor(
 ): readonly RegionalAlarm[] {
   return keys.flatMap(({ name, target, region, keyId, keyArn, alarmBefore }) => {
     if (alarmBefore === null) return []
+    const actions = notifiedIn(region, notify)
     const alarm: Alarm = {
-      AlarmName: `keyferry-${owner}-${name}-${target}-${region}`,
+      // names may have hyphens of their own
+      AlarmName: ["keyferry", owner, name, target, region].join("/"),
       AlarmDescription: `key material of ${keyArn} (${name}) was not imported again: keyferry check`,
       Namespace: "AWS/KMS",
       MetricName: "SecondsUntilKeyMaterialExpiration",
@@ -46,7 +49,7 @@ export function alarmsFor(
       Threshold: alarmBefore,
       ComparisonOperator: "LessThanThreshold",
       TreatMissingData: "breaching",
-      ...(notify.length === 0 ? {} : { AlarmActions: notify }),
+      ...(actions.length === 0 ? {} : { AlarmActions: actions }),
     }
     return [{ name, target, region, alarm }]
   })

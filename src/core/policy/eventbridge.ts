@@ -1,3 +1,6 @@
+import { notifiedIn } from "./notified.js"
+import { shortened } from "./resource-name.js"
+
 /** A rule of EventBridge: what PutRule is asked for, but that the pattern is no text yet. */
 export interface EventRule {
   readonly Name: string
@@ -8,33 +11,40 @@ export interface EventRule {
 export interface RegionalRule {
   readonly region: string
   readonly rule: EventRule
+  /** ARNs of what is told of it: in the same Region, or in none. */
+  readonly targets: readonly string[]
 }
 
-/** Calls that take keys or their material away. */
-const ENDING_CALLS = ["DeleteImportedKeyMaterial", "ScheduleKeyDeletion", "DisableKey"]
+/** Calls that take keys or their material away, and what KMS writes down itself once it is gone. */
+const ENDING_EVENTS = ["DeleteImportedKeyMaterial", "ScheduleKeyDeletion", "DisableKey", "DeleteExpiredKeyMaterial"]
 
-/** For each Region: KMS' own word that material has expired, which comes after it, and CloudTrail's of what took a key away. */
-export function rulesFor(owner: string, regions: readonly string[]): readonly RegionalRule[] {
-  return regions.flatMap((region) => [
-    {
-      region,
-      rule: {
-        Name: `keyferry-${owner}-expired`,
-        Description: "imported key material has expired: keyferry recover",
-        EventPattern: { source: ["aws.kms"], "detail-type": ["KMS Imported Key Material Expiration"] },
-      },
-    },
-    {
-      region,
-      rule: {
-        Name: `keyferry-${owner}-ended`,
-        Description: "a KMS key was disabled, its deletion scheduled, or its key material deleted",
-        EventPattern: {
-          source: ["aws.kms"],
-          "detail-type": ["AWS API Call via CloudTrail"],
-          detail: { eventSource: ["kms.amazonaws.com"], eventName: ENDING_CALLS },
-        },
-      },
-    },
-  ])
+/** Characters of a rule's name (EventBridge, PutRule). */
+const LONGEST_NAME = 64
+
+/**
+ * For each Region: KMS' own word that material has expired, which comes after it and not for certain, and CloudTrail's of what took
+ * a key or its material away, the expiry included.
+ */
+export function rulesFor(
+  owner: string,
+  regions: readonly string[],
+  notify: readonly string[],
+): readonly RegionalRule[] {
+  const rule = (what: string, Description: string, EventPattern: EventRule["EventPattern"]): EventRule => ({
+    Name: shortened(["keyferry", owner, what], LONGEST_NAME),
+    Description,
+    EventPattern,
+  })
+  const rules = [
+    rule("expired", "imported key material has expired: keyferry recover", {
+      source: ["aws.kms"],
+      "detail-type": ["KMS Imported Key Material Expiration"],
+    }),
+    rule("ended", "a KMS key was disabled, its deletion scheduled, or its key material deleted", {
+      source: ["aws.kms"],
+      "detail-type": ["AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"],
+      detail: { eventSource: ["kms.amazonaws.com"], eventName: ENDING_EVENTS },
+    }),
+  ]
+  return regions.flatMap((region) => rules.map((each) => ({ region, rule: each, targets: notifiedIn(region, notify) })))
 }

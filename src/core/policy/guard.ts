@@ -21,6 +21,13 @@ export function guardPolicy(needs: PolicyNeeds, { keyferry, breakGlass }: GuardP
     ...deny("DenyDeletion", ["DeleteImportedKeyMaterial", "ScheduleKeyDeletion"], needs, notOf(breakGlass)),
     ...deny("DenyForeignImport", ["GetParametersForImport", "ImportKeyMaterial"], needs, others),
     ...deny("DenyUnmarking", ["TagResource", "UntagResource"], needs, allOf(markers, others)),
+    // IAM takes KEYFERRY:OWNER for the same condition key, KMS for another tag: which of the two would count is not said
+    ...deny(
+      "DenyRemarking",
+      ["TagResource"],
+      needs,
+      allOf({ Null: { "aws:RequestTag/keyferry:owner": "false" } }, others),
+    ),
     {
       Sid: "DenyForeignMarking",
       Effect: "Deny",

@@ -84,7 +84,7 @@ const CONDITIONS: Partial<Record<KmsAction, (needs: PolicyNeeds) => Conditions>>
 
 const conditionOf = (action: KmsAction, needs: PolicyNeeds): Conditions => CONDITIONS[action]?.(needs) ?? {}
 
-const inRegions = ({ regions }: PolicyNeeds): Conditions => ({
+const inRegions = ({ regions }: Pick<PolicyNeeds, "regions">): Conditions => ({
   StringEquals: { "aws:RequestedRegion": oneOrMore(regions) },
 })
 
@@ -99,7 +99,7 @@ function createStatements(needs: PolicyNeeds): readonly PolicyStatement[] {
   }
   const conditions = allOf(creation, ownerOf("RequestTag", needs), inRegions(needs))
   // the implied CreateKey of ReplicateKey, in the replica's Region
-  const replica = allOf({ Bool: { "kms:MultiRegion": "true" } }, inRegions(needs))
+  const replica = allOf({ Bool: { "kms:MultiRegion": "true" } }, inRegions({ regions: replicas }))
   return [
     ...statement("Create", ["CreateKey"], ["*"], conditions),
     ...(replicas.length === 0 ? [] : statement("CreateReplica", ["CreateKey"], ["*"], replica)),

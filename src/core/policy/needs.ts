@@ -1,7 +1,7 @@
 import { KeyferryError } from "../base/error.js"
 import { isMultiRegion, parseKeyArn } from "../key/key-arn.js"
 import { isAsymmetric, KEY_SPECS } from "../key/key-spec.js"
-import { partitionOf } from "../key/partition.js"
+import { isTaken, partitionOf } from "../key/partition.js"
 import { kmsAllows, WRAPPING_ALGORITHM_NAMES, WRAPPING_ALGORITHMS } from "../key/wrapping-algorithm.js"
 import type { Binding } from "../manifest/binding.js"
 import { bindingsOf, type Manifest } from "../manifest/manifest.js"
@@ -52,13 +52,8 @@ export interface PolicyScope {
  */
 export function needsOf(manifest: Manifest, scope: PolicyScope): PolicyNeeds {
   const bindings = bindingsIn(manifest, scope)
-  const places = bindings.map((binding) => placeOf(manifest, binding))
-  const accounts = distinct(places.map(({ account, partition }) => `${partition} ${account ?? ""}`))
-  if (accounts.length > 1) {
-    throw new KeyferryError("ERR_USAGE", `the keys are in several accounts: ${accounts.join(", ")}`, {
-      hint: "a policy is of one account: give --target NAME",
-    })
-  }
+  const places = placesOf(manifest, bindings)
+  refuseAccounts(places)
   const keyferryBindings = bindings.filter(({ keyArn }) => keyArn === null)
   const foreignKeys = bindings.flatMap(({ keyArn, tagKey }) =>
     keyArn === null ? [] : [{ arn: anyRegion(keyArn), tagKey }],
@@ -110,10 +105,44 @@ export function bindingsIn(manifest: Manifest, { target, names }: PolicyScope): 
   })
 }
 
-function placeOf(manifest: Manifest, { target, keyArn }: Binding) {
-  const { region = "", account = null, roleArn = null } = manifest.targets[target] ?? {}
-  const named = account ?? roleArn?.split(":")[4] ?? parseKeyArn(keyArn ?? "")?.account ?? null
-  return { region, roleArn, account: named, partition: partitionOf(region) }
+interface Place {
+  readonly target: string
+  readonly region: string
+  readonly roleArn: string | null
+  readonly account: string | null
+  readonly partition: string
+}
+
+/** A target is of one account, which any of its keys may tell. */
+function placesOf(manifest: Manifest, bindings: readonly Binding[]): readonly Place[] {
+  const ofKeys = new Map<string, string>()
+  for (const { target, keyArn } of bindingsOf(manifest)) {
+    const parsed = parseKeyArn(keyArn ?? "")
+    if (parsed !== undefined) ofKeys.set(target, parsed.account)
+  }
+  return bindings.map(({ target }) => {
+    const { region = "", account = null, roleArn = null } = manifest.targets[target] ?? {}
+    const told = account ?? roleArn?.split(":")[4] ?? ofKeys.get(target) ?? null
+    return { target, region, roleArn, account: told, partition: partitionOf(region) }
+  })
+}
+
+function refuseAccounts(places: readonly Place[]): void {
+  const accounts = distinct(places.map(({ account, partition }) => `${partition} ${account ?? "?"}`))
+  if (accounts.length < 2) return
+  const open = places.find(({ account }) => account === null)
+  if (open !== undefined) {
+    throw new KeyferryError(
+      "ERR_USAGE",
+      `which account target ${open.target} is in is not known, and others are in their own`,
+      {
+        hint: "a policy is of one account: say account in the target, or give --target NAME",
+      },
+    )
+  }
+  throw new KeyferryError("ERR_USAGE", `the keys are in several accounts: ${accounts.join(", ")}`, {
+    hint: "a policy is of one account: give --target NAME",
+  })
 }
 
 /** Replicas of a key that others made may be in any Region, by the same ID. */
@@ -122,11 +151,12 @@ function anyRegion(keyArn: string): string {
   return parsed !== undefined && isMultiRegion(parsed) ? keyArn.replace(`:${parsed.region}:`, ":*:") : keyArn
 }
 
-function algorithmsOf({ keySpec, wrappingAlgorithm, wrappingKeySpec }: Binding, { policy }: Manifest) {
+function algorithmsOf({ target, keySpec, wrappingAlgorithm, wrappingKeySpec }: Binding, { policy, targets }: Manifest) {
   if (wrappingAlgorithm !== "auto") return [wrappingAlgorithm]
   return WRAPPING_ALGORITHM_NAMES.filter(
     (name) =>
       kmsAllows(keySpec, name, wrappingKeySpec) &&
+      isTaken(partitionOf(targets[target]?.region ?? ""), name) &&
       (policy.minimumHash === "SHA-1" || WRAPPING_ALGORITHMS[name].hash === "SHA-256"),
   )
 }

@@ -2,16 +2,10 @@ import type { Binding } from "../manifest/binding.js"
 import type { RegionalAlarm } from "./alarm.js"
 import type { PolicyDocument } from "./document.js"
 import type { RegionalRule } from "./eventbridge.js"
+import { logicalName as logical, namedApart, terraformName as named } from "./resource-name.js"
 
 /** Resources by their names in a template. */
 export type Resources = Readonly<Record<string, object>>
-
-/** Letters and digits, as CloudFormation wants names. */
-const logical = (...words: readonly string[]): string =>
-  words.map((word) => word.replaceAll(/[^A-Za-z0-9]/g, "").replace(/^./, (letter) => letter.toUpperCase())).join("")
-
-/** Letters, digits and underscores, as Terraform wants names. */
-const named = (...words: readonly string[]): string => words.join("_").replaceAll(/[^A-Za-z0-9_]/g, "_")
 
 /** Terraform would take `${…}` for an expression of its own. */
 const terraformText = (json: object): string => JSON.stringify(json).replaceAll("${", "$${").replaceAll("%{", "%%{")
@@ -51,12 +45,20 @@ export const controlPolicy = {
   }),
 }
 
+/** keyferry imports, and says for how long: Terraform would import nothing in its place (docs/terraform.md). */
+const KEYFERRYS_OWN = [
+  "enabled",
+  "valid_to",
+  ...["owner", "name", "request", "source"].map((tag) => `tags["keyferry:${tag}"]`),
+]
+
 /** KMS keys without material that have the policy, for `keyArn` to name. */
 export const emptyKeys = {
   cloudFormation: (bindings: readonly Binding[], document: PolicyDocument): Resources =>
-    Object.fromEntries(
+    namedApart(
+      logical,
       bindings.map(({ name, target, keySpec, keyUsage, multiRegion }) => [
-        logical(name, target),
+        [name, target],
         {
           Type: "AWS::KMS::Key",
           DeletionPolicy: "Retain",
@@ -71,16 +73,22 @@ export const emptyKeys = {
         },
       ]),
     ),
-  terraform: (bindings: readonly Binding[], document: PolicyDocument): Readonly<Record<string, Resources>> => ({
-    aws_kms_external_key: Object.fromEntries(
+  terraform: (
+    bindings: readonly Binding[],
+    document: PolicyDocument,
+    regionOf: (target: string) => string,
+  ): Readonly<Record<string, Resources>> => ({
+    aws_kms_external_key: namedApart(
+      named,
       bindings.map(({ name, target, keySpec, keyUsage, multiRegion }) => [
-        named(name, target),
+        [name, target],
         {
+          region: regionOf(target),
           key_spec: keySpec,
           key_usage: keyUsage,
           multi_region: multiRegion,
           policy: terraformText(document),
-          lifecycle: { prevent_destroy: true },
+          lifecycle: { prevent_destroy: true, ignore_changes: KEYFERRYS_OWN },
         },
       ]),
     ),
@@ -89,16 +97,18 @@ export const emptyKeys = {
 
 export const metricAlarms = {
   cloudFormation: (alarms: readonly RegionalAlarm[]): Resources =>
-    Object.fromEntries(
+    namedApart(
+      logical,
       alarms.map(({ name, target, alarm }) => [
-        logical(name, target, "Expiry"),
+        [name, target, "Expiry"],
         { Type: "AWS::CloudWatch::Alarm", Properties: alarm },
       ]),
     ),
   terraform: (alarms: readonly RegionalAlarm[]): Readonly<Record<string, Resources>> => ({
-    aws_cloudwatch_metric_alarm: Object.fromEntries(
+    aws_cloudwatch_metric_alarm: namedApart(
+      named,
       alarms.map(({ name, target, region, alarm }) => [
-        named(name, target, region),
+        [name, target, region],
         {
           region,
           alarm_name: alarm.AlarmName,
@@ -120,17 +130,17 @@ export const metricAlarms = {
 }
 
 export const eventRules = {
-  cloudFormation: (rules: readonly RegionalRule[], notify: readonly string[]): Resources =>
+  cloudFormation: (rules: readonly RegionalRule[]): Resources =>
     Object.fromEntries(
-      rules.map(({ rule }) => [
+      rules.map(({ rule, targets }) => [
         logical(rule.Name),
         {
           Type: "AWS::Events::Rule",
-          Properties: { ...rule, ...(notify.length === 0 ? {} : { Targets: targetsOf(notify) }) },
+          Properties: { ...rule, ...(targets.length === 0 ? {} : { Targets: targetsOf(targets) }) },
         },
       ]),
     ),
-  terraform: (rules: readonly RegionalRule[], notify: readonly string[]): Readonly<Record<string, Resources>> => ({
+  terraform: (rules: readonly RegionalRule[]): Readonly<Record<string, Resources>> => ({
     aws_cloudwatch_event_rule: Object.fromEntries(
       rules.map(({ region, rule }) => [
         named(rule.Name, region),
@@ -142,12 +152,12 @@ export const eventRules = {
         },
       ]),
     ),
-    ...(notify.length === 0
+    ...(rules.every(({ targets }) => targets.length === 0)
       ? {}
       : {
           aws_cloudwatch_event_target: Object.fromEntries(
-            rules.flatMap(({ region, rule }) =>
-              targetsOf(notify).map(({ Id, Arn }) => [
+            rules.flatMap(({ region, rule, targets }) =>
+              targetsOf(targets).map(({ Id, Arn }) => [
                 named(rule.Name, region, Id),
                 { region, rule: `\${aws_cloudwatch_event_rule.${named(rule.Name, region)}.name}`, arn: Arn },
               ]),
