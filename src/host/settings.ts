@@ -198,7 +198,11 @@ function targetOfFlags(settings: Settings): KmsSetting {
   const targets = manifest?.targets ?? {}
   if (flags.target !== undefined) return manifestTarget(settings, flags.target)
   const inRegion = Object.keys(targets).filter((target) => targets[target]?.region === flags.region)
-  if (flags.region !== undefined && inRegion.length !== 1) return kmsFlags(settings)
+  if (flags.region !== undefined && inRegion.length !== 1) {
+    // which of several is meant is not said: what one of them requires of the connection holds
+    const [postQuantum] = inRegion.flatMap((name) => manifestTarget(settings, name).postQuantum ?? [])
+    return { ...kmsFlags(settings), postQuantum }
+  }
   const keyTargets = namedKey(settings)?.targets
   const target = onlyName("target", flags.region !== undefined ? inRegion : (keyTargets ?? Object.keys(targets)))
   return target === null ? kmsFlags(settings) : manifestTarget(settings, target)

@@ -170,6 +170,26 @@ describe("tls.requirePostQuantum", function () {
     expect(byFlag.stdout + byFlag.stderr).to.include("plain http, which has none")
   })
 
+  it("holds for a Region of several targets as well, and is true or false alone", async () => {
+    const path = join(stage.folder, "several.json")
+    const write = (required: unknown): void => {
+      const target = { region: "us-east-1", tls: { requirePostQuantum: required } }
+      const tokens = { soft: { uri: stage.token.uri } }
+      writeFileSync(path, JSON.stringify({ version: 1, tokens, targets: { one: target, two: target } }))
+    }
+    write(true)
+    const flags = ["--region", "us-east-1", "--endpoint-url", stage.kms.endpoint]
+    const refused = await run(stage.state(), path, "doctor", ...flags)
+    expect(refused.stdout + refused.stderr).to.include("plain http, which has none")
+    expect(refused.status).to.equal(78)
+    for (const wrong of ["yes", 1, null]) {
+      write(wrong)
+      const checked = await keyferry(["config", "check", "--config", path])
+      expect(checked.status, String(wrong)).to.equal(78)
+      expect(checked.stderr).to.include("targets.one.tls.requirePostQuantum")
+    }
+  })
+
   // release-check.sh brings one
   if (OLD_NODE === undefined) return
   it("is refused by name where this Node.js has it not (78)", async () => {

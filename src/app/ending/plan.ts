@@ -126,9 +126,13 @@ function consequencesFor(
   if (keys.length === 0) return []
   const deletedAt = rfc3339(new Date(clock.now().getTime() + request.pendingWindowDays * DAY_MS))
   const otherKeys = [...entry.former, ...(entry.replacement === null ? [] : [entry.replacement])]
-  const used = keys.flatMap(({ keyArn, usage, usageFailure }) => {
+  const used = keys.flatMap(({ keyArn, region, usage, usageFailure }) => {
     if (usageFailure !== undefined) return [`${keyArn}: when it was last used is not known: ${usageFailure.message}`]
-    return usage === undefined ? [] : [`${keyArn}: ${usageText(usage)}`]
+    if (usage === undefined) return []
+    const own = isProofOf(entry, region, usage)
+      ? ": keyferry's own proof, and what came before it KMS does not tell"
+      : ""
+    return [`${keyArn}: ${usageText(usage)}${own}`]
   })
   const lines = consequencesOf({
     ending: request.ending,
@@ -142,6 +146,17 @@ function consequencesFor(
   return [...lines, ...used]
 }
 
+function isProofOf(entry: MadeEntry, region: string, usage: KeyLastUsage | null): boolean {
+  const imports = entry.imports.filter((imported) => imported.region === region)
+  return (
+    usage !== null &&
+    isOwnProof(
+      usage,
+      imports.map(({ importedAt }) => importedAt),
+    )
+  )
+}
+
 /** A key that somebody used a moment ago has somebody who needs it. @throws ERR_KEY_USED */
 function refuseUsed(
   { clock }: Pick<Deps, "clock">,
@@ -151,14 +166,7 @@ function refuseUsed(
 ): void {
   if (idle === null || idle.althoughUsed) return
   for (const { keyArn, region, usage = null } of keys) {
-    const imports = entry.imports.filter((imported) => imported.region === region)
-    const ownProof =
-      usage !== null &&
-      isOwnProof(
-        usage,
-        imports.map(({ importedAt }) => importedAt),
-      )
-    const words = ownProof ? null : usedLately(usage, clock.now(), idle.idleFor)
+    const words = isProofOf(entry, region, usage) ? null : usedLately(usage, clock.now(), idle.idleFor)
     if (words !== null) throw new KeyferryError("ERR_KEY_USED", `${keyArn} ${words}`, { key: entry.name })
   }
 }

@@ -164,6 +164,7 @@ describe("the end of a KMS key", () => {
       const { keyArn } = await provision(run.deps, requestFor("u-mac", HMAC))
       const planned = await plan("u-mac", "schedule-deletion", { idle: IDLE })
       expect(planned.steps[0]?.usage?.last?.operation).to.equal("VerifyMac")
+      expect(planned.consequences.at(-1)).to.include("keyferry's own proof, and what came before it KMS does not tell")
       await world.sdk.generateMac({ KeyId: keyArn, Message: Buffer.from("x"), MacAlgorithm: "HMAC_SHA_256" })
       await expectCode("ERR_KEY_USED", () => plan("u-mac", "schedule-deletion", { idle: IDLE }))
     })
