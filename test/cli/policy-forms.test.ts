@@ -217,6 +217,7 @@ describe("what keyferry policy prints", function () {
       [["siem", "--principal", role("by*")], "has a wildcard"],
       [["siem", "--principal", role('a"or"b')], "is not the ARN"],
       [["guard", "--principal", role("a${b}")], "is not the ARN"],
+      [["key", "--principal", role("byok", "aws-cn")], "is not in aws, where the keys are"],
     ] as const) {
       const refused = await run(config, ...words)
       expect(refused.status, words.join(" ")).to.equal(64)
@@ -238,7 +239,9 @@ describe("what keyferry policy prints", function () {
     const alone = await run(config, "eventbridge", "--notify", topic("us-east-1"))
     expect(alone.status).to.equal(64)
     expect(alone.stderr).to.include("no --notify is in eu-west-3").and.include("--region")
-    expect((await run(config, "eventbridge", "--notify", "keys")).stderr).to.include("is not an ARN")
+    for (const wrong of ["keys", `${topic("us-east-1")}\${x}`]) {
+      expect((await run(config, "eventbridge", "--notify", wrong)).stderr).to.include("is not an ARN")
+    }
     const both = ["--notify", topic("us-east-1"), "--notify", topic("eu-west-3")]
     const { rules } = await printed<{ rules: { region: string; targets: string[]; rule: { EventPattern: object } }[] }>(
       config,

@@ -27,12 +27,13 @@ export const policyGuard = defineCommand({
     const { needsOf } = await import("../../core/policy/needs.js")
     const { cloudFormation, controlPolicy, terraform } = await import("../../core/policy/templates.js")
     const needs = needsOf(await manifestOf({ world }), scopeOf(args))
-    const keyferry = principalsOf(args.principal, needs.roles, { patterns: true })
+    const forms = { patterns: true, partition: needs.partition }
+    const keyferry = principalsOf(args.principal, needs.roles, forms)
     const { breakGlassPrincipal } = args
     const breakGlass =
       breakGlassPrincipal === undefined
         ? []
-        : principalsOf(breakGlassPrincipal, [], { option: "break-glass-principal", patterns: true })
+        : principalsOf(breakGlassPrincipal, [], { ...forms, option: "break-glass-principal" })
     const document = guardPolicy(needs, { keyferry, breakGlass })
     for (const remark of remarksOn(document, needs.account, "control")) progress.warn(remark)
     const name = `keyferry-${needs.owner}-guard`

@@ -29,7 +29,7 @@ export const policyKey = defineCommand({
     const manifest = await manifestOf({ world })
     const scope = scopeOf(args)
     const needs = needsOf(manifest, scope)
-    const principals = principalsOf(args.principal, needs.roles, { sessions: true })
+    const principals = principalsOf(args.principal, needs.roles, { sessions: true, partition: needs.partition })
     const account = needs.account ?? principals[0]?.split(":")[4]
     if (account === undefined) throw new KeyferryError("ERR_USAGE", "no target names its account")
     const document = keyPolicy(needs, account, principals)

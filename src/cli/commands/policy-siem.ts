@@ -14,7 +14,7 @@ export const policySiem = defineCommand({
     const manifest = await manifestOf({ world })
     const scope = scopeOf(args)
     const needs = needsOf(manifest, scope)
-    const principals = principalsOf(args.principal, needs.roles)
+    const principals = principalsOf(args.principal, needs.roles, needs)
     const { keys } = await watchedIn(world, manifest, { ...scope, region: null })
     const content = expectedImports(
       needs,

@@ -70,22 +70,25 @@ interface PrincipalForms {
   readonly sessions: boolean
   /** `*` and `?` in the name. */
   readonly patterns: boolean
+  /** Of the keys: there are no identities of another one. */
+  readonly partition: string
 }
 
-const PLAIN: PrincipalForms = { option: "principal", sessions: false, patterns: false }
+const PLAIN: Omit<PrincipalForms, "partition"> = { option: "principal", sessions: false, patterns: false }
 
 /** Those of the flag, or the targets' roles. @throws ERR_USAGE */
 export function principalsOf(
   flags: readonly string[] | undefined,
   roles: readonly string[],
-  forms: Partial<PrincipalForms> = {},
+  forms: Pick<PrincipalForms, "partition"> & Partial<PrincipalForms>,
 ): readonly string[] {
-  const { option, sessions, patterns } = { ...PLAIN, ...forms }
+  const { option, sessions, patterns, partition } = { ...PLAIN, ...forms }
   const principals = flags ?? roles
   for (const arn of principals) {
     const refused = (why: string, hint?: string): KeyferryError =>
       new KeyferryError("ERR_USAGE", `--${option} '${arn}' ${why}`, hint === undefined ? {} : { hint })
     if (!PRINCIPAL_ARN.test(arn)) throw refused("is not the ARN of an IAM role or user")
+    if (!arn.startsWith(`arn:${partition}:`)) throw refused(`is not in ${partition}, where the keys are`)
     if (!patterns && /[*?]/.test(arn)) throw refused("has a wildcard, which counts for nothing there", "name each role")
     if (!sessions && arn.includes(":assumed-role/")) {
       throw refused("is a session of a role, and is compared with roles", "give the role: arn:…:iam::ACCOUNT:role/NAME")
@@ -97,7 +100,7 @@ export function principalsOf(
   })
 }
 
-const ARN = /^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[\x21-\x7e]+$/
+const ARN = /^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:(\d{12})?:[\w+=,.@:/#-]+$/
 
 /**
  * ARNs of what is told, for alarms or rules in these Regions: each Region has one, since AWS reaches what is in the same
