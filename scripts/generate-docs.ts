@@ -1,11 +1,12 @@
 /** Writes the pages of docs/ that are tables of the source; `--check` fails if one is out of date. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { ERRORS } from "#src/core/base/error.js"
 import { EXIT_CODES } from "#src/core/base/exit-code.js"
 import { commandsFor, KMS_ACTIONS, type KmsAction, type PolicyRole } from "#src/core/policy/actions.js"
 import { EVENTS, PLACE_FIELDS } from "#src/core/records/log-event.js"
 import { profileFamilies, TOKEN_PROFILES } from "#src/pkcs11/profiles.js"
 import { configRows } from "./config-table.js"
+import { jsonSchemas } from "./json-schemas.js"
 
 const page = (
   title: string,
@@ -147,10 +148,17 @@ function withArrows(path: string): string {
 
 const ARCHITECTURE = "docs/architecture.md"
 const check = process.argv.includes("--check")
-for (const [path, text] of Object.entries({ ...PAGES, [ARCHITECTURE]: withArrows(ARCHITECTURE) })) {
+const outOfDate = (path: string): void => {
+  console.error(`${path} is out of date: npm run docs`)
+  process.exitCode = 1
+}
+const schemas = jsonSchemas()
+for (const [path, text] of Object.entries({ ...PAGES, ...schemas, [ARCHITECTURE]: withArrows(ARCHITECTURE) })) {
   if (!check) writeFileSync(path, text)
-  else if (readFileSync(path, "utf8") !== text) {
-    console.error(`${path} is out of date: npm run docs`)
-    process.exitCode = 1
-  }
+  else if (!existsSync(path) || readFileSync(path, "utf8") !== text) outOfDate(path)
+}
+for (const path of readdirSync("docs/json").map((file) => `docs/json/${file}`)) {
+  if (Object.hasOwn(schemas, path)) continue
+  if (check) outOfDate(path)
+  else rmSync(path)
 }

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type { KeyRow } from "#src/core/plan/row.js"
+import { expectErrorSchema, expectSchema } from "./json-schema.js"
 
 export const MAIN = fileURLToPath(new URL("../../../dist/main.cjs", import.meta.url))
 
@@ -13,9 +14,9 @@ export interface CliResult {
   readonly signal: NodeJS.Signals | null
   readonly stdout: string
   readonly stderr: string
-  /** stdout as JSON. */
+  /** stdout as JSON, held against the schema of the command. */
   json(): unknown
-  /** The error object that is the last line of stderr with `--json`. */
+  /** The error object that is the last line of stderr with `--json`, held against its schema. */
   error(): {
     code: string
     message: string
@@ -71,9 +72,16 @@ export function keyferry(args: readonly string[], options: CliOptions = {}): Pro
         signal,
         stdout,
         stderr,
-        json: (): unknown => JSON.parse(stdout),
-        error: () =>
-          (JSON.parse(stderr.trim().split("\n").at(-1) ?? "") as { error: ReturnType<CliResult["error"]> }).error,
+        json: (): unknown => {
+          const object: unknown = JSON.parse(stdout)
+          expectSchema(args, object)
+          return object
+        },
+        error: () => {
+          const object = JSON.parse(stderr.trim().split("\n").at(-1) ?? "") as { error: ReturnType<CliResult["error"]> }
+          expectErrorSchema(object)
+          return object.error
+        },
       })
     })
   })

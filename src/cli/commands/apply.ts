@@ -1,8 +1,9 @@
-import { type OptionTable, type Output, type Surroundings, defineCommand } from "../command.js"
+import { type OptionTable, type Surroundings, defineCommand } from "../command.js"
 import { actionsOf, FLEET, type FleetArgs, keysOf } from "../options/fleet-options.js"
 import { decisionsText } from "../text/decision-text.js"
 import { KMS, METRICS_FILE, TOKEN } from "../options/options.js"
 import { measured } from "./measured.js"
+import type { Layout } from "../text/layout.js"
 
 const OPTIONS = {
   ...FLEET,
@@ -33,7 +34,7 @@ interface ApplyArgs extends FleetArgs {
 }
 
 /** What `apply` does; `provision` without a name does the same for what is missing. */
-export async function applyFleet(args: ApplyArgs, surroundings: Surroundings): Promise<Output> {
+export async function applyFleet(args: ApplyArgs, surroundings: Surroundings) {
   const actions = actionsOf(args.only)
   const names = keysOf(args.key)
   const { reconcile } = await import("../../app/fleet/reconcile.js")
@@ -53,7 +54,7 @@ export async function applyFleet(args: ApplyArgs, surroundings: Surroundings): P
   })
   return {
     result: { keys: rows, summary: summarise(rows) },
-    text: (layout) => decisionsText(rows, "apply", layout),
+    text: (layout: Layout) => decisionsText(rows, "apply", layout),
     exit: exitOf(rows),
   }
 }

@@ -4,7 +4,7 @@ import { durationText } from "../../core/base/expiry.js"
 import { printableJson, printableLines } from "../../core/base/printable.js"
 import { LATE_HINT } from "../../core/plan/finding.js"
 import { endBy, type LastLine, type RunDeadline } from "../../host/deadline.js"
-import { type Output, SCHEMA_VERSION } from "../command.js"
+import { SCHEMA_VERSION } from "../command.js"
 import { type CheckOutput, outputOf } from "../text/check-line.js"
 
 /** Of the time that there is, what is waited for tokens, and for KMS: the rest is for the end of the run. */
@@ -60,7 +60,7 @@ export class TimedCheck {
   }
 
   /** What was found is said at the deadline too, where something hangs as it is closed. */
-  end(output: CheckOutput): Output {
+  end(output: CheckOutput) {
     this.#say(output)
     return {
       ...output,

@@ -2,10 +2,11 @@ import type { EndRequest } from "../../app/ending/plan.js"
 import { ENDINGS } from "../../core/records/ending.js"
 import { exitOf, summarise } from "../../core/plan/row.js"
 import { nameOf } from "../options/arguments.js"
-import type { Output, Surroundings } from "../command.js"
+import type { Surroundings } from "../command.js"
 import { refuseOtherKeyArn } from "../options/key-of-others.js"
 import { confirm } from "../text/confirm.js"
 import { endingText } from "../text/ending-text.js"
+import type { Layout } from "../text/layout.js"
 
 interface EndFlags {
   readonly target?: string | undefined
@@ -14,7 +15,7 @@ interface EndFlags {
 }
 
 /** Looks, says what will stop working, asks, and does it. */
-export async function endKey(args: EndFlags, request: EndRequest, { world, progress }: Surroundings): Promise<Output> {
+export async function endKey(args: EndFlags, request: EndRequest, { world, progress }: Surroundings) {
   const name = nameOf({ ...args })
   const { findKey } = await import("../../app/kms-key/entry.js")
   const { planEnding } = await import("../../app/ending/plan.js")
@@ -33,7 +34,7 @@ export async function endKey(args: EndFlags, request: EndRequest, { world, progr
   const rows = await carryOutEnding(deps, plan, args)
   return {
     result: { keys: rows, summary: summarise(rows) },
-    text: (layout) => endingText(rows, layout),
+    text: (layout: Layout) => endingText(rows, layout),
     exit: exitOf(rows),
   }
 }

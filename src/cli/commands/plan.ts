@@ -1,12 +1,13 @@
 import type { Fleet } from "../../app/fleet/fleet.js"
 import type { SurveyedKey } from "../../app/fleet/survey.js"
 import type { Quotas } from "../../core/plan/schedule.js"
-import { defineCommand, type Output, type Surroundings } from "../command.js"
+import { defineCommand, type Surroundings } from "../command.js"
 import { actionsOf, FLEET, type FleetArgs, keysOf } from "../options/fleet-options.js"
 import { costText, quotaText } from "../text/cost-text.js"
 import { decisionsText, timeText, tokensText } from "../text/decision-text.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { wrapped } from "../text/width.js"
+import type { Layout } from "../text/layout.js"
 
 export const plan = defineCommand({
   name: "plan",
@@ -29,7 +30,7 @@ interface PlanArgs extends FleetArgs {
 }
 
 /** What `plan` shows. */
-export async function planFleet(args: PlanArgs, { world, terminal }: Surroundings): Promise<Output> {
+export async function planFleet(args: PlanArgs, { world, terminal }: Surroundings) {
   const actions = actionsOf(args.only)
   const names = keysOf(args.key)
   const { fleetKeys } = await import("../../app/fleet/fleet.js")
@@ -59,7 +60,7 @@ export async function planFleet(args: PlanArgs, { world, terminal }: Surrounding
   const worst = worstExit([exitOf(rows), tokenExit])
   return {
     result: { keys: rows, summary: { ...summary, cost, quotas }, tokens, estimatedSeconds },
-    text: (layout) => {
+    text: (layout: Layout) => {
       const notes = [...tokensText(tokens), ...(layout.quiet ? [] : [...time, ...costText(cost), ...quotaText(quotas)])]
       const rowLines = decisionsText(rows, "plan", layout)
       return [...(rowLines === "" ? [] : [rowLines]), ...notes.map((note) => wrapped(note, layout.width))].join("\n")

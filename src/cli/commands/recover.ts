@@ -4,7 +4,7 @@ import type { DecisionRow } from "../../core/plan/decision-row.js"
 import type { RecoveryTime } from "../../core/plan/recovery.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
-import { defineCommand, type Output, type Surroundings } from "../command.js"
+import { defineCommand, type Surroundings } from "../command.js"
 import { KMS, METRICS_FILE, TOKEN } from "../options/options.js"
 import { confirm } from "../text/confirm.js"
 import { decisionsText, timeText, tokensText } from "../text/decision-text.js"
@@ -44,7 +44,7 @@ export const recover = defineCommand({
 })
 
 /** What is lost, and in which order and time it would come back. */
-async function planRecovery(names: readonly string[], { world, terminal }: Surroundings): Promise<Output> {
+async function planRecovery(names: readonly string[], { world, terminal }: Surroundings) {
   const { exitOf, summarise } = await import("../../core/plan/row.js")
   const { worstExit } = await import("../../core/base/exit-code.js")
   const fleet = await world.fleet({ lock: false })
@@ -52,7 +52,7 @@ async function planRecovery(names: readonly string[], { world, terminal }: Surro
   const rows = keys.map(({ row }) => row)
   return {
     result: { keys: rows, summary: { ...summarise(rows), ...time }, tokens },
-    text: (layout) => {
+    text: (layout: Layout) => {
       const notes = [...tokensText(tokens), ...(layout.quiet ? [] : timeLines(time)), ...deletedLines(deleted)]
       return [rowsText(rows, layout), ...notes.map((note) => wrapped(note, layout.width))]
         .filter((line) => line !== "")
@@ -67,7 +67,7 @@ interface RecoverArgs {
   readonly metricsFile?: string | undefined
 }
 
-async function recoverAll(names: readonly string[], args: RecoverArgs, surroundings: Surroundings): Promise<Output> {
+async function recoverAll(names: readonly string[], args: RecoverArgs, surroundings: Surroundings) {
   const { recoverLost } = await import("../../app/recover/recover.js")
   const { exitOf, summarise } = await import("../../core/plan/row.js")
   const { world, progress, terminal } = surroundings
@@ -83,7 +83,7 @@ async function recoverAll(names: readonly string[], args: RecoverArgs, surroundi
   })
   return {
     result: { keys: rows, summary: summarise(rows) },
-    text: (layout) => rowsText(rows, layout),
+    text: (layout: Layout) => rowsText(rows, layout),
     exit: exitOf(rows),
   }
 }

@@ -1,6 +1,6 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { exitOf, type KeyRow, summarise } from "../../core/plan/row.js"
-import type { Output, Surroundings } from "../command.js"
+import type { Surroundings } from "../command.js"
 import type { Layout } from "../text/layout.js"
 import { confirm } from "../text/confirm.js"
 import { rowsText } from "../text/rows-text.js"
@@ -10,7 +10,7 @@ export async function abandonRotations(
   names: readonly string[],
   { yes }: { readonly yes: boolean },
   { world, progress, terminal }: Surroundings,
-): Promise<Output> {
+) {
   const { abandonRotation, notAbandoned, planAbandonment } = await import("../../app/rotate/abandon.js")
   const { owner } = await world.settings()
   const deps = await world.withoutToken()

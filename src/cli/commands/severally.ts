@@ -1,7 +1,6 @@
 import type { Deps } from "../../app/deps.js"
 import type { KeyResult } from "../../core/records/key-result.js"
 import { exitOf, failedOutcome, type KeyRow, rowOutcome, type RowReason, summarise } from "../../core/plan/row.js"
-import type { Output } from "../command.js"
 import { type Layout, unlessQuiet } from "../text/layout.js"
 import { keyText } from "../text/key-text.js"
 import type { OnRow } from "../text/progress-line.js"
@@ -21,7 +20,7 @@ interface Several {
  * The result of one key as it is; of several a row each, where a failure does not stop the others and the worst decides
  * the exit status.
  */
-export async function severally({ onRow, ...several }: Several): Promise<Output> {
+export async function severally({ onRow, ...several }: Several) {
   const { names, run } = several
   const [name, secondName] = names
   if (name !== undefined && secondName === undefined) {

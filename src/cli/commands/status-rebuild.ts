@@ -1,7 +1,7 @@
 import type { Rebuilding } from "../../app/fleet/rebuild.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { summarise } from "../../core/plan/row.js"
-import type { Output, Surroundings } from "../command.js"
+import type { Surroundings } from "../command.js"
 import type { Layout } from "../text/layout.js"
 import { rowsText } from "../text/rows-text.js"
 
@@ -20,7 +20,7 @@ export async function rebuildState(
   names: readonly string[],
   { overwrite }: { readonly overwrite: boolean },
   { world, progress }: Surroundings,
-): Promise<Output> {
+) {
   if (names.length > 0) throw new KeyferryError("ERR_USAGE", "--rebuild takes no names: it finds them")
   const { rebuildTargets } = await import("../../app/fleet/rebuild-targets.js")
   const { owner } = await world.settings()
@@ -33,7 +33,7 @@ export async function rebuildState(
   for (const text of unseen) progress.warn(`not looked at: ${text}`)
   return {
     result: { keys, summary: summarise(keys), unclaimed, unseen },
-    text: (layout) => textOf(rebuilding, layout),
+    text: (layout: Layout) => textOf(rebuilding, layout),
     exit,
   }
 }

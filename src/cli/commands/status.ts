@@ -4,11 +4,12 @@ import type { Survey } from "../../app/fleet/survey.js"
 import { worstExit } from "../../core/base/exit-code.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { namesOf } from "../options/arguments.js"
-import { defineCommand, type Output, type Surroundings } from "../command.js"
+import { defineCommand, type Surroundings } from "../command.js"
 import { actionsOf } from "../options/fleet-options.js"
 import { KMS, TOKEN } from "../options/options.js"
 import { backupText, statusText } from "../text/status-text.js"
 import { REBUILD, rebuildState } from "./status-rebuild.js"
+import type { Layout } from "../text/layout.js"
 
 export const status = defineCommand({
   name: "status",
@@ -53,10 +54,7 @@ interface StatusArgs {
 }
 
 /** What `status` shows. */
-export async function statusOfFleet(
-  { names, usage = false, html }: StatusArgs,
-  surroundings: Surroundings,
-): Promise<Output> {
+export async function statusOfFleet({ names, usage = false, html }: StatusArgs, surroundings: Surroundings) {
   if (html !== undefined) {
     const { refuseExisting } = await import("../../store/files/output-file.js")
     await refuseExisting(html)
@@ -79,7 +77,7 @@ export async function statusOfFleet(
   const backup = await surroundings.world.backup()
   return {
     result: { ...result, backup },
-    text: (layout) => `${statusText(result, layout)}${layout.quiet ? "" : backupText(result, backup)}`,
+    text: (layout: Layout) => `${statusText(result, layout)}${layout.quiet ? "" : backupText(result, backup)}`,
     exit: worstExit([exit, asked.exit]),
   }
 }

@@ -7,11 +7,11 @@ import type { Output } from "../command.js"
  * Does what the operations ask for. One that has come to its end is removed only once the result is printed: whoever was
  * not told runs the same again, which must make nothing a second time.
  */
-export async function untilTold<O extends KeyOperation>(
+export async function untilTold<O extends KeyOperation, R extends Output>(
   deps: Pick<Deps, "operations" | "inventory">,
   takenUp: TakenUp<O>,
-  work: () => Promise<Output>,
-): Promise<Output> {
+  work: () => Promise<R>,
+) {
   const { operationsThatAre } = await import("../../app/operation/end.js")
   const operations = [...takenUp.operations.values()]
   const remove = async (ended: readonly KeyOperation[]): Promise<void> => {

@@ -11,7 +11,10 @@ const EXITS = {
   unknown: "CHECK_UNKNOWN",
 } as const satisfies Record<CheckStatus, ExitName>
 
-export type CheckOutput = Output & { readonly text: () => string }
+export interface CheckOutput extends Output {
+  readonly result: Omit<CheckResult, "keys">
+  readonly text: () => string
+}
 
 /** What `check` prints, and its exit status. */
 export function outputOf({ keys, ...result }: CheckResult): CheckOutput {
