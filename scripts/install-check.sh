@@ -41,6 +41,7 @@ build_first() {
   scripts/package.sh --sign "$fingerprint" "$work/first"
 }
 
+# begun with the first build, beside which it runs
 build_again() {
   git -c safe.directory='*' clone --quiet --no-local . "$work/another folder"
   git -C "$work/another folder" checkout --quiet "$commit"
@@ -48,8 +49,15 @@ build_again() {
     umask 077
     # as sudo names who called it
     export SUDO_UID=12345 SUDO_GID=12345 TZ=Pacific/Auckland
-    faketime -f '+1d' "$work/another folder/scripts/package.sh" "$work/second"
+    exec faketime -f '+1d' "$work/another folder/scripts/package.sh" "$work/second"
   )
+}
+
+same_bytes() {
+  wait "$again" || {
+    cat "$work/again.log"
+    return 1
+  }
   diff "$work/first/SHA256SUMS" "$work/second/SHA256SUMS"
 }
 
@@ -73,33 +81,46 @@ earlier_package() {
   dpkg-deb --root-owner-group -Zgzip -z1 --build "$work/earlier" "$work/keyferry_0.0.9.deb"
 }
 
-# in_bare SUITE: what installed.sh counts there counts here
+# in_bare SUITE: tells what installed.sh tells there
 in_bare() {
-  local root=$work/$1 count
+  local root=$work/$1
   cached_debian "$1" "$root" softhsm2 systemd jq
   mkdir "$root/packages"
   cp "$work"/first/* "$work/keyferry_0.0.9.deb" "$root/packages/"
   cp -R softhsm scripts/package/installed.sh "$root/packages/"
   # of what apt may reach, nothing is left to be reached
-  in_root "$root" --no-network bash /packages/installed.sh 2>&1 | tee "$work/log" | sed "s/^/install-check: $1: /" || :
-  count=$(tail -n 1 "$work/log")
+  in_root "$root" --no-network bash /packages/installed.sh || :
+  rm -rf --one-file-system -- "$root"
+}
+
+# counted SUITE: what installed.sh counts there counts here
+counted() {
+  local count
+  sed "s/^/install-check: $1: /" "$work/$1.log"
+  count=$(tail -n 1 "$work/$1.log")
   if [[ $count =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
     passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2]))
   else
     failed=$((failed + 1))
   fi
-  rm -rf --one-file-system -- "$root"
 }
 
 install_packages debootstrap debian-archive-keyring iproute2 gnupg gpgv faketime
+build_again >"$work/again.log" 2>&1 </dev/null &
+again=$!
 step 'packages' build_first
-[[ -s $work/first/SHA256SUMS ]] || { printf '0 passed, 1 failed\n' && exit 1; }
+[[ -s $work/first/SHA256SUMS ]] || {
+  wait "$again" || :
+  printf '0 passed, 1 failed\n'
+  exit 1
+}
 (cd "$work/first" && cat SHA256SUMS && stat -c '%s bytes %n' -- *)
 step 'signature and digests' signature_holds
 step "at most $LARGEST bytes" small_enough
-step 'built again in another folder, by another user, a day later: the same bytes' build_again
+step 'built again in another folder, by another user, a day later: the same bytes' same_bytes
 step 'an earlier version' earlier_package
-in_bare bookworm
-in_bare trixie
+for suite in bookworm trixie; do in_bare "$suite" >"$work/$suite.log" 2>&1 </dev/null & done
+wait
+for suite in bookworm trixie; do counted "$suite"; done
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))
