@@ -31,6 +31,7 @@ describe("docs/production.md", function () {
       block("production: configuration").replace(family, softhsm).replace(init, initOfModule),
       typed.pinFile,
       block("production: policies"),
+      "keyferry provision --name trial\n#> `keyferry apply --key trial` makes trial as the configuration file has it\n#> exit status 64\n",
       typed.halves,
       block("production: PIN"),
       block("production: doctor"),

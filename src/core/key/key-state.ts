@@ -34,7 +34,7 @@ const KEY_STATES = {
     listsRotations: true,
     blocks: null,
     words: "holds key material already",
-    hint: "name a key in PendingImport, or leave --key-id out to have one made",
+    hint: "name a key in PendingImport, or leave --key-id out to have one made; `keyferry key adopt --key-id` takes over a key whose material is in the token",
   },
   Disabled: {
     phase: "disabled",
