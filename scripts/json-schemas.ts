@@ -155,7 +155,8 @@ class SchemaReader {
       properties: {
         ...before,
         ...schema.properties,
-        kms: { description: "where KMS was asked", type: "array", items: this.#of(place) },
+        // a result that tells KMS keys by that name was made without asking KMS
+        kms: schema.properties["kms"] ?? { description: "where KMS was asked", type: "array", items: this.#of(place) },
         warnings: { description: "of this host's clock", type: "array", items: this.#of(skew) },
       },
       required: [...Object.keys(before), ...schema.required],

@@ -119,7 +119,7 @@ keys:
       const { stdout, status } = await run(["doctor", "--json", "--config", two()], env())
       const { checks } = JSON.parse(stdout) as Doctor
       const said = (id: string) => checks.filter((check) => check.id === id).map(({ message }) => message)
-      expect(said("config")[0]).to.contain("2 tokens, 2 targets, 1 keys")
+      expect(said("config")[0]).to.contain("tokens 2, targets 2, keys 1")
       expect(said("token").map((line) => line.slice(0, 12))).to.deep.equal(['one: "first"', 'two: "second'])
       expect(said("login")).to.deep.equal(["one: logged in", "two: logged in"])
       expect(said("aws-identity")[1]).to.match(/^ireland: account 111122223333 as .*assumed-role\/byok/)

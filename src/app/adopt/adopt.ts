@@ -20,7 +20,7 @@ export interface AdoptedKey extends SourceKey {
   readonly was: Pick<SourceKey, "id" | "label"> | null
   /** What its attributes say of its past, in words. */
   readonly judgement: readonly string[]
-  readonly kms: BoundKey | null
+  readonly kmsKey: BoundKey | null
 }
 
 /**
@@ -50,13 +50,13 @@ export async function adoptKey(deps: AdoptDeps, request: AdoptRequest): Promise<
 
   const id = ownEntry?.source.id ?? (tokenKey.id === "" ? newSourceKeyId() : tokenKey.id)
   const key = { ...tokenKey, id, label }
-  const kmsKey = await lookAtKmsKey(deps, request, tokenKey, ownEntry)
-  const kms = await bindAdopted(deps, request, key, { kmsKey, known: ownEntry, unenforced })
+  const lookedAt = await lookAtKmsKey(deps, request, tokenKey, ownEntry)
+  const kmsKey = await bindAdopted(deps, request, key, { kmsKey: lookedAt, known: ownEntry, unenforced })
   const isUnchanged = custody !== "sealed" && tokenKey.id === id && tokenKey.label === label
   const adopted = isUnchanged ? tokenKey : await take(deps, request, { found: tokenKey, key, unenforced })
   const was = isUnchanged ? null : { id: tokenKey.id, label: tokenKey.label }
-  const outcome = isUnchanged && (ownEntry !== undefined) === (kms !== null) ? "nothing" : "done"
-  return { outcome, name, origin: "adopted", was, judgement, ...adopted, kms }
+  const outcome = isUnchanged && (ownEntry !== undefined) === (kmsKey !== null) ? "nothing" : "done"
+  return { outcome, name, origin: "adopted", was, judgement, ...adopted, kmsKey }
 }
 
 interface Taken {
@@ -146,11 +146,11 @@ async function takeAdopted(
           }
         : undefined
   if (adopted !== undefined) {
-    const kms =
+    const kmsKey =
       entry === undefined
         ? null
         : await bindAdopted(deps, request, adopted, { kmsKey: null, known: entry, unenforced: entry.unenforced })
-    return { outcome: "nothing", name, origin: "adopted", was: null, judgement: [], ...adopted, kms }
+    return { outcome: "nothing", name, origin: "adopted", was: null, judgement: [], ...adopted, kmsKey }
   }
   const identity = [by.label === undefined ? [] : [`label ${by.label}`], by.id === undefined ? [] : [`ID ${by.id}`]]
     .flat()

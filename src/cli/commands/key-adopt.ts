@@ -63,7 +63,7 @@ export const keyAdopt = defineCommand({
 })
 
 function output(result: AdoptedKey) {
-  const { was, kms, judgement } = result
+  const { was, kmsKey, judgement } = result
   const adoption = facts([
     [
       "origin",
@@ -73,11 +73,11 @@ function output(result: AdoptedKey) {
     ],
     [
       "KMS key",
-      kms === null
+      kmsKey === null
         ? null
-        : `${kms.keyArn} (${kms.keyState}), ${kms.proof === null ? "no proof yet" : `${kms.proof.kind} ${kms.proof.result}`}`,
+        : `${kmsKey.keyArn} (${kmsKey.keyState}), ${kmsKey.proof === null ? "no proof yet" : `${kmsKey.proof.kind} ${kmsKey.proof.result}`}`,
     ],
-    ["next", kms?.next ?? null],
+    ["next", kmsKey?.next ?? null],
   ])
   return { result, text: unlessQuiet((layout) => [sourceKeyText(result, layout), adoption, ...judgement].join("\n")) }
 }

@@ -296,7 +296,7 @@ function custodyKeyFindings({ owner, records, token, vault }: VaultView): readon
         }
       return fail(
         record,
-        `the custody key ${label} (${id}) is not in token "${token.info.label}"; ${sealedCount} sealed keys are lost without it`,
+        `the custody key ${label} (${id}) is not in token "${token.info.label}"; sealed keys that are lost without it: ${sealedCount}`,
         RESTORE,
       )
     }),
