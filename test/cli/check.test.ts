@@ -77,6 +77,26 @@ ${more}`
     expect(await stage.footprint(state)).to.deep.equal(before)
   })
 
+  it("does not call a key well that the configuration names and that is not provisioned yet", async () => {
+    writeFileSync(config, `${manifest()}  later: { keySpec: HMAC_256 }\n`)
+    const line = await run("check")
+    expect(line.status, line.stdout).to.equal(0)
+    expect(line.stdout).to.match(/^KEYFERRY OK - 3 keys well; 1 not provisioned yet \| keys=4;/)
+    expect(await checked()).to.deep.include({ exit: 0, status: "ok", ids: [] })
+    writeFileSync(config, manifest())
+  })
+
+  it("says that no key is known where nobody names one", async () => {
+    const { status, stdout } = await stage.run(
+      ["check", "--region", "eu-west-1", "--endpoint-url", stage.kms.endpoint],
+      { state: stage.state() },
+    )
+    expect([status, stdout.startsWith("KEYFERRY OK - no key is known: neither a configuration file")]).to.deep.equal([
+      0,
+      true,
+    ])
+  })
+
   it("warns of what dies before it was helped, then is critical, by --warn and --crit", async () => {
     expect((await checked("--warn", "19d")).exit).to.equal(0)
     expect((await checked("--warn", "20d")).ids).to.deep.equal(["warning EXPIRES_SOON:short"])
@@ -112,7 +132,7 @@ ${more}`
     const flags = ["--accept", `EXPIRED:short=${today}`, "--accept", "MATERIAL_DELETED:dies"]
     const silent = await checked(...flags)
     expect([silent.exit, silent.ids]).to.deep.equal([0, ["ok EXPIRED:short", "ok MATERIAL_DELETED:dies"]])
-    expect((await run("check", ...flags)).stdout).to.match(/^KEYFERRY OK - 3 keys well; 2 accepted \| /)
+    expect((await run("check", ...flags)).stdout).to.match(/^KEYFERRY OK - 1 key well; 2 accepted \| /)
     // another reason, another name
     expect((await checked("--accept", "EXPIRED:dies", "--accept", "MATERIAL_DELETED:short")).exit).to.equal(2)
 

@@ -30,6 +30,6 @@ export const finding = (id: string, name: string, more: Partial<AcceptedFinding>
 export function fleetReport(keys: readonly StatusRow[], checks: readonly AcceptedFinding[] = []): FleetReport {
   const vault = { sealed: 0, findings: [], custodyKeys: [] }
   const status = { keys, summary: summarise(keys), tokens: [], custodyKeys: [], vault, operations: [] }
-  const check = { status: "critical", checks, perfdata: "", keys: keys.length } as const
+  const check = { status: "critical", checks, perfdata: "", keys: { well: keys.length, unprovisioned: 0 } } as const
   return { owner: "test", version: "0.0.0", at: REPORTED_AT, status, check, backoffs: [], agent: null }
 }

@@ -15,7 +15,11 @@ export function sightOf(
   const vault = { sealed: 0, findings: [], custodyKeys: [] }
   const tokens = [{ name: "only", state: token, message: null }]
   const status = { keys, summary: summarise(keys), tokens, custodyKeys: [], vault, operations: [] }
-  return { at: AT, status, check: { status: "ok", checks, perfdata: "", keys: keys.length } }
+  return {
+    at: AT,
+    status,
+    check: { status: "ok", checks, perfdata: "", keys: { well: keys.length, unprovisioned: 0 } },
+  }
 }
 
 /** A round that went well, but for what is said otherwise. */

@@ -24,8 +24,15 @@ export interface CheckResult {
   readonly checks: readonly AcceptedFinding[]
   /** As a Nagios plugin prints it. */
   readonly perfdata: string
-  /** Keys that were looked at, by target. */
-  readonly keys: number
+  readonly keys: CheckedKeys
+}
+
+/** How many keys of those that were looked at, by target. */
+export interface CheckedKeys {
+  /** Not those of which a finding is accepted. */
+  readonly well: number
+  /** The configuration names them, and no KMS key holds their material yet: nothing to call anybody for. */
+  readonly unprovisioned: number
 }
 
 /** Seconds before an expiry, where nothing else is said: 14 days, and 3. */
@@ -95,8 +102,17 @@ export async function checkSurvey(
       offsets: clocks.map(({ offset }) => offset),
       thresholds,
     }),
-    keys: keys.length,
+    keys: countKeys(surveyed, findings),
   }
+}
+
+function countKeys({ keys }: Survey, findings: readonly Finding[]): CheckedKeys {
+  const unprovisioned = keys.filter(({ decision }) => decision.action === "provision")
+  const well = keys.filter(({ snapshot: { binding }, decision }) => {
+    const isFound = findings.some(({ name, target }) => name === binding.name && target === binding.target)
+    return decision.action !== "provision" && !isFound
+  })
+  return { well: well.length, unprovisioned: unprovisioned.length }
 }
 
 interface ClockView {

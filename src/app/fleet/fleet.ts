@@ -104,7 +104,7 @@ export async function fleetKeys(fleet: Fleet, names: readonly string[] = []): Pr
     }
     throw new KeyferryError("ERR_KEY_NOT_FOUND", `nothing is known of a key ${unknown}`, {
       key: unknown,
-      hint: "`keyferry status` lists the keys of the configuration and of the state directory",
+      hint: "`keyferry status` lists the keys of the configuration file (--config, KEYFERRY_CONFIG) and of the state directory",
     })
   }
   const chosen = new Set(names)

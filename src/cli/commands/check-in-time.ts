@@ -83,7 +83,12 @@ export class TimedCheck {
     const message = `no answer of ${subject} within ${durationText(this.#seconds)}${this.#looked}`
     const finding = { id: "TIMEOUT", status: "unknown", message, name: null, target: null, hint: LATE_HINT } as const
     return this.#lineOf(
-      outputOf({ status: "unknown", checks: [{ ...finding, acceptedUntil: null }], perfdata: "", keys: 0 }),
+      outputOf({
+        status: "unknown",
+        checks: [{ ...finding, acceptedUntil: null }],
+        perfdata: "",
+        keys: { well: 0, unprovisioned: 0 },
+      }),
     )
   }
 

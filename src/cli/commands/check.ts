@@ -98,5 +98,10 @@ function acceptancesOf(texts: readonly string[]): Acceptances {
 function cannotTell({ code, message, hint, key, causes }: KeyferryError): CheckResult {
   const text = [message, ...causes.map((cause) => `${cause.code}: ${cause.message}`)].join("; ")
   const finding = { id: code, status: "unknown", message: text, name: key ?? null, target: null, hint } as const
-  return { status: "unknown", checks: [{ ...finding, acceptedUntil: null }], perfdata: "", keys: 0 }
+  return {
+    status: "unknown",
+    checks: [{ ...finding, acceptedUntil: null }],
+    perfdata: "",
+    keys: { well: 0, unprovisioned: 0 },
+  }
 }

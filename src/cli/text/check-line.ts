@@ -1,4 +1,4 @@
-import type { CheckResult } from "../../app/check/check.js"
+import type { CheckedKeys, CheckResult } from "../../app/check/check.js"
 import type { ExitName } from "../../core/base/exit-code.js"
 import type { AcceptedFinding } from "../../core/plan/acceptance.js"
 import type { CheckStatus } from "../../core/plan/finding.js"
@@ -33,12 +33,25 @@ function lineOf({ status, checks, perfdata, keys }: CheckResult): string {
   const rest = kinds.slice(SHOWN).reduce((sum, { length }) => sum + length, 0)
   const kindTexts = [...kinds.slice(0, SHOWN).map(kindText), ...(rest === 0 ? [] : [`and ${rest} more`])]
   const words = [
-    ...(kindTexts.length === 0 ? [`${keys} ${keys === 1 ? "key" : "keys"} well`] : kindTexts),
+    ...(kindTexts.length === 0 ? keysTexts(keys, accepted > 0) : kindTexts),
     ...(accepted === 0 ? [] : [`${accepted} accepted`]),
   ].join("; ")
   // what follows a bar is performance data, and what follows a line end is not read by all
   const line = words.replaceAll("|", "/").replaceAll(/\s+/g, " ")
   return `KEYFERRY ${status.toUpperCase()} - ${line}${perfdata === "" ? "" : ` | ${perfdata}`}`
+}
+
+/** What is said of the keys where nothing counts against them. */
+function keysTexts({ well, unprovisioned }: CheckedKeys, isAccepted: boolean): readonly string[] {
+  if (well + unprovisioned === 0 && !isAccepted) {
+    return [
+      "no key is known: neither a configuration file (--config, KEYFERRY_CONFIG) nor the state directory names one",
+    ]
+  }
+  return [
+    `${well} ${well === 1 ? "key" : "keys"} well`,
+    ...(unprovisioned === 0 ? [] : [`${unprovisioned} not provisioned yet`]),
+  ]
 }
 
 /** By their ID, in the order of the first of each. */

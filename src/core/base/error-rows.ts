@@ -103,7 +103,7 @@ export const ERROR_ROWS = {
   ERR_PIN_SOURCE: {
     exit: "NOPERM",
     retry: "never",
-    hint: "mend that source, or give --pin-source file:PATH, fd:N, env:NAME, exec:COMMAND or prompt: it goes before pin of the configuration file, as KEYFERRY_PIN_SOURCE does not",
+    hint: "mend that source, or give --pin-source file:PATH, fd:N, env:NAME, exec:COMMAND or prompt: the flag wins over pin of the configuration file, KEYFERRY_PIN_SOURCE does not",
   },
   ERR_TOKEN_UNAVAILABLE: {
     exit: "UNAVAILABLE",
