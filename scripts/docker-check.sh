@@ -301,7 +301,7 @@ prometheus_says() {
 # The compose files and the examples of pipelines, by the schemas of who reads them, as these packages carry them.
 check_schemas() {
   local tools=$work/schemas pipeline=$work/pipeline
-  npm install --silent --no-audit --no-fund --prefix "$tools" @action-validator/core@0.6.0 @action-validator/cli@0.6.0 \
+  npm install --silent --ignore-scripts --no-audit --no-fund --prefix "$tools" @action-validator/core@0.6.0 @action-validator/cli@0.6.0 \
     dclint@3.1.0 gitlab-ci-local@4.75.1 >/dev/null
   /usr/bin/python3 docker/compose-schema.py "$tools/node_modules/dclint/schemas/compose.schema.json" docker/compose.yaml docker/compose-ci.yaml
   say 'ok: the compose files keep to the Compose specification'
@@ -343,7 +343,7 @@ check_pipelines() {
     --volume "$work/scripts/github-configuration:/job.sh:ro" --workingdir /work -- sh -e /job.sh >/dev/null 2>&1 || echo $?)" 1
 }
 
-# What an image holds, for the table of the README.
+# What an image holds.
 facts() {
   say "$1 holds: $(in_image "$1" -- sh -c '
     printf "Debian %s, Node.js %s" "$(cat /etc/debian_version)" "$(node --version)"

@@ -54,7 +54,7 @@ const BREAK_GLASS_LEAD = `
 \`keyferry policy iam --break-glass\`: the role that a person takes to end something. It imports nothing.
 \`rewrap --include-disabled\` and \`rotate --abandon\` want both roles' policies, since they import and disable, or delete what was imported.
 
-| Action | For keys | Commands that need it | Refusal without it |
+| Action | For keys | Commands that ask for it | Refusal without it |
 | --- | --- | --- | --- |
 ${policyRows("break-glass")
   .map((row) => `| ${row.join(" | ")} |`)
@@ -103,7 +103,7 @@ const PAGES: Readonly<Record<string, string>> = {
       /$/,
       "\n\nWhat the everyday role needs, of `keyferry policy iam`; actions that no key of yours needs are left out.",
     ),
-    ["Action", "For keys", "Commands that need it", "Refusal without it"],
+    ["Action", "For keys", "Commands that ask for it", "Refusal without it"],
     policyRows("iam"),
   )
     .concat(BREAK_GLASS_LEAD)

@@ -66,10 +66,14 @@ in_root "$root" setpriv --reuid "$user" --regid "$user" --clear-groups \
   env ${LD_PRELOAD:+"LD_PRELOAD=$LD_PRELOAD"} ${FAKETIME:+"FAKETIME=$FAKETIME"} FAKETIME_DONT_FAKE_MONOTONIC=1 \
   HOME=/build SOURCE_DATE_EPOCH="$epoch" TZ=UTC LC_ALL=C.UTF-8 npm_config_userconfig=/build/npmrc \
   bash /build/source/scripts/package/build.sh "$arch"
-cp -- "$root"/build/out/* "$out/"
+made=("$root"/build/out/*)
+cp -- "${made[@]}" "$out/"
+made=("${made[@]##*/}")
 cd -- "$out"
-sha256sum -- *.deb *.tar.gz *.cdx.json >SHA256SUMS
+# what an earlier build left there is none of this one's
+rm -f SHA256SUMS.asc
+sha256sum -- "${made[@]}" >SHA256SUMS
 [[ -z $sign ]] || gpg --batch --yes --armor --local-user "$sign" --output SHA256SUMS.asc --detach-sign SHA256SUMS
-if [[ -n ${SUDO_UID-} ]]; then chown "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" -- *; fi
+if [[ -n ${SUDO_UID-} ]]; then chown "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" -- "${made[@]}" SHA256SUMS*; fi
 cat SHA256SUMS
 [[ -n $sign ]] || printf 'package: SHA256SUMS is not signed: --sign FINGERPRINT\n' >&2

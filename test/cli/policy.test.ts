@@ -132,8 +132,26 @@ describe("the printed policies, enforced", function () {
       await asTheTableSays(words)
   })
 
-  it("let the three steps, key adopt, state merge and status --rebuild do theirs", async () => {
-    const alone = configured({ steps: { keySpec: "HMAC_256" }, taken: { keySpec: "HMAC_256" }, ...KEYS })
+  it("let key adopt take over a key that was carried by hand", async () => {
+    const { module, label, pin, env } = stage.token
+    const login = ["--module", module, "--token-label", label, "--login", "--pin", "env:USER_PIN"]
+    const made = ["--keygen", "--key-type", "AES:32", "--label", "legacy", "--id", "0f", "--sensitive", "--extractable"]
+    await run("pkcs11-tool", [...login, ...made], { env: { ...process.env, ...env, USER_PIN: pin } })
+    await stage.kms.admin("DELETE", "policies")
+    const { KeyMetadata } = await stage.sdk.createKey({ Origin: "EXTERNAL" })
+    const keyArn = KeyMetadata?.Arn ?? ""
+    const adopting = configured({ taken: { keySpec: "SYMMETRIC_DEFAULT", custody: "sealed", keyArn } })
+    const printedFor = JSON.parse((await well(["policy", "iam"], state, adopting)).stdout) as PolicyDocument
+    await put({ byok: printedFor, breaker: breakGlass })
+    const apart = stage.state()
+    const words = ["key", "adopt", "--label", "legacy", "--name", "taken", "--key-id", keyArn, "--yes"]
+    await asTheTableSays(words, apart, adopting)
+    await asTheTableSays(["apply", "--key", "taken"], apart, adopting)
+    await put({ byok: iam, breaker: breakGlass })
+  })
+
+  it("let the three steps, state merge and status --rebuild do theirs", async () => {
+    const alone = configured({ steps: { keySpec: "HMAC_256" }, ...KEYS })
     const parameters = join(stage.folder, "steps.json")
     const wrapped = join(stage.folder, "wrapped.bin")
     await asTheTableSays(

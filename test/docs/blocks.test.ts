@@ -15,9 +15,9 @@ const tested = readdirSync(join(ROOT, "test/docs"))
   .join("\n")
 
 describe(`blocks of commands in the pages: ${run.length} are run, ${skipped.length} are not`, () => {
-  for (const { page, line, reason = "" } of skipped) it(`not run: ${page}:${line}: ${reason}`, () => undefined)
-
   it("say that they are run, or why not", () => {
+    for (const { page, line, reason = "" } of skipped)
+      process.stdout.write(`      not run: ${page}:${line}: ${reason}\n`)
     const unmarked = commands.filter(({ name, reason }) => name === undefined && reason === undefined)
     expect(unmarked.map(place)).to.deep.equal([])
   })

@@ -31,6 +31,8 @@ describe("docs/production.md", function () {
       block("production: configuration").replace(family, softhsm).replace(init, initOfModule),
       typed.pinFile,
       block("production: policies"),
+      block("production: policies in force"),
+      "aws kms create-key --origin EXTERNAL 2>&1\n#> …AccessDenied…\n#> exit status 254\n",
       "keyferry provision --name trial\n#> `keyferry apply --key trial` makes trial as the configuration file has it\n#> exit status 64\n",
       typed.halves,
       block("production: PIN"),
@@ -45,7 +47,10 @@ describe("docs/production.md", function () {
       block("production: loss"),
       block("production: alarms"),
       block("production: first key"),
+      "keyferry schedule-deletion trial --pending-window-days 7 --yes\n#> …AccessDenied…\n#> exit status 77\n",
       block("production: end of the trial"),
+      block("production: configuration without the trial"),
+      block("production: after the trial"),
       block("production: one round"),
     ].join("")
     expect(pageText).to.include(softhsm).and.include(initOfModule)

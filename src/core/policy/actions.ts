@@ -90,7 +90,7 @@ export const COMMAND_ACTIONS: Readonly<Record<string, CommandRow>> = {
   verify: { roles: IAM, actions: [...LOOK, ...IMPORT, "ListKeyRotations", "Sign"] },
   params: { roles: IAM, actions: [...LOOK, ...MAKE, "GetParametersForImport"] },
   import: { roles: IAM, actions: [...LOOK, "TagResource", "ImportKeyMaterial", "GetPublicKey", "VerifyMac"] },
-  "key adopt": { roles: IAM, actions: [...LOOK, "ListKeyRotations", "GetPublicKey", "VerifyMac"] },
+  "key adopt": { roles: IAM, actions: [...LOOK, "ListKeyRotations", "GetPublicKey", "VerifyMac", "TagResource"] },
   "key destroy": { roles: IAM, actions: LOOK },
   doctor: { roles: IAM, actions: ["ListKeys"] },
   "state merge": { roles: IAM, actions: ["ListKeyRotations"] },

@@ -189,7 +189,9 @@ describe("judgeVault", () => {
     expect(of({ records: [] }).join())
       .to.include("warn")
       .and.include("not recorded")
-    expect(of({ token: { info: TOKEN, custodyKeys: [], objects: [] } }).join()).to.include("sealed keys that are lost without it: 1")
+    expect(of({ token: { info: TOKEN, custodyKeys: [], objects: [] } }).join()).to.include(
+      "sealed keys that are lost without it: 1",
+    )
     const { custodyKeys } = judgeVault(view({ token: { info: TOKEN, custodyKeys: [], objects: [] } }))
     expect(custodyKeys.map(({ label }) => label)).to.include(KEY.label)
     expect(assessCustodyKey({ ...ATTRIBUTES, decrypt: true }).map(({ attribute }) => attribute)).to.deep.equal([
