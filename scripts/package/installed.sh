@@ -49,8 +49,8 @@ remove() {
   dpkg -r keyferry
   listing >/trial/after
   # what is there now and was not before: the user's entries are in files that were there
-  [[ -z $(comm -13 /trial/before /trial/after | grep -v -e '^/etc/.*-$' -e '^/etc/\(passwd\|group\|shadow\|gshadow\)' | tee /trial/left) ]] || { cat /trial/left && return 1; }
-  [[ -s $KEYFERRY_STATE_DIR/custody-log/current.jsonl || -n $(find "$KEYFERRY_STATE_DIR" -name '*.jsonl') ]]
+  [[ -z $(comm -13 /trial/before /trial/after | grep -v -e '^/var/lib/keyferry\(/\|$\)' -e '^/etc/.*-$' -e '^/etc/\(passwd\|group\|shadow\|gshadow\)' | tee /trial/left) ]] || { cat /trial/left && return 1; }
+  [[ -s $KEYFERRY_STATE_DIR/custody.log.jsonl && -s $KEYFERRY_STATE_DIR/inventory/eu-west-3/payments.json ]]
 }
 archive() {
   mkdir -p "/trial/any where" && tar -xzf /packages/keyferry-*.tar.gz -C "/trial/any where" && ln -sf "/trial/any where"/keyferry-*/bin/keyferry /trial/keyferry &&
@@ -58,7 +58,8 @@ archive() {
 }
 
 mkdir -p /trial
-export KEYFERRY_STATE_DIR=/trial/state AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=eu-west-3
+# where the units have it, so that a removal could take it
+export KEYFERRY_STATE_DIR=/var/lib/keyferry AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=eu-west-3
 environment=$(/packages/softhsm/make-softhsm.sh /trial/token) && eval "$environment"
 . /etc/os-release
 printf '%s, no network, no compiler, no Node.js\n' "$PRETTY_NAME"
