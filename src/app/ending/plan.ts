@@ -147,14 +147,9 @@ function consequencesFor(
 }
 
 function isProofOf(entry: MadeEntry, region: string, usage: KeyLastUsage | null): boolean {
-  const imports = entry.imports.filter((imported) => imported.region === region)
-  return (
-    usage !== null &&
-    isOwnProof(
-      usage,
-      imports.map(({ importedAt }) => importedAt),
-    )
-  )
+  if (usage === null) return false
+  const times = entry.imports.flatMap((imported) => (imported.region === region ? [imported.importedAt] : []))
+  return isOwnProof(usage, times)
 }
 
 /** A key that somebody used a moment ago has somebody who needs it. @throws ERR_KEY_USED */

@@ -118,7 +118,9 @@ export async function withUsage(
       if (usage === null) return { ...unknown, failure: null }
       const { last, trackedSince } = usage
       return {
-        ...{ region, keyArn, failure: null },
+        region,
+        keyArn,
+        failure: null,
         lastUsedAt: last === null ? null : rfc3339(last.at),
         operation: last?.operation ?? null,
         trackedSince: trackedSince === null ? null : rfc3339(trackedSince),

@@ -25,15 +25,15 @@ export const policyAlarm = defineCommand({
   options: { notify: NOTIFY, target: TARGET, region: REGION_ALONE, format: FORMAT },
   async run(args, { world, progress }) {
     const { alarmsFor } = await import("../../core/policy/alarm.js")
-    const { needsOf } = await import("../../core/policy/needs.js")
+    const { refuseSeveralAccounts } = await import("../../core/policy/needs.js")
     const { cloudFormation, metricAlarms, terraform } = await import("../../core/policy/templates.js")
     const manifest = await manifestOf({ world })
     const { keys, missing } = await watchedIn(world, manifest, { ...scopeOf(args), region: args.region ?? null })
     for (const name of missing) progress.warn(`${name} has no KMS key yet: make its alarm once it is provisioned`)
-    const regions = alarmsFor(manifest.id, keys, []).map(({ region }) => region)
+    const regions = keys.flatMap(({ region, alarmBefore }) => (alarmBefore === null ? [] : [region]))
     refuseManyRegions(args.format, regions)
-    // a stack is of one account: the metrics of another are not there
-    if (args.format !== "json") needsOf(manifest, scopeOf(args))
+    // the metrics of another account are not there
+    if (args.format !== "json") refuseSeveralAccounts(manifest, scopeOf(args))
     const alarms = alarmsFor(manifest.id, keys, notifyOf(args.notify, regions))
     return formed(args.format, {
       json: () => ({ alarms }),

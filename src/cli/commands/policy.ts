@@ -6,9 +6,6 @@ import type { Manifest } from "../../core/manifest/manifest.js"
 import type { Output, Surroundings } from "../command.js"
 import { namesOf } from "../options/arguments.js"
 
-/** Characters of a managed policy, blanks left out (IAM quotas). */
-const LONGEST_MANAGED_POLICY = 6144
-
 export const PRINCIPAL = {
   type: "string",
   array: true,
@@ -85,8 +82,8 @@ export function principalsOf(
   const { option, sessions, patterns, partition } = { ...PLAIN, ...forms }
   const principals = flags ?? roles
   for (const arn of principals) {
-    const refused = (why: string, hint?: string): KeyferryError =>
-      new KeyferryError("ERR_USAGE", `--${option} '${arn}' ${why}`, hint === undefined ? {} : { hint })
+    const refused = (fault: string, hint?: string): KeyferryError =>
+      new KeyferryError("ERR_USAGE", `--${option} '${arn}' ${fault}`, hint === undefined ? {} : { hint })
     if (!PRINCIPAL_ARN.test(arn)) throw refused("is not the ARN of an IAM role or user")
     if (!arn.startsWith(`arn:${partition}:`)) throw refused(`is not in ${partition}, where the keys are`)
     if (!patterns && /[*?]/.test(arn)) throw refused("has a wildcard, which counts for nothing there", "name each role")
@@ -119,10 +116,10 @@ export function notifyOf(flags: readonly string[] | undefined, regions: readonly
   })
 }
 
-/** Characters that AWS lets a policy have, by its kind (IAM and Organizations quotas, KMS PutKeyPolicy). */
+/** Characters that AWS lets a policy have, by its kind, blanks left out (IAM and Organizations quotas, KMS PutKeyPolicy). */
 const LIMITS = {
   managed: {
-    longest: LONGEST_MANAGED_POLICY,
+    longest: 6144,
     words: "a managed policy of IAM",
     hint: "give --target or names, and attach several; an inline policy of a role has 10240",
   },
@@ -130,7 +127,7 @@ const LIMITS = {
   key: { longest: 32_768, words: "a key policy", hint: "give fewer --principal" },
 } as const
 
-/** What is beyond AWS' limit of a managed policy, or is open although the configuration could say it. */
+/** What is beyond AWS' limit of such a policy, or is open although the configuration could say it. */
 export function remarksOn(
   document: PolicyDocument,
   account: string | null,

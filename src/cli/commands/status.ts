@@ -71,14 +71,14 @@ export async function statusOfFleet({ names, usage = false, html }: StatusArgs, 
     actions: actionsOf(undefined),
     onRow: line.onRow,
   })
-  const asked = usage ? await withUsage(fleet, looked) : { status: looked, exit: "OK" as const }
-  const result = asked.status
+  const withUses = usage ? await withUsage(fleet, looked) : { status: looked, exit: "OK" as const }
+  const result = withUses.status
   if (html !== undefined) await writePage(html, surroundings, { fleet, surveyed, status: result })
   const backup = await surroundings.world.backup()
   return {
     result: { ...result, backup },
     text: (layout: Layout) => `${statusText(result, layout)}${layout.quiet ? "" : backupText(result, backup)}`,
-    exit: worstExit([exit, asked.exit]),
+    exit: worstExit([exit, withUses.exit]),
   }
 }
 

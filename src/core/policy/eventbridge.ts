@@ -30,10 +30,10 @@ export function rulesFor(
   regions: readonly string[],
   notify: readonly string[],
 ): readonly RegionalRule[] {
-  const rule = (what: string, Description: string, EventPattern: EventRule["EventPattern"]): EventRule => ({
-    Name: shortened(["keyferry", owner, what], LONGEST_NAME),
-    Description,
-    EventPattern,
+  const rule = (kind: string, description: string, pattern: EventRule["EventPattern"]): EventRule => ({
+    Name: shortened(["keyferry", owner, kind], LONGEST_NAME),
+    Description: description,
+    EventPattern: pattern,
   })
   const rules = [
     rule("expired", "imported key material has expired: keyferry recover", {

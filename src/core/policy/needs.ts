@@ -122,19 +122,24 @@ function placesOf(manifest: Manifest, bindings: readonly Binding[]): readonly Pl
   }
   return bindings.map(({ target }) => {
     const { region = "", account = null, roleArn = null } = manifest.targets[target] ?? {}
-    const told = account ?? roleArn?.split(":")[4] ?? ofKeys.get(target) ?? null
-    return { target, region, roleArn, account: told, partition: partitionOf(region) }
+    const accountOfTarget = account ?? roleArn?.split(":")[4] ?? ofKeys.get(target) ?? null
+    return { target, region, roleArn, account: accountOfTarget, partition: partitionOf(region) }
   })
+}
+
+/** A policy and a stack are of one account. @throws ERR_USAGE, ERR_KEY_NOT_FOUND */
+export function refuseSeveralAccounts(manifest: Manifest, scope: PolicyScope): void {
+  refuseAccounts(placesOf(manifest, bindingsIn(manifest, scope)))
 }
 
 function refuseAccounts(places: readonly Place[]): void {
   const accounts = distinct(places.map(({ account, partition }) => `${partition} ${account ?? "?"}`))
   if (accounts.length < 2) return
-  const open = places.find(({ account }) => account === null)
-  if (open !== undefined) {
+  const unknown = places.find(({ account }) => account === null)
+  if (unknown !== undefined) {
     throw new KeyferryError(
       "ERR_USAGE",
-      `which account target ${open.target} is in is not known, and others are in their own`,
+      `which account target ${unknown.target} is in is not known, and others are in their own`,
       {
         hint: "a policy is of one account: say account in the target, or give --target NAME",
       },

@@ -27,10 +27,16 @@ export function fileTexts(stateDir: string): Texts {
     }
   }
 
-  const prepare = (folder: string): Promise<void> => {
+  /** Each folder once, unless that failed: a disk that was full may have room the next time. */
+  const prepare = async (folder: string): Promise<void> => {
     const preparation = prepared.get(folder) ?? prepareFolder(stateDir, folder)
     prepared.set(folder, preparation)
-    return preparation
+    try {
+      await preparation
+    } catch (error) {
+      prepared.delete(folder)
+      throw error
+    }
   }
 
   return {
@@ -75,7 +81,14 @@ export function fileTexts(stateDir: string): Texts {
       }
     },
 
-    unmark: (path) => atOnce(() => rmSync(fileOf(path), { force: true })),
+    unmark: (path) =>
+      atOnce(() => {
+        try {
+          rmSync(fileOf(path), { force: true })
+        } catch (error) {
+          throw stateWriteError(fileOf(path), error)
+        }
+      }),
   }
 }
 

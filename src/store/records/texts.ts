@@ -22,6 +22,6 @@ export interface Texts {
   remove(path: TextPath): Promise<void>
   /** Makes an empty text that is not there yet. It outlives the process; a power cut may take it. @throws ERR_STATE_WRITE */
   mark(path: TextPath): Promise<void>
-  /** Takes a mark away; one that is not there is no error. */
+  /** Takes a mark away; one that is not there is no error. @throws ERR_STATE_WRITE */
   unmark(path: TextPath): Promise<void>
 }
