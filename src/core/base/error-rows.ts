@@ -280,6 +280,31 @@ export const ERROR_ROWS = {
     retry: "later",
     hint: "wait for that process to end, or use another --state-dir",
   },
+  ERR_KEY_HELD: {
+    exit: "TEMPFAIL",
+    retry: "later",
+    hint: "another process works on this key at this moment: run it again when that has ended",
+  },
+  ERR_BINDING_LOST: {
+    exit: "TEMPFAIL",
+    retry: "later",
+    hint: "this process was stopped, or cut off from the database, for too long: what it did is recorded; run it again, which goes on from there",
+  },
+  ERR_DATABASE_SETTING: {
+    exit: "CONFIG",
+    retry: "never",
+    hint: "correct state.postgres in the configuration file, or KEYFERRY_STATE_URL; docs/configuration.md has both",
+  },
+  ERR_DATABASE_UNREACHABLE: {
+    exit: "TEMPFAIL",
+    retry: "later",
+    hint: "see that PostgreSQL runs there and that this host reaches it, and run it again",
+  },
+  ERR_DATABASE_REFUSED: {
+    exit: "NOPERM",
+    retry: "never",
+    hint: "check user, password file, certificates and grants; `keyferry policy postgres --role ROLE` prints the grants",
+  },
 
   // KMS
   ERR_KMS_REGION_MISSING: { exit: "CONFIG", retry: "never", hint: "give --region, or set AWS_REGION" },

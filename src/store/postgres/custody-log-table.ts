@@ -1,0 +1,168 @@
+import { KeyferryError } from "../../core/base/error.js"
+import type { Clock } from "../../core/ports/clock.js"
+import type { CustodyLog } from "../../core/ports/custody-log.js"
+import { type ChainEnd, NO_LINES, readLine, sealLine, verifyChain } from "../../core/records/custody-chain.js"
+import type { CustodyEvent } from "../../core/records/custody-event.js"
+import type { Database, Queryable } from "./database.js"
+import { bindingLost, type Fences } from "./fence.js"
+
+/** The part that lines are appended to; closed parts keep the names that their files had. */
+export const OPEN_PART = "custody.log.jsonl"
+
+/** Lines of one reading. */
+const PAGE = 2000
+
+interface Waiting {
+  readonly event: CustodyEvent
+  readonly fences: ReturnType<Fences>
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * The custody log as rows that are only ever added, each chained to the one before: one writer at a time, over all
+ * processes, by an advisory lock of its transaction. What waits at the same time in this process is written together.
+ */
+export function custodyLogTable(database: Database, clock: Pick<Clock, "now">, fences: Fences = () => []): CustodyLog {
+  let waiting: Waiting[] = []
+  let writing = false
+
+  const flush = async (): Promise<void> => {
+    writing = true
+    while (waiting.length > 0) {
+      const batch = waiting
+      waiting = []
+      try {
+        const lost = await appendLines(database, batch, clock)
+        for (const entry of batch) {
+          if (lost.has(entry)) entry.reject(bindingLost(entry.fences))
+          else entry.resolve()
+        }
+      } catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    writing = false
+  }
+
+  return {
+    async check() {
+      await logEnd(database)
+    },
+
+    async verify() {
+      await verifiedLogEnd(database)
+    },
+
+    append: (event) =>
+      new Promise<void>((resolve, reject) => {
+        waiting.push({ event, fences: fences(), resolve, reject })
+        if (!writing) void flush()
+      }),
+  }
+}
+
+/** One writer at a time; free with the transaction. */
+export async function lockLog(connection: Queryable): Promise<void> {
+  await connection.query("SELECT pg_advisory_xact_lock(hashtextextended('keyferry custody log', 0))")
+}
+
+/** @returns of these lines those that were not written, since their binding is another's by now */
+async function appendLines(
+  database: Database,
+  batch: readonly Waiting[],
+  clock: Pick<Clock, "now">,
+): Promise<ReadonlySet<Waiting>> {
+  const lost = new Set<Waiting>()
+  await database.transaction(async (connection) => {
+    await lockLog(connection)
+    let end = await logEnd(connection)
+    const time = clock.now().toISOString()
+    for (const entry of batch) {
+      if (!(await areHeld(connection, entry.fences))) {
+        lost.add(entry)
+        continue
+      }
+      end = await appendLine(connection, end, time, entry.event)
+    }
+  })
+  return lost
+}
+
+/** Seals one line and adds it; the caller holds the log's lock. @returns where the chain ends then */
+export async function appendLine(
+  connection: Queryable,
+  end: ChainEnd,
+  time: string,
+  event: CustodyEvent,
+): Promise<ChainEnd> {
+  const line = sealLine(end, time, event)
+  await connection.query(
+    "INSERT INTO keyferry.custody_log (seq, hash, previous, name, part, line) VALUES ($1, $2, $3, $4, $5, $6)",
+    [line.end.seq, line.end.hash, end.hash, event.name ?? null, OPEN_PART, line.text],
+  )
+  return line.end
+}
+
+async function areHeld(connection: Queryable, fences: ReturnType<Fences>): Promise<boolean> {
+  for (const { name, target, fence } of fences) {
+    const { rows } = await connection.query(
+      "SELECT 1 FROM keyferry.binding WHERE name = $1 AND target = $2 AND fence = $3 FOR SHARE",
+      [name, target, fence],
+    )
+    if (rows.length === 0) return false
+  }
+  return true
+}
+
+/** Where the chain ends. @throws ERR_STATE_INVALID where the last line is not what was written */
+export async function logEnd(connection: Queryable): Promise<ChainEnd> {
+  const { rows } = await connection.query<{ seq: string; line: string }>(
+    "SELECT seq, line FROM keyferry.custody_log ORDER BY seq DESC LIMIT 1",
+  )
+  const [last] = rows
+  if (last === undefined) return NO_LINES
+  const read = readLine(last.line)
+  if ("end" in read && String(read.end.seq) === last.seq) return read.end
+  throw damaged(`line ${last.seq} ${"fault" in read ? read.fault : "has another seq than its row"}`)
+}
+
+/** Where the whole log ends, each line held against the one before. @throws ERR_STATE_INVALID naming the first faulty line */
+export async function verifiedLogEnd(connection: Queryable): Promise<ChainEnd> {
+  let end = NO_LINES
+  for await (const page of logPages(connection)) {
+    const verdict = verifyChain(
+      page.map(({ line }) => line),
+      end,
+    )
+    if ("fault" in verdict) throw damaged(`line ${end.seq + verdict.line} ${verdict.fault}`)
+    end = verdict.end
+  }
+  return end
+}
+
+export interface LogRow {
+  readonly part: string
+  readonly line: string
+}
+
+/** All lines in their order, so many at a time. */
+export async function* logPages(connection: Queryable): AsyncGenerator<readonly LogRow[], void> {
+  let after = "0"
+  for (;;) {
+    const { rows } = await connection.query<LogRow & { seq: string }>(
+      "SELECT seq, part, line FROM keyferry.custody_log WHERE seq > $1 ORDER BY seq LIMIT $2",
+      [after, PAGE],
+    )
+    const last = rows.at(-1)
+    if (last === undefined) return
+    after = last.seq
+    yield rows
+  }
+}
+
+function damaged(fault: string): KeyferryError {
+  return new KeyferryError("ERR_STATE_INVALID", `the custody log in the database: ${fault}`, {
+    hint: "the custody log was changed or damaged: keep it as evidence, and restore it from a backup",
+  })
+}
