@@ -28,7 +28,7 @@ import {
   settingsWithoutFile,
   tokenSetting,
 } from "./settings.js"
-import type { KeyHistoryLine } from "../store/files/key-history.js"
+import type { KeyHistoryLine } from "../store/records/history-line.js"
 import type { StateLock } from "../store/files/lock.js"
 import type { Texts } from "../store/records/texts.js"
 import type { State, StateRecords } from "./state-records.js"

@@ -15,7 +15,8 @@ export interface ChainEnd {
 
 export const NO_LINES: ChainEnd = { seq: 0, hash: CHAIN_START }
 
-const OWN_HASH = /^(\{.*),"hash":"(sha256:[0-9a-f]{64})"\}$/
+/** JSON leaves U+2028 and U+2029 as they are, and only with `s` has `.` them too. */
+const OWN_HASH = /^(\{.*),"hash":"(sha256:[0-9a-f]{64})"\}$/s
 
 /**
  * One line of the custody log, without its newline: `{"seq","time","event",…,"previous","hash"}`, where `previous` is

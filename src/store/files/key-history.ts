@@ -1,8 +1,6 @@
 import { setImmediate as breath } from "node:timers/promises"
+import { historyLine, type KeyHistoryLine } from "../records/history-line.js"
 import { custodyLines } from "./custody-log-reader.js"
-
-/** One line of the custody log that is about a key, as an object; see docs/operations.md. */
-export type KeyHistoryLine = Readonly<Record<string, unknown>> & { readonly time: string; readonly event: string }
 
 /** Lines that are read before others have their turn. */
 const AT_ONCE = 2_000
@@ -29,7 +27,7 @@ export async function keyHistories(
     read += 1
     if (read % AT_ONCE === 0) await breath()
     if (!text.includes(word)) continue
-    const line = lineOf(text)
+    const line = historyLine(text)
     const name = line?.["name"]
     if (line === null || typeof name !== "string" || !names.has(name)) continue
     const lines = histories.get(name) ?? []
@@ -38,13 +36,4 @@ export async function keyHistories(
     histories.set(name, lines)
   }
   return new Map([...histories].map(([name, lines]) => [name, lines.toReversed()]))
-}
-
-function lineOf(text: string): KeyHistoryLine | null {
-  try {
-    const line = JSON.parse(text) as KeyHistoryLine | null
-    return typeof line?.time === "string" && typeof line.event === "string" ? line : null
-  } catch {
-    return null
-  }
 }

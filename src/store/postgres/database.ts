@@ -55,6 +55,8 @@ export function openDatabase(postgres: PostgresSettings, applicationName: string
   const pool = new pg.Pool(settings)
   // of a connection that nobody uses at this moment: the next one is opened anew
   pool.on("error", () => undefined)
+  // of one that somebody has: what is asked of it next fails
+  pool.on("connect", (client) => client.on("error", () => undefined))
   const asked = async <T>(asking: () => Promise<T>): Promise<T> => {
     try {
       return await asking()
@@ -62,11 +64,21 @@ export function openDatabase(postgres: PostgresSettings, applicationName: string
       throw databaseError(place, error)
     }
   }
-  const inPlace = (connection: pg.PoolClient): Connection => ({
-    query: (sql, values) => asked(() => connection.query(sql, values === undefined ? undefined : [...values])),
-    release: (error) => connection.release(error),
-    on: (event, listener) => connection.on(event, listener),
-  })
+  const inPlace = (connection: pg.PoolClient): Connection => {
+    const listeners: ((error: Error) => void)[] = []
+    return {
+      query: (sql, values) => asked(() => connection.query(sql, values === undefined ? undefined : [...values])),
+      release(error) {
+        // it is lent to others again
+        for (const listener of listeners) connection.off("error", listener)
+        connection.release(error)
+      },
+      on(event, listener) {
+        listeners.push(listener)
+        connection.on(event, listener)
+      },
+    }
+  }
   const connect = (): Promise<Connection> => asked(async () => inPlace(await pool.connect()))
 
   return {
@@ -78,8 +90,6 @@ export function openDatabase(postgres: PostgresSettings, applicationName: string
 
     async transaction(work, { readOnly } = { readOnly: false }) {
       const connection = await connect()
-      let failure: unknown
-      connection.on("error", (error) => (failure = error))
       try {
         await connection.query(readOnly ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" : "BEGIN")
         const result = await work(connection)
@@ -89,7 +99,7 @@ export function openDatabase(postgres: PostgresSettings, applicationName: string
       } catch (error) {
         // one whose transaction cannot be ended is not used again
         const isOver = await connection.query("ROLLBACK").then(
-          () => failure === undefined,
+          () => true,
           () => false,
         )
         connection.release(!isOver)

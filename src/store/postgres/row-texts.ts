@@ -25,11 +25,15 @@ export function rowTexts(database: Database, fences: Fences = () => []): Texts {
     async names(folder) {
       const prefix = `${keyOf(folder)}${SEPARATOR}`
       const { rows } = await database.query<{ name: string }>(
-        `SELECT DISTINCT split_part(substr(path, length($1) + 1), '/', 1) COLLATE "C" AS name
-           FROM keyferry.text WHERE path >= $1 AND path < $2 ORDER BY 1`,
+        `SELECT DISTINCT split_part(substr(path, length($1) + 1), '/', 1) AS name
+           FROM keyferry.text WHERE path >= $1 AND path < $2`,
         [prefix, `${keyOf(folder)}0`],
       )
-      return rows.map(({ name }) => name)
+      // hidden ones are none, and the order is that of names of files
+      return rows
+        .map(({ name }) => name)
+        .filter((name) => !name.startsWith("."))
+        .sort()
     },
 
     async read(path) {
