@@ -129,7 +129,7 @@ export const NAMED: readonly NamedMutation[] = [
   },
   {
     title: "an archive's digest is not compared",
-    file: "store/files/state-import.js",
+    file: "store/archive/read.js",
     before: 'if (end.digest !== `sha256:${hash.digest("hex")}`)',
     after: "if (false)",
     test: "store/files/state-archive.test.js",

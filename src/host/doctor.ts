@@ -233,7 +233,7 @@ async function logLine(stateDir: string): Promise<CheckedLine> {
 /** How old the last archive is, and whether something came after it. */
 async function backupLine(stateDir: string): Promise<CheckedLine> {
   const { backupOf } = await import("../store/files/last-export.js")
-  const { exportedAt, linesSince } = backupOf(stateDir)
+  const { exportedAt, linesSince } = await backupOf(stateDir)
   const hint = "keyferry state export FILE, and keep FILE on another machine"
   if (exportedAt === null) {
     return linesSince === 0

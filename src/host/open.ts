@@ -127,7 +127,7 @@ export class World implements AsyncDisposable {
   /** When the state directory was last exported. */
   async backup(): Promise<StateBackup> {
     const { backupOf } = await import("../store/files/last-export.js")
-    return backupOf(await this.stateDirectory())
+    return await backupOf(await this.stateDirectory())
   }
 
   /**

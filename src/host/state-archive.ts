@@ -1,7 +1,7 @@
 import { resolve } from "node:path"
 import { KeyferryError } from "../core/base/error.js"
 import type { ClosedLog } from "../store/files/custody-log-rotation.js"
-import type { ArchiveContents } from "../store/files/state-archive.js"
+import type { ArchiveContents } from "../store/archive/format.js"
 import type { World } from "./open.js"
 
 /** Export and import of the state directory, which are about its files and about nothing that use cases know. */
@@ -27,9 +27,11 @@ const PATIENCE = 600_000
  */
 export async function exportState(world: World, file: string): Promise<Exported> {
   const { refuseExisting, writeOutput } = await import("../store/files/output-file.js")
-  const { archiveOf, takeSnapshot } = await import("../store/files/state-export.js")
+  const { archiveOf } = await import("../store/archive/write.js")
+  const { takeSnapshot } = await import("../store/files/state-export.js")
   const { assertImported } = await import("../store/files/importing.js")
-  const { noteExport } = await import("../store/files/last-export.js")
+  const { noteExport } = await import("../store/archive/last-export.js")
+  const { fileTexts } = await import("../store/files/file-texts.js")
   await refuseExisting(file)
   const stateDir = await world.stateDirectory()
   refuseInside(stateDir, file)
@@ -40,7 +42,7 @@ export async function exportState(world: World, file: string): Promise<Exported>
   const archive = archiveOf(snapshot)
   await writeOutput(file, archive.lines)
   const contents = archive.contents()
-  await noteExport(stateDir, { ...contents, log: snapshot.head.log })
+  await noteExport(fileTexts(stateDir), { ...contents, log: snapshot.head.log })
   return { file, ...contents, left: snapshot.left }
 }
 
@@ -50,13 +52,15 @@ export async function exportState(world: World, file: string): Promise<Exported>
  * @throws ERR_STATE_ARCHIVE_INVALID, ERR_STATE_NOT_EMPTY, ERR_STATE_*
  */
 export async function importState(world: World, file: string): Promise<Archived> {
-  const { verifyArchive, writeArchive, endImport } = await import("../store/files/state-import.js")
-  const { noteExport } = await import("../store/files/last-export.js")
+  const { verifyArchive } = await import("../store/archive/read.js")
+  const { writeArchive, endImport } = await import("../store/files/state-import.js")
+  const { noteExport } = await import("../store/archive/last-export.js")
+  const { fileTexts } = await import("../store/files/file-texts.js")
   using archive = await verifyArchive(file)
   const { contents, head } = archive
   await world.whileLocked(async (stateDir) => {
     await writeArchive(stateDir, archive)
-    await noteExport(stateDir, { ...contents, log: head.log })
+    await noteExport(fileTexts(stateDir), { ...contents, log: head.log })
     const { custodyLogFile } = await import("../store/files/custody-log.js")
     const facts = { exportedAt: contents.exportedAt, digest: contents.digest }
     await custodyLogFile(stateDir, world.clock).append({ event: "state.imported", facts })

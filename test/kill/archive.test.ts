@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { expect } from "chai"
 import { closedLogs, custodyLines, verifiedEnd } from "#src/store/files/custody-log-reader.js"
 import { backupOf } from "#src/store/files/last-export.js"
-import { verifyArchive } from "#src/store/files/state-import.js"
+import { verifyArchive } from "#src/store/archive/read.js"
 import type { CliResult } from "../support/cli.js"
 import { hostClock } from "../support/host-clock.js"
 import { HOOKED_FILES } from "../support/kill-hook.js"
@@ -99,7 +99,7 @@ describe("a backup killed before and after every outside call, and run again", f
       const { state, folder, file } = place(at)
       const written = existsSync(file)
       if (written) expect(await pathsIn(file)).to.deep.equal(await pathsIn(archive))
-      expect(backupOf(state).exportedAt === null || written, "noted, and not there").to.equal(true)
+      expect((await backupOf(state)).exportedAt === null || written, "noted, and not there").to.equal(true)
       const second = await run()
       expect(second.status, second.stderr).to.equal(written ? 73 : 0)
       expect(await pathsIn(file)).to.deep.equal(await pathsIn(archive))

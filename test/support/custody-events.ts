@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { CustodyEvent } from "#src/core/records/custody-event.js"
-import { CUSTODY_LOG } from "#src/store/files/custody-log-reader.js"
+import { CUSTODY_LOG } from "#src/store/archive/log-parts.js"
 
 /** Every event of a state directory's custody log, in order; none where nothing was ever recorded. */
 export function custodyEvents(stateDir: string): readonly CustodyEvent[] {

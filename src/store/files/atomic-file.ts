@@ -14,7 +14,7 @@ const sync = promisify(fsync)
 const TEMPORARY = /^\..+\.\d+-[0-9a-f]{16}\.tmp$/
 
 /** What a file is to hold; piece after piece where it is too much for memory. */
-export type Content = string | Uint8Array | Iterable<string>
+export type Content = string | Uint8Array | Iterable<string> | AsyncIterable<string>
 
 /** A whole file under a temporary name. Until it is disposed of, nobody takes it for a leftover. */
 export interface TemporaryFile extends Disposable {
@@ -37,7 +37,7 @@ export async function writeTemporary(path: string, content: Content): Promise<Te
         continue
       }
       if (typeof content === "string" || content instanceof Uint8Array) writeFileSync(file, content)
-      else for (const piece of content) writeFileSync(file, piece)
+      else for await (const piece of content) writeFileSync(file, piece)
       await sync(file)
     } catch (error) {
       rmSync(temporary, { force: true })

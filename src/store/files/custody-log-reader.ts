@@ -1,18 +1,12 @@
-import { closeSync, constants, readSync } from "node:fs"
+import { closeSync, constants } from "node:fs"
 import { join } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
 import { type ChainEnd, NO_LINES, readLine, verifyChain } from "../../core/records/custody-chain.js"
+import { CLOSED_LOG, CUSTODY_LOG } from "../archive/log-parts.js"
 import { isMissing } from "./file-error.js"
+import { linesIn } from "./lines-in.js"
 import { namesIn } from "./names-in.js"
 import { openStateFile, unreadable } from "./state-file.js"
-
-/** File name in the state directory: the lines that were not closed yet. */
-export const CUSTODY_LOG = "custody.log.jsonl"
-
-/** A part that was closed: of one year or of several, with a number where there is such a one already. */
-export const CLOSED_LOG = /^custody\.log\.\d{4}(-\d{4})?(\.\d+)?\.jsonl$/
-
-const CHUNK_BYTES = 65_536
 
 /** In bytes, without its line end. The longest that keyferry writes has some kB. */
 export const LONGEST_LINE = 4 * 1024 * 1024
@@ -85,33 +79,6 @@ export function* linesOf(path: string): Generator<string, void> {
     yield* linesIn(file, LONGEST_LINE, tooLong)
   } finally {
     closeSync(file)
-  }
-}
-
-/**
- * Whole lines of an open file, from its beginning, without their line ends.
- *
- * @param longest in bytes
- * @param tooLong thrown where a line is longer
- */
-export function* linesIn(file: number, longest: number, tooLong: Error): Generator<string, void> {
-  const chunk = Buffer.alloc(CHUNK_BYTES)
-  let pieces: Buffer[] = []
-  let length = 0
-  for (let at = 0; ;) {
-    const bytes = readSync(file, chunk, 0, CHUNK_BYTES, at)
-    if (bytes === 0) return
-    at += bytes
-    let start = 0
-    for (let end = chunk.indexOf("\n"); end !== -1 && end < bytes; end = chunk.indexOf("\n", start)) {
-      yield Buffer.concat([...pieces, chunk.subarray(start, end)]).toString("utf8")
-      pieces = []
-      length = 0
-      start = end + 1
-    }
-    pieces.push(Buffer.from(chunk.subarray(start, bytes)))
-    length += bytes - start
-    if (length > longest) throw tooLong
   }
 }
 

@@ -5,7 +5,8 @@ import { KeyferryError } from "../../core/base/error.js"
 import type { Clock } from "../../core/ports/clock.js"
 import { replaceFile, stateWriteError, syncFolder, writeTemporary } from "./atomic-file.js"
 import { openLocked } from "./custody-log.js"
-import { closedEnd, CUSTODY_LOG, linesOf, verifiedEnd } from "./custody-log-reader.js"
+import { CUSTODY_LOG } from "../archive/log-parts.js"
+import { closedEnd, linesOf, verifiedEnd } from "./custody-log-reader.js"
 
 /** What was closed: a file in the state directory, its lines, and the hash of the last one. */
 export interface ClosedLog {

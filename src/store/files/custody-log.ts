@@ -10,7 +10,8 @@ import type { CustodyLog } from "../../core/ports/custody-log.js"
 import { sha256 } from "../../core/key/wrapping-key.js"
 import { lockFile } from "../../libc/libc.js"
 import { stateWriteError, syncFolder } from "./atomic-file.js"
-import { closedEnd, CUSTODY_LOG, verifiedEnd } from "./custody-log-reader.js"
+import { CUSTODY_LOG } from "../archive/log-parts.js"
+import { closedEnd, verifiedEnd } from "./custody-log-reader.js"
 import { openStateFile } from "./state-file.js"
 
 const sync = promisify(fsync)

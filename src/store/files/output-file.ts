@@ -37,7 +37,7 @@ async function assertWritable(path: string): Promise<void> {
  * so that a killed run leaves nothing half-written. Where the file system has no links the file is made under its own
  * name.
  *
- * @throws ERR_OUTPUT_EXISTS, ERR_OUTPUT_WRITE
+ * @throws ERR_OUTPUT_EXISTS, ERR_OUTPUT_WRITE, and what pieces of the content throw, with nothing left
  */
 export async function writeOutput(path: string, content: Content): Promise<void> {
   try {
@@ -53,6 +53,8 @@ export async function writeOutput(path: string, content: Content): Promise<void>
     }
     await syncFolder(dirname(path))
   } catch (error) {
+    // what the content failed with, not the file
+    if (error instanceof KeyferryError) throw error
     throw (error as FileError).code === "EEXIST" ? existsError(path) : writeError(path, error)
   }
 }

@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { KeyferryError } from "../../core/base/error.js"
-import { sha256 } from "../../core/key/wrapping-key.js"
-import type { KeptLog, StateCopy } from "../../core/ports/state-copy.js"
-import { readLine } from "../../core/records/custody-chain.js"
+import type { StateCopy } from "../../core/ports/state-copy.js"
 import type { CustodyEvent } from "../../core/records/custody-event.js"
-import { CUSTODY_LOG, custodyLines } from "./custody-log-reader.js"
+import { CUSTODY_LOG } from "../archive/log-parts.js"
+import { custodyLines } from "./custody-log-reader.js"
 import { storedCustodyKeys } from "../records/custody-keys.js"
 import { storedInventory } from "../records/inventory.js"
+import { keptLogOf, MERGED_LOGS } from "../records/kept-log.js"
 import { syncFolder, replaceFile } from "./atomic-file.js"
 import { fileTexts } from "./file-texts.js"
 import { namesIn } from "./names-in.js"
@@ -17,9 +17,6 @@ import { stateVersion } from "./state-dir.js"
 import { readText } from "./state-file.js"
 import { storedToBeLocked } from "../records/to-be-locked.js"
 import { storedVault } from "../records/vault.js"
-
-/** Folder of the state directory in which the custody logs of copies are kept, each by the hash of its last line. */
-export const MERGED_LOGS = "merged-logs"
 
 const MARKERS = "pin-refused"
 
@@ -78,16 +75,6 @@ async function putText(stateDir: string, [folder, file]: readonly [string, strin
 /** All lines of a state's custody log, of closed years too. */
 function logOf(stateDir: string): string {
   return [...custodyLines(stateDir)].map((line) => `${line}\n`).join("")
-}
-
-/** Its file name, and where it ends; null for a log without a line. */
-export function keptLogOf(text: string): KeptLog | null {
-  const lines = text.split("\n").filter((line) => line !== "")
-  const last = lines.at(-1)
-  if (last === undefined) return null
-  const read = readLine(last)
-  const head = "end" in read ? read.end.hash : sha256(Buffer.from(text, "utf8"))
-  return { path: `${head.slice("sha256:".length)}.jsonl`, lines: lines.length, head }
 }
 
 /** Source keys that are destroyed at the end of a log; one that went into the vault, or was made again, is not. */

@@ -7,10 +7,8 @@ import type { Inventory } from "../../core/ports/inventory.js"
 import { replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
 import { assertFolder, assertStateDirectory, readText } from "./state-file.js"
 import { jsonText } from "../records/json-format.js"
+import { STATE_VERSION } from "../records/state-version.js"
 import { makeFolder } from "./make-folder.js"
-
-/** Of the format of the state directory. Version 1 is keyferry 0.1.0's, which has no file that says it. */
-export const STATE_VERSION = 2
 
 const FILE = "state.json"
 

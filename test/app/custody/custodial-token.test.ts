@@ -11,7 +11,7 @@ import type { Deps } from "#src/app/deps.js"
 import { replaceKey } from "#src/app/replace/replace.js"
 import { rotateKey } from "#src/app/rotate/rotate.js"
 import type { InventoryEntry } from "#src/core/records/inventory.js"
-import { CUSTODY_LOG } from "#src/store/files/custody-log-reader.js"
+import { CUSTODY_LOG } from "#src/store/archive/log-parts.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { filesUnder } from "../../support/stage.js"
 import {

@@ -4,13 +4,18 @@ import { join } from "node:path"
 import { expect } from "chai"
 import { assertImported, IMPORTING } from "#src/store/files/importing.js"
 import { custodyLogFile } from "#src/store/files/custody-log.js"
-import { CUSTODY_LOG, verifiedEnd } from "#src/store/files/custody-log-reader.js"
+import { CUSTODY_LOG } from "#src/store/archive/log-parts.js"
+import { verifiedEnd } from "#src/store/files/custody-log-reader.js"
 import { rotateLog } from "#src/store/files/custody-log-rotation.js"
 import { fileTexts } from "#src/store/files/file-texts.js"
 import { storedInventory } from "#src/store/records/inventory.js"
-import { backupOf, noteExport } from "#src/store/files/last-export.js"
-import { archiveOf, takeSnapshot } from "#src/store/files/state-export.js"
-import { endImport, verifyArchive, writeArchive } from "#src/store/files/state-import.js"
+import { noteExport } from "#src/store/archive/last-export.js"
+import { verifyArchive } from "#src/store/archive/read.js"
+import { archiveOf } from "#src/store/archive/write.js"
+import { backupOf } from "#src/store/files/last-export.js"
+import { takeSnapshot } from "#src/store/files/state-export.js"
+import { endImport, writeArchive } from "#src/store/files/state-import.js"
+import { writeOutput } from "#src/store/files/output-file.js"
 import { storedToBeLocked } from "#src/store/records/to-be-locked.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { inventoryEntry } from "#test/support/inventory-entry.js"
@@ -43,7 +48,7 @@ describe("an archive of the state directory", () => {
   async function write(): Promise<ReturnType<ReturnType<typeof archiveOf>["contents"]>> {
     using snapshot = await takeSnapshot(state(), new Date(EXPORTED_AT))
     const { lines, contents } = archiveOf(snapshot)
-    writeFileSync(file(), [...lines].join(""))
+    await writeOutput(file(), lines)
     return contents()
   }
   const lines = (): string[] => readFileSync(file(), "utf8").split("\n").slice(0, -1)
@@ -93,7 +98,7 @@ describe("an archive of the state directory", () => {
     using snapshot = await takeSnapshot(state(), new Date(EXPORTED_AT))
     await append("2026-03-03T00:00:00Z")
     const { lines: archived } = archiveOf(snapshot)
-    writeFileSync(file(), [...archived].join(""))
+    await writeOutput(file(), archived)
     using archive = await verifyArchive(file())
     expect(archive.head.log.seq).to.equal(3)
     expect(archive.contents.counts.custodyLogLines).to.equal(3)
@@ -217,13 +222,13 @@ describe("an archive of the state directory", () => {
   describe("that was the last", () => {
     it("is told by its time and the lines that came after it", async () => {
       mkdirSync(state(), { mode: 0o700 })
-      expect(backupOf(state())).to.deep.equal({ exportedAt: null, linesSince: 0 })
+      expect(await backupOf(state())).to.deep.equal({ exportedAt: null, linesSince: 0 })
       await append("2026-03-01T00:00:00Z")
-      expect(backupOf(state())).to.deep.equal({ exportedAt: null, linesSince: 1 })
-      await noteExport(state(), { exportedAt: EXPORTED_AT, digest: "sha256:", log: verifiedEnd(state()) })
-      expect(backupOf(state())).to.deep.equal({ exportedAt: EXPORTED_AT, linesSince: 0 })
+      expect(await backupOf(state())).to.deep.equal({ exportedAt: null, linesSince: 1 })
+      await noteExport(fileTexts(state()), { exportedAt: EXPORTED_AT, digest: "sha256:", log: verifiedEnd(state()) })
+      expect(await backupOf(state())).to.deep.equal({ exportedAt: EXPORTED_AT, linesSince: 0 })
       await append("2026-03-01T00:00:00Z")
-      expect(backupOf(state())).to.deep.equal({ exportedAt: EXPORTED_AT, linesSince: 1 })
+      expect(await backupOf(state())).to.deep.equal({ exportedAt: EXPORTED_AT, linesSince: 1 })
       expect(openFiles(folder())).to.deep.equal([])
     })
 
@@ -238,11 +243,11 @@ describe("an archive of the state directory", () => {
         JSON.stringify({ exportedAt: EXPORTED_AT, log: { seq: "1" } }),
       ]) {
         writeFileSync(join(state(), "last-export.json"), note)
-        expect(backupOf(state()), note).to.deep.equal({ exportedAt: null, linesSince: 1 })
+        expect(await backupOf(state()), note).to.deep.equal({ exportedAt: null, linesSince: 1 })
       }
-      await noteExport(state(), { exportedAt: EXPORTED_AT, digest: "sha256:", log })
+      await noteExport(fileTexts(state()), { exportedAt: EXPORTED_AT, digest: "sha256:", log })
       writeFileSync(join(state(), CUSTODY_LOG), "garbage\n")
-      expect(backupOf(state())).to.deep.equal({ exportedAt: EXPORTED_AT, linesSince: null })
+      expect(await backupOf(state())).to.deep.equal({ exportedAt: EXPORTED_AT, linesSince: null })
     })
   })
 })

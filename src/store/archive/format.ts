@@ -1,7 +1,7 @@
 import * as z from "zod"
 
 /**
- * The archive of a state directory: a text file of JSON lines. The first says what it is, each other holds a file or a
+ * The archive of a state: a text file of JSON lines. The first says what it is, each other holds a file or a
  * piece of one, whole lines of it, and the last has the digest of all bytes before it.
  */
 

@@ -1,17 +1,15 @@
-import { join } from "node:path"
 import { isName } from "../../core/key/source-key.js"
 import type { InventoryEntry } from "../../core/records/inventory.js"
 import type { SealedMaterial } from "../../core/records/sealed-material.js"
-import { CLOSED_LOG, CUSTODY_LOG } from "./custody-log-reader.js"
 import type { TextFormat } from "../records/json-folder.js"
 import { digestedJson, plainJson } from "../records/json-format.js"
-import { keptLogOf } from "./state-copy.js"
+import { keptLogOf } from "../records/kept-log.js"
 
-/** What a state directory holds that must not be lost: what is exported, and what an import takes. */
+/** What a state holds that must not be lost: what is exported, and what an import takes. */
 export interface StatePart {
   /** For people and JSON. */
   readonly kind: "inventory" | "vault" | "custodyKeys" | "toBeLocked" | "pinMarkers" | "operations" | "mergedLogs"
-  /** Of a path below the state directory, with slashes; its groups are checked by `names`. */
+  /** Of a path in the state, with slashes; its groups are checked by `names`. */
   readonly path: RegExp
   /** What is wrong with the text of such a file; null where nothing is. */
   fault(text: string, path: string): Promise<string | null>
@@ -79,7 +77,7 @@ export const STATE_PARTS: readonly StatePart[] = [
   },
 ]
 
-/** Folders and files of a state directory that are not exported: what another run makes anew, and notes for people. */
+/** Folders and files of a state that are not exported: what another run makes anew, and notes for people. */
 export const NOT_EXPORTED: ReadonlySet<string> = new Set([
   ...[
     "state.json",
@@ -93,21 +91,13 @@ export const NOT_EXPORTED: ReadonlySet<string> = new Set([
   ],
 ])
 
-/** The part that a path belongs to; undefined for one that no state directory has, such as one that leads out of it. */
+/** The part that a path belongs to; undefined for one that no state has, such as one that leads out of it. */
 export function partOf(path: string): StatePart | undefined {
   return STATE_PARTS.find((part) => {
     const [, ...names] = part.path.exec(path) ?? []
     return part.path.test(path) && names.every(isName)
   })
 }
-
-/** Whether it is the custody log, or a closed part of it. */
-export function isCustodyLog(path: string): boolean {
-  return path === CUSTODY_LOG || CLOSED_LOG.test(path)
-}
-
-/** The path below a state directory of a part's path, which has slashes. */
-export const below = (stateDir: string, path: string): string => join(stateDir, ...path.split("/"))
 
 function faultOf<T>(format: Pick<TextFormat<T>, "parse">, pathOf?: (content: T) => string): StatePart["fault"] {
   return async (text, path) => {
