@@ -53,6 +53,12 @@ export default {
       { path: "node_modules/(@aws-sdk|@smithy)/" },
     ),
     layer(
+      "pg-boss-stays-in-jobs",
+      "ask for work through jobs/jobs.ts; what a job does belongs to app/ and agent/",
+      { pathNot: "^src/jobs/" },
+      { path: "node_modules/pg-boss/" },
+    ),
+    layer(
       "yargs-stays-in-cli",
       "a command is described by defineCommand in cli/command.ts",
       { pathNot: "^src/cli/" },
@@ -73,8 +79,8 @@ export default {
     layer(
       "edges-do-not-know-each-other",
       "an adapter sees core only; join adapters in host/",
-      { path: "^src/(pkcs11|kms|store|config|log)/" },
-      { path: "^src/(pkcs11|kms|store|config|log|cli|app)/", pathNot: "^src/$1/" },
+      { path: "^src/(pkcs11|kms|store|config|log|jobs)/" },
+      { path: "^src/(pkcs11|kms|store|config|log|jobs|cli|app)/", pathNot: "^src/$1/" },
     ),
     layer(
       "report-only-renders",

@@ -1,0 +1,256 @@
+import type { JobResult, JobWithMetadata, PgBoss } from "pg-boss"
+import { type ErrorCode, KeyferryError } from "../core/base/error.js"
+import type { DeadLetters } from "../core/ports/dead-letters.js"
+import type { DeadLetter, JobKey } from "../core/records/dead-letter.js"
+import { asked, DEAD_QUEUE, engineOn, type JobsDatabase, PLAN_QUEUE, ROW_QUEUE } from "./connection.js"
+
+/** Why a job is not done. */
+export interface JobFailure {
+  readonly code: string
+  readonly message: string
+  /** False for what is no failure of the key: it is tried again, and not counted. */
+  readonly counts: boolean
+}
+
+/** Does a job; null where that went well. `signal` is aborted when the job is another agent's by now. */
+export type JobHandler = (key: JobKey, signal: AbortSignal) => Promise<JobFailure | null>
+
+/** Takes jobs of one token until it is stopped. */
+export interface Worker {
+  /** Begins no other job; resolves when those in hand have ended. */
+  stop(): Promise<void>
+}
+
+/** Jobs of all agents of one database: where and when, never how. */
+export interface Jobs extends DeadLetters {
+  /** Plans by schedule: one run at a time over all agents, by whoever gets it. A later schedule takes the place of this one. */
+  planOn(
+    schedule: { readonly cron: string; readonly timeZone: string },
+    plan: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void>
+  /** Plans soon; where a run is queued or under way nothing is added. */
+  planNow(): Promise<void>
+  /** Makes jobs of a token's keys. Those that are queued or worked on already are left. @returns how many are new */
+  queue(token: string | null, keys: readonly JobKey[]): Promise<number>
+  /** Takes a token's jobs, so many at a time. */
+  workOn(token: string | null, options: { readonly width: number }, handler: JobHandler): Promise<Worker>
+  /** Forgets the dead letters of keys that need no work any more. */
+  forget(keys: readonly JobKey[]): Promise<void>
+  /**
+   * Begins nothing, and waits so long for what is in hand; what is not done by then goes back to its queue.
+   *
+   * @param timeoutMs at least 1000
+   */
+  stop(timeoutMs: number): Promise<void>
+}
+
+/** Failures of one key before its job is a dead letter. */
+const TRIES = 3
+/** Between two looks for jobs where there were none, in s. */
+const POLLING = 5
+/** Told in one page by pg-boss. */
+const PAGE = 1000
+
+/** What fails so is held by another process, or cannot be told: no key is at fault. */
+const NOT_OF_THE_KEY: ReadonlySet<ErrorCode> = new Set(["ERR_KEY_HELD", "ERR_BINDING_LOST", "ERR_DATABASE_UNREACHABLE"])
+
+/** Kept with a job that is tried again. */
+interface Tried extends JobFailure {
+  /** How many failures of the key there were. */
+  readonly failures: number
+}
+
+/**
+ * Begins to work with the jobs of a database, whose tables `migrateJobs` made.
+ *
+ * @param onTrouble what is wrong with the database between two looks; the engine goes on by itself
+ * @throws ERR_STATE_VERSION, ERR_DATABASE_*
+ */
+export async function openJobs(database: JobsDatabase, onTrouble: (error: Error) => void): Promise<Jobs> {
+  const boss = engineOn(database, { migrate: false, works: true }, onTrouble)
+  await asked(database, async () => {
+    try {
+      await boss.start()
+    } catch (error) {
+      await boss.stop({ graceful: false })
+      throw error
+    }
+  })
+  const made = new Set<string>()
+  const makeQueue = async (token: string | null): Promise<string> => {
+    const queue = queueOf(token)
+    if (!made.has(queue)) await boss.createQueue(queue, ROW_QUEUE)
+    made.add(queue)
+    return queue
+  }
+
+  return {
+    planOn: (schedule, plan) => asked(database, () => planOn(boss, schedule, plan)),
+    planNow: () =>
+      asked(database, async () => {
+        await boss.send(PLAN_QUEUE, {})
+      }),
+    queue: (token, keys) =>
+      asked(database, async () => {
+        const queue = await makeQueue(token)
+        const jobs = keys.map(({ name, target, replaced }) => ({
+          data: { name, target, replaced },
+          singletonKey: keyOf({ name, target, replaced }),
+        }))
+        const ids = jobs.length === 0 ? [] : await boss.insert(queue, jobs, { returnId: true })
+        return ids?.length ?? 0
+      }),
+    workOn: (token, options, handler) =>
+      asked(database, async () => {
+        const queue = await makeQueue(token)
+        return await workOn(boss, queue, { ...options, handler, onTrouble })
+      }),
+    deadLetters: () => asked(database, () => deadLetters(boss)),
+    forget: (keys) => asked(database, () => forget(boss, new Set(keys.map(keyOf)))),
+    stop: (timeout) => asked(database, () => boss.stop({ graceful: true, timeout })),
+  }
+}
+
+/** Reads the dead letters of a database without working there. */
+export async function readDeadLetters(database: JobsDatabase): Promise<readonly DeadLetter[]> {
+  const boss = engineOn(database, { migrate: false, works: false }, () => undefined)
+  return await asked(database, async () => {
+    try {
+      await boss.start()
+      return await deadLetters(boss)
+    } finally {
+      await boss.stop({ graceful: false })
+    }
+  })
+}
+
+async function planOn(
+  boss: PgBoss,
+  { cron, timeZone }: { readonly cron: string; readonly timeZone: string },
+  plan: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  // what came while no agent ran is made up for once
+  await boss.schedule(PLAN_QUEUE, cron, {}, { tz: timeZone, missed: "once" })
+  await boss.offWork(PLAN_QUEUE)
+  await boss.work<object>(PLAN_QUEUE, { pollingIntervalSeconds: POLLING }, async ([job]) => {
+    if (job !== undefined) await plan(job.signal)
+  })
+}
+
+interface WorkOptions {
+  readonly width: number
+  readonly handler: JobHandler
+  readonly onTrouble: (error: Error) => void
+}
+
+async function workOn(boss: PgBoss, queue: string, { width, handler, onTrouble }: WorkOptions): Promise<Worker> {
+  const ids: string[] = []
+  const take = async ([job]: readonly JobWithMetadata<JobKey>[]): Promise<JobResult[]> => {
+    if (job === undefined) return []
+    // where there is one job there may be more: nobody waits for the next look
+    for (const id of ids) boss.notifyWorker(id)
+    const { id, data, signal } = job
+    const failure = await doJob(handler, data, signal)
+    if (failure === null) {
+      await forgetOne(boss, data).catch(onTrouble)
+      return [{ id, status: "completed" }]
+    }
+    const failures = failuresBefore(job) + (failure.counts ? 1 : 0)
+    const output: Tried = { ...failure, failures }
+    return [{ id, status: failures < TRIES ? "failed" : "deadletter", output }]
+  }
+  const options = { perJobResults: true, includeMetadata: true, pollingIntervalSeconds: POLLING } as const
+  for (let lane = 0; lane < width; lane += 1)
+    ids.push(await boss.work<JobKey, unknown, typeof options>(queue, options, take))
+  return {
+    async stop() {
+      await Promise.all(ids.map((id) => boss.offWork(queue, { id, wait: true })))
+    },
+  }
+}
+
+async function doJob(handler: JobHandler, { name, target, replaced }: JobKey, signal: AbortSignal) {
+  try {
+    return await handler({ name, target, replaced }, signal)
+  } catch (error) {
+    if (!(error instanceof KeyferryError)) throw error
+    const { code, message } = error
+    return { code, message, counts: !NOT_OF_THE_KEY.has(code) }
+  }
+}
+
+/** An agent that died of it, or a job that did not end in time, counts as one. */
+function failuresBefore({ retryCount, output }: JobWithMetadata<JobKey>): number {
+  if (retryCount === 0) return 0
+  const tried = output as Partial<Tried> | null
+  return tried?.failures ?? 1
+}
+
+async function letters(boss: PgBoss): Promise<readonly JobWithMetadata<JobKey>[]> {
+  const jobs: JobWithMetadata<JobKey>[] = []
+  for (;;) {
+    const last = jobs.at(-1)
+    const page = await boss.findJobs<JobKey>(DEAD_QUEUE, {
+      limit: PAGE,
+      ...(last === undefined ? {} : { after: last.id }),
+    })
+    jobs.push(...page)
+    if (page.length < PAGE) return jobs
+  }
+}
+
+async function deadLetters(boss: PgBoss): Promise<readonly DeadLetter[]> {
+  const newest = new Map<string, DeadLetter>()
+  for (const { data, createdOn, sourceName, sourceOutput } of await letters(boss)) {
+    const { name, target, replaced } = data
+    const { code, message } = (sourceOutput ?? {}) as Partial<Tried>
+    const key = keyOf(data)
+    newest.delete(key)
+    newest.set(key, {
+      name,
+      target,
+      replaced,
+      token: tokenOf(sourceName ?? ""),
+      failedAt: createdOn,
+      code: code ?? "ERR_BINDING_LOST",
+      message: message ?? "the agents that worked on it ended before it was done",
+    })
+  }
+  return [...newest.values()]
+}
+
+async function forget(boss: PgBoss, keys: ReadonlySet<string>): Promise<void> {
+  if (keys.size === 0) return
+  await remove(
+    boss,
+    (await letters(boss)).filter(({ data }) => keys.has(keyOf(data))),
+  )
+}
+
+/** For who has just done the one, and would not read them all. */
+async function forgetOne(boss: PgBoss, key: JobKey): Promise<void> {
+  await remove(boss, await boss.findJobs(DEAD_QUEUE, { key: keyOf(key) }))
+}
+
+async function remove(boss: PgBoss, dead: readonly { readonly id: string }[]): Promise<void> {
+  const ids = dead.map(({ id }) => id)
+  if (ids.length > 0) await boss.deleteJob(DEAD_QUEUE, ids)
+}
+
+const keyOf = ({ name, target, replaced }: JobKey): string => JSON.stringify([name, target, replaced])
+
+const ROWS = "rows"
+
+/** pg-boss takes letters, digits and `_-./` in a queue's name: of others, and of `_`, the bytes stand. */
+function queueOf(token: string | null): string {
+  if (token === null) return ROWS
+  const escaped = token.replace(/[^A-Za-z0-9-]/gu, (letter) => `_${Buffer.from(letter).toString("hex")}.`)
+  return `${ROWS}/${escaped}`
+}
+
+function tokenOf(queue: string): string | null {
+  if (queue === ROWS || !queue.startsWith(`${ROWS}/`)) return null
+  return queue
+    .slice(ROWS.length + 1)
+    .replace(/_([0-9a-f]+)\./g, (_, bytes: string) => Buffer.from(bytes, "hex").toString())
+}
