@@ -32,6 +32,8 @@ export interface KmsOptions extends SettingSources {
   readonly quotas?: Quotas | undefined
   /** Called with the Date of each answer of KMS. */
   readonly onTime?: ((date: Date) => void) | undefined
+  /** Asked right before each attempt of a request that changes something: what it throws keeps it from being sent. */
+  readonly beforeChange?: (() => Promise<void>) | undefined
 }
 
 export interface AwsClients {
@@ -114,6 +116,7 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
     attempts: { most: settings.attempts, pace, requestMs: timeouts.requestMs },
     requiredGroup: required === undefined ? null : POST_QUANTUM,
     onTime: (date) => options.onTime?.(date),
+    beforeChange: options.beforeChange,
   })
 
   let sts: Promise<STSClient> | undefined

@@ -28,7 +28,12 @@ interface Wire {
   readonly requiredGroup?: string | null
   /** Called with the Date of each answer of KMS. */
   readonly onTime: (date: Date) => void
+  /** Asked right before each attempt of a request that changes something, after all waiting: what it throws keeps it from being sent. */
+  readonly beforeChange?: (() => Promise<void>) | undefined
 }
+
+/** Operations that change nothing; {@link Wire.beforeChange} is asked before all others. */
+const LOOKING = /^(Describe|Get|List|Sign|Verify)/
 
 /** From here on AWS may refuse a signature for its time. */
 const SKEW_MS = 300_000
@@ -41,7 +46,15 @@ const USER_AGENT = `keyferry nodejs/${process.versions.node}`
  * that takes longer than all the rest of a request (docs/performance.md), and what it would do is done here anyway: retries
  * (retry.ts), what may answer (own-answer.ts), and what an answer has to hold (answer.ts).
  */
-export function openWire({ url, signer: openSigner, handler, attempts, requiredGroup = null, onTime }: Wire): Send {
+export function openWire({
+  url,
+  signer: openSigner,
+  handler,
+  attempts,
+  requiredGroup = null,
+  onTime,
+  beforeChange,
+}: Wire): Send {
   let endpoint: URL | undefined
   let opening: Promise<RequestSigner> | undefined
   /** By how much AWS' clock is ahead of this host's, where that matters for a signature. */
@@ -98,6 +111,7 @@ export function openWire({ url, signer: openSigner, handler, attempts, requiredG
         headers: { ...headers, "amz-sdk-request": `attempt=${attempt}` },
       })
       const signed = await signer.sign(request, { signingDate: new Date(hostTime() + offsetMs) })
+      if (!LOOKING.test(operation)) await beforeChange?.()
       return await answerTo(signed, attempt)
     })
   }

@@ -1,9 +1,11 @@
 import { createHash, createHmac } from "node:crypto"
 import type { IncomingMessage } from "node:http"
 import { expect } from "chai"
+import { KeyferryError } from "#src/core/base/error.js"
 import { Secret } from "#src/core/base/secret.js"
 import type { Kms } from "#src/core/ports/kms.js"
 import { openKms } from "#src/kms/kms.js"
+import { expectCode } from "../support/expect-code.js"
 import { awsEnvironment, CREDENTIALS } from "../support/aws-environment.js"
 import { answering, type Listening, serveHttp } from "../support/servers.js"
 
@@ -39,10 +41,11 @@ describe("requests of KMS as they go out", () => {
   let server: Listening
   let kms: Kms & Disposable
   let answer: object = {}
+  let status = 200
   before(async () => {
     const listener = answering((request, body) => {
       asked.push({ request, body })
-      return [200, "application/x-amz-json-1.1", JSON.stringify(answer)]
+      return [status, "application/x-amz-json-1.1", JSON.stringify(answer)]
     })
     server = await serveHttp(listener)
     kms = await openKms({ region: "us-east-1", endpointUrl: `http://127.0.0.1:${server.port}/under/here`, env: {} })
@@ -97,5 +100,28 @@ describe("requests of KMS as they go out", () => {
     const description = await kms.describeKey(ARN)
     expect(description.validTo).to.equal(null)
     expect(description.creationDate).to.deep.equal(new Date("2017-07-14T02:40:00Z"))
+  })
+
+  it("that change something are asked for before each attempt, and not sent where that is refused", async () => {
+    let attempts = 0
+    const refusal = new KeyferryError("ERR_BINDING_LOST", "another process has taken over the work")
+    using guarded = await openKms({
+      region: "us-east-1",
+      endpointUrl: `http://127.0.0.1:${server.port}/`,
+      env: {},
+      beforeChange: () => {
+        attempts += 1
+        return attempts < 2 ? Promise.resolve() : Promise.reject(refusal)
+      },
+    })
+    status = 400
+    answer = { __type: "ThrottlingException" }
+    const creation = { keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", description: null } as const
+    await expectCode("ERR_BINDING_LOST", () => guarded.createKey({ ...creation, multiRegion: false, tags: {} }))
+    expect(asked).to.have.length(1)
+    status = 200
+    answer = { KeyMetadata: METADATA }
+    await guarded.describeKey(ARN)
+    expect(attempts).to.equal(2)
   })
 })

@@ -38,6 +38,8 @@ export interface Database extends Queryable, AsyncDisposable {
 const CONNECT_TIMEOUT = 10_000
 /** A statement that takes longer waits for what does not come: locks are asked for without waiting. In ms. */
 const STATEMENT_TIMEOUT = 60_000
+/** A process that is stopped in the middle of a transaction keeps nobody out for longer than that, in ms. */
+const IDLE_TRANSACTION = 15_000
 /** Connections of one process, besides those that hold something. */
 const CONNECTIONS = 16
 
@@ -139,10 +141,12 @@ function poolSettings({ url, passwordFile, tls }: PostgresSettings, applicationN
       application_name: applicationName,
       max: CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT,
+      // the server's own limit does not reach who is cut off from it
+      query_timeout: STATEMENT_TIMEOUT + 5000,
       keepAlive: true,
       keepAliveInitialDelayMillis: 5000,
       // in the packet that opens the connection: no statement of it comes before
-      options: `-c synchronous_commit=on -c statement_timeout=${STATEMENT_TIMEOUT} -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3`,
+      options: `-c synchronous_commit=on -c statement_timeout=${STATEMENT_TIMEOUT} -c idle_in_transaction_session_timeout=${IDLE_TRANSACTION} -c tcp_user_timeout=20000 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3`,
     },
   }
 }
@@ -224,6 +228,6 @@ function databaseError(place: string, error: unknown): unknown {
       hint: "run `keyferry state migrate` with a user who may make tables",
     })
   }
-  const isStatement = /^[0-9A-Z]{5}$/.test(code) && !/^(08|53|57|40|55)/.test(code)
+  const isStatement = /^[0-9A-Z]{5}$/.test(code) && !/^(08|25P03|53|57|40|55)/.test(code)
   return new KeyferryError(isStatement ? "ERR_STATE_WRITE" : "ERR_DATABASE_UNREACHABLE", words, { cause: error })
 }
