@@ -68,7 +68,7 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
     clockOf,
     whenAlone: (work) => world.whenAlone(work),
     async inTurn(rank, work) {
-      const { inTurn } = await import("../kms/pacing.js")
+      const { inTurn } = await import("../kms/line.js")
       return await inTurn(rank, work)
     },
     quotasOf: (target) => kmsSetting(settings, target).quotas,

@@ -1,17 +1,7 @@
-import { AsyncLocalStorage } from "node:async_hooks"
-import { burstOf, PACE, quotaFor, type Quotas } from "../core/plan/schedule.js"
-
-/** The share of its pace that an operation keeps after a ThrottlingException, and how it comes back. */
-const SLOWED = { factor: 0.5, least: 1 / 16, step: 1 / 8, everyMs: 5_000 }
-/** Answers to requests that were under way together are one event. */
-const ONE_EVENT_MS = 1_000
-
-/** Time for the pacer, in milliseconds: monotonic, since a wall clock that is set would stop or flood. */
-export interface Timer {
-  now(): number
-  /** Calls back once, so many milliseconds later. */
-  after(milliseconds: number, run: () => void): void
-}
+import { burstOf, PACE, quotaFor, type Quotas, SLOWED } from "../core/plan/schedule.js"
+import type { SharedQuotas } from "../core/ports/shared-quotas.js"
+import { Line, Quickest, type Timer, type Turn } from "./line.js"
+import { SharedBucket } from "./shared-pacing.js"
 
 const MONOTONIC: Timer = {
   now: () => performance.now(),
@@ -20,39 +10,34 @@ const MONOTONIC: Timer = {
   },
 }
 
-/** A request that may go out; tells the pacer what came of it. */
-export interface Turn {
-  answered(): void
-  throttled(): void
-}
-
-const ranks = new AsyncLocalStorage<number>()
-
-/** Does work whose requests, where they have to wait, go before those of a greater rank. Without one the rank is 0. */
-export function inTurn<T>(rank: number, work: () => Promise<T>): Promise<T> {
-  return ranks.run(rank, work)
-}
-
 /**
  * Token buckets of a process, one for each account, Region and operation, so that all its work together keeps to the
- * quotas. Whoever waits is served by rank, then in the order of asking. There is a timer only while somebody waits.
+ * quotas; or the buckets that all agents share. Whoever waits is served by rank, then in the order of asking. There is a
+ * timer only while somebody waits.
  */
 export interface Pacer {
   /** A turn now, or the promise of one; undefined for an operation without a quota. */
   turn(quotaKey: string, region: string, operation: string, quotas?: Quotas): Turn | Promise<Turn> | undefined
 }
 
-export function createPacer(timer: Timer = MONOTONIC): Pacer {
-  const buckets = new Map<string, Bucket>()
+interface Surroundings {
+  readonly timer?: Timer
+  /** Where all agents' quotas are kept; without it the process keeps its own. */
+  readonly shared?: SharedQuotas | null
+}
+
+export function createPacer({ timer = MONOTONIC, shared = null }: Surroundings = {}): Pacer {
+  const buckets = new Map<string, Bucket | SharedBucket>()
   return {
     turn(quotaKey, region, operation, quotas) {
       const quota = quotaFor(operation, quotas)
       if (quota === undefined) return undefined
-      const name = `${quotaKey} ${region} ${operation}`
-      let bucket = buckets.get(name)
+      const index = `${quotaKey} ${region} ${operation}`
+      let bucket = buckets.get(index)
       if (bucket === undefined) {
-        bucket = new Bucket(quota, timer)
-        buckets.set(name, bucket)
+        const name = { account: quotaKey, region, operation }
+        bucket = shared === null ? new Bucket(quota, timer) : new SharedBucket(name, quota, { shared, timer })
+        buckets.set(index, bucket)
       }
       return bucket.turn(quota)
     },
@@ -61,15 +46,13 @@ export function createPacer(timer: Timer = MONOTONIC): Pacer {
 
 class Bucket {
   readonly #timer: Timer
-  /** Next first. */
-  readonly #waiting: { readonly rank: number; readonly resolve: (turn: Turn) => void }[] = []
+  readonly #line = new Line()
   #quota: number
   #tokens: number
   #at: number
   #armed = false
   #slowed: { readonly factor: number; readonly at: number } | null = null
-  /** The shortest time to an answer, in milliseconds, and of how many answers. */
-  #quickest = { ms: Infinity, answers: 0 }
+  readonly #quickest = new Quickest()
 
   constructor(quota: number, timer: Timer) {
     this.#timer = timer
@@ -81,16 +64,13 @@ class Bucket {
   /** Where two targets of one account give different quotas, the smaller one is true. */
   turn(quota: number): Turn | Promise<Turn> {
     this.#quota = Math.min(this.#quota, quota)
-    if (this.#waiting.length === 0) {
+    if (this.#line.length === 0) {
       this.#refill()
       if (this.#tokens >= 1) return this.#spend()
     }
-    const rank = ranks.getStore() ?? 0
-    return new Promise((resolve) => {
-      const before = this.#waiting.findLastIndex((waiting) => waiting.rank <= rank)
-      this.#waiting.splice(before + 1, 0, { rank, resolve })
-      this.#arm()
-    })
+    const turn = this.#line.wait()
+    this.#arm()
+    return turn
   }
 
   #spend(): Turn {
@@ -139,11 +119,11 @@ class Bucket {
   #serve(): void {
     this.#refill()
     while (this.#tokens >= 1) {
-      const next = this.#waiting.shift()
+      const next = this.#line.next()
       if (next === undefined) return
       next.resolve(this.#spend())
     }
-    if (this.#waiting.length > 0) this.#arm()
+    if (this.#line.length > 0) this.#arm()
   }
 
   /**
@@ -152,11 +132,9 @@ class Bucket {
    */
   #answered(sent: number): void {
     const now = this.#timer.now()
-    const took = now - sent
-    this.#quickest = { ms: Math.min(this.#quickest.ms, took), answers: this.#quickest.answers + 1 }
+    this.#quickest.learn(now - sent)
     if (burstOf(this.#quota) > 1) return
-    // a first answer says nothing of how long the others take: it may have opened the connection
-    const arrived = this.#quickest.answers === 1 ? now : now - this.#quickest.ms
+    const arrived = now - this.#quickest.ms
     this.#refill()
     this.#tokens = Math.min(this.#tokens, Math.max(0, now - arrived) * this.#pace(now))
   }
@@ -165,7 +143,7 @@ class Bucket {
     const now = this.#timer.now()
     this.#refill()
     this.#tokens = Math.min(this.#tokens, 0)
-    if (this.#slowed !== null && now - this.#slowed.at < ONE_EVENT_MS) return
+    if (this.#slowed !== null && now - this.#slowed.at < SLOWED.oneEventMs) return
     this.#slowed = { factor: Math.max(SLOWED.least, this.#factor(now) * SLOWED.factor), at: now }
   }
 }

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import { type Fault, faultOf, type NativeError } from "./fault.js"
-import type { Turn } from "./pacing.js"
+import type { Turn } from "./line.js"
 
 interface RetryRow {
   /** What is tried again. */
@@ -82,7 +82,7 @@ function waitBefore(next: {
   return full / 2 + randomInt(full / 2 + 1)
 }
 
-/** Asks for a turn to send a request of that operation; see {@link Pacer}. */
+/** Asks for a turn to send a request of that operation; see `pacing.ts`. */
 export type Pace = (operation: string) => Turn | Promise<Turn> | undefined
 
 /** How often, and when, requests of a client are sent. */

@@ -1,7 +1,8 @@
 import { expect } from "chai"
 import { secondsAtQuota } from "#src/app/fleet/survey.js"
 import { estimate, DEFAULT_QUOTAS, PACE } from "#src/core/plan/schedule.js"
-import { createPacer, inTurn, type Pacer, type Timer, type Turn } from "#src/kms/pacing.js"
+import { inTurn, type Timer, type Turn } from "#src/kms/line.js"
+import { createPacer, type Pacer } from "#src/kms/pacing.js"
 import { AWS_QUOTAS } from "#src/local-kms/server/quotas.js"
 import { startLocalKms } from "#test/support/local-kms.js"
 import { awsEnvironment, openAt, SYMMETRIC } from "../support/aws-environment.js"
@@ -41,7 +42,7 @@ describe("createPacer", () => {
   let pacer: Pacer
   beforeEach(() => {
     timer = new TestTimer()
-    pacer = createPacer(timer)
+    pacer = createPacer({ timer })
   })
 
   /** Asks for many turns at once and notes when each came. */

@@ -44,6 +44,12 @@ export function quotaFor(operation: string, overrides: Quotas = {}): number | un
 export const PACE = 0.97
 
 /**
+ * The share of its pace that an operation keeps after a ThrottlingException, and how it comes back. Answers that come
+ * within so many milliseconds of the first were under way with it, and are one event.
+ */
+export const SLOWED = { factor: 0.5, least: 1 / 16, step: 1 / 8, everyMs: 5_000, oneEventMs: 1_000 } as const
+
+/**
  * Requests that may go out at once after a pause: half a second's worth, so that two processes one after the other, or
  * requests that are held up on the way and then arrive together, stay within one second's.
  */

@@ -24,11 +24,14 @@ export const MIGRATIONS: readonly string[] = [
      taken_at timestamptz NOT NULL,
      PRIMARY KEY (name, target)
    );
-   CREATE TABLE keyferry.quota (
+   CREATE UNLOGGED TABLE keyferry.quota (
      account text NOT NULL,
      region text NOT NULL,
      operation text NOT NULL,
-     next_at timestamptz NOT NULL,
+     next_at timestamptz NOT NULL DEFAULT '-infinity',
+     arrival_at timestamptz NOT NULL DEFAULT '-infinity',
+     slowed_to float8 NOT NULL DEFAULT 1,
+     slowed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
      PRIMARY KEY (account, region, operation)
    );`,
 ]
