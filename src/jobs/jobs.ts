@@ -1,16 +1,10 @@
 import type { JobResult, JobWithMetadata, PgBoss } from "pg-boss"
 import { type ErrorCode, KeyferryError } from "../core/base/error.js"
 import type { DeadLetters } from "../core/ports/dead-letters.js"
-import type { DeadLetter, JobKey } from "../core/records/dead-letter.js"
-import { asked, DEAD_QUEUE, engineOn, type JobsDatabase, PLAN_QUEUE, ROW_QUEUE } from "./connection.js"
-
-/** Why a job is not done. */
-export interface JobFailure {
-  readonly code: string
-  readonly message: string
-  /** False for what is no failure of the key: it is tried again, and not counted. */
-  readonly counts: boolean
-}
+import type { JobKey } from "../core/records/dead-letter.js"
+import { asked, engineOn, type JobsDatabase, PLAN_QUEUE, ROW_QUEUE } from "./connection.js"
+import { deadLetters, forget, forgetOne } from "./dead-letters.js"
+import { type JobFailure, keyOf, queueOf, type Tried } from "./job.js"
 
 /** Does a job; null where that went well. `signal` is aborted when the job is another agent's by now. */
 export type JobHandler = (key: JobKey, signal: AbortSignal) => Promise<JobFailure | null>
@@ -46,19 +40,14 @@ export interface Jobs extends DeadLetters {
 
 /** Failures of one key before its job is a dead letter. */
 const TRIES = 3
-/** Between two looks for jobs where there were none, in s. */
+/** Between two looks for jobs where there were none, in s: of one lane, and of the others, which it wakes where there is one. */
 const POLLING = 5
-/** Told in one page by pg-boss. */
-const PAGE = 1000
+const OTHERS_POLLING = 20
+/** Jobs that are made by one statement: no statement may take a minute. */
+const AT_ONCE = 1000
 
 /** What fails so is held by another process, or cannot be told: no key is at fault. */
 const NOT_OF_THE_KEY: ReadonlySet<ErrorCode> = new Set(["ERR_KEY_HELD", "ERR_BINDING_LOST", "ERR_DATABASE_UNREACHABLE"])
-
-/** Kept with a job that is tried again. */
-interface Tried extends JobFailure {
-  /** How many failures of the key there were. */
-  readonly failures: number
-}
 
 /**
  * Begins to work with the jobs of a database, whose tables `migrateJobs` made.
@@ -97,8 +86,12 @@ export async function openJobs(database: JobsDatabase, onTrouble: (error: Error)
           data: { name, target, replaced },
           singletonKey: keyOf({ name, target, replaced }),
         }))
-        const ids = jobs.length === 0 ? [] : await boss.insert(queue, jobs, { returnId: true })
-        return ids?.length ?? 0
+        let queued = 0
+        for (let start = 0; start < jobs.length; start += AT_ONCE) {
+          const ids = await boss.insert(queue, jobs.slice(start, start + AT_ONCE), { returnId: true })
+          queued += ids?.length ?? 0
+        }
+        return queued
       }),
     workOn: (token, options, handler) =>
       asked(database, async () => {
@@ -109,19 +102,6 @@ export async function openJobs(database: JobsDatabase, onTrouble: (error: Error)
     forget: (keys) => asked(database, () => forget(boss, new Set(keys.map(keyOf)))),
     stop: (timeout) => asked(database, () => boss.stop({ graceful: true, timeout })),
   }
-}
-
-/** Reads the dead letters of a database without working there. */
-export async function readDeadLetters(database: JobsDatabase): Promise<readonly DeadLetter[]> {
-  const boss = engineOn(database, { migrate: false, works: false }, () => undefined)
-  return await asked(database, async () => {
-    try {
-      await boss.start()
-      return await deadLetters(boss)
-    } finally {
-      await boss.stop({ graceful: false })
-    }
-  })
 }
 
 async function planOn(
@@ -159,9 +139,11 @@ async function workOn(boss: PgBoss, queue: string, { width, handler, onTrouble }
     const output: Tried = { ...failure, failures }
     return [{ id, status: failures < TRIES ? "failed" : "deadletter", output }]
   }
-  const options = { perJobResults: true, includeMetadata: true, pollingIntervalSeconds: POLLING } as const
-  for (let lane = 0; lane < width; lane += 1)
+  for (let lane = 0; lane < width; lane += 1) {
+    const pollingIntervalSeconds = lane === 0 ? POLLING : OTHERS_POLLING
+    const options = { perJobResults: true, includeMetadata: true, pollingIntervalSeconds } as const
     ids.push(await boss.work<JobKey, unknown, typeof options>(queue, options, take))
+  }
   return {
     async stop() {
       await Promise.all(ids.map((id) => boss.offWork(queue, { id, wait: true })))
@@ -184,73 +166,4 @@ function failuresBefore({ retryCount, output }: JobWithMetadata<JobKey>): number
   if (retryCount === 0) return 0
   const tried = output as Partial<Tried> | null
   return tried?.failures ?? 1
-}
-
-async function letters(boss: PgBoss): Promise<readonly JobWithMetadata<JobKey>[]> {
-  const jobs: JobWithMetadata<JobKey>[] = []
-  for (;;) {
-    const last = jobs.at(-1)
-    const page = await boss.findJobs<JobKey>(DEAD_QUEUE, {
-      limit: PAGE,
-      ...(last === undefined ? {} : { after: last.id }),
-    })
-    jobs.push(...page)
-    if (page.length < PAGE) return jobs
-  }
-}
-
-async function deadLetters(boss: PgBoss): Promise<readonly DeadLetter[]> {
-  const newest = new Map<string, DeadLetter>()
-  for (const { data, createdOn, sourceName, sourceOutput } of await letters(boss)) {
-    const { name, target, replaced } = data
-    const { code, message } = (sourceOutput ?? {}) as Partial<Tried>
-    const key = keyOf(data)
-    newest.delete(key)
-    newest.set(key, {
-      name,
-      target,
-      replaced,
-      token: tokenOf(sourceName ?? ""),
-      failedAt: createdOn,
-      code: code ?? "ERR_BINDING_LOST",
-      message: message ?? "the agents that worked on it ended before it was done",
-    })
-  }
-  return [...newest.values()]
-}
-
-async function forget(boss: PgBoss, keys: ReadonlySet<string>): Promise<void> {
-  if (keys.size === 0) return
-  await remove(
-    boss,
-    (await letters(boss)).filter(({ data }) => keys.has(keyOf(data))),
-  )
-}
-
-/** For who has just done the one, and would not read them all. */
-async function forgetOne(boss: PgBoss, key: JobKey): Promise<void> {
-  await remove(boss, await boss.findJobs(DEAD_QUEUE, { key: keyOf(key) }))
-}
-
-async function remove(boss: PgBoss, dead: readonly { readonly id: string }[]): Promise<void> {
-  const ids = dead.map(({ id }) => id)
-  if (ids.length > 0) await boss.deleteJob(DEAD_QUEUE, ids)
-}
-
-const keyOf = ({ name, target, replaced }: JobKey): string => JSON.stringify([name, target, replaced])
-
-const ROWS = "rows"
-
-/** pg-boss takes letters, digits and `_-./` in a queue's name: of others, and of `_`, the bytes stand. */
-function queueOf(token: string | null): string {
-  if (token === null) return ROWS
-  const escaped = token.replace(/[^A-Za-z0-9-]/gu, (letter) => `_${Buffer.from(letter).toString("hex")}.`)
-  return `${ROWS}/${escaped}`
-}
-
-function tokenOf(queue: string): string | null {
-  if (queue === ROWS || !queue.startsWith(`${ROWS}/`)) return null
-  return queue
-    .slice(ROWS.length + 1)
-    .replace(/_([0-9a-f]+)\./g, (_, bytes: string) => Buffer.from(bytes, "hex").toString())
 }
