@@ -172,6 +172,8 @@ export class Agent {
       const nothing = { round: null, sight: null, pause: null, outcome: "failed" } as const
       const kmsOffsetMs = world?.clock.kmsOffsetMs() ?? null
       report = { run, trigger, began, ended: systemClock.now(), error, kmsOffsetMs, ...nothing }
+    } finally {
+      await world?.release()
     }
     if (report.kmsOffsetMs !== null) this.#clock.learn(report.kmsOffsetMs)
     this.#troubled = report.outcome === "done" ? 0 : this.#troubled + 1

@@ -71,10 +71,15 @@ export async function openKeyferry(options: KeyferryOptions = {}): Promise<Keyfe
   const log: Log = { event: (name, fields) => onEvent?.(name, loggedFields(name, fields)) }
   const outside = { env, log, progress: loggedProgress(log), settings: await readSettings(flags, env) }
   const call = async (command: string, run: (surroundings: Surroundings) => Promise<Output>): Promise<FleetResult> => {
-    await using world = openWorld(flags, { ...outside, command })
-    const { result } = await run(surroundingsOf(world, command, { flags, outside }))
-    await world.places.learnAccounts()
-    return { schemaVersion: SCHEMA_VERSION, ...world.places.inResult(result) } as FleetResult
+    const world = openWorld(flags, { ...outside, command })
+    try {
+      await using opened = world
+      const { result } = await run(surroundingsOf(opened, command, { flags, outside }))
+      await opened.places.learnAccounts()
+      return { schemaVersion: SCHEMA_VERSION, ...opened.places.inResult(result) } as FleetResult
+    } finally {
+      await world.release()
+    }
   }
   return {
     plan: (work = {}) =>

@@ -115,6 +115,8 @@ export async function run(given: readonly string[], version: string): Promise<nu
   } catch (error) {
     failsAs ??= await failureOf(words)
     return fail(error)
+  } finally {
+    await world?.release()
   }
 }
 

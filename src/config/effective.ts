@@ -9,7 +9,7 @@ import { parseTokenUri } from "../core/token/token-uri.js"
 const NOT_SHOWN = "(not shown)"
 
 /** The manifest in the form of the file, every default filled in; what could hold a secret is shown as its source. */
-export function effective({ id, tokens, targets, keys, policy, accept, agent }: Manifest): object {
+export function effective({ id, tokens, targets, keys, policy, accept, agent, postgres }: Manifest): object {
   return {
     version: 1,
     id,
@@ -19,6 +19,7 @@ export function effective({ id, tokens, targets, keys, policy, accept, agent }: 
     policy: { ...policy, allowCustody: policy.allowCustody ?? CUSTODY_NAMES },
     ...(Object.keys(accept).length === 0 ? {} : { accept }),
     ...(agent === null ? {} : { agent: withoutEmpty(shownAgent(agent, NOT_SHOWN)) }),
+    ...(postgres === null ? {} : { state: { postgres: withoutEmpty(postgres) } }),
   }
 }
 

@@ -3,6 +3,7 @@ import type { Manifest, ManifestToken, Target } from "../core/manifest/manifest.
 import { endpointFault, proxyFault } from "../core/key/aws-name.js"
 import { partitionOf } from "../core/key/partition.js"
 import { agentFaults, resolveAgent } from "./agent.js"
+import { resolveState, stateFaults } from "./state.js"
 import { errorMessage, type Fault } from "./fault.js"
 import { resolveKeys } from "./resolve-keys.js"
 import type { ConfigFile } from "./schema.js"
@@ -23,6 +24,7 @@ export function resolve(file: ConfigFile): { readonly manifest: Manifest; readon
     policy,
     accept: file.accept,
     agent: file.agent === undefined ? null : resolveAgent(file.agent),
+    postgres: resolveState(file.state),
   }
   return {
     manifest,
@@ -32,6 +34,7 @@ export function resolve(file: ConfigFile): { readonly manifest: Manifest; readon
       ...Object.entries(file.targets).flatMap(([name, target]) => targetFaults(name, target)),
       ...faults,
       ...(file.agent === undefined ? [] : agentFaults(file.agent)),
+      ...(file.state === undefined ? [] : stateFaults(file.state)),
     ],
   }
 }

@@ -17,6 +17,7 @@ import { DEFAULT_ID, DEFAULT_POLICY } from "../core/manifest/manifest.js"
 import type { Form, Setting } from "../core/manifest/setting.js"
 import { DEFAULT_QUOTAS } from "../core/plan/schedule.js"
 import { agentShape } from "./agent.js"
+import { stateShape } from "./state.js"
 
 /** The shape of the configuration file: every key there is. What keys have to do with each other is in resolve.ts. */
 
@@ -239,6 +240,7 @@ export function configSchema(profiles: readonly string[]) {
       policy: policy.prefault({}).meta({ description: "what is permitted" }),
       accept,
       agent: agentShape.optional(),
+      state: stateShape.optional(),
     })
     .meta({ title: "keyferry configuration" })
 }

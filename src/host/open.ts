@@ -5,6 +5,7 @@ import type { SharedLock } from "../app/fleet/lanes.js"
 import type { RebuildPlaces } from "../app/fleet/rebuild-targets.js"
 import type { MergeDeps } from "../app/merge/merge.js"
 import { KeyferryError } from "../core/base/error.js"
+import type { PostgresSettings } from "../core/manifest/state-settings.js"
 import type { AgentRecords } from "../core/ports/agent-records.js"
 import type { StateBackup } from "../core/records/state-backup.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
@@ -30,7 +31,7 @@ import {
 } from "./settings.js"
 import type { KeyHistoryLine } from "../store/records/history-line.js"
 import type { StateLock } from "../store/files/lock.js"
-import type { Texts } from "../store/records/texts.js"
+import type { StatePlace } from "./state-place.js"
 import type { State, StateRecords } from "./state-records.js"
 
 /** What a run knows of the process. */
@@ -78,9 +79,8 @@ export class World implements AsyncDisposable {
   /** Whether many keys are looked at, and nothing is changed. */
   #onlyLooks = false
   #settings: Promise<Settings> | undefined
-  #stateDir: Promise<string> | undefined
+  #place: Promise<StatePlace> | undefined
   #lock: Promise<StateLock> | undefined
-  #texts: Promise<Texts> | undefined
   #records: Promise<StateRecords> | undefined
 
   constructor(flags: Flags, surroundings: Surroundings) {
@@ -102,13 +102,19 @@ export class World implements AsyncDisposable {
     return (this.#settings = Promise.resolve(settingsWithoutFile(this.#flags, this.#surroundings.env)))
   }
 
-  /** Path of the state directory, which is made where it is missing. @throws ERR_STATE_* */
-  stateDirectory(): Promise<string> {
-    return (this.#stateDir ??= this.#openStateDirectory())
+  /** Where the state is kept; a state directory is made where it is missing. @throws ERR_STATE_*, ERR_DATABASE_* */
+  place(): Promise<StatePlace> {
+    return (this.#place ??= this.#openPlace())
+  }
+
+  /** The database that the state is in; null where it is in a state directory. */
+  async postgres(): Promise<PostgresSettings | null> {
+    const { postgresOf } = await import("./open-place.js")
+    return this.#flags.stateDir === undefined ? postgresOf(await this.settings(), this.#surroundings.env) : null
   }
 
   /**
-   * What the state directory holds. With `lock` no other run changes it until this world is closed: ask for it before
+   * What the state holds. With `lock` no other run changes it until this world is closed: ask for it before
    * tokens and KMS.
    *
    * @throws ERR_STATE_LOCKED, ERR_STATE_*
@@ -116,30 +122,28 @@ export class World implements AsyncDisposable {
   async state({ lock }: { readonly lock: boolean }): Promise<State> {
     const { policy, manifest } = await this.settings()
     if (lock) await (this.#lock ??= this.#lockState())
-    const { assertImported } = await import("../store/files/importing.js")
-    assertImported(await this.stateDirectory())
+    await (await this.place()).assertWhole()
     const { clock, progress, log } = this
     const { withTagKeys } = await import("./tag-keys.js")
     const records = await this.#stateRecords()
     return { ...records, inventory: withTagKeys(records.inventory, manifest), clock, progress, log, policy, sleep }
   }
 
-  /** When the state directory was last exported. */
+  /** When the state was last exported. */
   async backup(): Promise<StateBackup> {
-    const { backupOf } = await import("../store/files/last-export.js")
-    return await backupOf(await this.stateDirectory())
+    return await (await this.place()).backup()
   }
 
   /**
-   * Works on the state directory with its lock held no longer than that.
+   * Works on the state with its lock held no longer than that.
    *
    * @param patience how long to wait for another process that has it, in ms, where `--lock-timeout` does not say it
    * @throws ERR_STATE_LOCKED, ERR_STATE_*
    */
-  async whileLocked<T>(work: (stateDir: string) => Promise<T>, patience?: number): Promise<T> {
+  async whileLocked<T>(work: (place: StatePlace) => Promise<T>, patience?: number): Promise<T> {
     const lock = await this.#takeLock(patience)
     try {
-      return await work(await this.stateDirectory())
+      return await work(await this.place())
     } finally {
       await lock[Symbol.asyncDispose]()
     }
@@ -235,8 +239,7 @@ export class World implements AsyncDisposable {
 
   /** A copy of the state directory, to be read. @throws ERR_INPUT_UNREADABLE, ERR_USAGE, ERR_STATE_VERSION */
   async copyOf(dir: string): Promise<StateCopy> {
-    const { stateCopy } = await import("../store/files/state-copy.js")
-    return stateCopy(await this.stateDirectory(), dir)
+    return await (await this.place()).copyOf(dir)
   }
 
   /** Lets others have the state directory: what comes after only looks. */
@@ -251,25 +254,23 @@ export class World implements AsyncDisposable {
   /** What the agent remembers. */
   async agentRecords(): Promise<AgentRecords> {
     const { storedAgentRecords } = await import("../store/records/agent-records.js")
-    return storedAgentRecords(await this.#stateTexts(), (text) => this.progress.warn(text))
+    const { texts } = await this.place()
+    return storedAgentRecords(texts, (text) => this.progress.warn(text))
   }
 
-  /** Keeps another agent from the state directory until this world is closed. @throws ERR_STATE_LOCKED, ERR_STATE_WRITE */
+  /** Keeps another agent out, where one alone may work on the state, until this world is closed. @throws ERR_STATE_LOCKED, ERR_STATE_WRITE */
   async lockAgent(): Promise<void> {
-    const { lockAgent } = await import("../store/files/agent-lock.js")
-    this.own(await lockAgent(await this.stateDirectory()))
+    this.own(await (await this.place()).lockAgent())
   }
 
   /** The newest lines of the custody log about a name, newest first. */
   async history(name: string, most: number): Promise<readonly KeyHistoryLine[]> {
-    const { keyHistory } = await import("../store/files/key-history.js")
-    return await keyHistory(await this.stateDirectory(), name, most)
+    return (await this.histories(new Set([name]), most)).get(name) ?? []
   }
 
   /** The same of many names, for which the log is read once. */
   async histories(names: ReadonlySet<string>, limit: number): Promise<ReadonlyMap<string, readonly KeyHistoryLine[]>> {
-    const { keyHistories } = await import("../store/files/key-history.js")
-    return await keyHistories(await this.stateDirectory(), names, limit)
+    return await (await this.place()).histories(names, limit)
   }
 
   /** Does work on the state with its lock; nothing where another run has that, or the state cannot be written. */
@@ -287,14 +288,20 @@ export class World implements AsyncDisposable {
     return this.#resources.add(resource)
   }
 
+  /** Closes all but the place of the state: that a result was told is written down after that. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]()
   }
 
-  async #openStateDirectory(): Promise<string> {
-    const { stateDirPath } = await import("../config/state-dir.js")
-    const { openStateDir } = await import("../store/files/state-dir.js")
-    return await openStateDir(stateDirPath(this.#flags.stateDir, this.#surroundings.env))
+  /** Closes the place of the state, last of all. */
+  async release(): Promise<void> {
+    const place = await this.#place?.catch(() => undefined)
+    await place?.[Symbol.asyncDispose]()
+  }
+
+  async #openPlace(): Promise<StatePlace> {
+    const { openPlace } = await import("./open-place.js")
+    return await openPlace(this.#flags, this.#surroundings, { settings: () => this.settings(), clock: this.clock })
   }
 
   async #lockState(): Promise<StateLock> {
@@ -303,21 +310,15 @@ export class World implements AsyncDisposable {
 
   /** The state of an earlier keyferry is brought to this version first. */
   async #takeLock(patience?: number): Promise<StateLock> {
-    const { lockStateFor } = await import("./state-lock.js")
-    const { migrateState } = await import("../store/files/state-dir.js")
-    const { refuseUnwritable } = await import("../store/files/writable.js")
-    const stateDir = await this.stateDirectory()
+    const place = await this.place()
     const run = { flags: this.#flags, ...this.#surroundings }
-    const lock = await lockStateFor(stateDir, patience === undefined ? run : { ...run, patience })
+    const lock = await place.lock(patience === undefined ? run : { ...run, patience }, "exclusive")
     try {
       // what cannot be written down is found before anything is made (invariant I4)
-      refuseUnwritable(stateDir)
-      const { inventory, custodyLog } = await this.#stateRecords()
-      await custodyLog.check()
-      const copy = await migrateState(stateDir, inventory)
-      if (copy !== null) {
-        this.progress.warn(`the state of keyferry 0.1.0 was brought to this version; a copy is in ${copy}`)
-      }
+      const records = await this.#stateRecords()
+      const words = await place.prepare(records)
+      await records.custodyLog.check()
+      if (words !== null) this.progress.warn(words)
       return lock
     } catch (error) {
       await lock[Symbol.asyncDispose]()
@@ -340,24 +341,14 @@ export class World implements AsyncDisposable {
     }
   }
 
-  #stateTexts(): Promise<Texts> {
-    return (this.#texts ??= this.#openStateTexts())
-  }
-
-  async #openStateTexts(): Promise<Texts> {
-    const { fileTexts } = await import("../store/files/file-texts.js")
-    return fileTexts(await this.stateDirectory())
-  }
-
   #stateRecords(): Promise<StateRecords> {
     return (this.#records ??= this.#openStateRecords())
   }
 
   async #openStateRecords(): Promise<StateRecords> {
     const { stateRecords } = await import("./state-records.js")
-    const { custodyLogFile } = await import("../store/files/custody-log.js")
-    const custodyLog = custodyLogFile(await this.stateDirectory(), this.clock)
-    return stateRecords(await this.#stateTexts(), this.places.inLines(custodyLog))
+    const { texts, custodyLog } = await this.place()
+    return stateRecords(texts, this.places.inLines(custodyLog))
   }
 
   async #openToken(name: string | null, quiet: boolean): Promise<CustodialToken | null> {
@@ -366,7 +357,7 @@ export class World implements AsyncDisposable {
     const { logIn } = await import("./token.js")
     const { custodialToken } = await import("../app/custody/custodial-token.js")
     const { clock, progress, log } = this
-    const texts = await this.#stateTexts()
+    const { texts } = await this.place()
     const retryPin = this.#flags.retryPin ?? false
     const warnOfPin = (text: string): void => (quiet ? undefined : progress.warn(text))
     const token = this.own(await logIn(setting, { ...this.#surroundings, texts, retryPin, warnOfPin }))

@@ -3,6 +3,7 @@ import { KeyferryError } from "../core/base/error.js"
 import type { ClosedLog } from "../store/files/custody-log-rotation.js"
 import type { ArchiveContents } from "../store/archive/format.js"
 import type { World } from "./open.js"
+import type { StatePlace } from "./state-place.js"
 
 /** Export and import of the state directory, which are about its files and about nothing that use cases know. */
 
@@ -33,7 +34,7 @@ export async function exportState(world: World, file: string): Promise<Exported>
   const { noteExport } = await import("../store/archive/last-export.js")
   const { fileTexts } = await import("../store/files/file-texts.js")
   await refuseExisting(file)
-  const stateDir = await world.stateDirectory()
+  const stateDir = directoryOf(await world.place())
   refuseInside(stateDir, file)
   using snapshot = await world.whileLocked(async () => {
     assertImported(stateDir)
@@ -58,7 +59,8 @@ export async function importState(world: World, file: string): Promise<Archived>
   const { fileTexts } = await import("../store/files/file-texts.js")
   using archive = await verifyArchive(file)
   const { contents, head } = archive
-  await world.whileLocked(async (stateDir) => {
+  await world.whileLocked(async (place) => {
+    const stateDir = directoryOf(place)
     await writeArchive(stateDir, archive)
     await noteExport(fileTexts(stateDir), { ...contents, log: head.log })
     const { custodyLogFile } = await import("../store/files/custody-log.js")
@@ -72,7 +74,14 @@ export async function importState(world: World, file: string): Promise<Archived>
 /** Closes the part of the custody log that is of earlier years; null where there is none. @throws ERR_STATE_* */
 export async function closeEarlierYears(world: World): Promise<ClosedLog | null> {
   const { rotateLog } = await import("../store/files/custody-log-rotation.js")
-  return await world.whileLocked((stateDir) => rotateLog(stateDir, world.clock))
+  return await world.whileLocked((place) => rotateLog(directoryOf(place), world.clock))
+}
+
+function directoryOf({ directory }: StatePlace): string {
+  if (directory !== null) return directory
+  throw new KeyferryError("ERR_USAGE", "the state is in a database: that is for a state directory", {
+    hint: "name a directory by --state-dir",
+  })
 }
 
 /** An archive of the state in the state itself is no backup. */

@@ -17,19 +17,20 @@ export interface LockedRun {
 }
 
 /** Takes the lock of the state directory, and waits for it as long as `--lock-timeout` says. @throws ERR_USAGE, ERR_STATE_* */
-export function lockStateFor(
-  stateDir: string,
-  { flags, env, command, progress, log, patience }: LockedRun,
-): Promise<StateLock> {
-  return lockState(stateDir, {
+export function lockStateFor(stateDir: string, run: LockedRun): Promise<StateLock> {
+  return lockState(stateDir, { ...lockRequest(run), scheduled: run.command === "agent" || isScheduled(run.env) })
+}
+
+/** How a run asks for a lock of the state. @throws ERR_USAGE */
+export function lockRequest({ flags, command, progress, log, patience }: LockedRun) {
+  return {
     command,
-    scheduled: command === "agent" || isScheduled(env),
     timeout: milliseconds(flags.lockTimeout) ?? patience ?? null,
-    onWait(holder) {
-      progress.step(`waiting for the state directory, which is in use by ${holder}`)
+    onWait(holder: string) {
+      progress.step(`waiting for the state, which is in use by ${holder}`)
       log.event("lock.awaited", { holder })
     },
-  })
+  }
 }
 
 /** Null where nothing is asked for. */

@@ -46,7 +46,7 @@ ${keys}`,
     await stage.kms.clearFaults()
     const { status, stderr } = await person
     expect(status, stderr).to.equal(0)
-    expect(stderr).to.match(/waiting for the state directory, which is in use by `keyferry agent`, process \d+/)
+    expect(stderr).to.match(/waiting for the state, which is in use by `keyferry agent`, process \d+/)
     const { run } = await agent.line("lock.taken-again")
     const holder = await agent.line("lock.awaited")
     expect(holder["holder"]).to.match(/^`keyferry key generate`, process \d+/)

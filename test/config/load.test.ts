@@ -383,7 +383,7 @@ keys: { k: { keySpec: HMAC_256, tags: { cost: y } } }\n`
     const schema = jsonSchema(PROFILES) as { $schema: string; properties: Record<string, unknown> }
     expect(schema.$schema).to.equal("https://json-schema.org/draft/2020-12/schema")
     expect(Object.keys(schema.properties)).to.deep.equal([
-      ...["version", "id", "tokens", "targets", "defaults", "keys", "policy", "accept", "agent"],
+      ...["version", "id", "tokens", "targets", "defaults", "keys", "policy", "accept", "agent", "state"],
     ])
     expect(undescribed(schema)).to.deep.equal([])
   })

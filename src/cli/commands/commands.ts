@@ -38,6 +38,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   import: async () => erase((await import("./import.js")).importCommand),
   "state export": async () => erase((await import("./state-export.js")).stateExport),
   "state import": async () => erase((await import("./state-import.js")).stateImport),
+  "state migrate": async () => erase((await import("./state-migrate.js")).stateMigrate),
   "log rotate": async () => erase((await import("./log-rotate.js")).logRotate),
   "state merge": async () => erase((await import("./state-merge.js")).stateMerge),
   init: async () => erase((await import("./init.js")).init),

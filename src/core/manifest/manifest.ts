@@ -4,6 +4,7 @@ import type { Acceptances } from "./acceptances.js"
 import type { AgentSettings } from "./agent-settings.js"
 import type { Binding, Policy } from "./binding.js"
 import type { KeySettings } from "./key-settings.js"
+import type { PostgresSettings } from "./state-settings.js"
 
 /** A token by the name that the manifest gives it. */
 export interface ManifestToken {
@@ -60,6 +61,8 @@ export interface Manifest {
   readonly accept: Acceptances
   /** Null where the file has no such section: then DEFAULT_AGENT holds. */
   readonly agent: AgentSettings | null
+  /** The database that the state is in; null where it is in a state directory. */
+  readonly postgres: PostgresSettings | null
 }
 
 /** Owner of labels and tags where no manifest names another. */

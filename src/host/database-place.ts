@@ -1,0 +1,79 @@
+import { hostname } from "node:os"
+import { KeyferryError } from "../core/base/error.js"
+import type { PostgresSettings } from "../core/manifest/state-settings.js"
+import type { Clock } from "../core/ports/clock.js"
+import { assertCurrentHeld, currentFences, heldWork } from "../store/postgres/current-hold.js"
+import { custodyLogTable, logEnd } from "../store/postgres/custody-log-table.js"
+import { lockWholeState } from "../store/postgres/database-lock.js"
+import { openDatabase } from "../store/postgres/database.js"
+import { bindingHolds } from "../store/postgres/holds.js"
+import { keyHistories } from "../store/postgres/key-history-rows.js"
+import { assertSchema, migrate } from "../store/postgres/migrations.js"
+import { rowTexts } from "../store/postgres/row-texts.js"
+import { lockRequest } from "./state-lock.js"
+import type { StatePlace } from "./state-place.js"
+
+interface Surroundings {
+  /** Words of the command, for who finds the state in use. */
+  readonly command: string
+  readonly clock: Pick<Clock, "now">
+}
+
+/**
+ * The database of `state.postgres`, whose tables are those of this keyferry.
+ *
+ * @throws ERR_DATABASE_*, ERR_STATE_VERSION
+ */
+export async function databasePlace(postgres: PostgresSettings, { command, clock }: Surroundings): Promise<StatePlace> {
+  const database = openDatabase(postgres, `keyferry ${command}`)
+  try {
+    await assertSchema(database)
+  } catch (error) {
+    await database[Symbol.asyncDispose]()
+    throw error
+  }
+  const holds = bindingHolds(database, { holder: `${command}, process ${process.pid} on ${hostname()}` })
+  return {
+    directory: null,
+    texts: rowTexts(database, currentFences),
+    custodyLog: custodyLogTable(database, clock, currentFences),
+    heldWork: heldWork(holds),
+    assertHeld: assertCurrentHeld,
+    lock: (run, mode) => lockWholeState(database, { ...lockRequest(run), mode }),
+    prepare: () => Promise.resolve(null),
+    // an import is one transaction
+    assertWhole: () => Promise.resolve(),
+    backup: async () => ({ exportedAt: null, linesSince: (await logEnd(database)).seq }),
+    histories: (names, limit) => keyHistories(database, names, limit),
+    // agents share the work
+    lockAgent: () => Promise.resolve({ [Symbol.dispose]: () => undefined }),
+
+    copyOf: () =>
+      Promise.reject(
+        new KeyferryError(
+          "ERR_USAGE",
+          "the state is in a database: copies of a directory are joined into a directory",
+          {
+            hint: "merge the copies in a directory by --state-dir, export that, and import it into an empty database",
+          },
+        ),
+      ),
+
+    doctorLines: () => Promise.resolve([]),
+
+    async [Symbol.asyncDispose]() {
+      await holds[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Brings the tables of `state.postgres` to this version. @throws ERR_DATABASE_*, ERR_STATE_VERSION */
+export async function migrateDatabase(postgres: PostgresSettings): Promise<{
+  readonly place: string
+  readonly from: number
+  readonly to: number
+}> {
+  await using database = openDatabase(postgres, "keyferry state migrate")
+  return { place: database.place, ...(await migrate(database)) }
+}

@@ -1,0 +1,48 @@
+import type { CheckedLine } from "../app/doctor/check.js"
+import type { HeldWork } from "../core/ports/held-work.js"
+import type { CustodyLog } from "../core/ports/custody-log.js"
+import type { StateCopy } from "../core/ports/state-copy.js"
+import type { StateBackup } from "../core/records/state-backup.js"
+import type { KeyHistoryLine } from "../store/records/history-line.js"
+import type { StateLock } from "../store/files/lock.js"
+import type { Texts } from "../store/records/texts.js"
+import type { LockedRun } from "./state-lock.js"
+import type { StateRecords } from "./state-records.js"
+
+/** Where the state is kept: a directory of this host (file-place.ts), or a database (database-place.ts). */
+export interface StatePlace extends AsyncDisposable {
+  /** Path of the state directory; null where it is not in one. */
+  readonly directory: string | null
+  readonly texts: Texts
+  readonly custodyLog: CustodyLog
+  /** Keeps others from the keys that are worked on, where more than one process may change the state. */
+  readonly heldWork: HeldWork
+  /** @throws ERR_BINDING_LOST where what the caller works under is another's by now */
+  assertHeld(): Promise<void>
+  /**
+   * Keeps others from changing the state: with `exclusive` everybody, with `shared`, for who works on keys under
+   * `heldWork`, those who change it as a whole. Of a directory there is no sharing.
+   *
+   * @throws ERR_USAGE, ERR_STATE_*
+   */
+  lock(run: LockedRun, mode: "shared" | "exclusive"): Promise<StateLock>
+  /**
+   * Refuses a state that cannot be written, and brings that of an earlier keyferry to this version. The caller has the lock.
+   *
+   * @returns what is to be said of it; null where nothing was to be done
+   * @throws ERR_STATE_WRITE, ERR_STATE_VERSION
+   */
+  prepare(records: StateRecords): Promise<string | null>
+  /** @throws ERR_STATE_INVALID where an import was stopped half-way */
+  assertWhole(): Promise<void>
+  /** When the state was last exported. */
+  backup(): Promise<StateBackup>
+  /** The newest lines of the custody log that are about each name, newest first. */
+  histories(names: ReadonlySet<string>, limit: number): Promise<ReadonlyMap<string, readonly KeyHistoryLine[]>>
+  /** Keeps another agent out where one alone may work on this state. @throws ERR_STATE_LOCKED, ERR_STATE_WRITE */
+  lockAgent(): Promise<Disposable>
+  /** A copy of a state directory, to be read. @throws ERR_INPUT_UNREADABLE, ERR_USAGE, ERR_STATE_VERSION */
+  copyOf(directory: string): Promise<StateCopy>
+  /** What `doctor` says of it, of the custody log and of the last export. */
+  doctorLines(): Promise<readonly CheckedLine[]>
+}
