@@ -36,8 +36,11 @@ function asUser(): { readonly uid?: number; readonly gid?: number } {
   return { uid: id("-u"), gid: id("-g") }
 }
 
-/** @param settings further lines of postgresql.conf; `listen_addresses` is empty without */
-export async function startPostgres(settings: readonly string[] = []): Promise<PostgresServer> {
+/**
+ * @param settings further lines of postgresql.conf; `listen_addresses` is empty without
+ * @param port of the machine's own, where it listens; of the socket's name otherwise
+ */
+export async function startPostgres(settings: readonly string[] = [], port = 5432): Promise<PostgresServer> {
   const bin = programs()
   const user = asUser()
   const folder = mkdtempSync(join(tmpdir(), "kf-pg-"))
@@ -47,12 +50,19 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
   const run = (program: string, args: readonly string[], input?: string): string =>
     execFileSync(join(bin, program), args, { ...user, cwd: folder, encoding: "utf8", input, stdio: "pipe" })
   run("initdb", ["--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-sync"])
-  const lines = ["listen_addresses = ''", `unix_socket_directories = '${folder}'`, "max_connections = 200", ...settings]
+  const lines = [
+    "listen_addresses = ''",
+    `unix_socket_directories = '${folder}'`,
+    `port = ${port}`,
+    "max_connections = 200",
+    ...settings,
+  ]
   writeFileSync(join(data, "postgresql.conf"), `${lines.join("\n")}\n`, { flag: "a" })
 
+  const to = (database: string): readonly string[] => ["-h", folder, "-p", `${port}`, "-U", "postgres", "-d", database]
   let server: ChildProcess | undefined
   const sql = (database: string, text: string): string =>
-    run("psql", ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", folder, "-U", "postgres", "-d", database], text)
+    run("psql", [...["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"], ...to(database)], text)
 
   const start = async (): Promise<void> => {
     server = spawn(join(bin, "postgres"), ["-D", data], { ...user, cwd: folder, stdio: "ignore" })
@@ -69,13 +79,13 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
   const stop = async (mode: "immediate" | "fast"): Promise<void> => {
     const stopping = server
     server = undefined
-    if (stopping === undefined || stopping.exitCode !== null) return
+    if (stopping?.exitCode !== null) return
     const ended = new Promise((resolve) => stopping.once("exit", resolve))
     stopping.kill(mode === "immediate" ? "SIGQUIT" : "SIGINT")
     await ended
   }
   const urlOf = (database: string, role = "postgres"): string =>
-    `postgres://${role}@/${database}?host=${encodeURIComponent(folder)}`
+    `postgres://${role}@/${database}?host=${encodeURIComponent(folder)}&port=${port}`
   await start()
 
   return {
