@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by bare-root.sh, docker-check.sh, opencryptoki-check.sh, package.sh and install-check.sh: a bare Debian in a folder, and what it needs to get
-# out as this machine does.
+# Sourced by bare-root.sh, docker-check.sh, kubernetes-check.sh, opencryptoki-check.sh, package.sh and install-check.sh: a bare Debian in
+# a folder, and what it needs to get out as this machine does.
 
 # Installs those of the packages that are missing.
 install_packages() {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # usage: scripts/release-check.sh
-# What is slow and seldom breaks: long simulations, an older Node.js, the packages, the container images, openCryptoki
-# of Debian's next release, and bare Debian 12 and 13 from a fresh clone to the end of the demo. Wants root or sudo, on Debian
-# or Ubuntu. Each part is told when it begins and counts; the last line is the count alone: `N passed, N failed`.
+# What is slow and seldom breaks: long simulations, an older Node.js, the packages, the container images, the files for Kubernetes,
+# openCryptoki of Debian's next release, and bare Debian 12 and 13 from a fresh clone to the end of the demo. Wants root or sudo, on
+# Debian or Ubuntu. Each part is told when it begins and counts; the last line is the count alone: `N passed, N failed`.
 set -uo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
 source scripts/node.sh
@@ -85,6 +85,7 @@ part 'package' ./scripts/package-check.sh
 part 'openCryptoki 3.27' ./scripts/opencryptoki-check.sh
 part 'installed without a network' ./scripts/install-check.sh
 part 'images' ./scripts/docker-check.sh
+part 'Kubernetes' ./scripts/kubernetes-check.sh
 part 'bare Debian 12 and 13' bare_roots
 printf '\n%d passed, %d failed\n' "$all_passed" "$all_failed"
 exit "$((all_failed > 0))"
