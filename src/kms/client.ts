@@ -5,7 +5,7 @@ import { isLoopback } from "../core/key/aws-name.js"
 import type { Quotas } from "../core/plan/schedule.js"
 import { readAwsSettings, type SettingSources } from "./aws-settings.js"
 import { credentialProvider } from "./credentials.js"
-import type { NamedEndpoint } from "./endpoint.js"
+import { isAwsHost, type NamedEndpoint } from "./endpoint.js"
 import { POST_QUANTUM, refuseWithoutPostQuantum } from "./key-exchange.js"
 import { OWN_ANSWERS_ONLY } from "./own-answer.js"
 import { createPacer, type Pacer } from "./pacing.js"
@@ -23,7 +23,9 @@ export interface KmsOptions extends SettingSources {
   readonly timeouts?: Partial<Timeouts> | undefined
   /** The process' own; a client without one keeps a pace for itself. */
   readonly pacer?: Pacer | undefined
-  /** Whose quotas are used: the account, where it is known. Clients with the same key share its buckets. */
+  /** 12 digits, where it is known: whose quotas are used. */
+  readonly account?: string | null | undefined
+  /** Clients with the same key share quotas; that of account and endpoint where it is left out. */
   readonly quotaKey?: string | undefined
   /**
    * In place of AWS' defaults: requests a second by operation, each more than 0. Without any, an endpoint on loopback is
@@ -105,7 +107,9 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
     ...(endpoint === null ? {} : { Endpoint: endpoint.url }),
   }
   if (required !== undefined) kmsUrl = () => kms.config.endpointProvider(named).url.href
-  const { pacer = createPacer(), quotaKey = quotaKeyOf(roleArn, profile.name, endpoint), quotas } = options
+  const { pacer = createPacer(), quotas } = options
+  const account = options.account ?? roleArn?.split(":")[4] ?? profile.name ?? "default"
+  const quotaKey = options.quotaKey ?? quotaKeyOf(account, endpoint)
   // what listens on this machine is no AWS, and has quotas only if the target says so
   const free = quotas === undefined && endpoint !== null && isLoopback(new URL(endpoint.url).hostname)
   const pace = (operation: string) => (free ? undefined : pacer.turn(quotaKey, region, operation, quotas))
@@ -134,8 +138,7 @@ export async function openClients(options: KmsOptions): Promise<AwsClients> {
   }
 }
 
-/** The account of the role, or what else tells one account from another; each endpoint of one's own counts for itself. */
-function quotaKeyOf(roleArn: string | undefined, profile: string | null, endpoint: NamedEndpoint | null): string {
-  const account = roleArn?.split(":")[4] ?? profile ?? "default"
-  return endpoint === null ? account : `${account} ${endpoint.url}`
+/** AWS' endpoints, VPC endpoints among them, have the account's quotas together; each endpoint of one's own has its own. */
+function quotaKeyOf(account: string, endpoint: NamedEndpoint | null): string {
+  return endpoint === null || isAwsHost(new URL(endpoint.url).hostname) ? account : `${account} ${endpoint.url}`
 }

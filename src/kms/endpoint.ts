@@ -71,7 +71,7 @@ const AWS_DOMAINS = [
   "csp.hci.ic.gov",
 ]
 
-function isAwsHost(hostname: string): boolean {
+export function isAwsHost(hostname: string): boolean {
   return AWS_DOMAINS.some((domain) => hostname.endsWith(`.${domain}`))
 }
 

@@ -1,6 +1,7 @@
 import { expect } from "chai"
 import { secondsAtQuota } from "#src/app/fleet/survey.js"
 import { estimate, DEFAULT_QUOTAS, PACE } from "#src/core/plan/schedule.js"
+import { openClients } from "#src/kms/client.js"
 import { inTurn, type Timer, type Turn } from "#src/kms/line.js"
 import { createPacer, type Pacer } from "#src/kms/pacing.js"
 import { AWS_QUOTAS } from "#src/local-kms/server/quotas.js"
@@ -171,6 +172,38 @@ describe("estimate", () => {
 
 describe("pacing over the wire", () => {
   awsEnvironment()
+
+  it("counts all of AWS' endpoints of an account together, whichever profile asks", async () => {
+    const keys: string[] = []
+    const pacer: Pacer = {
+      turn(quotaKey) {
+        keys.push(quotaKey)
+        return Promise.reject(new Error("nothing is sent"))
+      },
+    }
+    const vpc = "https://vpce-1-2.kms.us-east-1.vpce.amazonaws.com"
+    const roleArn = "arn:aws:iam::111122223333:role/keyferry"
+    for (const options of [
+      { account: "111122223333", endpointUrl: vpc },
+      { account: "111122223333" },
+      { roleArn },
+      { account: "444455556666", roleArn },
+      { account: "111122223333", endpointUrl: "https://kms.example.com" },
+      {},
+    ]) {
+      const clients = await openClients({ region: "us-east-1", env: {}, pacer, ...options })
+      await clients.send("DescribeKey", {}).catch(() => undefined)
+      clients.close()
+    }
+    expect(keys).to.deep.equal([
+      "111122223333",
+      "111122223333",
+      "111122223333",
+      "444455556666",
+      "111122223333 https://kms.example.com",
+      "default",
+    ])
+  })
 
   it("uses the quota and is never throttled by the local KMS", async () => {
     await using local = await startLocalKms()
