@@ -2,6 +2,7 @@ import type { Policy } from "../core/manifest/binding.js"
 import type { Clock } from "../core/ports/clock.js"
 import type { CustodyKeyRecords } from "../core/ports/custody-key-records.js"
 import type { CustodyLog } from "../core/ports/custody-log.js"
+import type { HeldWork } from "../core/ports/held-work.js"
 import type { Inventory } from "../core/ports/inventory.js"
 import type { Kms } from "../core/ports/kms.js"
 import type { Log } from "../core/ports/log.js"
@@ -21,6 +22,8 @@ export interface Deps {
   readonly custodyKeys: CustodyKeyRecords
   readonly operations: Operations
   readonly custodyLog: CustodyLog
+  /** Keeps workers of other processes from a key; null where the lock of the state does. */
+  readonly heldWork: HeldWork | null
   readonly clock: Clock
   readonly progress: Progress
   readonly log: Log

@@ -25,6 +25,7 @@ export async function fleetOf(
     unmanaged: entries.filter(({ name, target }) => !names.has(`${target} ${name}`)),
     width: 8,
     lock: null,
+    heldWork: null,
     depsOf: () => Promise.resolve(deps),
     kmsOf: (_target, region) => (region === undefined ? Promise.resolve(deps.kms) : deps.kmsIn(region)),
     clockOf: () => deps.clock,

@@ -88,7 +88,9 @@ class TokenWithVault implements CustodialToken {
   }
 
   async destroySourceKey(key: Pick<SourceKey, "id" | "label">): Promise<void> {
-    const facts = { custody: (await this.#deps.vault.get(key.id)) === undefined ? "token" : "sealed" }
+    const facts = {
+      custody: (await this.#deps.vault.get(key.id, identityOf(key.label))) === undefined ? "token" : "sealed",
+    }
     await this.#record("source.destroyed", key, { ...facts, step: "intended" })
     await this.hsm.destroySourceKey(key)
     await this.#deps.vault.remove(key.id)
@@ -228,7 +230,7 @@ class TokenWithVault implements CustodialToken {
   async #sealed(terms: NonNullable<SearchTerms>) {
     const { vault } = this.#deps
     if (terms.id !== undefined) {
-      const material = await vault.get(terms.id)
+      const material = await vault.get(terms.id, terms.label === undefined ? undefined : identityOf(terms.label))
       const fits = material !== undefined && (terms.label === undefined || material.label === terms.label)
       return { sealed: fits ? [material] : [], damaged: [] }
     }
@@ -243,7 +245,7 @@ class TokenWithVault implements CustodialToken {
   }
 
   async #material(key: SourceKey): Promise<SealedMaterial> {
-    const sealed = await this.#deps.vault.get(key.id)
+    const sealed = await this.#deps.vault.get(key.id, identityOf(key.label))
     if (sealed !== undefined) return sealed
     throw new KeyferryError(
       "ERR_VAULT_DAMAGED",

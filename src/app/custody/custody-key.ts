@@ -15,7 +15,7 @@ import type { Deps } from "../deps.js"
 import { record, type RecordDeps } from "../record.js"
 
 /** What making and watching custody keys needs, with the token itself. */
-export interface CustodyDeps extends Pick<Deps, "vault" | "custodyKeys" | "clock">, RecordDeps {
+export interface CustodyDeps extends Pick<Deps, "vault" | "custodyKeys" | "clock" | "heldWork">, RecordDeps {
   readonly token: Token
 }
 
@@ -25,11 +25,36 @@ export interface CustodyDeps extends Pick<Deps, "vault" | "custodyKeys" | "clock
  * @throws ERR_CUSTODY_KEY_MISSING where one is on record that the token no longer has; ERR_CUSTODY_REFUSED
  */
 export async function ensureCustodyKey(deps: CustodyDeps, owner: string): Promise<CustodyKey> {
-  const { recorded, present } = await custodyKeysOf(deps, owner)
-  const key = present.at(-1) ?? (await makeCustodyKey(deps, owner, 1))
-  const keyRecord = recorded.find(({ id }) => id === key.id) ?? (await recordCustodyKey(deps, owner, key))
+  const { key, keyRecord } =
+    (await custodyKeyInForce(deps, owner)) ??
+    (await whileHeld(deps, owner, async () => {
+      // another worker may have made it meanwhile
+      const inForce = await custodyKeyInForce(deps, owner)
+      if (inForce !== null) return inForce
+      const { present } = await custodyKeysOf(deps, owner)
+      const key = present.at(-1) ?? (await generateCustodyKey(deps, owner, 1))
+      return { key, keyRecord: await recordCustodyKey(deps, owner, key) }
+    }))
   if (keyRecord.backupConfirmedAt === null) deps.progress.warn(backupReminder(keyRecord))
   return key
+}
+
+/** Null where there is none, or its record is still to be written. */
+async function custodyKeyInForce(deps: CustodyDeps, owner: string) {
+  const { recorded, present } = await custodyKeysOf(deps, owner)
+  const key = present.at(-1)
+  const keyRecord = recorded.find(({ id }) => id === key?.id)
+  return key === undefined || keyRecord === undefined ? null : { key, keyRecord }
+}
+
+/** How long a worker waits for another one that makes a custody key in the same token, in ms. */
+const PATIENCE = 120_000
+
+/** Two workers would each make one of the same number. */
+async function whileHeld<T>({ heldWork, token }: CustodyDeps, owner: string, work: () => Promise<T>): Promise<T> {
+  if (heldWork === null) return await work()
+  const held = { name: `custody key of ${owner}`, target: `token ${token.info.serial}` }
+  return await heldWork.during([held], work, { patience: PATIENCE })
 }
 
 /**
@@ -71,8 +96,22 @@ export function refuseMissing(
   throw new KeyferryError("ERR_CUSTODY_KEY_MISSING", message, { key: label })
 }
 
-/** Makes a custody key with its canary: the next of an owner, which is in force from then on. */
+/**
+ * Makes a custody key with its canary: the next of an owner, which is in force from then on. One of that number that
+ * another worker has made meanwhile is taken for it.
+ */
 export async function makeCustodyKey(deps: CustodyDeps, owner: string, number: number): Promise<CustodyKey> {
+  refuseWrite(deps.token, `a custody key of ${owner}`)
+  return await whileHeld(deps, owner, async () => {
+    const inForce = await custodyKeyInForce(deps, owner)
+    if (deps.heldWork !== null && inForce?.key.number === number) return inForce.key
+    const key = await generateCustodyKey(deps, owner, number)
+    await recordCustodyKey(deps, owner, key)
+    return key
+  })
+}
+
+async function generateCustodyKey(deps: CustodyDeps, owner: string, number: number): Promise<CustodyKey> {
   refuseWrite(deps.token, `a custody key of ${owner}`)
   const key = await deps.token.generateCustodyKey({ id: newSourceKeyId(), label: custodyLabelOf({ owner, number }) })
   const { id, label, kcv, allowedMechanisms } = key
@@ -81,7 +120,6 @@ export async function makeCustodyKey(deps: CustodyDeps, owner: string, number: n
     token: deps.token.info,
     facts: { id, label, kcv, allowedMechanisms },
   })
-  await recordCustodyKey(deps, owner, key)
   return key
 }
 

@@ -8,6 +8,7 @@ import type { Clock } from "../../core/ports/clock.js"
 import type { CustodyKeyRecords } from "../../core/ports/custody-key-records.js"
 import type { CustodyLog } from "../../core/ports/custody-log.js"
 import type { DamagedEntry, Inventory } from "../../core/ports/inventory.js"
+import type { HeldWork } from "../../core/ports/held-work.js"
 import type { Kms } from "../../core/ports/kms.js"
 import type { Log } from "../../core/ports/log.js"
 import type { Operations } from "../../core/ports/operations.js"
@@ -67,6 +68,8 @@ export interface Fleet {
   inTurn<T>(rank: number, work: () => Promise<T>): Promise<T>
   /** Of the state directory; null where the fleet is only looked at. */
   readonly lock: SharedLock | null
+  /** Keeps workers of other processes from a key; null where the lock of the state does. */
+  readonly heldWork: HeldWork | null
   /** Rows of one target that are worked on at the same time. */
   readonly width: number
 }

@@ -1,4 +1,5 @@
 import type { Action } from "../../core/plan/reason.js"
+import type { HeldBinding } from "../../core/ports/held-work.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 
 /** Keys that are worked on one after the other. */
@@ -14,7 +15,7 @@ export interface Unit {
  * nothing that targets share: then a name's targets need not wait for each other.
  */
 function unitsOf(keys: readonly FleetKey[], actions: ReadonlySet<Action>): readonly Unit[] {
-  const importsAlone = [...actions].every((action) => action === "rewrap")
+  const importsAlone = isImportsAlone(actions)
   const units = new Map<string, FleetKey[]>()
   for (const key of keys) {
     const { name, target } = key.binding
@@ -24,6 +25,23 @@ function unitsOf(keys: readonly FleetKey[], actions: ReadonlySet<Action>): reado
     else unit.push(key)
   }
   return [...units.values()].map((unit, rank) => ({ rank, keys: unit }))
+}
+
+const isImportsAlone = (actions: ReadonlySet<Action>): boolean => [...actions].every((action) => action === "rewrap")
+
+/** A name as a whole, whatever targets it has or is about to have: no target is called so. */
+const ALL_TARGETS = "*"
+
+/** What is held while a key is worked on, against workers of other processes: as the units are within this one. */
+export function heldWith(
+  { binding: { name, target } }: FleetKey,
+  fleet: Pick<Fleet, "bindings" | "entries">,
+  actions: ReadonlySet<Action>,
+): readonly HeldBinding[] {
+  if (isImportsAlone(actions)) return [{ name, target }]
+  const places = [...fleet.bindings, ...fleet.entries].filter((place) => place.name === name)
+  const targets = new Set([ALL_TARGETS, target, ...places.map((place) => place.target)])
+  return [...targets].map((place) => ({ name, target: place }))
 }
 
 /** By the target that is first needed: quotas are an account's in a Region, and one must not keep the others waiting. */

@@ -2,7 +2,7 @@ import { type ErrorCode, KeyferryError } from "../../core/base/error.js"
 import { type DecisionRow, decisionRow, undecidedRow } from "../../core/plan/decision-row.js"
 import { plan } from "../../core/plan/plan.js"
 import type { Action } from "../../core/plan/reason.js"
-import { failedOutcome, type Outcome } from "../../core/plan/row.js"
+import { failedOutcome, heldOutcome, type Outcome } from "../../core/plan/row.js"
 import { type Decision, isUnseen, type PlanOptions, type Snapshot } from "../../core/plan/snapshot.js"
 import type { Deps } from "../deps.js"
 import { deletionsSeen, inventoryOf } from "./deleted.js"
@@ -10,7 +10,7 @@ import { EXECUTORS } from "./execute.js"
 import type { Fleet, FleetKey } from "./fleet.js"
 import { removeFinished } from "../operation/end.js"
 import { Lanes } from "./lanes.js"
-import { laneCount, queuesOf, type Unit } from "./queues.js"
+import { heldWith, laneCount, queuesOf, type Unit } from "./queues.js"
 import { type ObserveDepth, observer, type Observer } from "./observe.js"
 import { type SourceIndex, sourceIndex } from "./source-index.js"
 
@@ -40,6 +40,8 @@ export const STOPPING: ReadonlySet<ErrorCode> = new Set([
   "ERR_PIN_SOURCE",
   "ERR_STATE_WRITE",
   "ERR_STATE_LOCKED",
+  "ERR_DATABASE_UNREACHABLE",
+  "ERR_DATABASE_REFUSED",
 ])
 
 /**
@@ -57,6 +59,7 @@ export async function reconcile(
     options,
     ...lookingAt(fleet),
     isRead: true,
+    isHeld: false,
     total: keys.length,
     rows: new Map(),
     stopped: new Map(),
@@ -85,6 +88,8 @@ interface Run {
   observer: Observer
   /** Whether the entries that the fleet was opened with are those of the inventory still. */
   isRead: boolean
+  /** Whether the key that is worked on is held, so that nothing of what was listed before is taken for true. */
+  readonly isHeld: boolean
   readonly total: number
   /** Of the keys that are finished with. */
   readonly rows: Map<FleetKey, DecisionRow>
@@ -123,12 +128,36 @@ async function workThrough(run: Run, remaining: Iterable<Unit>, lanes: Lanes | n
     await run.fleet.inTurn(rank, async () => {
       for (const key of keys) {
         if (run.options.isStopping?.() === true) return
-        run.rows.set(key, await reconcileKey(run, run.isRead && key === keys[0] ? key : await reread(run, key)))
+        const current = run.isRead && key === keys[0] ? key : await reread(run, key)
+        run.rows.set(key, await (run.fleet.heldWork === null ? reconcileKey(run, current) : whileHeld(run, current)))
         run.options.onRow?.(run.rows.size, run.total)
       }
     })
   }
   await lanes?.leave()
+}
+
+/**
+ * Where other workers may have the key at this moment, it is held while it is worked on, and looked at once more then:
+ * nothing that was decided before is done. Most keys have nothing to be done, and are only looked at.
+ */
+async function whileHeld(run: Run, key: FleetKey): Promise<DecisionRow> {
+  const { fleet, options } = run
+  let latest: Awaited<ReturnType<typeof decide>> | undefined
+  try {
+    latest = await decide(run, key, { actions: options.actions, again: false })
+    const { snapshot, decision } = latest
+    const isWork = EXECUTORS[decision.action] !== null && options.actions.has(decision.action)
+    if (!isWork && deletionsSeen(snapshot) === null) {
+      return decisionRow(snapshot, decision, outcomeOf(decision, [], options))
+    }
+    refuseStopped(run, key)
+    const held = { ...run, isHeld: true, observer: observer(fleet, run.sources) }
+    const work = async (): Promise<DecisionRow> => await reconcileKey(held, await reread(run, key))
+    return await (fleet.heldWork?.during(heldWith(key, fleet, options.actions), work) ?? work())
+  } catch (error) {
+    return failedRow(run, key, { latest, did: [], error })
+  }
 }
 
 async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
@@ -173,12 +202,22 @@ async function reconcileKey(run: Run, key: FleetKey): Promise<DecisionRow> {
       actions = new Set([...options.actions].filter((action) => FINISHING.has(action)))
     }
   } catch (error) {
-    const outcome = failedOutcome(error)
-    if (error instanceof KeyferryError) stop(run, key, error)
-    // the key as far as it was known when it failed
-    const row = latest === undefined ? undecidedRow(key) : decisionRow(latest.snapshot, latest.decision, "failed", did)
-    return { ...row, ...outcome }
+    return failedRow(run, key, { latest, did, error })
   }
+}
+
+interface Failure {
+  readonly latest: { readonly snapshot: Snapshot; readonly decision: Decision } | undefined
+  readonly did: readonly Action[]
+  readonly error: unknown
+}
+
+/** The key as far as it was known when it failed, or when another worker had it. */
+function failedRow(run: Run, key: FleetKey, { latest, did, error }: Failure): DecisionRow {
+  const outcome = heldOutcome(error) ?? failedOutcome(error)
+  if (error instanceof KeyferryError) stop(run, key, error)
+  const row = latest === undefined ? undecidedRow(key) : decisionRow(latest.snapshot, latest.decision, "failed", did)
+  return { ...row, ...outcome }
 }
 
 /** What was done has the reason that it was done for; what comes next is another fact of the row. */
@@ -204,11 +243,11 @@ function isSeenInPart({ sources, replicas }: Snapshot): boolean {
 
 /** The decision; where something is to be done of it, after all that stands against it was asked for too. */
 async function decide(
-  { observer: { observe, withClaim }, options, sources }: Run,
+  { observer: { observe, withClaim }, options, sources, isHeld }: Run,
   key: FleetKey,
   { actions, again }: { readonly actions: ReadonlySet<Action>; readonly again: boolean },
 ) {
-  const depth = { ...options.depth, fresh: again }
+  const depth = { ...options.depth, fresh: again || isHeld }
   // what was forced is done once
   const planOptions = again && !options.untilDone ? { ...options, force: null } : options
   let snapshot = await observe(key, depth)
@@ -234,7 +273,7 @@ function outcomeOf({ action }: Decision, did: readonly Action[], { actions }: Re
 
 function stop({ stopped }: Run, fleetKey: FleetKey, error: KeyferryError): void {
   if (!STOPPING.has(error.code)) return
-  const place = error.code.startsWith("ERR_STATE_") ? EVERYTHING : stopKey(fleetKey)
+  const place = /^ERR_(STATE|DATABASE)_/.test(error.code) ? EVERYTHING : stopKey(fleetKey)
   if (!stopped.has(place)) stopped.set(place, error)
 }
 

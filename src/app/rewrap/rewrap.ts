@@ -4,7 +4,7 @@ import { generationsOf, type ImportWishes, type InventoryEntry, type MadeEntry }
 import { wrapCandidates } from "../../core/key/negotiation.js"
 import type { PlannedImport } from "../../core/plan/snapshot.js"
 import type { Kms } from "../../core/ports/kms.js"
-import type { SourceKey } from "../../core/key/source-key.js"
+import { identityOf, type SourceKey } from "../../core/key/source-key.js"
 import { refuseOtherToken, sameToken } from "../../core/token/token-info.js"
 import type { Deps } from "../deps.js"
 import { record } from "../record.js"
@@ -63,8 +63,8 @@ async function refuseWithoutKeys(deps: Deps, entry: InventoryEntry, imports: rea
   const sourceKeys = generationsOf(entry).filter((sourceKey) =>
     imports.some(({ generation }) => generation === sourceKey.generation),
   )
-  for (const { id } of sourceKeys) {
-    const sealed = await deps.vault.get(id)
+  for (const { id, label } of sourceKeys) {
+    const sealed = await deps.vault.get(id, identityOf(label))
     const present =
       sealed === undefined
         ? (await deps.token.findSourceKeys({ id })).length > 0

@@ -102,7 +102,9 @@ const backoffOf = (backoffs: readonly Backoff[], { name, target, replaced }: Pla
 /** Those that failed once more, and those whose keys were left alone; what went well waits no longer. */
 function backoffsAfter(fleet: Fleet, before: readonly Backoff[], rows: readonly DecisionRow[]): readonly Backoff[] {
   const failed = rows.filter((row) => row.outcome === "failed" && !isOfPlace(row))
-  const kept = before.filter((backoff) => !rows.some((row) => isSame(row, backoff) && !isOfPlace(row)))
+  const kept = before.filter(
+    (backoff) => !rows.some((row) => isSame(row, backoff) && !isOfPlace(row) && row.reason !== "ERR_KEY_HELD"),
+  )
   return [
     ...kept,
     ...failed.map((row) => {
@@ -128,6 +130,7 @@ const isSame = (row: Place, backoff: Place): boolean =>
 /** Failures of a token or of KMS: all its keys fail so, and go well again together. */
 const OF_PLACE: ReadonlySet<string> = new Set<ErrorCode | ReasonCode>([
   ...STOPPING,
+  "ERR_BINDING_LOST",
   "ERR_TOKEN_UNAVAILABLE",
   "ERR_TOKEN_NOT_FOUND",
   "ERR_MODULE_UNUSABLE",

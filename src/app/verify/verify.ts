@@ -88,13 +88,18 @@ async function verifyKey(fleet: Fleet, key: RecordedKey, options: VerifyOptions)
     const verdict = blocked("UNFINISHED", "nothing was imported yet: run the same provision again")
     return [{ ...facts, region: entry.region, keyArn: entry.keyArn, ...verdict }]
   }
+  const recordedArn = entry.keyArn
   const rows: VerifyRow[] = []
   for (const { region, keyArn } of keysOf(entry)) {
     try {
       const deps = await verifyDeps(fleet, key)
-      // an import into one Region writes the entry that the next one goes on from
-      const latest = (await deps.inventory.get(entry.name, entry.target)) ?? entry
-      const verdict = await verifyIn(deps, { ...latest, keyArn: entry.keyArn }, { region, keyArn }, options)
+      const verify = async (): Promise<Verdict> => {
+        // an import into one Region writes the entry that the next one goes on from
+        const latest = (await deps.inventory.get(entry.name, entry.target)) ?? entry
+        return await verifyIn(deps, { ...latest, keyArn: recordedArn }, { region, keyArn }, options)
+      }
+      const isHeld = fleet.heldWork !== null && options.full
+      const verdict = await (isHeld ? fleet.heldWork.during([entry], verify) : verify())
       rows.push({ ...facts, region, keyArn, ...verdict })
     } catch (error) {
       const outcome = failedOutcome(errorOf(error, entry.name))
@@ -106,7 +111,7 @@ async function verifyKey(fleet: Fleet, key: RecordedKey, options: VerifyOptions)
 
 /** An import into a replaced KMS key, as `--full` makes one, is kept inside the entry of its name. */
 async function verifyDeps(fleet: Fleet, { binding, role, entry }: RecordedKey): Promise<VerifyDeps> {
-  const { vault, custodyKeys, operations, custodyLog, progress, log, policy, sleep } = fleet
+  const { vault, custodyKeys, operations, custodyLog, heldWork, progress, log, policy, sleep } = fleet
   const inventory = role === "former" ? formerInventory(fleet.inventory, entry, entry.requestId) : fleet.inventory
   return {
     inventory,
@@ -114,6 +119,7 @@ async function verifyDeps(fleet: Fleet, { binding, role, entry }: RecordedKey): 
     custodyKeys,
     operations,
     custodyLog,
+    heldWork,
     clock: fleet.clockOf(binding.target),
     progress,
     log,

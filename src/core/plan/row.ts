@@ -3,7 +3,7 @@ import { type ExitName, worstExit } from "../base/exit-code.js"
 import { type ReasonCode, REASONS } from "./reason.js"
 
 /**
- * What became of one KMS key: `done` and `nothing` are as it should be; `planned` is due, and was not to be done now;
+ * What became of one KMS key: `done` and `nothing` are as it should be; `planned` is due, and was not to be done now, or not by this worker;
  * `blocked` was refused before anything was changed; `failed` broke on its way, or was disproven.
  */
 export type Outcome = "done" | "nothing" | "planned" | "blocked" | "failed"
@@ -80,6 +80,12 @@ export function failedOutcome(error: unknown, outcome: "blocked" | "failed" = "f
   if (!(error instanceof KeyferryError)) throw error
   const { code, message, hint, causes, exit } = error
   return { outcome, reason: code, message, hint, causes, exit }
+}
+
+/** The end of work on a key that another worker has at this moment, which is no failure; null for all else. */
+export function heldOutcome(error: unknown): RowOutcome | null {
+  if (!(error instanceof KeyferryError && error.code === "ERR_KEY_HELD")) return null
+  return rowOutcome("planned", error.code, error.message, { hint: error.hint })
 }
 
 export type RowSummary = Readonly<Record<"keys" | Outcome, number>>

@@ -93,6 +93,8 @@ export function storedVault(texts: Texts): StoredVault {
     },
 
     async remove(id) {
+      // another worker may have written it since the names were read
+      if (!(await byId()).has(id)) index = undefined
       const files = await byId()
       const vaultFile = files.get(id)
       if (vaultFile === undefined) return

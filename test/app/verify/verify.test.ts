@@ -52,6 +52,7 @@ describe("verify", function () {
       unmanaged: entries,
       width: 1,
       lock: null,
+      heldWork: null,
       depsOf: () => Promise.resolve(deps),
       kmsOf: (_, region) => deps.kmsIn(region ?? "us-east-1"),
       clockOf: () => deps.clock,
