@@ -10,6 +10,7 @@ import { bindingHolds } from "../store/postgres/holds.js"
 import { keyHistories } from "../store/postgres/key-history-rows.js"
 import { assertSchema, migrate } from "../store/postgres/migrations.js"
 import { rowTexts } from "../store/postgres/row-texts.js"
+import { sharedQuotas } from "../store/postgres/shared-quota.js"
 import { lockRequest } from "./state-lock.js"
 import type { StatePlace } from "./state-place.js"
 
@@ -38,6 +39,7 @@ export async function databasePlace(postgres: PostgresSettings, { command, clock
     texts: rowTexts(database, currentFences),
     custodyLog: custodyLogTable(database, clock, currentFences),
     heldWork: heldWork(holds),
+    quotas: sharedQuotas(database),
     assertHeld: assertCurrentHeld,
     lock: (run, mode) => lockWholeState(database, { ...lockRequest(run), mode }),
     prepare: () => Promise.resolve(null),

@@ -19,6 +19,7 @@ export async function filePlace(path: string, clock: Pick<Clock, "now">): Promis
     custodyLog: custodyLogFile(directory, clock),
     // the lock of the directory keeps everybody else out
     heldWork: { during: (_bindings, work) => work() },
+    quotas: null,
     assertHeld: () => Promise.resolve(),
     lock: (run) => lockStateFor(directory, run),
 

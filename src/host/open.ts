@@ -50,8 +50,8 @@ export interface Surroundings {
 export type WithoutKms = State & Pick<Deps, "token">
 export type WithoutToken = State & Pick<Deps, "kms" | "kmsIn">
 
-/** One for the process: all its work together keeps to the quotas of KMS. */
-let pacer: Pacer | undefined
+/** One for the process: all its work together keeps to the quotas of KMS, where agents do not share them. */
+let ownPacer: Pacer | undefined
 
 /** The world of one command line. Nothing is read or opened before it is asked for. */
 export function openWorld(flags: Flags, surroundings: Surroundings): World {
@@ -80,6 +80,7 @@ export class World implements AsyncDisposable {
   #onlyLooks = false
   #settings: Promise<Settings> | undefined
   #place: Promise<StatePlace> | undefined
+  #sharedPacer: Pacer | undefined
   #lock: Promise<StateLock> | undefined
   #records: Promise<StateRecords> | undefined
 
@@ -367,9 +368,8 @@ export class World implements AsyncDisposable {
   /** An endpoint that the environment named is said aloud (invariant I3). */
   async #openKms(setting: KmsSetting, nameOfTarget: string | null): Promise<Kms> {
     const { openKms } = await import("../kms/kms.js")
-    const { createPacer } = await import("../kms/pacing.js")
     const { env } = this.#surroundings
-    pacer ??= createPacer()
+    const pacer = await this.#pacer()
     const { account } = setting
     const pinned = account === null ? null : { account, origin: `account of target ${setting.name ?? ""}` }
     let target = setting.name
@@ -384,6 +384,13 @@ export class World implements AsyncDisposable {
     this.places.add(target, kms, () => hasAnswered)
     this.#tellEndpoint(kms.endpoint)
     return kms
+  }
+
+  /** Of the quotas of the place; no state directory is made for that. @throws ERR_DATABASE_* */
+  async #pacer(): Promise<Pacer> {
+    const { createPacer } = await import("../kms/pacing.js")
+    const shared = (await this.postgres()) === null ? null : (await this.place()).quotas
+    return shared === null ? (ownPacer ??= createPacer()) : (this.#sharedPacer ??= createPacer({ shared }))
   }
 
   /** Before anything is sent there, once; what only looks tells all places at its end. */

@@ -1,5 +1,6 @@
 import type { CheckedLine } from "../app/doctor/check.js"
 import type { HeldWork } from "../core/ports/held-work.js"
+import type { SharedQuotas } from "../core/ports/shared-quotas.js"
 import type { CustodyLog } from "../core/ports/custody-log.js"
 import type { StateCopy } from "../core/ports/state-copy.js"
 import type { StateBackup } from "../core/records/state-backup.js"
@@ -17,6 +18,8 @@ export interface StatePlace extends AsyncDisposable {
   readonly custodyLog: CustodyLog
   /** Keeps others from the keys that are worked on, where more than one process may change the state. */
   readonly heldWork: HeldWork
+  /** Of KMS, which all agents share; null where each process keeps its own. */
+  readonly quotas: SharedQuotas | null
   /** @throws ERR_BINDING_LOST where what the caller works under is another's by now */
   assertHeld(): Promise<void>
   /**
