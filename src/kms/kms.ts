@@ -25,7 +25,11 @@ export async function openKms(
     lastDate = date
     options.onTime?.(date)
   }
-  const { region, endpoint, send, close, sts } = await openClients({ ...options, account: options.pinned?.account, onTime })
+  const { region, endpoint, send, close, sts } = await openClients({
+    ...options,
+    account: options.pinned?.account,
+    onTime,
+  })
   const callAnyone = caller(send, options.onCall)
   const callerIdentity = async () => {
     const operation = "sts:GetCallerIdentity"
