@@ -20,6 +20,10 @@ export interface ReconcileOptions extends PlanOptions {
   readonly depth: ObserveDepth
   /** Goes on with a key until there is nothing left to do of it. */
   readonly untilDone: boolean
+  /** What was found in the tokens before, where this is one call of many; searched anew without. */
+  readonly sources?: SourceIndex
+  /** Whether entries are read anew: the fleet was opened a while ago. */
+  readonly reread?: boolean
   /** Whether no other key is to be begun; what is left has no row. */
   readonly isStopping?: () => boolean
   /** Called as each key is finished with, with how many are; with 0 before the first. */
@@ -57,8 +61,8 @@ export async function reconcile(
   const run: Run = {
     fleet,
     options,
-    ...lookingAt(fleet),
-    isRead: true,
+    ...lookingAt(fleet, options.sources),
+    isRead: options.reread !== true,
     isHeld: false,
     total: keys.length,
     rows: new Map(),
@@ -97,8 +101,10 @@ interface Run {
   readonly stopped: Map<string, KeyferryError>
 }
 
-function lookingAt(fleet: Fleet): Pick<Run, "sources" | "observer"> {
-  const sources = sourceIndex(fleet, { withSealed: true })
+function lookingAt(
+  fleet: Fleet,
+  sources = sourceIndex(fleet, { withSealed: true }),
+): Pick<Run, "sources" | "observer"> {
   return { sources, observer: observer(fleet, sources) }
 }
 

@@ -75,14 +75,18 @@ export async function recoverLost(
 ): Promise<readonly DecisionRow[]> {
   const lost = keys.filter(isLost).map(({ key }) => key)
   const rows = await reconcile(fleet, lost, {
+    ...recoveryOf({ deleted }),
     ...planOptions(names, { deleted }),
-    actions: ACTIONS,
-    depth: { tags: false, materials: "needed" },
-    untilDone: false,
     ...(onRow === undefined ? {} : { onRow }),
   })
   const remaining = rows.values()
   return keys.map((surveyed) => (isLost(surveyed) ? (remaining.next().value ?? surveyed.row) : surveyed.row))
+}
+
+/** How a key is brought back. */
+export function recoveryOf(recover: { readonly deleted: boolean }) {
+  const depth = { tags: false, materials: "needed" } as const
+  return { ...planOptions([], recover), actions: ACTIONS, depth, untilDone: false } satisfies ReconcileOptions
 }
 
 const isLost = ({ row }: Pick<SurveyedKey, "row">): boolean => row.outcome === "planned"

@@ -6,7 +6,7 @@ import type { Action, ReasonCode } from "../../core/plan/reason.js"
 import { actionsOfWork, type Work } from "../../core/plan/work.js"
 import type { AgentRecords } from "../../core/ports/agent-records.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
-import { reconcile, STOPPING } from "../fleet/reconcile.js"
+import { reconcile, type ReconcileOptions, STOPPING } from "../fleet/reconcile.js"
 import { learnKmsTime } from "../kms-key/kms-time.js"
 import { recoverLost, surveyLost } from "../recover/recover.js"
 
@@ -44,28 +44,31 @@ export async function runRound({ openFleet, records, allow, isStopping }: RoundO
   // a key that is gone waits for nothing
   const before = remembered.filter((backoff) => all.some((key) => isSame(placeOf(key), backoff)))
   await learnTimes(fleet, before)
-  const keys = all.filter((key) => !isLeftAlone(fleet, key, before))
-  const work = allow.filter((kind): kind is Work => kind !== "recover")
-  const actions = new Set([...actionsOfWork(work), ...ALWAYS])
-  // importing again what is due looks no further than `rewrap` does
-  const isRewrap = work.every((kind) => kind === "rewrap")
-  const rows = await reconcile(fleet, keys, {
-    actions,
-    depth: { tags: !isRewrap, materials: "needed" },
-    untilDone: !isRewrap,
-    isStopping,
-  })
+  const keys = all.filter((key) => !isLeftAlone(fleet, placeOf(key), before))
+  const rows = await reconcile(fleet, keys, { ...allowedWork(allow), isStopping })
   const results = [...recovered, ...rows]
   const backoffs = backoffsAfter(fleet, before, results)
   await records.putBackoffs(backoffs)
   return { rows: results, backoffs, degraded: degradedOf(results) }
 }
 
+/** What unattended work may do, and how far it looks. */
+export function allowedWork(allow: readonly Allowed[]): Pick<ReconcileOptions, "actions" | "depth" | "untilDone"> {
+  const work = allow.filter((kind): kind is Work => kind !== "recover")
+  // importing again what is due looks no further than `rewrap` does
+  const isRewrap = work.every((kind) => kind === "rewrap")
+  return {
+    actions: new Set([...actionsOfWork(work), ...ALWAYS]),
+    depth: { tags: !isRewrap, materials: "needed" },
+    untilDone: !isRewrap,
+  }
+}
+
 /** Rows that failed by what is no fault of their key: token or KMS. */
 export const degradedOf = (rows: readonly DecisionRow[]): readonly DecisionRow[] => rows.filter(isOfPlace)
 
 /** A wait ends by KMS' clock, which no answer of this round may have told yet; KMS that does not answer is the work's to say. */
-async function learnTimes(fleet: Fleet, backoffs: readonly Backoff[]): Promise<void> {
+export async function learnTimes(fleet: Fleet, backoffs: readonly Pick<Backoff, "target">[]): Promise<void> {
   for (const target of new Set(backoffs.map((backoff) => backoff.target))) {
     try {
       await learnKmsTime({ kms: await fleet.kmsOf(target), clock: fleet.clockOf(target) })
@@ -78,17 +81,17 @@ async function learnTimes(fleet: Fleet, backoffs: readonly Backoff[]): Promise<v
 /** Brings back what was deleted, for who has said beforehand that it may. */
 async function recoverDeleted(fleet: Fleet, before: readonly Backoff[]): Promise<readonly DecisionRow[]> {
   const { keys } = await surveyLost(fleet, [], {})
-  const waiting = keys.filter(({ key }) => !isLeftAlone(fleet, key, before))
+  const waiting = keys.filter(({ key }) => !isLeftAlone(fleet, placeOf(key), before))
   const rows = await recoverLost(fleet, { keys: waiting }, { names: [], deleted: true })
   return rows.filter(({ outcome }) => outcome === "done" || outcome === "failed")
 }
 
-function isLeftAlone(fleet: Fleet, key: FleetKey, backoffs: readonly Backoff[]): boolean {
-  const backoff = backoffOf(backoffs, placeOf(key))
-  return backoff !== undefined && isWaiting(backoff, fleet.clockOf(key.binding.target).now())
+export function isLeftAlone(fleet: Fleet, place: Place, backoffs: readonly Backoff[]): boolean {
+  const backoff = backoffOf(backoffs, place)
+  return backoff !== undefined && isWaiting(backoff, fleet.clockOf(place.target).now())
 }
 
-const placeOf = ({ binding, role }: FleetKey): Place => ({
+export const placeOf = ({ binding, role }: FleetKey): Place => ({
   name: binding.name,
   target: binding.target,
   replaced: role === "former",
@@ -124,10 +127,10 @@ function backoffsAfter(fleet: Fleet, before: readonly Backoff[], rows: readonly 
   ]
 }
 
-const isSame = (row: Place, backoff: Place): boolean =>
+export const isSame = (row: Place, backoff: Place): boolean =>
   row.name === backoff.name && row.target === backoff.target && row.replaced === backoff.replaced
 
-/** Failures of a token or of KMS: all its keys fail so, and go well again together. */
+/** Failures of a token, of KMS or of what keeps the state: all its keys fail so, and go well again together. */
 const OF_PLACE: ReadonlySet<string> = new Set<ErrorCode | ReasonCode>([
   ...STOPPING,
   "ERR_BINDING_LOST",
@@ -145,6 +148,6 @@ const OF_PLACE: ReadonlySet<string> = new Set<ErrorCode | ReasonCode>([
   "KMS_FAILED",
 ])
 
-function isOfPlace({ outcome, reason }: Pick<DecisionRow, "outcome" | "reason">): boolean {
+export function isOfPlace({ outcome, reason }: Pick<DecisionRow, "outcome" | "reason">): boolean {
   return (outcome === "failed" || outcome === "blocked") && OF_PLACE.has(reason)
 }
