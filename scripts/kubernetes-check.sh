@@ -42,7 +42,7 @@ cp -R deploy/kubernetes "$root/kubernetes"
 for overlay in deploy/kubernetes/overlays/*/; do
   render "$(basename "$overlay")" "overlays/$(basename "$overlay")"
 done
-combine agents-with-all agents library-volume pin-csi monitoring
+combine agents-with-all agents library-volume pin-csi monitoring migrate
 combine agents-with-image agents library-image pin-csi monitoring
 combine cronjob-with-volume cronjob library-volume pin-csi
 combine cronjob-with-image cronjob library-image pin-csi

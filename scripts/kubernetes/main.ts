@@ -2,7 +2,8 @@
  * `node build/scripts/kubernetes/main.js --rendered FOLDER --schemas FOLDER`: holds renderings of deploy/kubernetes, each a file
  * NAME.yaml, to the schemas and to the rules of test/support/kubernetes. The last line is `N passed, N failed`.
  */
-import { readdirSync, readFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { parseArgs } from "node:util"
 import { type KubernetesObject, objectsOf, podsOf } from "#test/support/kubernetes/objects.js"
@@ -37,6 +38,18 @@ function tell(name: string, faults: readonly string[]): void {
   for (const fault of faults) console.log(`  ${fault}`)
 }
 
+/** What `keyferry config check` has against the configuration in the ConfigMap. */
+function configFaults(objects: readonly KubernetesObject[], folder: string): readonly string[] {
+  const text = objects.find(({ kind }) => kind === "ConfigMap")?.data?.["keyferry.yaml"]
+  if (text === undefined) return ["no ConfigMap has a keyferry.yaml"]
+  const file = join(folder, "keyferry.yaml")
+  writeFileSync(file, text)
+  const { status, stderr } = spawnSync(process.execPath, ["dist/main.cjs", "config", "check", "--config", file], {
+    encoding: "utf8",
+  })
+  return status === 0 ? [] : [stderr]
+}
+
 const files = readdirSync(rendered)
   .filter((name) => name.endsWith(".yaml"))
   .sort()
@@ -52,6 +65,7 @@ for (const file of files) {
   if (pods.length > 0) tell(`${name}: pod security 'restricted'`, insecure)
   if (pods.length > 0) tell(`${name}: what is named is there`, referenceFaults(objects, secrets))
   if (pods.length > 0) tell(`${name}: how it runs`, runningFaults(objects))
+  if (pods.length > 0) tell(`${name}: keyferry takes its configuration`, configFaults(objects, schemas))
 }
 
 // a check that finds nothing, whatever it is shown, is none

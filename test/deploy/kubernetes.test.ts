@@ -155,6 +155,7 @@ describe("deploy/kubernetes", () => {
       [agents, "Service.metadata.namespace", undefined, /in no namespace/],
       [agents, `${POD}terminationGracePeriodSeconds`, 10, /killed/],
       [agents, `${CONTAINER}securityContext.readOnlyRootFilesystem`, false, /write its root/],
+      [agents, `${CONTAINER}env`, [], /image's state directory/],
       [agents, `${CONTAINER}resources.limits`, undefined, /limit of memory/],
       [agents, `${CONTAINER}volumeMounts.0.readOnly`, undefined, /can be written/],
       [agents, `${POD}volumes.0`, { name: "hsm", persistentVolumeClaim: { claimName: "a" } }, /not read-only/],

@@ -83,6 +83,7 @@ export interface SecurityContext {
 interface Action {
   readonly httpGet?: { readonly host?: string; readonly port: unknown }
   readonly tcpSocket?: { readonly host?: string; readonly port: unknown }
+  readonly exec?: { readonly command: readonly string[] }
 }
 
 export interface Container {
@@ -91,6 +92,7 @@ export interface Container {
   readonly args?: readonly string[]
   readonly env?: readonly {
     readonly name: string
+    readonly value?: string
     readonly valueFrom?: { readonly configMapKeyRef?: SecretKey; readonly secretKeyRef?: SecretKey }
   }[]
   readonly envFrom?: readonly unknown[]

@@ -21,6 +21,10 @@ export function runningFaults(objects: readonly KubernetesObject[]): readonly st
         if (resources?.limits?.["memory"] === undefined || resources.requests?.["memory"] === undefined)
           faults.push(`${name} has no limit of memory, or no request`)
       }
+      for (const { name, env = [] } of spec.containers)
+        // the image names a directory, which is refused beside a database
+        if (!env.some((variable) => variable.name === "KEYFERRY_STATE_DIR" && variable.value === ""))
+          faults.push(`${name} has the image's state directory`)
       for (const { volumeMounts = [] } of spec.containers)
         for (const { mountPath, readOnly } of volumeMounts)
           if (readOnly !== true) faults.push(`${mountPath} can be written`)
