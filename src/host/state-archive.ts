@@ -36,7 +36,7 @@ export async function exportState(world: World, file: string): Promise<Exported>
   await refuseExisting(file)
   const stateDir = directoryOf(await world.place())
   refuseInside(stateDir, file)
-  using snapshot = await world.whileLocked(async () => {
+  await using snapshot = await world.whileLocked(async () => {
     assertImported(stateDir)
     return await takeSnapshot(stateDir, world.clock.now())
   }, PATIENCE)

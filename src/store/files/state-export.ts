@@ -10,7 +10,7 @@ import { namesIn } from "./names-in.js"
 import { openStateFile, readText } from "./state-file.js"
 
 /** A state directory as it was at one moment. */
-export interface Snapshot extends ArchiveSource, Disposable {}
+export interface Snapshot extends ArchiveSource, AsyncDisposable {}
 
 /** A file of the custody log: only written to at its end, so that its first bytes stay what they are. */
 interface LogSnapshot {
@@ -45,8 +45,9 @@ export async function takeSnapshot(stateDir: string, exportedAt: Date): Promise<
       for (const log of logs) yield* logPieces(log)
     },
     left,
-    [Symbol.dispose]() {
+    [Symbol.asyncDispose]() {
       for (const { file } of logs) closeSync(file)
+      return Promise.resolve()
     },
   }
 }

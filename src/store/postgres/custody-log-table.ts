@@ -129,16 +129,29 @@ export async function logEnd(connection: Queryable): Promise<ChainEnd> {
 
 /** Where the whole log ends, each line held against the one before. @throws ERR_STATE_INVALID naming the first faulty line */
 export async function verifiedLogEnd(connection: Queryable): Promise<ChainEnd> {
+  let last = NO_LINES
+  for await (const { end } of verifiedPages(connection)) last = end
+  return last
+}
+
+/**
+ * All lines in their order, so many at a time, each held against the one before; with where the chain ends there.
+ *
+ * @throws ERR_STATE_INVALID naming the first faulty line
+ */
+export async function* verifiedPages(
+  connection: Queryable,
+): AsyncGenerator<{ readonly rows: readonly LogRow[]; readonly end: ChainEnd }> {
   let end = NO_LINES
-  for await (const page of logPages(connection)) {
+  for await (const rows of logPages(connection)) {
     const verdict = verifyChain(
-      page.map(({ line }) => line),
+      rows.map(({ line }) => line),
       end,
     )
     if ("fault" in verdict) throw damaged(`line ${end.seq + verdict.line} ${verdict.fault}`)
     end = verdict.end
+    yield { rows, end }
   }
-  return end
 }
 
 export interface LogRow {

@@ -46,7 +46,7 @@ describe("an archive of the state directory", () => {
     writeFileSync(join(state(), "self-test", "x.json"), "{}")
   }
   async function write(): Promise<ReturnType<ReturnType<typeof archiveOf>["contents"]>> {
-    using snapshot = await takeSnapshot(state(), new Date(EXPORTED_AT))
+    await using snapshot = await takeSnapshot(state(), new Date(EXPORTED_AT))
     const { lines, contents } = archiveOf(snapshot)
     await writeOutput(file(), lines)
     return contents()
@@ -71,7 +71,7 @@ describe("an archive of the state directory", () => {
   it("counts what is in it, and is the state again, closed logs read-only", async () => {
     await makeState()
     writeFileSync(join(state(), "notes.txt"), "of a person")
-    using snapshot = await takeSnapshot(state(), new Date(EXPORTED_AT))
+    await using snapshot = await takeSnapshot(state(), new Date(EXPORTED_AT))
     expect(snapshot.left).to.deep.equal(["notes.txt"])
     const { exportedAt, digest, counts, damaged } = await write()
     expect({ exportedAt, damaged }).to.deep.equal({ exportedAt: EXPORTED_AT, damaged: [] })
@@ -95,7 +95,7 @@ describe("an archive of the state directory", () => {
   it("leaves a log's line that was torn out, and those that came after the snapshot", async () => {
     await makeState()
     writeFileSync(join(state(), CUSTODY_LOG), '{"seq":4,"ti', { flag: "a" })
-    using snapshot = await takeSnapshot(state(), new Date(EXPORTED_AT))
+    await using snapshot = await takeSnapshot(state(), new Date(EXPORTED_AT))
     await append("2026-03-03T00:00:00Z")
     const { lines: archived } = archiveOf(snapshot)
     await writeOutput(file(), archived)
