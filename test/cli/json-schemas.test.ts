@@ -63,6 +63,7 @@ agent: { notify: [{ exec: "true" }] }
     ["agent", "pause", "--until", "now"],
     ["agent", "notify", "--test"],
     ["policy", "siem", "--principal", "arn:aws:iam::111122223333:role/byok"],
+    ["policy", "postgres", "--role", "keyferry"],
     ["log", "rotate"],
     ["completion", "bash"],
     ["token", "list"],

@@ -49,6 +49,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<AnyCommand>>> = {
   "policy guard": async () => erase((await import("./policy-guard.js")).policyGuard),
   "policy alarm": async () => erase((await import("./policy-alarm.js")).policyAlarm),
   "policy eventbridge": async () => erase((await import("./policy-eventbridge.js")).policyEventbridge),
+  "policy postgres": async () => erase((await import("./policy-postgres.js")).policyPostgres),
   "policy siem": async () => erase((await import("./policy-siem.js")).policySiem),
   "local-kms": async () => erase((await import("./local-kms.js")).localKms),
   completion: async () => erase((await import("./completion.js")).completion),
@@ -60,7 +61,7 @@ export const GROUPS = {
   state: "the state directory as a whole",
   log: "the custody log",
   config: "the configuration file",
-  policy: "policies, alarms and rules of AWS for the keys of the configuration",
+  policy: "policies, alarms and rules of AWS for the keys of the configuration, and grants of PostgreSQL",
 } as const
 
 /** What a completion script asks with. */
