@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { fstat, read } from "node:fs"
+import { fstat, read, type Stats } from "node:fs"
 import { stat } from "node:fs/promises"
 import { promisify } from "node:util"
 import { type ErrorCause, KeyferryError } from "../core/base/error.js"
@@ -52,11 +52,22 @@ export async function readPin(source: PinSource, label: string, options: ReadOpt
 
 async function warnOfMode(source: PinSource & { kind: "file" }, warn: (text: string) => void): Promise<void> {
   const file = await stat(source.path)
-  const mode = file.mode & 0o777
-  if (!file.isFile() || (mode & 0o077) === 0) return
+  if (!file.isFile() || !isOpenToOthers(file, process.geteuid?.())) return
+  const mode = (file.mode & 0o777).toString(8)
   warn(
-    `${describePinSource(source)} can be read by others than its owner (mode 0${mode.toString(8)}): chmod 600 ${shellPath(source.path)}`,
+    `${describePinSource(source)} can be read by others than its owner (mode 0${mode}): chmod 600 ${shellPath(source.path)}`,
   )
+}
+
+/**
+ * Whether others can read or change a PIN file. What is root's and read through a group, as Kubernetes gives a Secret to a pod's group, is
+ * not open: whoever is not root has no narrower way.
+ *
+ * @param user number of the user that reads it
+ */
+export function isOpenToOthers({ uid, mode }: Pick<Stats, "uid" | "mode">, user: number | undefined): boolean {
+  const others = uid === 0 && user !== 0 ? 0o037 : 0o077
+  return (mode & others) !== 0
 }
 
 /** The bytes of a descriptor from where it stands to its end, or one more than {@link MOST_BYTES}. */

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { expect } from "chai"
 import { parsePinSource } from "#src/config/pin-source.js"
-import { readPin } from "#src/config/read-pin.js"
+import { isOpenToOthers, readPin } from "#src/config/read-pin.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { temporaryFolder } from "#test/support/temp-dir.js"
 
@@ -96,6 +96,21 @@ describe("readPin", () => {
       expect(await read(`file:${pinFile("1234", mode)}`)).to.equal("1234")
       expect(warnings).to.have.lengthOf(1)
       expect(warnings[0]).to.include(folder()).and.not.include("1234")
+    })
+  }
+
+  const owners: [uid: number, mode: number, user: number, isOpen: boolean][] = [
+    [0, 0o440, 1000, false],
+    [0, 0o640, 1000, false],
+    [0, 0o660, 1000, true],
+    [0, 0o444, 1000, true],
+    [0, 0o440, 0, true],
+    [1000, 0o440, 1000, true],
+    [1000, 0o400, 1000, false],
+  ]
+  for (const [uid, mode, user, isOpen] of owners) {
+    it(`calls a file of user ${uid} and mode 0${mode.toString(8)} ${isOpen ? "open" : "closed"} to user ${user}`, () => {
+      expect(isOpenToOthers({ uid, mode: 0o100000 | mode }, user)).to.equal(isOpen)
     })
   }
 
