@@ -49,6 +49,8 @@ for (const kind of STORE_KINDS) {
         const paths: [string, ...string[]][] = [
           ["a", "z", "2.json"],
           ["a", "z", "1.json"],
+          ["a", "z0"],
+          ["a", "z-"],
           ["a", "B.json"],
           ["a", "a.json"],
           ["a", ".hidden"],
@@ -68,13 +70,30 @@ for (const kind of STORE_KINDS) {
           ["a'b\\", "9"],
         ]
         for (const path of paths) await texts.put(path, path.join(" "))
-        const sorted = ["10.json", "9.json", "B.json", "a.json", "z", "ü.json", "🔑.json", "\uff5e.json"]
+        const sorted = ["10.json", "9.json", "B.json", "a.json", "z", "z-", "z0", "ü.json", "🔑.json", "\uff5e.json"]
         expect(await store().texts().names(["a"])).to.deep.equal(sorted)
         expect(await store().texts().names(["a", "z"])).to.deep.equal(["1.json", "2.json"])
-        for (const [folder, name = ""] of paths.slice(10)) {
+        for (const [folder, name = ""] of paths.slice(12)) {
           expect(await texts.names([folder]), folder).to.deep.equal([name])
           expect(await texts.read([folder, name])).to.equal(`${folder} ${name}`)
         }
+      })
+
+      it("reads all so many names below a folder, more than are had at once, and no other", async () => {
+        const names = Array.from({ length: kind === "rows" ? 2005 : 15 }, (_, index) => `${index}.json`)
+        const texts = store().texts()
+        const folderOf = (name: string): string => `of ${name.length}`
+        await Promise.all(names.map((name) => texts.put(["vault", "o", folderOf(name), name], `{${name}}`)))
+        for (const folder of ["vault0", "vault-", "vaul"]) await texts.put([folder, "o", "k", "n"], "another")
+        await texts.put(["vault", "o", "k", ".hidden"], "hidden")
+        const read: string[] = []
+        for await (const stored of store().texts().below(["vault"], 3)) {
+          read.push(`${stored.path.slice(1).join(" ")} ${await stored.read()}`)
+        }
+        expect(read.sort()).to.deep.equal(names.map((name) => `o ${folderOf(name)} ${name} {${name}}`).sort())
+        const inOne: unknown[] = []
+        for await (const { path } of store().texts().below(["vault", "o", "of 6"], 1)) inOne.push(path.at(-1))
+        expect(inOne.sort()).to.deep.equal(names.filter((name) => name.length === 6).sort())
       })
 
       it("removes one text and no other, and one that is not there is no error", async () => {

@@ -15,8 +15,8 @@ export interface TokenContent {
 }
 
 /**
- * What tokens and vault have of source keys. The vault is read one file a key; a token is opened when it is first asked
- * for, and searched once.
+ * What tokens and vault have of source keys. The vault is read one file a key, or all of it at once for many keys; a
+ * token is opened when it is first asked for, and searched once.
  */
 export interface SourceIndex {
   /** Of every generation; of keys that are objects only what `content` was asked for before, else `unknown`. */
@@ -27,11 +27,12 @@ export interface SourceIndex {
 
 export function sourceIndex(
   fleet: Pick<Fleet, "tokenOf" | "vault" | "custodyKeys">,
-  { withSealed }: { readonly withSealed: boolean },
+  { withSealed, ofMany = false }: { readonly withSealed: boolean; readonly ofMany?: boolean },
 ): SourceIndex {
   const searches = new Map<string | null, Promise<TokenContent | null>>()
   const contents = new Map<string | null, TokenContent | null>()
   let sealsHere: Promise<boolean> | undefined
+  let notes: Promise<ReadonlyMap<string, string | null>> | undefined
 
   const search = async (name: string | null): Promise<TokenContent | null> => {
     const token = await fleet.tokenOf(name)
@@ -71,7 +72,18 @@ export function sourceIndex(
     return objects.length > 0
   }
 
+  /** What is whole in the vault, by its ID, read in one go. */
+  const readNotes = async (): Promise<ReadonlyMap<string, string | null>> => {
+    const read = new Map<string, string | null>()
+    for await (const reading of fleet.vault.all()) {
+      if ("sealed" in reading) read.set(reading.sealed.id, reading.sealed.unenforced)
+    }
+    return read
+  }
+
   const inVault = async (id: string, label: string): Promise<Pick<SourceView, "state" | "note">> => {
+    const note = ofMany ? (await (notes ??= readNotes())).get(id) : undefined
+    if (note !== undefined) return { state: "present", note }
     try {
       const material = await fleet.vault.get(id, identityOf(label))
       if (material !== undefined) return { state: "present", note: material.unenforced }

@@ -13,6 +13,8 @@ import { type SourceIndex, sourceIndex, type TokenContent } from "./source-index
 
 /** Keys that are observed at the same time: they wait for KMS, not for a token. */
 const SURVEY_WIDTH = 32
+/** From so many keys on the vault is read at once: it holds that of other keys too. */
+const MANY = 100
 
 export interface SurveyOptions extends PlanOptions {
   readonly depth: ObserveDepth
@@ -68,7 +70,7 @@ export interface Survey extends TokensSurvey {
 
 /** Observes every key and decides, and changes nothing but what is known of deletions. Works without a token: its side is not known then. */
 export async function survey(fleet: Fleet, keys: readonly FleetKey[], options: SurveyOptions): Promise<Survey> {
-  const sources = sourceIndex(fleet, { withSealed: false })
+  const sources = sourceIndex(fleet, { withSealed: false, ofMany: keys.length >= MANY })
   const { patience } = options
   const tokens = await surveyTokens(sources, keys, patience)
   const { observe } = observer(fleet, sources)

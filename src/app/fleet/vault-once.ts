@@ -12,6 +12,11 @@ export function vaultReadOnce(vault: Vault): Vault {
   return {
     ...vault,
     list: (holder) => (holder === undefined ? list() : vault.list(holder)),
+    async *all() {
+      const { sealed, damaged } = await list()
+      for (const material of sealed) yield { sealed: material }
+      for (const material of damaged) yield { damaged: material }
+    },
     async get(id) {
       const { whole, damaged } = await (index ??= list().then(indexOf))
       const material = whole.get(id)

@@ -1,6 +1,9 @@
 import type { SourceKeyIdentity } from "../key/source-key.js"
 import type { DamagedMaterial, SealedMaterial } from "../records/sealed-material.js"
 
+/** A file of the vault: what it holds, or what is wrong with it. */
+export type Reading = { readonly sealed: SealedMaterial } | { readonly damaged: DamagedMaterial }
+
 /** Sealed key material: one file a source key, whole or not there, with its own digest. */
 export interface Vault {
   /**
@@ -14,6 +17,8 @@ export interface Vault {
     readonly owner: string
     readonly name: string
   }): Promise<{ readonly sealed: readonly SealedMaterial[]; readonly damaged: readonly DamagedMaterial[] }>
+  /** The same, one after the other: for who keeps little of each. */
+  all(): AsyncIterable<Reading>
   /** Durable when it returns: temporary name, fsync, rename, fsync of the folder. Throws ERR_STATE_WRITE. */
   put(sealed: SealedMaterial): Promise<void>
   remove(id: string): Promise<void>

@@ -1,7 +1,7 @@
 import { closeSync, openSync, rmSync } from "node:fs"
 import { rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import type { TextPath, Texts } from "../records/texts.js"
+import type { StoredText, TextPath, Texts } from "../records/texts.js"
 import { removeLeftovers, replaceFile, stateWriteError, syncFolder } from "./atomic-file.js"
 import { isMissing } from "./file-error.js"
 import { makeFolder } from "./make-folder.js"
@@ -39,20 +39,31 @@ export function fileTexts(stateDir: string): Texts {
     }
   }
 
+  const names = (folder: TextPath): Promise<readonly string[]> =>
+    atOnce(() => {
+      check(folder)
+      return namesIn(fileOf(folder))
+    })
+
+  const read = (path: TextPath): Promise<string | undefined> =>
+    atOnce(() => {
+      check(path.slice(0, -1))
+      return readText(fileOf(path))
+    })
+
+  async function* below(folder: TextPath, depth: number): AsyncIterable<StoredText> {
+    for (const name of await names(folder)) {
+      const path: TextPath = [...folder, name]
+      if (depth > 1) yield* below(path, depth - 1)
+      else yield { path, read: () => read(path) }
+    }
+  }
+
   return {
     placeOf: fileOf,
-
-    names: (folder) =>
-      atOnce(() => {
-        check(folder)
-        return namesIn(fileOf(folder))
-      }),
-
-    read: (path) =>
-      atOnce(() => {
-        check(path.slice(0, -1))
-        return readText(fileOf(path))
-      }),
+    names,
+    read,
+    below,
 
     async put(path, text) {
       check(path.slice(0, -1))

@@ -8,6 +8,8 @@ import type { Texts } from "./texts.js"
 
 const EXTENSION = ".json"
 
+type Place = Pick<InventoryEntry, "name" | "target">
+
 /** Loading the validator takes longer than everything else here, and a first run has no file to check. */
 const FORMAT = plainJson<InventoryEntry>(async (value) => (await import("./inventory-schema.js")).parseInventory(value))
 
@@ -22,30 +24,42 @@ export function storedInventory(texts: Texts): Inventory {
     return folder
   }
 
-  const get = async (name: string, target: string): Promise<InventoryEntry | undefined> => {
-    const folder = folderOf(target)
-    const file = fileOf(name)
-    const parsed: Parsed<InventoryEntry> | undefined = await folder.read(file)
+  const judged = ({ name, target }: Place, parsed: Parsed<InventoryEntry> | undefined): InventoryEntry | undefined => {
     if (parsed === undefined) return undefined
     const fault = "fault" in parsed ? parsed.fault : foreign(parsed.content, { name, target })
     if (fault === null && "content" in parsed) return parsed.content
-    throw new KeyferryError("ERR_STATE_INVALID", `${folder.placeOf(file)}: ${fault ?? ""}`, { key: name })
+    const place = folderOf(target).placeOf(fileOf(name))
+    throw new KeyferryError("ERR_STATE_INVALID", `${place}: ${fault ?? ""}`, { key: name })
   }
 
+  const get = async (name: string, target: string): Promise<InventoryEntry | undefined> =>
+    judged({ name, target }, await folderOf(target).read(fileOf(name)))
+
   const targets = async (): Promise<readonly string[]> => (await texts.names(["inventory"])).filter(isName)
+
+  /** What the target has, one after the other; where one cannot be read, why. */
+  async function* readAll(target: string): AsyncIterable<InventoryEntry | DamagedEntry> {
+    for await (const { path, read } of texts.below(["inventory", target], 1)) {
+      const name = nameOf(path.at(-1) ?? "")
+      if (name === null) continue
+      try {
+        const text = await read()
+        const entry = judged({ name, target }, text === undefined ? undefined : await FORMAT.parse(text))
+        if (entry !== undefined) yield entry
+      } catch (error) {
+        if (!(error instanceof KeyferryError)) throw error
+        yield { name, target, error }
+      }
+    }
+  }
 
   const all = async (): ReturnType<Inventory["all"]> => {
     const entries: InventoryEntry[] = []
     const damaged: DamagedEntry[] = []
     for (const target of await targets()) {
-      for (const name of await keysIn(folderOf(target))) {
-        try {
-          const entry = await get(name, target)
-          if (entry !== undefined) entries.push(entry)
-        } catch (error) {
-          if (!(error instanceof KeyferryError)) throw error
-          damaged.push({ name, target, error })
-        }
+      for await (const entry of readAll(target)) {
+        if ("error" in entry) damaged.push(entry)
+        else entries.push(entry)
       }
     }
     return { entries, damaged }
@@ -67,14 +81,12 @@ export function storedInventory(texts: Texts): Inventory {
     all,
 
     async firstMade(target) {
-      for (const name of await keysIn(folderOf(target))) {
-        try {
-          const entry = await get(name, target)
-          if (entry?.keyArn != null) return entry
-        } catch (error) {
-          // one that cannot be read is its own row's matter
-          if (!(error instanceof KeyferryError && error.code === "ERR_STATE_INVALID")) throw error
-        }
+      folderOf(target)
+      for await (const entry of readAll(target)) {
+        // one that cannot be read is its own row's matter
+        if ("error" in entry) {
+          if (entry.error.code !== "ERR_STATE_INVALID") throw entry.error
+        } else if (entry.keyArn !== null) return entry
       }
       return undefined
     },
@@ -95,14 +107,13 @@ function fileOf(name: string): string {
   return `${name}${EXTENSION}`
 }
 
-async function keysIn(folder: JsonFolder<InventoryEntry>): Promise<readonly string[]> {
-  return (await folder.names())
-    .filter((file) => isName(file) && file.endsWith(EXTENSION))
-    .map((file) => file.slice(0, -EXTENSION.length))
+/** Of the key whose text has that name; null where it is none of the inventory's. */
+function nameOf(file: string): string | null {
+  return isName(file) && file.endsWith(EXTENSION) ? file.slice(0, -EXTENSION.length) : null
 }
 
 /** What is wrong with an entry that is another's; null where it is the file's own. */
-function foreign(entry: InventoryEntry, { name, target }: Pick<InventoryEntry, "name" | "target">): string | null {
+function foreign(entry: InventoryEntry, { name, target }: Place): string | null {
   if (entry.name !== name || entry.target !== target) return "name or target is not the file's"
   // two names over one KMS key would each work on it
   const holder = identityOf(entry.source.label)?.name ?? name

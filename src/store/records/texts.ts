@@ -1,6 +1,13 @@
 /** Names of folders and last of the text itself: what a file of the state directory has as its path. */
 export type TextPath = readonly [string, ...string[]]
 
+/** A text that is there, and not read yet. */
+export interface StoredText {
+  readonly path: TextPath
+  /** As `Texts.read`. */
+  read(): Promise<string | undefined>
+}
+
 /**
  * Where the state's records are kept, each a text under a path, replaced as a whole: files of the state directory, or
  * rows of a database.
@@ -14,6 +21,13 @@ export interface Texts {
    * @throws ERR_STATE_UNSAFE, ERR_INPUT_UNREADABLE
    */
   names(folder: TextPath): Promise<readonly string[]>
+  /**
+   * The texts so many names below a folder, 1 being those in it. For who reads them all: of a place that is far away
+   * many are had at once.
+   *
+   * @throws ERR_STATE_UNSAFE, ERR_INPUT_UNREADABLE
+   */
+  below(folder: TextPath, depth: number): AsyncIterable<StoredText>
   /** Undefined where none is there. @throws ERR_INPUT_UNREADABLE, ERR_STATE_UNSAFE, ERR_STATE_INVALID */
   read(path: TextPath): Promise<string | undefined>
   /** Durable when it returns. @throws ERR_STATE_WRITE */

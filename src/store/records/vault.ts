@@ -1,10 +1,10 @@
 import { KeyferryError } from "../../core/base/error.js"
 import { isName, type SourceKeyIdentity } from "../../core/key/source-key.js"
-import type { Vault } from "../../core/ports/vault.js"
+import type { Reading, Vault } from "../../core/ports/vault.js"
 import { type DamagedMaterial, type SealedMaterial, vaultDamage } from "../../core/records/sealed-material.js"
 import { type JsonFolder, jsonFolder, type Parsed } from "./json-folder.js"
 import { digestedJson } from "./json-format.js"
-import type { Texts } from "./texts.js"
+import type { StoredText, TextPath, Texts } from "./texts.js"
 
 const FILE = /^(0|[1-9]\d*)-([0-9a-f]+)\.json$/
 
@@ -38,27 +38,36 @@ export function storedVault(texts: Texts): StoredVault {
     return folder
   }
 
-  const filesOf = async (holder: Holder): Promise<readonly VaultFile[]> =>
-    // a file of a strange name is damage, not nothing
-    (await folderOf(holder).names()).map((file) => ({ holder, file }))
+  const stored = (holder: Holder | undefined): AsyncIterable<StoredText> =>
+    holder === undefined ? texts.below(["vault"], 3) : texts.below(["vault", holder.owner, holder.name], 1)
 
-  const allFiles = async (): Promise<readonly VaultFile[]> => {
-    const files: VaultFile[] = []
-    for (const owner of await texts.names(["vault"])) {
-      for (const name of await texts.names(["vault", owner])) files.push(...(await filesOf({ owner, name })))
+  const readIndex = async (): Promise<Map<string, VaultFile>> => {
+    const files = new Map<string, VaultFile>()
+    for await (const { path } of stored(undefined)) {
+      const vaultFile = vaultFileOf(path)
+      // a file of a strange name is damage, not nothing
+      files.set(partsOf(vaultFile.file).id ?? vaultFile.file, vaultFile)
     }
     return files
   }
 
-  const readIndex = async (): Promise<Map<string, VaultFile>> =>
-    new Map((await allFiles()).map((vaultFile) => [partsOf(vaultFile.file).id ?? vaultFile.file, vaultFile]))
-
   const byId = (): Promise<Map<string, VaultFile>> => (index ??= readIndex())
 
   /** Undefined where the file is not there. */
-  const read = async ({ holder, file }: VaultFile) => {
-    const folder = folderOf(holder)
-    return judged({ holder, file }, folder.placeOf(file), await readingOf(folder, file))
+  const read = async (vaultFile: VaultFile): Promise<Reading | undefined> => {
+    const folder = folderOf(vaultFile.holder)
+    return judged(vaultFile, folder.placeOf(vaultFile.file), await parsedOf(() => folder.read(vaultFile.file)))
+  }
+
+  async function* all(holder?: Holder): AsyncIterable<Reading> {
+    for await (const { path, read: readText } of stored(holder && checkedHolder(holder))) {
+      const parsed = await parsedOf(async () => {
+        const text = await readText()
+        return text === undefined ? undefined : await FORMAT.parse(text)
+      })
+      const reading = judged(vaultFileOf(path), texts.placeOf(path), parsed)
+      if (reading !== undefined) yield reading
+    }
   }
 
   return {
@@ -74,12 +83,12 @@ export function storedVault(texts: Texts): StoredVault {
       throw vaultDamage(reading.damaged)
     },
 
+    all,
+
     async list(holder) {
       const sealed: SealedMaterial[] = []
       const damaged: DamagedMaterial[] = []
-      for (const vaultFile of await (holder === undefined ? allFiles() : filesOf(checkedHolder(holder)))) {
-        const reading = await read(vaultFile)
-        if (reading === undefined) continue
+      for await (const reading of all(holder)) {
         if ("sealed" in reading) sealed.push(reading.sealed)
         else damaged.push(reading.damaged)
       }
@@ -118,6 +127,11 @@ function checkedFile(material: SourceKeyIdentity & Pick<SealedMaterial, "id">): 
   return { holder: checkedHolder(material), file }
 }
 
+/** Of the path `vault/<owner>/<name>/<file>`. */
+function vaultFileOf([, owner = "", name = "", file = ""]: TextPath): VaultFile {
+  return { holder: { owner, name }, file }
+}
+
 /** What a file's name tells of the material in it. */
 function partsOf(file: string): { readonly generation: number | null; readonly id: string | null } {
   const [, generation, id] = FILE.exec(file) ?? []
@@ -125,19 +139,16 @@ function partsOf(file: string): { readonly generation: number | null; readonly i
 }
 
 /** A file that cannot be read is damage like one that holds something else. */
-async function readingOf(
-  folder: JsonFolder<SealedMaterial>,
-  file: string,
+async function parsedOf(
+  read: () => Promise<Parsed<SealedMaterial> | undefined>,
 ): Promise<Parsed<SealedMaterial> | undefined> {
   try {
-    return await folder.read(file)
+    return await read()
   } catch (error) {
     if (!(error instanceof KeyferryError)) throw error
     return { fault: `it cannot be read: ${error.causes[0]?.message ?? error.message}` }
   }
 }
-
-type Reading = { readonly sealed: SealedMaterial } | { readonly damaged: DamagedMaterial }
 
 function judged(
   { holder, file }: VaultFile,
