@@ -39,11 +39,11 @@ export function storedInventory(texts: Texts): Inventory {
 
   /** What the target has, one after the other; where one cannot be read, why. */
   async function* readAll(target: string): AsyncIterable<InventoryEntry | DamagedEntry> {
-    for await (const { path, read } of texts.below(["inventory", target], 1)) {
-      const name = nameOf(path.at(-1) ?? "")
+    for await (const stored of texts.below(["inventory", target], 1)) {
+      const name = nameOf(stored.path.at(-1) ?? "")
       if (name === null) continue
       try {
-        const text = await read()
+        const text = await stored.read()
         const entry = judged({ name, target }, text === undefined ? undefined : await FORMAT.parse(text))
         if (entry !== undefined) yield entry
       } catch (error) {

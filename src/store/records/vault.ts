@@ -60,12 +60,12 @@ export function storedVault(texts: Texts): StoredVault {
   }
 
   async function* all(holder?: Holder): AsyncIterable<Reading> {
-    for await (const { path, read: readText } of stored(holder && checkedHolder(holder))) {
+    for await (const text of stored(holder && checkedHolder(holder))) {
       const parsed = await parsedOf(async () => {
-        const text = await readText()
-        return text === undefined ? undefined : await FORMAT.parse(text)
+        const content = await text.read()
+        return content === undefined ? undefined : await FORMAT.parse(content)
       })
-      const reading = judged(vaultFileOf(path), texts.placeOf(path), parsed)
+      const reading = judged(vaultFileOf(text.path), texts.placeOf(text.path), parsed)
       if (reading !== undefined) yield reading
     }
   }
