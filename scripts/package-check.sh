@@ -22,7 +22,7 @@ tar -xzf "$work/$(<"$work/name")" -C "$work"
 # what has no business in it, and what must be there
 strays=$(cd "$work/package" && find . -name '*.map' -o -name '*.ts' -o -name '*.tsbuildinfo' -o -path './src/*' -o -path './test/*')
 [[ -z $strays ]] || die "in the package: $strays"
-for file in README.md LICENSE CHANGELOG.md SECURITY.md dist/main.cjs docs/json/plan.schema.json deploy/prometheus/prometheus.yaml dist/THIRD-PARTY-NOTICES.txt; do
+for file in README.md LICENSE CHANGELOG.md SECURITY.md dist/main.cjs docs/json/plan.schema.json deploy/prometheus/prometheus.yaml deploy/kubernetes/README.md deploy/kubernetes/base/kustomization.yaml dist/THIRD-PARTY-NOTICES.txt; do
   [[ -s $work/package/$file ]] || die "not in the package: $file"
 done
 # links of the README to files beside it
