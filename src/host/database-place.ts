@@ -2,7 +2,7 @@ import { hostname } from "node:os"
 import { KeyferryError } from "../core/base/error.js"
 import type { PostgresSettings } from "../core/manifest/state-settings.js"
 import type { Clock } from "../core/ports/clock.js"
-import { assertCurrentHeld, currentFences, heldWork } from "../store/postgres/current-hold.js"
+import { assertCurrentHeld, currentFences, heldWork, holdForRun } from "../store/postgres/current-hold.js"
 import { custodyLogTable, logEnd } from "../store/postgres/custody-log-table.js"
 import { lockWholeState } from "../store/postgres/database-lock.js"
 import { openDatabase } from "../store/postgres/database.js"
@@ -39,6 +39,7 @@ export async function databasePlace(postgres: PostgresSettings, { command, clock
     texts: rowTexts(database, currentFences),
     custodyLog: custodyLogTable(database, clock, currentFences),
     heldWork: heldWork(holds),
+    holdForRun: (bindings, patience) => holdForRun(holds, bindings, patience),
     quotas: sharedQuotas(database),
     assertHeld: assertCurrentHeld,
     lock: (run, mode) => lockWholeState(database, { ...lockRequest(run), mode }),

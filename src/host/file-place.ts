@@ -18,7 +18,8 @@ export async function filePlace(path: string, clock: Pick<Clock, "now">): Promis
     texts: fileTexts(directory),
     custodyLog: custodyLogFile(directory, clock),
     // the lock of the directory keeps everybody else out
-    heldWork: { during: (_bindings, work) => work() },
+    heldWork: null,
+    holdForRun: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
     quotas: null,
     assertHeld: () => Promise.resolve(),
     lock: (run) => lockStateFor(directory, run),

@@ -8,6 +8,7 @@ import { KeyferryError } from "../core/base/error.js"
 import type { PostgresSettings } from "../core/manifest/state-settings.js"
 import type { AgentRecords } from "../core/ports/agent-records.js"
 import type { StateBackup } from "../core/records/state-backup.js"
+import type { HeldBinding } from "../core/ports/held-work.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { StateCopy } from "../core/ports/state-copy.js"
 import type { Kms } from "../core/ports/kms.js"
@@ -46,6 +47,20 @@ export interface Surroundings {
   /** What flags, configuration and environment say, where it was read before. */
   readonly settings?: Settings
 }
+
+/** What a command changes; all of the state where `names` is left out. */
+interface Changes {
+  readonly names?: readonly string[]
+}
+
+interface LockWish {
+  readonly mode: "shared" | "exclusive"
+  /** In ms. */
+  readonly patience?: number | undefined
+}
+
+/** How long a command waits for who holds a key, in ms, where `--lock-timeout` does not say it: a job is soon done. */
+const HOLD_PATIENCE = 30_000
 
 export type WithoutKms = State & Pick<Deps, "token">
 export type WithoutToken = State & Pick<Deps, "kms" | "kmsIn">
@@ -116,13 +131,14 @@ export class World implements AsyncDisposable {
 
   /**
    * What the state holds. With `lock` no other run changes it until this world is closed: ask for it before
-   * tokens and KMS.
+   * tokens and KMS. With `names` as well, of a state that several processes share those keys alone are held.
    *
-   * @throws ERR_STATE_LOCKED, ERR_STATE_*
+   * @throws ERR_STATE_LOCKED, ERR_KEY_HELD, ERR_STATE_*
    */
-  async state({ lock }: { readonly lock: boolean }): Promise<State> {
+  async state({ lock, names }: Changes & { readonly lock: boolean }): Promise<State> {
     const { policy, manifest } = await this.settings()
-    if (lock) await (this.#lock ??= this.#lockState())
+    if (lock) await (this.#lock ??= this.#lockState(names === undefined ? "exclusive" : "shared"))
+    if (lock && names !== undefined) await this.#holdNames(names)
     await (await this.place()).assertWhole()
     const { clock, progress, log } = this
     const { withTagKeys } = await import("./tag-keys.js")
@@ -142,7 +158,7 @@ export class World implements AsyncDisposable {
    * @throws ERR_STATE_LOCKED, ERR_STATE_*
    */
   async whileLocked<T>(work: (place: StatePlace) => Promise<T>, patience?: number): Promise<T> {
-    const lock = await this.#takeLock(patience)
+    const lock = await this.#takeLock({ mode: "exclusive", patience })
     try {
       return await work(await this.place())
     } finally {
@@ -183,24 +199,29 @@ export class World implements AsyncDisposable {
     return kmsSetting(await this.settings()).name ?? (await this.kms()).region
   }
 
-  /** Everything for one key, the state locked. @throws ERR_USAGE where no token is given, and as its parts do */
-  async deps(): Promise<Deps> {
+  /**
+   * Everything for one key, the state locked. Of `names` nothing but those keys is changed: where the state is shared
+   * they alone are held.
+   *
+   * @throws ERR_USAGE where no token is given, ERR_KEY_HELD, and as its parts do
+   */
+  async deps(changes: Changes = {}): Promise<Deps> {
     await this.#refuseWithoutToken()
-    const deps = await this.withoutToken()
+    const deps = await this.withoutToken(changes)
     return { ...deps, token: await this.token() }
   }
 
   /** Everything but KMS. With `lock: false` the state is read only. */
-  async withoutKms({ lock }: { readonly lock: boolean } = { lock: true }): Promise<WithoutKms> {
+  async withoutKms({ lock = true, ...changes }: Changes & { readonly lock?: boolean } = {}): Promise<WithoutKms> {
     await this.#refuseWithoutToken()
-    const state = await this.state({ lock })
+    const state = await this.state({ lock, ...changes })
     return { ...state, token: await this.token() }
   }
 
   /** Everything but a token, the state locked. KMS comes first: what is wrong with flags shows before a PIN is read. */
-  async withoutToken(): Promise<WithoutToken> {
+  async withoutToken(changes: Changes = {}): Promise<WithoutToken> {
     kmsSetting(await this.settings())
-    const state = await this.state({ lock: true })
+    const state = await this.state({ lock: true, ...changes })
     const kms = await this.kms()
     return {
       ...state,
@@ -219,7 +240,8 @@ export class World implements AsyncDisposable {
     const settings = settingsForMany(await this.settings())
     this.#settings = Promise.resolve(settings)
     const { fleetOf } = await import("./fleet.js")
-    const state = await this.state({ lock })
+    // each key is held while it is worked on
+    const state = await this.state({ lock, names: [] })
     this.#onlyLooks = !lock
     return await fleetOf(settings, { ...state, lock: lock ? this.#sharedLock() : null }, this)
   }
@@ -277,7 +299,7 @@ export class World implements AsyncDisposable {
   /** Does work on the state with its lock; nothing where another run has that, or the state cannot be written. */
   async whenAlone(work: () => Promise<void>): Promise<void> {
     try {
-      await (this.#lock ??= this.#lockState())
+      await (this.#lock ??= this.#lockState("shared"))
       await work()
     } catch (error) {
       if (!(error instanceof KeyferryError && error.code.startsWith("ERR_STATE_"))) throw error
@@ -305,15 +327,43 @@ export class World implements AsyncDisposable {
     return await openPlace(this.#flags, this.#surroundings, { settings: () => this.settings(), clock: this.clock })
   }
 
-  async #lockState(): Promise<StateLock> {
-    return this.own(await this.#takeLock())
+  async #lockState(mode: "shared" | "exclusive"): Promise<StateLock> {
+    return this.own(await this.#takeLock({ mode }))
+  }
+
+  /** Where the state is shared: against agents and other commands, until this world is closed. */
+  async #holdNames(names: readonly string[]): Promise<void> {
+    const place = await this.place()
+    if (place.heldWork === null || names.length === 0) return
+    const { bindingsOfName } = await import("../app/fleet/queues.js")
+    const { lockRequest } = await import("./state-lock.js")
+    const { manifest } = await this.settings()
+    const { inventory } = await this.#stateRecords()
+    const wanted = [...Object.keys(manifest?.targets ?? {}), ...(await this.#targetIfGiven())]
+    const bindings: HeldBinding[] = []
+    for (const name of names) {
+      const recorded = (await inventory.list(name)).map(({ target }) => target)
+      bindings.push(...bindingsOfName(name, [...wanted, ...recorded]))
+    }
+    const { timeout } = lockRequest({ flags: this.#flags, ...this.#surroundings })
+    this.own(await place.holdForRun(bindings, timeout ?? HOLD_PATIENCE))
+  }
+
+  /** None where neither flags nor configuration name one, as where no KMS is asked. */
+  async #targetIfGiven(): Promise<readonly string[]> {
+    try {
+      return [await this.target()]
+    } catch (error) {
+      if (error instanceof KeyferryError) return []
+      throw error
+    }
   }
 
   /** The state of an earlier keyferry is brought to this version first. */
-  async #takeLock(patience?: number): Promise<StateLock> {
+  async #takeLock({ mode, patience }: LockWish): Promise<StateLock> {
     const place = await this.place()
     const run = { flags: this.#flags, ...this.#surroundings }
-    const lock = await place.lock(patience === undefined ? run : { ...run, patience }, "exclusive")
+    const lock = await place.lock(patience === undefined ? run : { ...run, patience }, mode)
     try {
       // what cannot be written down is found before anything is made (invariant I4)
       const records = await this.#stateRecords()
@@ -348,8 +398,8 @@ export class World implements AsyncDisposable {
 
   async #openStateRecords(): Promise<StateRecords> {
     const { stateRecords } = await import("./state-records.js")
-    const { texts, custodyLog } = await this.place()
-    return stateRecords(texts, this.places.inLines(custodyLog))
+    const { texts, custodyLog, heldWork } = await this.place()
+    return stateRecords(texts, this.places.inLines(custodyLog), heldWork)
   }
 
   async #openToken(name: string | null, quiet: boolean): Promise<CustodialToken | null> {
@@ -379,7 +429,9 @@ export class World implements AsyncDisposable {
       this.log.event("kms.call", { ...call, target })
     }
     const onTime = (date: Date): void => this.clock.learn(setting.name, date)
-    const kms = this.own(await openKms({ ...setting, pinned, env, pacer, onCall, onTime }))
+    // work on a key that is another's by now sends nothing that changes it
+    const beforeChange = async (): Promise<void> => (await this.#place)?.assertHeld()
+    const kms = this.own(await openKms({ ...setting, pinned, env, pacer, onCall, onTime, beforeChange }))
     target ??= nameOfTarget ?? kms.region
     this.places.add(target, kms, () => hasAnswered)
     this.#tellEndpoint(kms.endpoint)

@@ -1,5 +1,5 @@
 import type { CheckedLine } from "../app/doctor/check.js"
-import type { HeldWork } from "../core/ports/held-work.js"
+import type { HeldBinding, HeldWork } from "../core/ports/held-work.js"
 import type { SharedQuotas } from "../core/ports/shared-quotas.js"
 import type { CustodyLog } from "../core/ports/custody-log.js"
 import type { StateCopy } from "../core/ports/state-copy.js"
@@ -16,8 +16,14 @@ export interface StatePlace extends AsyncDisposable {
   readonly directory: string | null
   readonly texts: Texts
   readonly custodyLog: CustodyLog
-  /** Keeps others from the keys that are worked on, where more than one process may change the state. */
-  readonly heldWork: HeldWork
+  /** Keeps others from the keys that are worked on, where more than one process may change the state; null where its lock does. */
+  readonly heldWork: HeldWork | null
+  /**
+   * Holds keys for all of the run, where {@link heldWork} is not null: disposing gives them back.
+   *
+   * @throws ERR_KEY_HELD, after so many ms of waiting
+   */
+  holdForRun(bindings: readonly HeldBinding[], patience: number): Promise<AsyncDisposable>
   /** Of KMS, which all agents share; null where each process keeps its own. */
   readonly quotas: SharedQuotas | null
   /** @throws ERR_BINDING_LOST where what the caller works under is another's by now */

@@ -40,8 +40,12 @@ export function heldWith(
 ): readonly HeldBinding[] {
   if (isImportsAlone(actions)) return [{ name, target }]
   const places = [...fleet.bindings, ...fleet.entries].filter((place) => place.name === name)
-  const targets = new Set([ALL_TARGETS, target, ...places.map((place) => place.target)])
-  return [...targets].map((place) => ({ name, target: place }))
+  return bindingsOfName(name, [target, ...places.map((place) => place.target)])
+}
+
+/** What is held by who does more with a name than import again: a name's targets share source keys. */
+export function bindingsOfName(name: string, targets: readonly string[]): readonly HeldBinding[] {
+  return [...new Set([ALL_TARGETS, ...targets])].map((target) => ({ name, target }))
 }
 
 /** By the target that is first needed: quotas are an account's in a Region, and one must not keep the others waiting. */

@@ -22,7 +22,7 @@ export async function endKey(args: EndFlags, request: EndRequest, { world, progr
   const { carryOutEnding } = await import("../../app/ending/carry-out.js")
   const { lastCopy, stops } = ENDINGS[request.ending]
   const { owner, manifest } = await world.settings()
-  const deps = { ...(await world.withoutToken()), token: lastCopy ? await world.tokenIfGiven() : null }
+  const deps = { ...(await world.withoutToken({ names: [name] })), token: lastCopy ? await world.tokenIfGiven() : null }
   const entry = await findKey(deps, { owner, name, target: args.target ?? null })
   refuseOtherKeyArn(manifest, entry)
   const plan = await planEnding(deps, entry, request)

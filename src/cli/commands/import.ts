@@ -55,7 +55,10 @@ export const importCommand = defineCommand({
 
     const { importWrapped } = await import("../../app/offline/import-wrapped.js")
     const { owner } = await world.settings()
-    const deps = { ...(await world.withoutToken()), token: bundle === null ? await world.tokenIfGiven() : null }
+    const deps = {
+      ...(await world.withoutToken({ names: [name] })),
+      token: bundle === null ? await world.tokenIfGiven() : null,
+    }
     const result = await importWrapped(deps, {
       owner,
       name,

@@ -56,7 +56,10 @@ export const keyAdopt = defineCommand({
     const { custody, wrappingKeySpec } = args
     const request = { name, by: identity, custody, wrappingKeySpec }
     const { owner } = await world.settings()
-    const deps = args.keyId === undefined ? { ...(await world.withoutKms()), kms: null } : await world.deps()
+    const deps =
+      args.keyId === undefined
+        ? { ...(await world.withoutKms({ names: [name] })), kms: null }
+        : await world.deps({ names: [name] })
     const kmsKey = args.keyId === undefined ? null : { keyId: args.keyId, target: await world.target() }
     return output(await adoptKey({ ...deps, token: deps.token.hsm }, { ...request, owner, kmsKey }))
   },

@@ -28,7 +28,7 @@ export const keyGenerate = defineCommand({
       acceptNoReimport: args.acceptNoReimport,
     }
     refuseGeneration(request, policy)
-    const deps = await world.withoutKms()
+    const deps = await world.withoutKms({ names: [request.name] })
     const { key, capability, unenforced } = await generateKey(deps, request)
     const carried = { wrappingAlgorithm: capability.wrappingAlgorithm, wrappingKeySpec, wrapPath: capability.wrapPath }
     const shown = { ...key, custody, unenforced }

@@ -22,7 +22,7 @@ export const keyLock = defineCommand({
     const { lockKey } = await import("../../app/source-key/lock.js")
     const name = checkedName("name", args.name)
     const { owner } = await world.settings()
-    const deps = await world.withoutKms()
+    const deps = await world.withoutKms({ names: [name] })
     const result = await lockKey(deps, { owner, name, id: args.id, confirmed: args.acceptNoReimport })
     return {
       result: { ...result, token: deps.token.info },

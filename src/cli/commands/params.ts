@@ -44,7 +44,10 @@ export const params = defineCommand({
     await refuseExisting(args.out)
     const { owner, manifest } = await world.settings()
     if (create !== null) refuseMaking(manifest, create.name, "name it: --key-id ARN")
-    const deps = { ...(await world.withoutToken()), token: await world.tokenIfGiven() }
+    const deps = {
+      ...(await world.withoutToken({ names: create === null ? [] : [create.name] })),
+      token: await world.tokenIfGiven(),
+    }
     const { parameters, keySpec, why } = await fetchParameters(deps, {
       owner,
       target: await world.target(),

@@ -61,7 +61,7 @@ export const provision = defineCommand({
     const { provision: provisionKey } = await import("../../app/provision/provision.js")
     const { refuseEarly } = await import("../../app/provision/request.js")
     refuseEarly(request, policy)
-    const deps = await world.deps()
+    const deps = await world.deps({ names: [name] })
     const result = await provisionKey(deps, { ...request, owner, target: await world.target() })
     return { result, text: unlessQuiet((layout) => keyText(result, layout)) }
   },

@@ -23,7 +23,7 @@ export const replace = defineCommand({
     const wishes = { ...changes, prove, acceptNoReimport: args.acceptNoReimport }
     const { owner, manifest } = await world.settings()
     refuseMaking(manifest, name, "have who made it make another, for another name of the configuration")
-    const deps = await world.deps()
+    const deps = await world.deps({ names: [name] })
     const request = { owner, target: await world.target(), names: [name], wishes }
     const takenUp = await askReplacements(deps, request)
     return await untilTold(deps, takenUp, async () => {

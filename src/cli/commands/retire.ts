@@ -31,7 +31,7 @@ export const retire = defineCommand({
     const { findKey } = await import("../../app/kms-key/entry.js")
     const { planRetirement, retireKeys } = await import("../../app/ending/retire.js")
     const { owner } = await world.settings()
-    const deps = { ...(await world.withoutToken()), token: null }
+    const deps = { ...(await world.withoutToken({ names: [name] })), token: null }
     const entry = await findKey(deps, { owner, name, target: args.target ?? null })
     const retirements = await planRetirement(deps, entry, request)
     const consequences = retirements.flatMap((retirement) => retirement.consequences)

@@ -13,7 +13,7 @@ export async function abandonRotations(
 ) {
   const { abandonRotation, notAbandoned, planAbandonment } = await import("../../app/rotate/abandon.js")
   const { owner } = await world.settings()
-  const deps = await world.withoutToken()
+  const deps = await world.withoutToken({ names })
   const target = await world.target()
   const rows: KeyRow[] = []
   using line = terminal.progressLine("giving up")

@@ -39,7 +39,7 @@ export const rotate = defineCommand({
       prove: args.prove,
     }
     const { owner, manifest } = await world.settings()
-    const deps = await world.deps()
+    const deps = await world.deps({ names })
     const target = await world.target()
     const request = { owner, target, names, wishes }
     for (const entry of await Promise.all(names.map((name) => deps.inventory.get(name, target)))) {

@@ -82,7 +82,7 @@ export const wrap = defineCommand({
     const { wrap: wrapKey } = await import("../../app/offline/wrap.js")
     const { namedSource } = await import("../../app/source-key/named.js")
     const { owner, manifest } = await world.settings()
-    const deps = await world.withoutKms()
+    const deps = await world.withoutKms({ names: [name] })
     const source = await namedSource(deps, { owner, name, generation, id: args.id })
     refuseOtherKeySpec(loose, source.keySpec, `the source key ${source.label}`)
     const { wrapped, bundle } = await wrapKey(deps, source, {

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks"
 import { setTimeout as sleep } from "node:timers/promises"
 import { KeyferryError } from "../../core/base/error.js"
-import type { HeldWork } from "../../core/ports/held-work.js"
+import type { HeldBinding, HeldWork } from "../../core/ports/held-work.js"
 import type { Fence } from "./fence.js"
 import type { Hold, Holds } from "./holds.js"
 
@@ -10,6 +10,11 @@ const POLL = 250
 
 const current = new AsyncLocalStorage<readonly Hold[]>()
 
+/** Of all work of this process, as a command has them that works on the keys it was given. */
+const ofRun = new Set<Hold>()
+
+const holdsHere = (): readonly Hold[] => [...ofRun, ...(current.getStore() ?? [])]
+
 /** Does work under a hold, and under those that the caller works under already. */
 export function during<T>(hold: Hold, work: () => Promise<T>): Promise<T> {
   return current.run([...(current.getStore() ?? []), hold], work)
@@ -17,12 +22,12 @@ export function during<T>(hold: Hold, work: () => Promise<T>): Promise<T> {
 
 /** The fences of what the caller works under; none outside of it. */
 export function currentFences(): readonly Fence[] {
-  return (current.getStore() ?? []).flatMap(({ fences }) => fences)
+  return holdsHere().flatMap(({ fences }) => fences)
 }
 
 /** @throws ERR_BINDING_LOST where one of the holds that the caller works under is lost */
 export async function assertCurrentHeld(): Promise<void> {
-  for (const hold of current.getStore() ?? []) await hold.assertHeld()
+  for (const hold of holdsHere()) await hold.assertHeld()
 }
 
 /** Work under holds of this process. */
@@ -35,7 +40,23 @@ export function heldWork(holds: Holds): HeldWork {
   }
 }
 
-async function holdWithin(holds: Holds, bindings: Parameters<Holds["hold"]>[0], patience: number): Promise<Hold> {
+/** Holds bindings for all that this process does until it is disposed. @param patience in ms @throws ERR_KEY_HELD */
+export async function holdForRun(
+  holds: Holds,
+  bindings: readonly HeldBinding[],
+  patience: number,
+): Promise<AsyncDisposable> {
+  const hold = await holdWithin(holds, bindings, patience)
+  ofRun.add(hold)
+  return {
+    async [Symbol.asyncDispose]() {
+      ofRun.delete(hold)
+      await hold[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function holdWithin(holds: Holds, bindings: readonly HeldBinding[], patience: number): Promise<Hold> {
   const start = performance.now()
   for (;;) {
     try {
