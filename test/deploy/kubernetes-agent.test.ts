@@ -64,7 +64,9 @@ describe("the containers of deploy/kubernetes, as processes", function () {
     writeFileSync(
       config,
       altered(read("base/keyferry.yaml"), {
-        "postgres://keyferry@postgres.example.com:5432/keyferry": JSON.stringify(owner),
+        "postgres://keyferry@postgres.example.com:5432/keyferry": JSON.stringify(
+          postgres.urlOf("keyferry", "keyferry"),
+        ),
         "/etc/keyferry/postgres/password": password,
         "    tls: { caFile: /etc/keyferry/postgres/ca.crt }\n": "",
         "pkcs11:token=byok?module-path=/opt/hsm/lib/libpkcs11.so": JSON.stringify(stage.token.uri),
@@ -81,13 +83,16 @@ describe("the containers of deploy/kubernetes, as processes", function () {
     await stage[Symbol.asyncDispose]()
   })
 
-  it("migrate makes the tables, and finds them made", async () => {
+  it("migrate makes the tables as their owner, and finds them made; the agents' role gets its grants", async () => {
     const migrate = containerOf("components/migrate/job.yaml")
     const made = await run(migrate, { KEYFERRY_STATE_URL: owner })
     expect(made.status, made.stderr).to.equal(0)
     expect(made.stdout).to.match(/was brought from version 0/)
     const again = await run(migrate, { KEYFERRY_STATE_URL: owner })
     expect(again.stdout).to.match(/already/)
+    postgres.sql("keyferry", "CREATE ROLE keyferry LOGIN")
+    const grants = await keyferry(["policy", "postgres", "--role", "keyferry"], { env: stage.env })
+    postgres.sql("keyferry", grants.stdout)
   })
 
   it("the agent is alive and ready by the probes, shows its metrics to who has the token, and ends at SIGTERM", async () => {
