@@ -1,0 +1,46 @@
+import { expect } from "chai"
+import { lockWholeState, type WholeStateRequest } from "#src/store/postgres/database-lock.js"
+import type { Database } from "#src/store/postgres/database.js"
+import { expectCode } from "#test/support/expect-code.js"
+import { migratedDatabase, type PostgresServer, startPostgres } from "#test/support/postgres.js"
+
+describe("lockWholeState", () => {
+  let server: PostgresServer
+  let database: Database
+  before(async () => {
+    server = await startPostgres()
+    database = await migratedDatabase(server, "locked")
+  })
+  after(async () => {
+    await database[Symbol.asyncDispose]()
+    await server[Symbol.asyncDispose]()
+  })
+
+  const take = (mode: WholeStateRequest["mode"], more: Partial<WholeStateRequest> = {}) =>
+    lockWholeState(database, { mode, command: `command-${mode}`, timeout: 0, ...more })
+
+  it("is shared by many, or one has it alone, who is named to others", async () => {
+    const first = await take("shared")
+    const second = await take("shared")
+    const error = await expectCode("ERR_STATE_LOCKED", () => take("exclusive"))
+    expect(error.message).to.contain(`keyferry command-shared, process ${process.pid} on `)
+    await first[Symbol.asyncDispose]()
+    await expectCode("ERR_STATE_LOCKED", () => take("exclusive"))
+    await second[Symbol.asyncDispose]()
+    await using alone = await take("exclusive", { timeout: 10_000 })
+    await expectCode("ERR_STATE_LOCKED", () => take("shared"))
+    expect(await alone.isAwaited()).to.equal(false)
+  })
+
+  it("is passed on to who waits for it, and taken again", async () => {
+    await using shared = await take("shared", { timeout: 10_000 })
+    const told: string[] = []
+    const waiting = take("exclusive", { timeout: 60_000, onWait: (holder) => told.push(holder) })
+    while (!(await shared.isAwaited())) await Promise.resolve()
+    const again = shared.passOn()
+    await (await waiting)[Symbol.asyncDispose]()
+    await again
+    expect(told).to.have.length(1)
+    await expectCode("ERR_STATE_LOCKED", () => take("exclusive"))
+  })
+})
