@@ -12,9 +12,10 @@ source scripts/node.sh
 # pkcs11-spy · awscli, openssl, curl: clients that know nothing of keyferry · python3, make, g++: pkcs11js is compiled ·
 # util-linux, mount: openCryptoki in namespaces of its own · less: the AWS CLI's pager · unzip: the console's zip · jq: JSON
 # in the pages of docs/ · strace: what is written, and in which order · faketime: hosts whose clock is wrong ·
-# zsh, fish: shells that complete names · chromium: the agent's pages
+# zsh, fish: shells that complete names · chromium: the agent's pages · postgresql: the state in a database; the tests start
+# servers of their own, so the one that the package may start need not run
 PACKAGES=(softhsm2 libnss3 libnss3-tools opencryptoki opensc libtpm2-pkcs11-1 openssl curl python3 make g++ util-linux
-  mount less unzip jq strace faketime zsh fish prometheus systemd chromium)
+  mount less unzip jq strace faketime zsh fish prometheus systemd chromium postgresql)
 # what `.node` is given where the machine's own Node.js is none of those that package.json takes
 NODE_MAJOR=24
 
@@ -77,6 +78,8 @@ check_elsewhere() {
   for command in zsh fish; do
     command -v "$command" >/dev/null || say "no $command: the tests of its completion will fail"
   done
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ||
+    say 'no PostgreSQL in /usr/lib/postgresql: the tests of the state in a database will fail'
   [[ -x /usr/bin/chromium ]] || say 'no /usr/bin/chromium: the tests of the agent'"'"'s pages will fail'
   ((${#missing[@]} == 0)) || die "missing: $(printf '%s, ' "${missing[@]}" | sed 's/, $//'). $hint"
 }

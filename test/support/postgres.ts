@@ -16,14 +16,15 @@ export interface PostgresServer extends AsyncDisposable {
   urlOf(database: string, role?: string): string
   /** Runs SQL as the superuser, and gives what it printed. */
   sql(database: string, text: string): string
+  /** A database as SQL text, by pg_dump. */
+  dump(database: string): string
   /** `immediate` as a power cut; `fast` as a restart. */
   stop(mode: "immediate" | "fast"): Promise<void>
   start(): Promise<void>
 }
 
 /** Debian's newest that is here. @throws where there is none: a missing tool fails the run */
-function programs(): string {
-  const root = "/usr/lib/postgresql"
+export function postgresPrograms(root = "/usr/lib/postgresql"): string {
   const versions = existsSync(root) ? readdirSync(root).map(Number).filter(Number.isInteger) : []
   if (versions.length === 0) throw new Error("no PostgreSQL is installed: run scripts/setup.sh")
   return join(root, String(Math.max(...versions)), "bin")
@@ -41,14 +42,21 @@ function asUser(): { readonly uid?: number; readonly gid?: number } {
  * @param port of the machine's own, where it listens; of the socket's name otherwise
  */
 export async function startPostgres(settings: readonly string[] = [], port = 5432): Promise<PostgresServer> {
-  const bin = programs()
+  const bin = postgresPrograms()
   const user = asUser()
   const folder = mkdtempSync(join(tmpdir(), "kf-pg-"))
   chmodSync(folder, 0o755)
   if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid)
   const data = join(folder, "data")
   const run = (program: string, args: readonly string[], input?: string): string =>
-    execFileSync(join(bin, program), args, { ...user, cwd: folder, encoding: "utf8", input, stdio: "pipe" })
+    execFileSync(join(bin, program), args, {
+      ...user,
+      cwd: folder,
+      encoding: "utf8",
+      input,
+      stdio: "pipe",
+      maxBuffer: 2 ** 30,
+    })
   run("initdb", ["--pgdata", data, "--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-sync"])
   const lines = [
     "listen_addresses = ''",
@@ -92,6 +100,7 @@ export async function startPostgres(settings: readonly string[] = [], port = 543
     folder,
     urlOf,
     sql,
+    dump: (database) => run("pg_dump", [...to(database)]),
     start,
     stop,
     async createDatabase(name) {
