@@ -3,14 +3,16 @@ import { KeyferryError } from "../core/base/error.js"
 import type { PostgresSettings } from "../core/manifest/state-settings.js"
 import type { Clock } from "../core/ports/clock.js"
 import { assertCurrentHeld, currentFences, heldWork, holdForRun } from "../store/postgres/current-hold.js"
-import { custodyLogTable, logEnd } from "../store/postgres/custody-log-table.js"
+import { custodyLogTable } from "../store/postgres/custody-log-table.js"
 import { lockWholeState } from "../store/postgres/database-lock.js"
 import { openDatabase } from "../store/postgres/database.js"
 import { bindingHolds } from "../store/postgres/holds.js"
 import { keyHistories } from "../store/postgres/key-history-rows.js"
+import { backupOf } from "../store/postgres/last-export.js"
 import { assertSchema, migrate } from "../store/postgres/migrations.js"
 import { rowTexts } from "../store/postgres/row-texts.js"
 import { sharedQuotas } from "../store/postgres/shared-quota.js"
+import { takeSnapshot } from "../store/postgres/state-export.js"
 import { lockRequest } from "./state-lock.js"
 import type { StatePlace } from "./state-place.js"
 
@@ -46,7 +48,21 @@ export async function databasePlace(postgres: PostgresSettings, { command, clock
     prepare: () => Promise.resolve(null),
     // an import is one transaction
     assertWhole: () => Promise.resolve(),
-    backup: async () => ({ exportedAt: null, linesSince: (await logEnd(database)).seq }),
+    backup: () => backupOf(database),
+    takeSnapshot: (exportedAt) => takeSnapshot(database, exportedAt),
+
+    async importArchive(archive, imported) {
+      const { importArchive } = await import("../store/postgres/state-import.js")
+      await importArchive(database, archive, imported, clock)
+    },
+
+    closeEarlierYears: () =>
+      Promise.reject(
+        new KeyferryError("ERR_USAGE", "the state is in a database: its custody log is a table, and needs no closing", {
+          hint: "only the log of a state directory is moved to files by year: name one by --state-dir",
+        }),
+      ),
+
     histories: (names, limit) => keyHistories(database, names, limit),
     // agents share the work
     lockAgent: () => Promise.resolve({ [Symbol.dispose]: () => undefined }),

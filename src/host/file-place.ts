@@ -13,7 +13,7 @@ import type { StatePlace } from "./state-place.js"
  */
 export async function filePlace(path: string, clock: Pick<Clock, "now">): Promise<StatePlace> {
   const directory = await openStateDir(path)
-  return {
+  const place: StatePlace = {
     directory,
     texts: fileTexts(directory),
     custodyLog: custodyLogFile(directory, clock),
@@ -37,6 +37,26 @@ export async function filePlace(path: string, clock: Pick<Clock, "now">): Promis
     async backup() {
       const { backupOf } = await import("../store/files/last-export.js")
       return await backupOf(directory)
+    },
+
+    async takeSnapshot(exportedAt) {
+      const { takeSnapshot } = await import("../store/files/state-export.js")
+      await place.assertWhole()
+      return await takeSnapshot(directory, exportedAt)
+    },
+
+    async importArchive(archive, imported) {
+      const { writeArchive, endImport } = await import("../store/files/state-import.js")
+      const { noteExport } = await import("../store/archive/last-export.js")
+      await writeArchive(directory, archive)
+      await noteExport(place.texts, { ...archive.contents, log: archive.head.log })
+      await place.custodyLog.append(imported)
+      await endImport(directory)
+    },
+
+    async closeEarlierYears() {
+      const { rotateLog } = await import("../store/files/custody-log-rotation.js")
+      return await rotateLog(directory, clock)
     },
 
     async histories(names, limit) {
@@ -63,4 +83,5 @@ export async function filePlace(path: string, clock: Pick<Clock, "now">): Promis
       // each file is closed by who opened it
     },
   }
+  return place
 }

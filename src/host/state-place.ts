@@ -3,8 +3,12 @@ import type { HeldBinding, HeldWork } from "../core/ports/held-work.js"
 import type { SharedQuotas } from "../core/ports/shared-quotas.js"
 import type { CustodyLog } from "../core/ports/custody-log.js"
 import type { StateCopy } from "../core/ports/state-copy.js"
+import type { CustodyEvent } from "../core/records/custody-event.js"
 import type { StateBackup } from "../core/records/state-backup.js"
 import type { KeyHistoryLine } from "../store/records/history-line.js"
+import type { VerifiedArchive } from "../store/archive/read.js"
+import type { ArchiveSource } from "../store/archive/write.js"
+import type { ClosedLog } from "../store/files/custody-log-rotation.js"
 import type { StateLock } from "../store/files/lock.js"
 import type { Texts } from "../store/records/texts.js"
 import type { LockedRun } from "./state-lock.js"
@@ -46,6 +50,24 @@ export interface StatePlace extends AsyncDisposable {
   assertWhole(): Promise<void>
   /** When the state was last exported. */
   backup(): Promise<StateBackup>
+  /**
+   * The state at one moment. Of a directory the caller has the lock, and need not any more afterwards.
+   *
+   * @throws ERR_STATE_INVALID where the custody log's chain does not hold, ERR_STATE_UNSAFE, ERR_DATABASE_*
+   */
+  takeSnapshot(exportedAt: Date): Promise<ArchiveSource & AsyncDisposable>
+  /**
+   * Writes an archive into the state, which is empty, and the event that says so. The caller has the lock.
+   *
+   * @throws ERR_STATE_NOT_EMPTY, ERR_STATE_ARCHIVE_INVALID, ERR_STATE_WRITE, ERR_DATABASE_*
+   */
+  importArchive(archive: VerifiedArchive, imported: CustodyEvent): Promise<void>
+  /**
+   * Closes the part of the custody log that is of earlier years; null where there is none. The caller has the lock.
+   *
+   * @throws ERR_USAGE where lines have no parts, ERR_STATE_INVALID, ERR_STATE_WRITE
+   */
+  closeEarlierYears(): Promise<ClosedLog | null>
   /** The newest lines of the custody log that are about each name, newest first. */
   histories(names: ReadonlySet<string>, limit: number): Promise<ReadonlyMap<string, readonly KeyHistoryLine[]>>
   /** Keeps another agent out where one alone may work on this state. @throws ERR_STATE_LOCKED, ERR_STATE_WRITE */

@@ -4,7 +4,7 @@ import { archiveText } from "../text/archive-text.js"
 
 export const stateExport = defineCommand({
   name: "state export",
-  describe: "write an archive of the state directory, consistent while other runs go on: a backup",
+  describe: "write an archive of the state, consistent while other runs go on: a backup",
   examples: [
     ["$0 state export /backup/keyferry-2026-03-01.jsonl", "mode 0600; a file that is there is never overwritten"],
   ],
@@ -13,8 +13,7 @@ export const stateExport = defineCommand({
   async run(args, { world, progress }) {
     const { exportState } = await import("../../host/state-archive.js")
     const result = await exportState(world, pathOf(args, "file"))
-    for (const path of result.left)
-      progress.warn(`${path} in the state directory is not keyferry's, and not in the archive`)
+    for (const path of result.left) progress.warn(`${path} in the state is not keyferry's, and not in the archive`)
     const exit = result.damaged.length === 0 ? "OK" : "DATAERR"
     return { result, text: `exported to ${result.file}\n${archiveText(result)}`, exit }
   },

@@ -4,7 +4,7 @@ import { archiveText } from "../text/archive-text.js"
 
 export const stateImport = defineCommand({
   name: "state import",
-  describe: "write what an archive holds into an empty state directory: a restore",
+  describe: "write what an archive holds into an empty state directory or database: a restore",
   examples: [["$0 state import /backup/keyferry-2026-03-01.jsonl", "verified to its end before anything is written"]],
   path: { name: "file", describe: "the archive to read" },
   options: {},

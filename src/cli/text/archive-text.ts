@@ -1,6 +1,6 @@
 import type { Archived } from "../../host/state-archive.js"
 
-/** What an archive of the state directory holds, for people. */
+/** What an archive of the state holds, for people. */
 export function archiveText({ counts, damaged, digest, exportedAt }: Archived): string {
   const kinds: [count: number, singular: string, plural: string][] = [
     [counts.inventory, "inventory file", "inventory files"],

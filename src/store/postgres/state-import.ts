@@ -62,7 +62,7 @@ async function refuseState(connection: Queryable, place: string, digest: string)
   const [obstacle] = rows
   if (obstacle === undefined) return
   const hint =
-    "import into a database without a state, or into an empty state directory; `keyferry state merge DIR` joins a directory to this state"
+    "import into a database that has no state, or into an empty directory by --state-dir; two states are joined by `keyferry state merge`, in directories"
   const earlier = await importOf(connection, digest)
   const words =
     earlier === null ? `it has ${obstacle.found}` : `this very archive was imported into it already, on ${earlier}`
