@@ -12,12 +12,13 @@ import { systemClock } from "../host/clock.js"
 import type { World } from "../host/open.js"
 import type { Settings } from "../host/settings.js"
 import { AgentClock } from "./agent-clock.js"
+import { withRun } from "./run-log.js"
 import { nextRound } from "./schedule.js"
 import { lookIfItCan, outcomeOf, type Sight } from "./sight.js"
 import { waitAfterTrouble } from "./trouble.js"
 
 /** Why a round begins. */
-export type Trigger = "start" | "schedule" | "reload" | "backoff" | "trouble" | "pause over"
+export type Trigger = "start" | "schedule" | "reload" | "backoff" | "trouble" | "pause over" | "jobs"
 
 /** What a round saw and did. */
 export interface RoundReport {
@@ -45,6 +46,8 @@ export interface AgentParts {
   readonly log: Log
   /** 0 to 1. */
   readonly chance: () => number
+  /** What a round does where the work of several agents is jobs: a round's work is all of it without. */
+  readonly work?: (world: World, settings: Settings) => Promise<Round>
   /** Called after each round, before the next is waited for. */
   readonly onRound: (report: RoundReport, next: Date) => Promise<void>
 }
@@ -69,6 +72,7 @@ export class Agent {
   #settings: Settings
   #isStopping = false
   #isReloading = false
+  #hasNews = false
   #troubled = 0
   readonly #clock = new AgentClock({ wall: () => systemClock.now().getTime(), steady: () => performance.now() })
   #wake: () => void = () => undefined
@@ -96,6 +100,12 @@ export class Agent {
   /** Reads the configuration anew, and begins a round. */
   reload(): void {
     this.#isReloading = true
+    this.#wake()
+  }
+
+  /** Begins a round soon: jobs were done, or could not be. */
+  look(): void {
+    this.#hasNews = true
     this.#wake()
   }
 
@@ -128,7 +138,7 @@ export class Agent {
   }
 
   async #until(next: Date, trigger: Trigger): Promise<Trigger> {
-    while (this.#now() < next && !this.#isStopping && !this.#isReloading) {
+    while (this.#now() < next && !this.#isStopping && !this.#isReloading && !this.#hasNews) {
       const remainingMs = Math.min(next.getTime() - this.#now().getTime(), LOOK_MS)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, remainingMs)
@@ -138,7 +148,9 @@ export class Agent {
         }
       })
     }
-    return this.#isReloading ? "reload" : trigger
+    const cause = this.#hasNews ? "jobs" : trigger
+    this.#hasNews = false
+    return this.#isReloading ? "reload" : cause
   }
 
   async #reload(): Promise<void> {
@@ -199,10 +211,13 @@ export class Agent {
     records: AgentRecords,
   ): Promise<{ readonly round: Round | null; readonly error: KeyferryError | null }> {
     const { runRound } = await import("../app/round/round.js")
+    const { work } = this.#parts
     const openFleet = (): Promise<Fleet> => world.fleet({ lock: true })
     const { allow } = this.settings
     try {
-      const round = await runRound({ openFleet, records, allow, isStopping: () => this.#isStopping })
+      const round = await (work === undefined
+        ? runRound({ openFleet, records, allow, isStopping: () => this.#isStopping })
+        : work(world, this.#settings))
       return { round, error: null }
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
@@ -259,9 +274,4 @@ function tell(log: Log, { trigger, outcome, round, sight, error, began, ended }:
   const waiting = round?.backoffs.length ?? 0
   const status = sight?.check.status ?? null
   log.event("round.ended", { trigger, outcome, keys, done, failed, blocked, waiting, status, durationMs })
-}
-
-/** The log with the round's id in every line. */
-function withRun(log: Log, run: string): Log {
-  return { event: (name, fields) => log.event(name, { ...fields, run }) }
 }

@@ -87,12 +87,15 @@ export async function databasePlace(postgres: PostgresSettings, { command, clock
   }
 }
 
-/** Brings the tables of `state.postgres` to this version. @throws ERR_DATABASE_*, ERR_STATE_VERSION */
+/** Brings the tables of `state.postgres`, and those of the agents' jobs, to this version. @throws ERR_DATABASE_*, ERR_STATE_VERSION */
 export async function migrateDatabase(postgres: PostgresSettings): Promise<{
   readonly place: string
   readonly from: number
   readonly to: number
 }> {
+  const { migrateJobs } = await import("../jobs/connection.js")
   await using database = openDatabase(postgres, "keyferry state migrate")
-  return { place: database.place, ...(await migrate(database)) }
+  const versions = await migrate(database)
+  await migrateJobs(database)
+  return { place: database.place, ...versions }
 }

@@ -132,14 +132,3 @@ function jobsError(place: string, error: unknown): unknown {
     { cause: error },
   )
 }
-
-/**
- * What `ROLE` may do to work: rows, and no tables. Queues of tokens are rows of `queue`.
- *
- * @param role quoted as PostgreSQL wants it
- */
-export const jobsGrants = (role: string): readonly string[] => [
-  `GRANT USAGE ON SCHEMA ${SCHEMA} TO ${role};`,
-  `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${SCHEMA} TO ${role};`,
-  `GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ${SCHEMA} TO ${role};`,
-]

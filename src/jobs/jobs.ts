@@ -6,6 +6,8 @@ import { asked, engineOn, type JobsDatabase, PLAN_QUEUE, ROW_QUEUE } from "./con
 import { deadLetters, forget, forgetOne } from "./dead-letters.js"
 import { type JobFailure, keyOf, queueOf, type Tried } from "./job.js"
 
+export type { JobFailure }
+
 /** Does a job; null where that went well. `signal` is aborted when the job is another agent's by now. */
 export type JobHandler = (key: JobKey, signal: AbortSignal) => Promise<JobFailure | null>
 
@@ -123,14 +125,15 @@ interface WorkOptions {
   readonly onTrouble: (error: Error) => void
 }
 
-async function workOn(boss: PgBoss, queue: string, { width, handler, onTrouble }: WorkOptions): Promise<Worker> {
+async function workOn(boss: PgBoss, queue: string, work: WorkOptions): Promise<Worker> {
+  const { width, onTrouble } = work
   const ids: string[] = []
   const take = async ([job]: readonly JobWithMetadata<JobKey>[]): Promise<JobResult[]> => {
     if (job === undefined) return []
     // where there is one job there may be more: nobody waits for the next look
     for (const id of ids) boss.notifyWorker(id)
     const { id, data, signal } = job
-    const failure = await doJob(handler, data, signal)
+    const failure = await doJob(work, data, signal)
     if (failure === null) {
       await forgetOne(boss, data).catch(onTrouble)
       return [{ id, status: "completed" }]
@@ -151,13 +154,19 @@ async function workOn(boss: PgBoss, queue: string, { width, handler, onTrouble }
   }
 }
 
-async function doJob(handler: JobHandler, { name, target, replaced }: JobKey, signal: AbortSignal) {
+async function doJob(
+  { handler, onTrouble }: WorkOptions,
+  { name, target, replaced }: JobKey,
+  signal: AbortSignal,
+): Promise<JobFailure | null> {
   try {
     return await handler({ name, target, replaced }, signal)
   } catch (error) {
-    if (!(error instanceof KeyferryError)) throw error
-    const { code, message } = error
-    return { code, message, counts: !NOT_OF_THE_KEY.has(code) }
+    if (!(error instanceof Error)) throw error
+    const { message } = error
+    if (error instanceof KeyferryError) return { code: error.code, message, counts: !NOT_OF_THE_KEY.has(error.code) }
+    onTrouble(error)
+    return { code: error.name, message, counts: true }
   }
 }
 

@@ -107,7 +107,7 @@ describe("the containers of deploy/kubernetes, as processes", function () {
     }
     expect(await probe()).to.equal(1)
     const agent = new RunningAgent([], envOf(container))
-    await agent.waitsAfter(1, "start")
+    await agent.waitsAfter(1, "jobs")
     expect((await ask("/healthz")).status).to.equal(200)
     expect((await ask("/metrics")).status).to.equal(401)
     const metrics = await ask("/metrics", { authorization: "Bearer prometheus-may-read-this" })

@@ -5,10 +5,12 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { KeyferryError } from "#src/core/base/error.js"
 import type { JobKey } from "#src/core/records/dead-letter.js"
-import { jobsGrants, migrateJobs } from "#src/jobs/connection.js"
+import { migrateJobs } from "#src/jobs/connection.js"
 import { readDeadLetters } from "#src/jobs/dead-letters.js"
 import { type Jobs, openJobs } from "#src/jobs/jobs.js"
 import { type Database, openDatabase } from "#src/store/postgres/database.js"
+import { grantsFor } from "#src/store/postgres/grants.js"
+import { migrate } from "#src/store/postgres/migrations.js"
 import { type PostgresServer, startPostgres } from "../support/postgres.js"
 
 const keyNamed = (name: string): JobKey => ({ name, target: "paris", replaced: false })
@@ -264,7 +266,8 @@ describe("jobs of all agents", function () {
 
   it("works as a role that may make no table", async () => {
     const role = `agent${count}`
-    server.sql(`jobs${count}`, `CREATE ROLE ${role} LOGIN; ${jobsGrants(role).join("\n")}`)
+    await migrate(database)
+    server.sql(`jobs${count}`, `CREATE ROLE ${role} LOGIN; ${grantsFor(role)}`)
     const asAgent = openDatabase({ url: server.urlOf(`jobs${count}`, role) }, "keyferry test")
     try {
       await asAgent.query("CREATE TABLE keyferry_jobs.other (id integer)")

@@ -1,7 +1,11 @@
 import { spareMemory } from "../../host/spare-memory.js"
 import { randomInt } from "node:crypto"
 import { EventEmitter } from "node:events"
+import type { Agent } from "../../agent/agent.js"
+import type { FleetWork, FleetWorkParts } from "../../agent/fleet-work.js"
 import type { AgentView } from "../../agent/view.js"
+import type { World } from "../../host/open.js"
+import type { Settings } from "../../host/settings.js"
 import { KeyferryError } from "../../core/base/error.js"
 import { rfc3339 } from "../../core/base/expiry.js"
 import type { Log } from "../../core/ports/log.js"
@@ -11,6 +15,8 @@ import { KMS, METRICS_FILE, TOKEN } from "../options/options.js"
 
 /** How long the key in hand may take after a signal. */
 const GRACE_MS = 10_000
+/** Of that, for jobs in hand: what is not done by then goes back to its queue. */
+const JOBS_GRACE_MS = 8_000
 /** What a shell expects of a process that SIGTERM ended. */
 const STOPPED = 143
 
@@ -49,8 +55,12 @@ export const agent = defineCommand({
     hear(metrics)
     const changed = new EventEmitter<{ round: [run: string] }>()
     let last: Pick<AgentView, "report" | "next"> = { report: null, next: null }
-    const agent = new Agent(await world.settings(), {
-      openWorld: (settings, roundLog) => anotherWorld({ settings, log: roundLog }),
+    const openWorld = (settings: Settings, roundLog: Log): World => anotherWorld({ settings, log: roundLog })
+    const onNews = (): void => agent.look()
+    const fleet = args.once ? null : await fleetWork(world, { records, openWorld, log, onNews })
+    const agent: Agent = new Agent(await world.settings(), {
+      openWorld,
+      ...(fleet === null ? {} : { work: (opened, settings) => fleet.round(opened, settings) }),
       readSettings,
       log,
       chance: () => randomInt(1_000_000) / 1_000_000,
@@ -100,6 +110,7 @@ export const agent = defineCommand({
       setTimeout(() => void endProcess(STOPPED), GRACE_MS).unref()
     })
     const report = await agent.run({ once: args.once })
+    await fleet?.stop(JOBS_GRACE_MS)
     log.event("agent.stopped", {})
     if (args.once && report.error !== null) throw report.error
     return { result: {}, text: "" }
@@ -114,4 +125,14 @@ async function orWarn(log: Log, setting: string, work: () => Promise<void>): Pro
     if (!(error instanceof KeyferryError)) throw error
     log.event("warning", { text: `${setting}: ${error.message}` })
   }
+}
+
+/** The agent's part in the jobs of several; null where the state is a directory, and it works alone. */
+async function fleetWork(world: World, parts: Omit<FleetWorkParts, "jobs">): Promise<FleetWork | null> {
+  const postgres = await world.postgres()
+  if (postgres === null) return null
+  const { jobsOf } = await import("../../host/jobs.js")
+  const { FleetWork } = await import("../../agent/fleet-work.js")
+  const jobs = await jobsOf(postgres, ({ message }) => parts.log.event("jobs.trouble", { message }))
+  return new FleetWork({ ...parts, jobs })
 }

@@ -97,6 +97,8 @@ export const EVENTS = {
     fields: ["trigger", "outcome", "keys", "done", "failed", "blocked", "waiting", "status", "durationMs"],
   },
   "round.failed": { level: "warn", fields: ["trigger", "code", "message", "durationMs"] },
+  "plan.ended": { level: "info", fields: ["keys", "queued", "durationMs"] },
+  "jobs.trouble": { level: "warn", fields: ["message"] },
   "notification.sent": { level: "info", fields: ["id", "kind", "reason", "name", "target", "receiver"] },
   "notification.failed": { level: "warn", fields: ["id", "kind", "reason", "name", "target", "receiver", "error"] },
   warning: { level: "warn", fields: ["text"] },

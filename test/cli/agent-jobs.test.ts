@@ -1,0 +1,108 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { expect } from "chai"
+import { grantsFor } from "#src/store/postgres/grants.js"
+import { type PostgresServer, startPostgres } from "../support/postgres.js"
+import { RunningAgent } from "../support/running-agent.js"
+import { keysNamed, setStage, type Stage } from "../support/stage.js"
+
+const KEYS = 6
+
+describe("agents on one database", function () {
+  this.timeout(240_000)
+  let stage: Stage
+  let postgres: PostgresServer
+  let config: string
+  let count = KEYS
+  const agents: RunningAgent[] = []
+
+  const manifest = (url: string, allow: string): string => `version: 1
+id: fleet
+state: { postgres: { url: ${JSON.stringify(url)} } }
+tokens:
+  only: { uri: ${JSON.stringify(stage.token.uri)} }
+  elsewhere: { uri: "pkcs11:token=elsewhere?module-path=/opt/not-here/libpkcs11.so", pin: { env: NOWHERE } }
+targets: { here: { region: us-east-1, endpoint: ${JSON.stringify(stage.kms.endpoint)} } }
+defaults: { custody: token, wrappingKeySpec: RSA_2048, token: only }
+keys:
+${Array.from({ length: count }, (_, index) => `  key-${index}: { keySpec: HMAC_256 }\n`).join("")}agent: { jitter: 0s, allow: [${allow}] }
+`
+  const env = () => ({ ...stage.env, KEYFERRY_TOKEN: undefined, KEYFERRY_STATE_DIR: undefined })
+  const start = (): RunningAgent => {
+    const agent = new RunningAgent(["--config", config], env())
+    agents.push(agent)
+    return agent
+  }
+  const keyferry = (...args: readonly string[]) =>
+    stage.run([...args, "--config", config], {
+      state: "",
+      env: { KEYFERRY_TOKEN: undefined, KEYFERRY_STATE_DIR: undefined },
+    })
+  const until = async (isSo: () => Promise<boolean>): Promise<void> => {
+    while (!(await isSo())) await sleep(200)
+  }
+  const isThere = async (): Promise<boolean> => {
+    for (let index = 0; index < count; index += 1) {
+      const [key] = await keysNamed(stage.sdk, `key-${index}`)
+      if (key?.state !== "Enabled") return false
+    }
+    return true
+  }
+  const jobs = (where: string): number =>
+    Number(postgres.sql("fleet", `SELECT count(*) FROM keyferry_jobs.job WHERE ${where}`).trim())
+
+  before(async () => {
+    stage = await setStage()
+    postgres = await startPostgres()
+    config = join(stage.folder, "agents.yaml")
+    writeFileSync(config, manifest(await postgres.createDatabase("fleet"), "provision, rewrap"))
+  })
+  afterEach(async () => {
+    for (const agent of agents.splice(0)) {
+      agent.signal("SIGKILL")
+      await agent.ended
+    }
+  })
+  after(async () => {
+    await postgres[Symbol.asyncDispose]()
+    await stage[Symbol.asyncDispose]()
+  })
+
+  it("one plans, and both do each key once, as a role that may make no table", async () => {
+    const { status, stderr } = await keyferry("state", "migrate")
+    expect(status, stderr).to.equal(0)
+    postgres.sql("fleet", `CREATE ROLE agent LOGIN; ${grantsFor("agent")}`)
+    writeFileSync(config, manifest(postgres.urlOf("fleet", "agent"), "provision, rewrap"))
+    const both = [start(), start()]
+    await until(isThere)
+    // each looks once more when its jobs are done
+    await until(() => Promise.resolve(jobs("name LIKE 'rows%' AND state <> 'completed'") === 0))
+    const { created, imports } = await stage.footprint("")
+    expect([created, imports]).to.deep.equal([KEYS, KEYS])
+    expect(jobs("name = 'dead'")).to.equal(0)
+    const rows = both.map(({ lines }) => lines.filter(({ event }) => event === "round.row").length)
+    process.stdout.write(`      rows of each agent: ${rows.join(", ")}\n`)
+    for (const agent of both) {
+      agent.signal("SIGTERM")
+      expect(await agent.ended).to.equal(0)
+    }
+  })
+
+  it("an agent that is killed in the middle is followed by another, which makes no key twice", async () => {
+    count = 2 * KEYS
+    writeFileSync(config, manifest(postgres.urlOf("fleet", "agent"), "provision, rewrap"))
+    const first = start()
+    await until(async () => (await stage.footprint("")).created > KEYS)
+    first.signal("SIGKILL")
+    await first.ended
+    const { imports } = await stage.footprint("")
+    expect(imports).to.be.lessThan(count)
+    start()
+    await until(isThere)
+    await until(() => Promise.resolve(jobs("name LIKE 'rows%' AND state <> 'completed'") === 0))
+    expect((await stage.footprint("")).created).to.equal(count)
+    expect((await stage.footprint("")).kmsKeys).to.have.length(count)
+    expect(jobs("name = 'dead'")).to.equal(0)
+  })
+})
