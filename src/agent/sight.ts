@@ -37,6 +37,7 @@ export async function look(world: World, pause: Pause | null): Promise<Sight> {
     accept,
     pause,
     backup: await world.backup(),
+    dead: await world.deadLetters(),
   })
   return { at: world.clock.now(), status, check }
 }

@@ -18,10 +18,10 @@ export const PLAN_QUEUE = "plan"
 export const DEAD_QUEUE = "dead"
 
 /** In s. An agent that dies is missed after the heartbeat, by the supervision after that. pg-boss takes none below 10. */
-export const HEARTBEAT = 10
+const HEARTBEAT = 10
 const SUPERVISION = 5
 /** Above the longest row: a provision of many Regions behind a slow token. In s. */
-export const EXPIRY = 3600
+const EXPIRY = 3600
 /** What is done is kept for who looks after it. In s. */
 const DONE_KEPT = 86_400
 const DEAD_KEPT = 90 * 86_400

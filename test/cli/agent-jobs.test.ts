@@ -105,4 +105,22 @@ ${Array.from({ length: count }, (_, index) => `  key-${index}: { keySpec: HMAC_2
     expect((await stage.footprint("")).kmsKeys).to.have.length(count)
     expect(jobs("name = 'dead'")).to.equal(0)
   })
+
+  it("status and check tell of a job that is a dead letter", async () => {
+    const data = JSON.stringify({ name: "key-0", target: "here", replaced: false })
+    const output = JSON.stringify({ code: "ERR_TOKEN_FULL", message: "the token is full", counts: true, failures: 3 })
+    postgres.sql(
+      "fleet",
+      `INSERT INTO keyferry_jobs.job (name, data, source_name, source_output) VALUES ('dead', '${data}', 'rows/only', '${output}')`,
+    )
+    const status = await keyferry("status")
+    expect(status.stdout).to.match(/^dead letter: key-0 \(here\): the token is full \[ERR_TOKEN_FULL\], last at 20/m)
+    const check = await keyferry("check", "--json")
+    const { checks } = JSON.parse(check.stdout) as { checks: readonly { id: string; name: string; status: string }[] }
+    expect(checks.filter(({ id }) => id === "DEAD_LETTER")).to.have.length(1)
+    expect(checks.find(({ id }) => id === "DEAD_LETTER")).to.include({ name: "key-0", status: "warning" })
+    // the agent plans, finds that the key needs nothing, and forgets it
+    start()
+    await until(() => Promise.resolve(jobs("name = 'dead'") === 0))
+  })
 })

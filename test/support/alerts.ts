@@ -29,6 +29,8 @@ export const ALERTS: Readonly<Record<string, Readonly<Record<string, Alert | nul
   BACKUP_UNCONFIRMED: { warning: ["KeyferryNeedsAPerson", "warning"] },
   BACKUP_OLD: { warning: ["KeyferryNeedsAPerson", "warning"] },
   AGENT_PAUSED: { warning: ["KeyferryNeedsAPerson", "warning"] },
+  // a key that is about to end is told by its dates
+  DEAD_LETTER: { critical: null, warning: ["KeyferryNeedsAPerson", "warning"] },
   TOKEN_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
   REPLICA_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
 }

@@ -1,4 +1,5 @@
 import { KeyferryError } from "../../core/base/error.js"
+import { rfc3339 } from "../../core/base/expiry.js"
 import type { Acceptances } from "../../core/manifest/acceptances.js"
 import { type AcceptedFinding, withAcceptances } from "../../core/plan/acceptance.js"
 import {
@@ -11,6 +12,7 @@ import {
   worstStatus,
 } from "../../core/plan/finding.js"
 import type { Pause } from "../../core/ports/agent-records.js"
+import type { DeadLetter } from "../../core/records/dead-letter.js"
 import { isOld, type StateBackup } from "../../core/records/state-backup.js"
 import { clockLine } from "../doctor/kms-checks.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
@@ -47,6 +49,8 @@ export interface CheckOptions {
   readonly pause: Pause | null
   /** Of the state directory. */
   readonly backup: StateBackup
+  /** Jobs of agents that share a database; none without. */
+  readonly dead?: readonly DeadLetter[]
 }
 
 /** Everything that monitoring is to know of the fleet. It changes nothing, and works without a token. */
@@ -72,6 +76,7 @@ export async function checkSurvey(
     accept,
     pause,
     backup,
+    dead = [],
     late = [],
   }: Omit<CheckOptions, "patience"> & { readonly late?: readonly Finding[] },
 ): Promise<CheckResult> {
@@ -86,6 +91,7 @@ export async function checkSurvey(
     ...(await logFindings(fleet)),
     ...pauseFindings(pause, fleet.clock.now()),
     ...backupFindings(backup, fleet.clock.now()),
+    ...deadFindings(dead, surveyed, thresholds),
   ]
   const now = fleet.clock.now()
   const checks = withAcceptances(findings, accept, now)
@@ -217,6 +223,27 @@ function backupFindings(backup: StateBackup, now: Date): readonly Finding[] {
   const message = `the state was last exported on ${backup.exportedAt ?? ""}${since}`
   const hint = "keyferry state export FILE, once a day, to another machine's disk"
   return [{ id: "BACKUP_OLD", status: "warning", message, name: "state", target: null, hint }]
+}
+
+/** A key whose job is not tried for now: it dies at its expiry unless a person, or a later try, helps. */
+function deadFindings(
+  dead: readonly DeadLetter[],
+  { keys }: Survey,
+  { crit }: Pick<Thresholds, "crit">,
+): readonly Finding[] {
+  return dead.map(({ name, target, replaced, failedAt, code, message }) => {
+    const seen = keys.find(({ row }) => row.name === name && row.target === target && row.replaced === replaced)
+    const end = seen === undefined ? null : firstEnd(seen.snapshot)
+    const isDying = seen !== undefined && end !== null && end.getTime() - seen.snapshot.now.getTime() < crit * 1000
+    return {
+      id: "DEAD_LETTER",
+      status: isDying ? "critical" : "warning",
+      message: `the agents failed at it as often as they try, last at ${rfc3339(failedAt)}: ${message} [${code}]`,
+      name,
+      target,
+      hint: `keyferry apply ${name} tries it now, and says what is wrong`,
+    }
+  })
 }
 
 /** What a token holds is not known where it cannot be searched; one that is not given is not asked about. */

@@ -54,7 +54,8 @@ export const check = defineCommand({
       const accept = { ...manifest?.accept, ...accepted }
       const pause = await (await world.agentRecords()).pause()
       const backup = await world.backup()
-      return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, pause, backup, patience })))
+      const dead = await world.deadLetters()
+      return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, pause, backup, dead, patience })))
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
       return timed.end(outputOf(cannotTell(error)))

@@ -3,11 +3,12 @@ import type { Status } from "../../app/fleet/status.js"
 import type { Survey } from "../../app/fleet/survey.js"
 import { worstExit } from "../../core/base/exit-code.js"
 import { KeyferryError } from "../../core/base/error.js"
+import { rfc3339 } from "../../core/base/expiry.js"
 import { namesOf } from "../options/arguments.js"
 import { defineCommand, type Surroundings } from "../command.js"
 import { actionsOf } from "../options/fleet-options.js"
 import { KMS, TOKEN } from "../options/options.js"
-import { backupText, statusText } from "../text/status-text.js"
+import { backupText, deadText, statusText } from "../text/status-text.js"
 import { REBUILD, rebuildState } from "./status-rebuild.js"
 import type { Layout } from "../text/layout.js"
 
@@ -75,9 +76,12 @@ export async function statusOfFleet({ names, usage = false, html }: StatusArgs, 
   const result = withUses.status
   if (html !== undefined) await writePage(html, surroundings, { fleet, surveyed, status: result })
   const backup = await surroundings.world.backup()
+  const dead = await surroundings.world.deadLetters()
+  const deadLetters = dead.map(({ failedAt, ...letter }) => ({ ...letter, failedAt: rfc3339(failedAt) }))
   return {
-    result: { ...result, backup },
-    text: (layout: Layout) => `${statusText(result, layout)}${layout.quiet ? "" : backupText(result, backup)}`,
+    result: { ...result, backup, deadLetters },
+    text: (layout: Layout) =>
+      `${statusText(result, layout)}${deadText(dead)}${layout.quiet ? "" : backupText(result, backup)}`,
     exit: worstExit([exit, withUses.exit]),
   }
 }
@@ -105,6 +109,7 @@ async function writePage(path: string, { world, version }: Surroundings, { fleet
     accept,
     pause,
     backup: await world.backup(),
+    dead: await world.deadLetters(),
   })
   const report = {
     owner: settings.owner,

@@ -22,6 +22,7 @@ export const OWN_FINDINGS: readonly string[] = [
   "CUSTODY_LOG_BROKEN",
   "TOKEN_UNSEEN",
   "AGENT_PAUSED",
+  "DEAD_LETTER",
 ]
 
 /** Whether `check` could ever find this. */
