@@ -94,11 +94,14 @@ export class SharedBucket {
     }))
   }
 
-  /** Who has a place in the order asks again when it is near: what arrived late meanwhile moves it. */
+  /**
+   * Who has a place in the order asks again when it is near: what arrived late meanwhile moves it. Nothing is sent early
+   * for the way that it has: how much of an answer's time that is cannot be told.
+   */
   async #arrivalSlot(): Promise<readonly Slot[]> {
     let place: string | null = null
     for (;;) {
-      const wanted: ArrivalWanted = { everyMs: this.#everyMs, onWayMs: this.#quickestAnswer.ms / 2, place }
+      const wanted: ArrivalWanted = { everyMs: this.#everyMs, place }
       const { madeMs, earliestMs, answer } = await this.#asked(() => this.#shared.takeArrival(this.#name, wanted))
       if (answer.granted) return [{ dueMs: madeMs + answer.waitMs, clockMs: answer.at - earliestMs }]
       place = answer.place

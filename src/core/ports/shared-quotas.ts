@@ -26,8 +26,6 @@ export interface BurstWanted {
 export interface ArrivalWanted {
   /** Milliseconds from one arrival to the next, at full pace. */
   readonly everyMs: number
-  /** How long a request is on its way to KMS, at least, in milliseconds. */
-  readonly onWayMs: number
   /** The place in the order that an earlier asking has given. */
   readonly place: string | null
 }

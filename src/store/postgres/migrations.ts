@@ -30,6 +30,7 @@ export const MIGRATIONS: readonly string[] = [
      operation text NOT NULL,
      next_at timestamptz NOT NULL DEFAULT '-infinity',
      arrival_at timestamptz NOT NULL DEFAULT '-infinity',
+     unanswered_until timestamptz NOT NULL DEFAULT '-infinity',
      slowed_to float8 NOT NULL DEFAULT 1,
      slowed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
      PRIMARY KEY (account, region, operation)

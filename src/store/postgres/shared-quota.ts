@@ -4,6 +4,8 @@ import type { Queryable } from "./database.js"
 
 /** Before an arrival is due, its place in the order is made sure of: so long before, in milliseconds. */
 const AHEAD_MS = 100
+/** An answer that takes longer, in milliseconds, is not waited for before the next request of a quota without burst. */
+const ANSWER_MS = 10_000
 
 /**
  * The row, locked, and what the database's clock says once it is: after all that others wrote before. `every` is the
@@ -11,14 +13,15 @@ const AHEAD_MS = 100
  * agents accounts for was written before that clock was set back, and does not count.
  */
 const LOCKED = `WITH locked AS MATERIALIZED (
-    SELECT next_at, arrival_at, slowed_to, slowed_at FROM keyferry.quota
+    SELECT next_at, arrival_at, unanswered_until, slowed_to, slowed_at FROM keyferry.quota
       WHERE account = $1 AND region = $2 AND operation = $3 FOR UPDATE
   ), moment AS MATERIALIZED (
     SELECT *, clock_timestamp() AS now FROM locked
   ), paced AS MATERIALIZED (
     SELECT *, $4::float8 / ${factorAt("now")} * interval '1 ms' AS every FROM moment
   ), row AS MATERIALIZED (
-    SELECT now, every, least(slowed_at, now) AS slowed_at, ${believed("next_at")} AS next_at, ${believed("arrival_at")} AS arrival_at
+    SELECT now, every, least(slowed_at, now) AS slowed_at, ${believed("next_at")} AS next_at, ${believed("arrival_at")} AS arrival_at,
+        ${believed("unanswered_until")} AS unanswered_until
       FROM paced
   )`
 
@@ -43,25 +46,29 @@ const TAKE_SLOTS = `${LOCKED}, taken AS MATERIALIZED (
 
 /**
  * A place is given in the order of asking, `next_at` being that of the next one; `arrival_at` is from when on a
- * request may arrive by what is known of those before, and counts once the place is near.
+ * request may arrive by what is known of those before, and counts once the place is near. As long as the one before has
+ * no answer, when it arrived is not known: it is waited for, unless whoever sent it is gone.
  */
 const TAKE_ARRIVAL = `${LOCKED}, placed AS MATERIALIZED (
-    SELECT *, coalesce($6::timestamptz, greatest(next_at, arrival_at, now + $5::float8 * interval '1 ms')) AS place FROM row
+    SELECT *, coalesce($5::timestamptz, greatest(next_at, arrival_at, now)) AS place FROM row
   ), due AS MATERIALIZED (
-    SELECT *, greatest(0, ${inMs("greatest(place, arrival_at) - now")} - $5::float8) AS wait FROM placed
+    SELECT *, greatest(0, ${inMs("greatest(place, arrival_at) - now")}) AS wait FROM placed
   ), taken AS MATERIALIZED (
-    SELECT *, wait <= ${AHEAD_MS} AS granted FROM due
+    SELECT *, wait <= ${AHEAD_MS} AND unanswered_until <= now AS granted FROM due
   ), written AS (
     UPDATE keyferry.quota AS quota SET
-        next_at = CASE WHEN $6::timestamptz IS NULL THEN place + every ELSE taken.next_at END,
-        arrival_at = CASE WHEN granted THEN now + (wait + $5::float8) * interval '1 ms' + every ELSE taken.arrival_at END,
+        next_at = CASE WHEN $5::timestamptz IS NULL THEN place + every ELSE taken.next_at END,
+        arrival_at = CASE WHEN granted THEN now + wait * interval '1 ms' + every ELSE taken.arrival_at END,
+        unanswered_until =
+          CASE WHEN granted THEN now + interval '${ANSWER_MS} ms' ELSE taken.unanswered_until END,
         slowed_at = taken.slowed_at
       FROM taken WHERE account = $1 AND region = $2 AND operation = $3
   )
-  SELECT CASE WHEN granted THEN wait ELSE wait - ${AHEAD_MS / 2} END AS "waitMs", granted, place::text AS place,
+  SELECT CASE WHEN granted THEN wait ELSE greatest(wait - ${AHEAD_MS / 2}, ${AHEAD_MS / 4}) END AS "waitMs", granted, place::text AS place,
     ${inMs("now")} AS at FROM taken`
 
 const ARRIVED = `UPDATE keyferry.quota SET
+    unanswered_until = '-infinity',
     arrival_at = greatest(arrival_at, to_timestamp($5::float8 / 1000) + $4::float8 / ${factorAt("clock_timestamp()")} * interval '1 ms')
   WHERE account = $1 AND region = $2 AND operation = $3`
 
@@ -75,6 +82,7 @@ const THROTTLED = `${LOCKED}, event AS MATERIALIZED (
   UPDATE keyferry.quota AS quota SET
       slowed_to = CASE WHEN same THEN slowed_to ELSE factor END,
       slowed_at = CASE WHEN same THEN slowed_at ELSE now END,
+      unanswered_until = '-infinity',
       next_at = greatest(next_at, now + $4::float8 / factor * interval '1 ms'),
       arrival_at = greatest(arrival_at, now + $4::float8 / factor * interval '1 ms')
     FROM slower WHERE account = $1 AND region = $2 AND operation = $3`
@@ -101,7 +109,7 @@ export function sharedQuotas(database: Queryable): SharedQuotas {
 
   return {
     takeSlots: (name, { everyMs, burst, count }) => ofRow(TAKE_SLOTS, name, [everyMs, burst, count]),
-    takeArrival: (name, { everyMs, onWayMs, place }) => ofRow(TAKE_ARRIVAL, name, [everyMs, onWayMs, place]),
+    takeArrival: (name, { everyMs, place }) => ofRow(TAKE_ARRIVAL, name, [everyMs, place]),
 
     async arrived(name, at, everyMs) {
       await database.query(ARRIVED, [...keyOf(name), everyMs, at])

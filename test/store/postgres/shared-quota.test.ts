@@ -30,7 +30,7 @@ describe("sharedQuotas", () => {
 
   const take = (count = 1) => quotas.takeSlots(name, { everyMs: HOUR, burst: 3, count })
   const hours = (ms: number): number => Math.round((ms / HOUR) * 100) / 100
-  const arrival = (place: string | null = null) => quotas.takeArrival(name, { everyMs: HOUR, onWayMs: 0, place })
+  const arrival = (place: string | null = null) => quotas.takeArrival(name, { everyMs: HOUR, place })
 
   it("gives a burst at once, then one slot after the other, to all who ask at the same time", async () => {
     const slots = await Promise.all(Array.from({ length: 20 }, () => take()))
@@ -96,16 +96,24 @@ describe("sharedQuotas", () => {
     expect(hours(again.waitMs)).to.equal(1)
   })
 
-  it("counts the time that a request is on its way, and what arrived late", async () => {
+  it("counts what arrived late", async () => {
     const first = await arrival()
     const second = await arrival()
-    const early = await quotas.takeArrival(name, { everyMs: HOUR, onWayMs: HOUR / 4, place: second.place })
-    expect(hours(early.waitMs)).to.equal(0.75)
     await quotas.arrived(name, first.at + HOUR / 2, HOUR)
     expect(hours((await arrival(second.place)).waitMs)).to.equal(1.5)
     // one that came in time moves nothing
     await quotas.arrived(name, first.at, HOUR)
     expect(hours((await arrival(second.place)).waitMs)).to.equal(1.5)
+  })
+
+  it("grants nothing while the one before has no answer", async () => {
+    const soon = (place: string | null) => quotas.takeArrival(name, { everyMs: 1, place })
+    const first = await soon(null)
+    const second = await soon(null)
+    expect([first.granted, second.granted]).to.deep.equal([true, false])
+    expect((await soon(second.place)).granted).to.equal(false)
+    await quotas.arrived(name, first.at, 1)
+    expect((await soon(second.place)).granted).to.equal(true)
   })
 
   it("waits for the place where who had it died", async () => {
