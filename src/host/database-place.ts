@@ -78,7 +78,10 @@ export async function databasePlace(postgres: PostgresSettings, { command, clock
         ),
       ),
 
-    doctorLines: () => Promise.resolve([]),
+    async doctorLines() {
+      const { databaseLines } = await import("./doctor-database.js")
+      return await databaseLines(database, postgres)
+    },
 
     async [Symbol.asyncDispose]() {
       await holds[Symbol.asyncDispose]()

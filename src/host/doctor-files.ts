@@ -1,12 +1,17 @@
 import { accessSync, constants } from "node:fs"
 import { type CheckedLine, fail, failed, ok, warn } from "../app/doctor/check.js"
 import { shellPath } from "../core/base/shell-word.js"
-import type { StateBackup } from "../core/records/state-backup.js"
+import { backupLine, logLine } from "./doctor-state.js"
 
 /** What `doctor` says of a state directory, of the custody log in it, and of its last export. */
 export async function directoryLines(stateDir: string): Promise<readonly CheckedLine[]> {
+  const { verifiedEnd } = await import("../store/files/custody-log-reader.js")
   const { backupOf } = await import("../store/files/last-export.js")
-  return [...(await stateLines(stateDir)), await logLine(stateDir), backupLine(await backupOf(stateDir))]
+  return [
+    ...(await stateLines(stateDir)),
+    await logLine(() => Promise.resolve(verifiedEnd(stateDir))),
+    backupLine(await backupOf(stateDir)),
+  ]
 }
 
 /** More faults than these are counted. */
@@ -71,28 +76,4 @@ function stateLine(stateDir: string): CheckedLine {
     const hint = "check --state-dir (KEYFERRY_STATE_DIR) and its permissions"
     return fail("state", `state directory ${stateDir} is not writable`, hint, "IOERR")
   }
-}
-
-/** Each line of the custody log is held against the one before. */
-async function logLine(stateDir: string): Promise<CheckedLine> {
-  const { verifiedEnd } = await import("../store/files/custody-log-reader.js")
-  try {
-    const { seq } = verifiedEnd(stateDir)
-    return ok("custody-log", seq === 0 ? "the custody log has no line yet" : `the chain of its ${seq} lines is whole`)
-  } catch (error) {
-    return failed("custody-log", error)
-  }
-}
-
-/** How old the last archive is, and whether something came after it. */
-export function backupLine({ exportedAt, linesSince }: StateBackup): CheckedLine {
-  const hint = "keyferry state export FILE, and keep FILE on another machine"
-  if (exportedAt === null) {
-    return linesSince === 0
-      ? ok("backup", "there is nothing to export yet")
-      : warn("backup", "the state was never exported", hint)
-  }
-  if (linesSince === 0) return ok("backup", `the state is as it was exported on ${exportedAt}`)
-  const since = linesSince === null ? "" : `, and lines of the custody log since then: ${linesSince}`
-  return warn("backup", `the state was last exported on ${exportedAt}${since}`, hint)
 }

@@ -5,11 +5,6 @@ import { custodyLines } from "./custody-log-reader.js"
 /** Lines that are read before others have their turn. */
 const AT_ONCE = 2_000
 
-/** Of one name; see {@link keyHistories}. */
-export async function keyHistory(stateDir: string, name: string, most: number): Promise<readonly KeyHistoryLine[]> {
-  return (await keyHistories(stateDir, new Set([name]), most)).get(name) ?? []
-}
-
 /**
  * The newest lines of the custody log, of its closed parts too, that are about each name; newest first. The log is read
  * once. Lines that are none are passed over: `check` and `doctor` say what is wrong with the log.

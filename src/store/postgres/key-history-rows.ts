@@ -1,11 +1,6 @@
 import { historyLine, type KeyHistoryLine } from "../records/history-line.js"
 import type { Queryable } from "./database.js"
 
-/** Of one name; see {@link keyHistories}. */
-export async function keyHistory(database: Queryable, name: string, most: number): Promise<readonly KeyHistoryLine[]> {
-  return (await keyHistories(database, new Set([name]), most)).get(name) ?? []
-}
-
 /**
  * The newest lines of the custody log that are about each name, at most `limit` of each; newest first. A name without any
  * has no member. Lines that are none are passed over: `check` and `doctor` say what is wrong with the log.

@@ -5,7 +5,7 @@ import { custodyLogTable } from "#src/store/postgres/custody-log-table.js"
 import { type Database, openDatabase } from "#src/store/postgres/database.js"
 import { grantsFor } from "#src/store/postgres/grants.js"
 import { bindingHolds } from "#src/store/postgres/holds.js"
-import { keyHistory } from "#src/store/postgres/key-history-rows.js"
+import { keyHistories } from "#src/store/postgres/key-history-rows.js"
 import { assertSchema, migrate } from "#src/store/postgres/migrations.js"
 import { rowTexts } from "#src/store/postgres/row-texts.js"
 import { sharedQuotas } from "#src/store/postgres/shared-quota.js"
@@ -80,7 +80,7 @@ describe("grants of the state's database", () => {
       await rowTexts(database, () => fences).put(["d", "e"], "3")
       await log.check()
       await log.verify()
-      expect(await keyHistory(database, "payments", 5)).to.not.deep.equal([])
+      expect((await keyHistories(database, new Set(["payments"]), 5)).get("payments")).to.not.equal(undefined)
 
       const quota = { account: role, region: "us-east-1", operation: "ImportKeyMaterial" }
       await sharedQuotas(database).takeSlots(quota, { everyMs: 1, burst: 1, count: 1 })
