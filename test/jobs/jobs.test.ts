@@ -1,8 +1,8 @@
 import { expect } from "chai"
 import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
-import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
 import { KeyferryError } from "#src/core/base/error.js"
 import type { JobKey } from "#src/core/records/dead-letter.js"
 import { migrateJobs } from "#src/jobs/connection.js"
@@ -50,9 +50,13 @@ describe("jobs of all agents", function () {
 
   /** An agent in a process of its own, and what it says, with the time of it. */
   const agent = (mode: string) => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, "../support/jobs-process.js"), url, mode], {
-      stdio: ["ignore", "pipe", "inherit"],
-    })
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL("../support/jobs-process.js", import.meta.url)), url, mode],
+      {
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    )
     processes.push(child)
     const said: { readonly words: string; readonly at: number }[] = []
     createInterface({ input: child.stdout }).on("line", (words) => said.push({ words, at: Date.now() }))
