@@ -1,4 +1,4 @@
-/** `npm run bench [-- --strict] [-- --only a,b,c,d,e,f]`: ratios measured side by side in one run; see docs/performance.md. */
+/** `npm run bench [-- --strict] [-- --only a,b,c,d,e,f,g]`: ratios measured side by side in one run; see docs/performance.md. */
 import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { PLAIN } from "#src/cli/text/layout.js"
@@ -10,9 +10,18 @@ import { type Measure, met, row } from "./measure.js"
 import { planCalls, planning } from "./plan.js"
 import { provisioning, provisionKeys } from "./provision.js"
 import { rewrapping } from "./rewrap.js"
+import { scale } from "./scale.js"
 import { recordedKeys, tokenCalls } from "./token-calls.js"
 
-const PARTS = { a: tokenCalls, b: provisioning, c: coldStart, d: rewrapping, e: planning, f: watched } as const
+const PARTS = {
+  a: tokenCalls,
+  b: provisioning,
+  c: coldStart,
+  d: rewrapping,
+  e: planning,
+  f: watched,
+  g: scale,
+} as const
 
 const JOBS: Readonly<Record<string, Job<never, unknown>>> = {
   "recorded-keys": recordedKeys,

@@ -1,6 +1,6 @@
 /** One measured figure; with a target it is held against it. */
 export interface Measure {
-  readonly part: "a" | "b" | "c" | "d" | "e" | "f"
+  readonly part: "a" | "b" | "c" | "d" | "e" | "f" | "g"
   readonly what: string
   readonly value: number
   readonly unit: "" | "/s" | "ms" | "MB" | "times"
