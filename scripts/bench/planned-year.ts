@@ -37,8 +37,9 @@ export function plannedYear({ keys, days }: { readonly keys: number; readonly da
   }
   let [imports, free] = [0, keys * EVERY_MS]
   for (let plan = DAY_MS; plan <= days * DAY_MS; plan += DAY_MS) {
-    const found = [...due.entries()].filter(([, moment]) => moment <= plan).sort(([, a], [, b]) => a - b)
-    for (const [index, moment] of found) {
+    const found: { readonly index: number; readonly moment: number }[] = []
+    for (const [index, moment] of due.entries()) if (moment <= plan) found.push({ index, moment })
+    for (const { index, moment } of found.sort((a, b) => a.moment - b.moment)) {
       count(moment)
       free = Math.max(free, plan) + EVERY_MS
       due[index] = dueAfter(index, free)
