@@ -119,7 +119,10 @@ export class FleetWork {
     }
     this.#rows.push(...rows)
     const failed = rows.find((row) => row.outcome === "failed" || isOfPlace(row) || row.reason === "ERR_KEY_HELD")
-    if (failed === undefined) return null
+    if (failed === undefined) {
+      // what was not begun, or not finished, is another agent's
+      return isStopping() ? { code: "STOPPED", message: "the agent that had it was stopping", counts: false } : null
+    }
     const { reason: code, message } = failed
     const counts = !isOfPlace(failed) && code !== "ERR_KEY_HELD"
     if (isOfPlace(failed)) shared.renew()

@@ -33,6 +33,7 @@ export class WorkWorld {
 
   /** Does a job. Where opening it fails, the next job tries again. */
   async use<T>(job: (work: RowWork, world: World) => Promise<T>): Promise<T> {
+    await this.#letGoIfAwaited()
     const shared = this.#current()
     shared.users += 1
     clearTimeout(shared.timer)
@@ -59,6 +60,19 @@ export class WorkWorld {
   async close(): Promise<void> {
     const shared = this.#shared
     if (shared === undefined) return
+    this.#retire(shared)
+    clearTimeout(shared.timer)
+    if (shared.users === 0) await close(shared)
+  }
+
+  /** Who waits for the state as a whole has it once the jobs in hand are done; the next are done in a world after that. */
+  async #letGoIfAwaited(): Promise<void> {
+    const shared = this.#shared
+    if (shared === undefined) return
+    const work = await shared.work.catch(() => null)
+    // a lock that cannot be asked is lost, and taken anew
+    const isAwaited = (await work?.isAwaited().catch(() => true)) ?? false
+    if (!isAwaited || this.#shared !== shared) return
     this.#retire(shared)
     clearTimeout(shared.timer)
     if (shared.users === 0) await close(shared)

@@ -3,6 +3,8 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { expect } from "chai"
 import { grantsFor } from "#src/store/postgres/grants.js"
+import { lockWholeState } from "#src/store/postgres/database-lock.js"
+import { openDatabase } from "#src/store/postgres/database.js"
 import { type PostgresServer, startPostgres } from "../support/postgres.js"
 import { RunningAgent } from "../support/running-agent.js"
 import { keysNamed, setStage, type Stage } from "../support/stage.js"
@@ -104,6 +106,25 @@ ${Array.from({ length: count }, (_, index) => `  key-${index}: { keySpec: HMAC_2
     expect((await stage.footprint("")).created).to.equal(count)
     expect((await stage.footprint("")).kmsKeys).to.have.length(count)
     expect(jobs("name = 'dead'")).to.equal(0)
+  })
+
+  it("an agent that stops gives back the jobs that it has not begun", async () => {
+    const before = count
+    count += 2
+    writeFileSync(config, manifest(postgres.urlOf("fleet", "agent"), "provision, rewrap"))
+    await using database = openDatabase({ url: postgres.urlOf("fleet") }, "keyferry test")
+    const whole = await lockWholeState(database, { mode: "exclusive", command: "test", timeout: 60_000 })
+    const agent = start()
+    await until(() => Promise.resolve(jobs("name LIKE 'rows%' AND state = 'active'") === 2))
+    agent.signal("SIGTERM")
+    await agent.line("agent.stopping")
+    await sleep(2000)
+    await whole[Symbol.asyncDispose]()
+    expect(await agent.ended).to.equal(0)
+    expect((await stage.footprint("")).created).to.equal(before)
+    expect(jobs("name LIKE 'rows%' AND state = 'retry'")).to.equal(2)
+    start()
+    await until(isThere)
   })
 
   it("status and check tell of a job that is a dead letter", async () => {

@@ -9,13 +9,21 @@ import { allowedWork, isSame, placeOf } from "./round.js"
 
 /** Keys that are worked on one by one, as they come: what was read for one serves the next. */
 export interface RowWork {
-  readonly fleet: Fleet
+  /** Without its lock: no key passes that on while others are under way. */
+  readonly fleet: Fleet & { readonly lock: null }
   readonly keys: readonly FleetKey[]
   readonly sources: SourceIndex
+  /** Whether another process waits for the state as a whole. */
+  isAwaited(): Promise<boolean>
 }
 
 export async function openRowWork(fleet: Fleet): Promise<RowWork> {
-  return { fleet, keys: await fleetKeys(fleet), sources: sourceIndex(fleet, { withSealed: true }) }
+  return {
+    fleet: { ...fleet, lock: null },
+    keys: await fleetKeys(fleet),
+    sources: sourceIndex(fleet, { withSealed: true }),
+    isAwaited: async () => (await fleet.lock?.isAwaited()) ?? false,
+  }
 }
 
 /**

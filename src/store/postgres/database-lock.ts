@@ -29,7 +29,7 @@ const BETWEEN_PASSES = 2_000
 /** Bytes of `application_name`. */
 const MOST_NAME = 63
 
-/** Who waits holds the second one shared. */
+/** Who waits for the state exclusively holds the second one shared. */
 const STATE = "hashtextextended('keyferry state', 0)"
 const WAITING = "hashtextextended('keyferry state waiting', 0)"
 
@@ -65,23 +65,27 @@ class WholeStateLock implements StateLock {
   }
 
   async take(timeout: number): Promise<void> {
-    const suffix = this.#request.mode === "shared" ? "_shared" : ""
+    const isShared = this.#request.mode === "shared"
+    // who shares it comes after who wants it alone: those who share it may follow each other for ever
+    const taking = isShared
+      ? `SELECT CASE WHEN EXISTS (${holdersOf(WAITING)}) THEN false ELSE pg_try_advisory_lock_shared(${STATE}) END AS holds`
+      : `SELECT pg_try_advisory_lock(${STATE}) AS holds`
     const start = performance.now()
     let isWaiting = false
     try {
-      while (!(await this.#holds(`SELECT pg_try_advisory_lock${suffix}(${STATE}) AS holds`))) {
+      while (!(await this.#holds(taking))) {
         const holder = await this.#holder()
         const waited = performance.now() - start
         if (waited >= timeout) throw this.#lockedError(holder, waited)
         if (!isWaiting) {
-          await this.#session.query(`SELECT pg_advisory_lock_shared(${WAITING})`)
+          if (!isShared) await this.#session.query(`SELECT pg_advisory_lock_shared(${WAITING})`)
           this.#request.onWait?.(holder)
           isWaiting = true
         }
         await sleep(POLL)
       }
     } finally {
-      if (isWaiting && !this.#session.isLost) {
+      if (isWaiting && !isShared && !this.#session.isLost) {
         await this.#session.query(`SELECT pg_advisory_unlock_shared(${WAITING})`)
       }
     }

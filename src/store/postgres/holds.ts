@@ -14,6 +14,9 @@ export interface Holds extends AsyncDisposable {
   hold(bindings: readonly HeldBinding[]): Promise<Hold>
 }
 
+/** In ms: an answer that was waited for longer says nothing of now. A session that is silent ends no sooner than that. */
+const FRESH = 5_000
+
 /** Bindings that are held; disposing gives them back. */
 export interface Hold extends AsyncDisposable {
   readonly fences: readonly Fence[]
@@ -140,8 +143,13 @@ class SessionHold implements Hold {
   }
 
   async assertHeld(): Promise<void> {
-    if (this.#isOver || this.#session.isLost || !(await this.#isHeld().catch(() => false)))
-      throw bindingLost(this.fences)
+    for (;;) {
+      const asked = performance.now()
+      if (this.#isOver || this.#session.isLost || !(await this.#isHeld().catch(() => false)))
+        throw bindingLost(this.fences)
+      // whoever was stopped with the answer on its way, or did not come to read it, asks again: it may be old
+      if (performance.now() - asked < FRESH) return
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -32,6 +32,19 @@ describe("lockWholeState", () => {
     expect(await alone.isAwaited()).to.equal(false)
   })
 
+  it("is given to who waits for it alone before others share it", async () => {
+    const first = await take("shared", { timeout: 10_000 })
+    let isTold: () => void = () => undefined
+    const told = new Promise<void>((resolve) => (isTold = resolve))
+    const waiting = take("exclusive", { timeout: 60_000, onWait: () => isTold() })
+    await told
+    await expectCode("ERR_STATE_LOCKED", () => take("shared"))
+    await first[Symbol.asyncDispose]()
+    await (await waiting)[Symbol.asyncDispose]()
+    await using next = await take("shared", { timeout: 10_000 })
+    expect(await next.isAwaited()).to.equal(false)
+  })
+
   it("is passed on to who waits for it, and taken again", async () => {
     await using shared = await take("shared", { timeout: 10_000 })
     const told: string[] = []

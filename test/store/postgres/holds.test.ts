@@ -88,6 +88,17 @@ describe("bindingHolds", () => {
     expect(fenceOf(next) > fenceOf(lost)).to.equal(true)
   })
 
+  it("is asked for again where the answer is old when it is read", async () => {
+    await using holds = bindingHolds(database, { holder: "alpha" })
+    const held = await holds.hold([KEY])
+    const asking = expectCode("ERR_BINDING_LOST", () => held.assertHeld())
+    // the question is sent before anything is read
+    for (let turns = 0; turns < 20; turns += 1) await new Promise<void>((resolve) => process.nextTick(resolve))
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6_000)
+    server.sql(`holds_${count}`, "UPDATE keyferry.binding SET fence = fence + 1")
+    await asking
+  })
+
   it("is lost where its session is ended, and where another has raised the fence", async () => {
     await using holds = bindingHolds(database, { holder: "alpha" })
     const first = await holds.hold([KEY])
