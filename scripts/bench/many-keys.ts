@@ -4,7 +4,8 @@ import { labelOf, newSourceKeyId } from "#src/core/key/source-key.js"
 import { sealLine } from "#src/core/records/custody-chain.js"
 import type { CustodyEvent } from "#src/core/records/custody-event.js"
 import type { StoredSet } from "#src/local-kms/state/journal.js"
-import { logEnd, OPEN_PART } from "#src/store/postgres/custody-log-table.js"
+import { CUSTODY_LOG } from "#src/store/archive/log-parts.js"
+import { logEnd } from "#src/store/postgres/custody-log-table.js"
 import type { Database } from "#src/store/postgres/database.js"
 import { rowTexts } from "#src/store/postgres/row-texts.js"
 import { storedInventory } from "#src/store/records/inventory.js"
@@ -162,7 +163,7 @@ async function appendEvents(database: Database, events: readonly CustodyEvent[])
   }
   await database.query(
     `INSERT INTO keyferry.custody_log (seq, hash, previous, name, part, line)
-       SELECT seq, hash, previous, name, '${OPEN_PART}', line
+       SELECT seq, hash, previous, name, '${CUSTODY_LOG}', line
          FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS new (seq, hash, previous, name, line)`,
     [columns.seq, columns.hash, columns.previous, columns.name, columns.line],
   )

@@ -53,6 +53,58 @@ const DURABLE: readonly NamedMutation[] = [
   durable("a copy's name", "state-dir.js", "await syncFolder(stateDir);", "the copy of an older state"),
 ]
 
+const FLEET: readonly NamedMutation[] = [
+  {
+    title: "a key's state is written though another has taken the key over",
+    file: "store/postgres/fence.js",
+    before: "SELECT count(*) = $",
+    after: "SELECT count(*) <= $",
+    test: "store/postgres/taken-over.test.js",
+    named: "is free as soon as it gives it back",
+  },
+  {
+    title: "material is imported though another may have taken the key over",
+    file: "kms/wire.js",
+    before: "await beforeChange?.()",
+    after: "await undefined",
+    test: "kms/wire.test.js",
+    named: "that change something are asked for before each attempt, and not sent where that is refused",
+  },
+  {
+    title: "two processes append to the custody log in a database at once",
+    file: "store/postgres/custody-log-table.js",
+    before: "SELECT pg_advisory_xact_lock(hashtextextended('keyferry custody log', 0))",
+    after: "SELECT 1",
+    test: "store/both-logs.test.js",
+    named: "the custody log in rows is one chain of several processes",
+  },
+  {
+    title: "half of an archive is in the database where its import is stopped",
+    file: "store/postgres/state-import.js",
+    before: "const end = await writePieces(connection, archive);",
+    after:
+      'const end = await writePieces(connection, archive); await connection.query("COMMIT"); await connection.query("BEGIN");',
+    test: "store/postgres/state-archive.test.js",
+    named: "import: where the server stops at once, nothing is there, and the same again goes well",
+  },
+  {
+    title: "what is committed to the database is not durable yet",
+    file: "store/postgres/database-settings.js",
+    before: 'synchronous_commit: "on"',
+    after: 'synchronous_commit: "off"',
+    test: "store/postgres/database.test.js",
+    named: "has the settings that the state rests on, whatever role and database have",
+  },
+  {
+    title: "a password is taken from the URL of the database",
+    file: "store/postgres/database-settings.js",
+    before: '(parts.password ?? "") !== ""',
+    after: "false",
+    test: "store/postgres/database-tls.test.js",
+    named: "refuses settings that cannot be right, before anything is connected",
+  },
+]
+
 export const NAMED: readonly NamedMutation[] = [
   {
     title: "KMS' offset is ignored",
@@ -103,6 +155,7 @@ export const NAMED: readonly NamedMutation[] = [
     named: "takes one source key to a second Region, and to no second account",
   },
   ...DURABLE,
+  ...FLEET,
   {
     title: "a file of the state that could not be replaced counts as written",
     file: "store/files/atomic-file.js",

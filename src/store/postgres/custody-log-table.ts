@@ -3,11 +3,9 @@ import type { Clock } from "../../core/ports/clock.js"
 import type { CustodyLog } from "../../core/ports/custody-log.js"
 import { type ChainEnd, NO_LINES, readLine, sealLine, verifyChain } from "../../core/records/custody-chain.js"
 import type { CustodyEvent } from "../../core/records/custody-event.js"
+import { CUSTODY_LOG } from "../archive/log-parts.js"
 import type { Database, Queryable } from "./database.js"
 import { bindingLost, type Fences } from "./fence.js"
-
-/** The part that lines are appended to; closed parts keep the names that their files had. */
-export const OPEN_PART = "custody.log.jsonl"
 
 /** Lines of one reading. */
 const PAGE = 2000
@@ -99,7 +97,7 @@ export async function appendLine(
   const line = sealLine(end, time, event)
   await connection.query(
     "INSERT INTO keyferry.custody_log (seq, hash, previous, name, part, line) VALUES ($1, $2, $3, $4, $5, $6)",
-    [line.end.seq, line.end.hash, end.hash, event.name ?? null, OPEN_PART, line.text],
+    [line.end.seq, line.end.hash, end.hash, event.name ?? null, CUSTODY_LOG, line.text],
   )
   return line.end
 }
