@@ -13,6 +13,7 @@ import type { HeldBinding } from "../core/ports/held-work.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { StateCopy } from "../core/ports/state-copy.js"
 import type { Kms } from "../core/ports/kms.js"
+import type { Token } from "../core/ports/token.js"
 import type { Progress } from "../core/ports/progress.js"
 import type { Pacer } from "../kms/pacing.js"
 import type { Log } from "../core/ports/log.js"
@@ -62,6 +63,8 @@ interface LockWish {
 
 /** How long a command waits for who holds a key, in ms, where `--lock-timeout` does not say it: a job is soon done. */
 const HOLD_PATIENCE = 30_000
+/** How long who logs in waits for another that logs in to the same token, in ms. */
+const LOGIN_PATIENCE = 120_000
 
 export type WithoutKms = State & Pick<Deps, "token">
 export type WithoutToken = State & Pick<Deps, "kms" | "kmsIn">
@@ -417,10 +420,15 @@ export class World implements AsyncDisposable {
     const { logIn } = await import("./token.js")
     const { custodialToken } = await import("../app/custody/custodial-token.js")
     const { clock, progress, log } = this
-    const { texts } = await this.place()
+    const { texts, heldWork } = await this.place()
     const retryPin = this.#flags.retryPin ?? false
     const warnOfPin = (text: string): void => (quiet ? undefined : progress.warn(text))
-    const token = this.own(await logIn(setting, { ...this.#surroundings, texts, retryPin, warnOfPin }))
+    const login = (): Promise<Token> => logIn(setting, { ...this.#surroundings, texts, retryPin, warnOfPin })
+    // of agents that come at the same time each would present a wrong PIN once (invariant I6)
+    const selectors = Object.entries(setting.uri.selectors).map(([name, value]) => `${name} ${value}`)
+    const held = { name: "login", target: selectors.sort().join(", ") }
+    const opening = heldWork === null ? login() : heldWork.during([held], login, { patience: LOGIN_PATIENCE })
+    const token = this.own(await opening)
     return custodialToken({ ...(await this.#stateRecords()), token, clock, progress, log })
   }
 
