@@ -12,6 +12,7 @@ import { systemClock } from "../host/clock.js"
 import type { World } from "../host/open.js"
 import type { Settings } from "../host/settings.js"
 import { AgentClock } from "./agent-clock.js"
+import type { FleetWork } from "./fleet-work.js"
 import { withRun } from "./run-log.js"
 import { nextRound } from "./schedule.js"
 import { lookIfItCan, outcomeOf, type Sight } from "./sight.js"
@@ -47,7 +48,7 @@ export interface AgentParts {
   /** 0 to 1. */
   readonly chance: () => number
   /** What a round does where the work of several agents is jobs: a round's work is all of it without. */
-  readonly work?: (world: World, settings: Settings) => Promise<Round>
+  readonly work?: Pick<FleetWork, "round" | "reached">
   /** Called after each round, before the next is waited for. */
   readonly onRound: (report: RoundReport, next: Date) => Promise<void>
 }
@@ -189,7 +190,8 @@ export class Agent {
     }
     if (report.kmsOffsetMs !== null) this.#clock.learn(report.kmsOffsetMs)
     this.#troubled = report.outcome === "done" ? 0 : this.#troubled + 1
-    tell(log, report)
+    // rows that were jobs are told as they are done
+    tell(log, report, { withRows: this.#parts.work === undefined })
     return report
   }
 
@@ -202,7 +204,8 @@ export class Agent {
     const { round, error } = isPaused ? { round: null, error: null } : await this.#workIfItCan(world, records)
     await world.unlock()
     // also where the work could not begin: keys that die meanwhile are to be told of
-    const sight = this.#isStopping ? null : await lookIfItCan(world, { pause: isPaused ? pause : null, error })
+    const reached = this.#parts.work?.reached ?? new Set()
+    const sight = this.#isStopping ? null : await lookIfItCan(world, { pause: isPaused ? pause : null, error, reached })
     return { round, sight, pause: isPaused ? pause : null, outcome: outcomeOf({ round, sight, error }), error }
   }
 
@@ -217,7 +220,7 @@ export class Agent {
     try {
       const round = await (work === undefined
         ? runRound({ openFleet, records, allow, isStopping: () => this.#isStopping })
-        : work(world, this.#settings))
+        : work.round(world, this.#settings))
       return { round, error: null }
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
@@ -257,14 +260,18 @@ async function isPast(world: World, time: string): Promise<boolean> {
 /** Not before a minute has passed, whatever a clock has done meanwhile. */
 const later = (time: Date, now: Date): Date => new Date(Math.max(time.getTime(), now.getTime() + SOONEST_MS))
 
-function tell(log: Log, { trigger, outcome, round, sight, error, began, ended }: RoundReport): void {
+function tell(
+  log: Log,
+  { trigger, outcome, round, sight, error, began, ended }: RoundReport,
+  { withRows }: { readonly withRows: boolean },
+): void {
   const durationMs = ended.getTime() - began.getTime()
   if (error !== null) {
     log.event("round.failed", { trigger, code: error.code, message: error.message, durationMs })
     return
   }
   const rows = round?.rows ?? []
-  for (const { name, target, keyArn, outcome: end, reason, message } of rows) {
+  for (const { name, target, keyArn, outcome: end, reason, message } of withRows ? rows : []) {
     if (end !== "nothing") log.event("round.row", { name, target, keyArn, outcome: end, reason, message })
   }
   for (const { name, target, failures, retryAt, reason } of round?.backoffs ?? []) {

@@ -11,11 +11,14 @@ import type { JobKey } from "../core/records/dead-letter.js"
 import type { World } from "../host/open.js"
 import type { Settings } from "../host/settings.js"
 import type { JobFailure, Jobs, Worker } from "../jobs/jobs.js"
+import { mayBeElsewhere } from "../app/fleet/survey.js"
 import { withRun } from "./run-log.js"
 import { WorkWorld } from "./work-world.js"
 
 /** Keys of one token that an agent works on at the same time. */
 const WIDTH = 8
+/** After a plan that made jobs, in ms: jobs that nobody takes are told of by then. */
+const LOOK_AFTER_PLAN_MS = 16 * 60_000
 
 export interface FleetWorkParts {
   readonly jobs: Jobs
@@ -30,12 +33,21 @@ export interface FleetWorkParts {
 export class FleetWork {
   readonly #parts: FleetWorkParts
   readonly #workers = new Map<string | null, { readonly worker: Worker; readonly world: WorkWorld }>()
+  /** Tokens that these settings have led to once. */
+  readonly #reached = new Set<string | null>()
+  readonly #told = new Set<string | null>()
+  #nextLook: NodeJS.Timeout | undefined
   #settings: Settings | undefined
   #rows: DecisionRow[] = []
   #isStopping = false
 
   constructor(parts: FleetWorkParts) {
     this.#parts = parts
+  }
+
+  /** Tokens that the agent could use before: one of them that is gone is a failure, and not another site's. */
+  get reached(): ReadonlySet<string | null> {
+    return this.#reached
   }
 
   /**
@@ -54,6 +66,7 @@ export class FleetWork {
   /** Begins no other job, and waits so long for those in hand, in ms, at least 1000. */
   async stop(timeoutMs: number): Promise<void> {
     this.#isStopping = true
+    clearTimeout(this.#nextLook)
     await this.#parts.jobs.stop(timeoutMs)
     for (const { world } of this.#workers.values()) await world.close()
   }
@@ -61,6 +74,8 @@ export class FleetWork {
   async #follow(settings: Settings): Promise<void> {
     const { jobs } = this.#parts
     this.#settings = settings
+    this.#reached.clear()
+    this.#told.clear()
     // what is in hand is done as it was begun
     await this.#leaveAll()
     const { schedule, timeZone } = agentSettingsOf(settings)
@@ -80,7 +95,13 @@ export class FleetWork {
     let queued = 0
     for (const [token, keys] of due) queued += await jobs.queue(token, keys)
     await jobs.forget(well)
+    if (queued > 0) this.#lookLater()
     log.event("plan.ended", { keys: fleet.bindings.length, queued, durationMs: Math.round(performance.now() - start) })
+  }
+
+  #lookLater(): void {
+    clearTimeout(this.#nextLook)
+    this.#nextLook = setTimeout(this.#parts.onNews, LOOK_AFTER_PLAN_MS).unref()
   }
 
   /** A token of another site is left to the agents there; one that fails is tried again by the next round. */
@@ -91,8 +112,10 @@ export class FleetWork {
       if ((await world.tokenIfGiven(token)) === null) return
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
+      this.#tellElsewhere(token, error)
       return
     }
+    this.#reached.add(token)
     const { jobs, openWorld, log, onNews } = this.#parts
     const open = (): World => openWorld(settings, withRun(log, randomUUID()))
     const shared = new WorkWorld(open, onNews)
@@ -100,6 +123,13 @@ export class FleetWork {
       this.#do({ settings, token, key, shared, signal }),
     )
     this.#workers.set(token, { worker, world: shared })
+  }
+
+  /** Once: it is so for good, as a rule. */
+  #tellElsewhere(token: string | null, { code, message }: KeyferryError): void {
+    if (this.#reached.has(token) || this.#told.has(token) || !mayBeElsewhere(token, code)) return
+    this.#told.add(token)
+    this.#parts.log.event("token.elsewhere", { token, code, message })
   }
 
   async #do({ settings, token, key, shared, signal }: Job): Promise<JobFailure | null> {

@@ -123,7 +123,11 @@ export class Metrics {
       }
       earliest.set(this.#next, { name, target }, next?.at ?? null)
     }
-    for (const { name, state } of status.tokens) this.#tokenUp.set({ token: name ?? "" }, state === "looked at" ? 1 : 0)
+    this.#tokenUp.reset()
+    for (const { name, state } of status.tokens) {
+      // a token of another site is neither up nor down here
+      if (state !== "not reached from here") this.#tokenUp.set({ token: name ?? "" }, state === "looked at" ? 1 : 0)
+    }
     for (const { id, status: severity } of check.checks) {
       if (severity !== "ok") this.#findings.inc({ reason: id, status: severity })
     }

@@ -13,12 +13,8 @@ export interface Sight {
   readonly check: CheckResult
 }
 
-/**
- * Looks at the fleet as it is now, from anew: what `check` and `status` would say.
- *
- * @param pause until when unattended work waits; null where it does not
- */
-export async function look(world: World, pause: Pause | null): Promise<Sight> {
+/** Looks at the fleet as it is now, from anew: what `check` and `status` would say. */
+async function look(world: World, { pause, reached }: Required<Pick<LookAfter, "pause" | "reached">>): Promise<Sight> {
   const { fleetKeys } = await import("../app/fleet/fleet.js")
   const { survey } = await import("../app/fleet/survey.js")
   const { statusOf } = await import("../app/fleet/status.js")
@@ -30,6 +26,7 @@ export async function look(world: World, pause: Pause | null): Promise<Sight> {
   const surveyed = await survey(fleet, await fleetKeys(fleet), {
     actions: new Set(),
     depth: { tags: false, materials: "needed" },
+    reached,
   })
   const { status } = await statusOf(fleet, surveyed)
   const check = await checkSurvey(fleet, surveyed, {
@@ -37,21 +34,27 @@ export async function look(world: World, pause: Pause | null): Promise<Sight> {
     accept,
     pause,
     backup: await world.backup(),
-    dead: await world.deadLetters(),
+    jobs: await world.troubledJobs(),
   })
   return { at: world.clock.now(), status, check }
 }
 
 interface LookAfter {
+  /** Until when unattended work waits; null where it does not. */
   readonly pause: Pause | null
   /** Why the work could not be done; null where it was. */
   readonly error: KeyferryError | null
+  /** Tokens that this process could use before. */
+  readonly reached?: ReadonlySet<string | null>
 }
 
 /** The same after work that failed; null where what failed keeps from looking as well. */
-export async function lookIfItCan(world: World, { pause, error }: LookAfter): Promise<Sight | null> {
+export async function lookIfItCan(
+  world: World,
+  { pause, error, reached = new Set() }: LookAfter,
+): Promise<Sight | null> {
   try {
-    return await look(world, pause)
+    return await look(world, { pause, reached })
   } catch (thrown) {
     if (error !== null && thrown instanceof KeyferryError) return null
     throw thrown

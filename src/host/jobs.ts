@@ -1,6 +1,6 @@
 import type { PostgresSettings } from "../core/manifest/state-settings.js"
-import type { DeadLetter } from "../core/records/dead-letter.js"
-import { readDeadLetters } from "../jobs/dead-letters.js"
+import type { TroubledJobs } from "../core/records/dead-letter.js"
+import { readTroubledJobs } from "../jobs/troubled-jobs.js"
 import { type Jobs, openJobs } from "../jobs/jobs.js"
 import { poolSettings } from "../store/postgres/database-settings.js"
 
@@ -14,7 +14,7 @@ export async function jobsOf(postgres: PostgresSettings, onTrouble: (error: Erro
   return await openJobs(poolSettings(postgres, "keyferry agent jobs"), onTrouble)
 }
 
-/** The dead letters of the agents, for who does not work on jobs. @throws ERR_DATABASE_*, ERR_STATE_VERSION */
-export async function deadLettersOf(postgres: PostgresSettings): Promise<readonly DeadLetter[]> {
-  return await readDeadLetters(poolSettings(postgres, "keyferry"))
+/** Jobs of the agents that are not tried, or not taken, for who does not work on jobs. @throws ERR_DATABASE_*, ERR_STATE_VERSION */
+export async function troubledJobsOf(postgres: PostgresSettings): Promise<TroubledJobs> {
+  return await readTroubledJobs(poolSettings(postgres, "keyferry"))
 }

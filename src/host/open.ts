@@ -7,7 +7,7 @@ import type { MergeDeps } from "../app/merge/merge.js"
 import { KeyferryError } from "../core/base/error.js"
 import type { PostgresSettings } from "../core/manifest/state-settings.js"
 import type { AgentRecords } from "../core/ports/agent-records.js"
-import type { DeadLetter } from "../core/records/dead-letter.js"
+import type { TroubledJobs } from "../core/records/dead-letter.js"
 import type { StateBackup } from "../core/records/state-backup.js"
 import type { HeldBinding } from "../core/ports/held-work.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
@@ -290,12 +290,12 @@ export class World implements AsyncDisposable {
     this.own(await (await this.place()).lockAgent())
   }
 
-  /** Jobs that the agents of the database do not try for now; none where the state is in a directory. */
-  async deadLetters(): Promise<readonly DeadLetter[]> {
+  /** Jobs that the agents of the database do not try for now, or do not take; none where the state is in a directory. */
+  async troubledJobs(): Promise<TroubledJobs> {
     const postgres = await this.postgres()
-    if (postgres === null) return []
-    const { deadLettersOf } = await import("./jobs.js")
-    return await deadLettersOf(postgres)
+    if (postgres === null) return { dead: [], untaken: [] }
+    const { troubledJobsOf } = await import("./jobs.js")
+    return await troubledJobsOf(postgres)
   }
 
   /** The newest lines of the custody log about a name, newest first. */

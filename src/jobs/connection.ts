@@ -10,7 +10,7 @@ export interface JobsDatabase {
 }
 
 /** PostgreSQL's schema of the engine's tables. */
-const SCHEMA = "keyferry_jobs"
+export const SCHEMA = "keyferry_jobs"
 
 /** Planning: no more than one run over all agents. */
 export const PLAN_QUEUE = "plan"

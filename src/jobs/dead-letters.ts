@@ -1,23 +1,10 @@
 import type { JobWithMetadata, PgBoss } from "pg-boss"
 import type { DeadLetter, JobKey } from "../core/records/dead-letter.js"
-import { asked, DEAD_QUEUE, engineOn, type JobsDatabase } from "./connection.js"
+import { DEAD_QUEUE } from "./connection.js"
 import { keyOf, tokenOf, type Tried } from "./job.js"
 
 /** Told in one page by pg-boss. */
 const PAGE = 1000
-
-/** Reads the dead letters of a database without working there. */
-export async function readDeadLetters(database: JobsDatabase): Promise<readonly DeadLetter[]> {
-  const boss = engineOn(database, { migrate: false, works: false }, () => undefined)
-  return await asked(database, async () => {
-    try {
-      await boss.start()
-      return await deadLetters(boss)
-    } finally {
-      await boss.stop({ graceful: false })
-    }
-  })
-}
 
 async function letters(boss: PgBoss): Promise<readonly JobWithMetadata<JobKey>[]> {
   const jobs: JobWithMetadata<JobKey>[] = []

@@ -72,11 +72,13 @@ function countsList(rows: readonly ReportRow[], stateHref: (state: string) => st
   </ul>`
 }
 
-function seenText({ at, agent, version }: FleetReport): Markup {
+function seenText({ at, agent, version, status }: FleetReport): Markup {
   const sight = html`Seen ${moment(at.getTime())} by KMS' clock, by keyferry ${version}.`
   if (agent === null) return sight
   const next = agent.next === null ? "" : html` The next begins ${moment(agent.next.getTime())}.`
-  return html`${sight} The last round: ${agent.outcome}.${next}`
+  const elsewhere = status.tokens.flatMap(({ name, state }) => (state === "not reached from here" ? [name] : []))
+  const tokens = elsewhere.length === 0 ? "" : ` Tokens that are not reached from here: ${elsewhere.join(", ")}.`
+  return html`${sight} The last round: ${agent.outcome}.${next}${tokens}`
 }
 
 function troublesOf({ agent }: FleetReport): Markup | "" {

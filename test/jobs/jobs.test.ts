@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { KeyferryError } from "#src/core/base/error.js"
 import type { JobKey } from "#src/core/records/dead-letter.js"
 import { migrateJobs } from "#src/jobs/connection.js"
-import { readDeadLetters } from "#src/jobs/dead-letters.js"
+import { readTroubledJobs } from "#src/jobs/troubled-jobs.js"
 import { type Jobs, openJobs } from "#src/jobs/jobs.js"
 import { type Database, openDatabase } from "#src/store/postgres/database.js"
 import { grantsFor } from "#src/store/postgres/grants.js"
@@ -183,13 +183,38 @@ describe("jobs of all agents", function () {
     const [first = 0, second = 0, third = 0] = times
     expect(third - second).to.be.greaterThan(second - first)
     // as who does not work there reads them
-    expect(await readDeadLetters(database)).to.deep.equal([letter])
+    expect(await readTroubledJobs(database)).to.deep.equal({ dead: [letter], untaken: [] })
     isBroken = false
     expect(await jobs.queue("t1", [keyNamed("a")])).to.equal(1)
     await until(
       () => jobs.deadLetters(),
       (dead) => dead.length === 0,
     )
+  })
+
+  it("tells of jobs that no agent takes, and of none of a long queue that somebody works on", async () => {
+    const jobs = await open()
+    for (const token of ["t1", "t/2"]) await jobs.queue(token, [keyNamed("a"), keyNamed("b")])
+    const sql = (text: string): string => server.sql(`jobs${count}`, text)
+    const ago = (minutes: number): string => `now() - interval '${minutes} minutes'`
+    const untakenTokens = async () =>
+      (await readTroubledJobs(database)).untaken.map(({ token, count: waiting }) => [token, waiting])
+    expect(await untakenTokens()).to.deep.equal([])
+    sql(`UPDATE keyferry_jobs.job SET start_after = ${ago(16)}`)
+    expect(await untakenTokens()).to.deep.equal([
+      ["t1", 2],
+      ["t/2", 2],
+    ])
+    // the last job of t1 was begun so long ago
+    const took = (minutes: number): string =>
+      sql(`INSERT INTO keyferry_jobs.job (name, state, started_on) VALUES ('rows/t1', 'completed', ${ago(minutes)})`)
+    took(16)
+    expect(await untakenTokens()).to.deep.include(["t1", 2])
+    took(14)
+    expect(await untakenTokens()).to.deep.equal([["t/2", 2]])
+    // one that waits before it is tried again is not due
+    sql(`UPDATE keyferry_jobs.job SET start_after = now() + interval '1 hour', state = 'retry' WHERE name <> 'rows/t1'`)
+    expect(await untakenTokens()).to.deep.equal([])
   })
 
   it("forgets the dead letter of a key that needs no work any more, and no other", async () => {

@@ -30,6 +30,7 @@ export const ALERTS: Readonly<Record<string, Readonly<Record<string, Alert | nul
   BACKUP_OLD: { warning: ["KeyferryNeedsAPerson", "warning"] },
   AGENT_PAUSED: { warning: ["KeyferryNeedsAPerson", "warning"] },
   // a key that is about to end is told by its dates
+  JOBS_UNTAKEN: { warning: ["KeyferryNeedsAPerson", "warning"] },
   DEAD_LETTER: { critical: null, warning: ["KeyferryNeedsAPerson", "warning"] },
   TOKEN_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },
   REPLICA_UNSEEN: { unknown: ["KeyferryUnseen", "warning"] },

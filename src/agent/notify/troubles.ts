@@ -17,6 +17,7 @@ const KINDS: Readonly<Record<string, IncidentKind>> = {
   PROOF_FAILED: "failure",
   UNAVAILABLE: "failure",
   CUSTODY_LOG_BROKEN: "failure",
+  JOBS_UNTAKEN: "failure",
   CLOCK_SKEW: "clock",
   BACKUP_UNCONFIRMED: "backup",
   BACKUP_OLD: "backup",

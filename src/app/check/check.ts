@@ -12,7 +12,7 @@ import {
   worstStatus,
 } from "../../core/plan/finding.js"
 import type { Pause } from "../../core/ports/agent-records.js"
-import type { DeadLetter } from "../../core/records/dead-letter.js"
+import type { DeadLetter, TroubledJobs, UntakenJobs } from "../../core/records/dead-letter.js"
 import { isOld, type StateBackup } from "../../core/records/state-backup.js"
 import { clockLine } from "../doctor/kms-checks.js"
 import { type Fleet, type FleetKey, fleetKeys } from "../fleet/fleet.js"
@@ -50,7 +50,7 @@ export interface CheckOptions {
   /** Of the state directory. */
   readonly backup: StateBackup
   /** Jobs of agents that share a database; none without. */
-  readonly dead?: readonly DeadLetter[]
+  readonly jobs?: TroubledJobs
 }
 
 /** Everything that monitoring is to know of the fleet. It changes nothing, and works without a token. */
@@ -76,7 +76,7 @@ export async function checkSurvey(
     accept,
     pause,
     backup,
-    dead = [],
+    jobs = { dead: [], untaken: [] },
     late = [],
   }: Omit<CheckOptions, "patience"> & { readonly late?: readonly Finding[] },
 ): Promise<CheckResult> {
@@ -91,7 +91,9 @@ export async function checkSurvey(
     ...(await logFindings(fleet)),
     ...pauseFindings(pause, fleet.clock.now()),
     ...backupFindings(backup, fleet.clock.now()),
-    ...deadFindings(dead, surveyed, thresholds),
+    ...deadFindings(jobs.dead, surveyed, thresholds),
+    // that nobody works while the agents are paused is said already
+    ...(isPaused(pause, fleet.clock.now()) ? [] : jobs.untaken.map(untakenFinding)),
   ]
   const now = fleet.clock.now()
   const checks = withAcceptances(findings, accept, now)
@@ -208,9 +210,12 @@ function lateFindings({ unanswered }: Survey, all: readonly FleetKey[]): readonl
   })
 }
 
+const isPaused = (pause: Pause | null, now: Date): pause is Pause =>
+  pause !== null && Date.parse(pause.until) > now.getTime()
+
 /** Nothing is kept alive meanwhile, unless a person does it. */
 function pauseFindings(pause: Pause | null, now: Date): readonly Finding[] {
-  if (pause === null || Date.parse(pause.until) <= now.getTime()) return []
+  if (!isPaused(pause, now)) return []
   const message = `the agent is paused until ${pause.until}, since ${pause.since}: no key is rewrapped by it before then`
   const hint = "keyferry agent pause --until now ends it"
   return [{ id: "AGENT_PAUSED", status: "warning", message, name: "agent", target: null, hint }]
@@ -244,6 +249,20 @@ function deadFindings(
       hint: `keyferry apply ${name} tries it now, and says what is wrong`,
     }
   })
+}
+
+/** No agent reaches the token, or none runs: what is due waits. */
+function untakenFinding({ token, count, since }: UntakenJobs): Finding {
+  const name = token ?? "token"
+  const jobs = count === 1 ? "a job" : `${count} jobs`
+  return {
+    id: "JOBS_UNTAKEN",
+    status: "warning",
+    message: `${jobs} of ${token === null ? "the token" : `token ${token}`}, due since ${rfc3339(since)}: no agent takes any`,
+    name,
+    target: null,
+    hint: "look at the agent that reaches this token, and at its log: keyferry doctor on that host; where none reaches it, correct tokens in the configuration",
+  }
 }
 
 /** What a token holds is not known where it cannot be searched; one that is not given is not asked about. */

@@ -1,4 +1,4 @@
-import { KeyferryError } from "../../core/base/error.js"
+import { type ErrorCode, KeyferryError } from "../../core/base/error.js"
 import type { ExitName } from "../../core/base/exit-code.js"
 import { type DecisionRow, decisionRow } from "../../core/plan/decision-row.js"
 import { plan } from "../../core/plan/plan.js"
@@ -23,6 +23,8 @@ export interface SurveyOptions extends PlanOptions {
   /** Called as each key is observed, with how many are; with 0 before the first. */
   readonly onRow?: (finished: number, total: number) => void
   readonly patience?: Patience
+  /** Tokens that this process could use before: one of them that is not found is not another site's. */
+  readonly reached?: ReadonlySet<string | null>
 }
 
 /** For who cannot wait for every answer. */
@@ -45,7 +47,7 @@ export interface SurveyedKey {
 export interface TokenSurvey {
   /** Of the manifest; null for the one that flags give. */
   readonly name: string | null
-  readonly state: "looked at" | "not given" | "failed"
+  readonly state: "looked at" | "not given" | "not reached from here" | "failed"
   readonly message: string | null
 }
 
@@ -72,7 +74,7 @@ export interface Survey extends TokensSurvey {
 export async function survey(fleet: Fleet, keys: readonly FleetKey[], options: SurveyOptions): Promise<Survey> {
   const sources = sourceIndex(fleet, { withSealed: false, ofMany: keys.length >= MANY })
   const { patience } = options
-  const tokens = await surveyTokens(sources, keys, patience)
+  const tokens = await surveyTokens(fleet, { sources, keys }, options)
   const { observe } = observer(fleet, sources)
   const surveyed: SurveyedKey[] = []
   let finished = 0
@@ -106,9 +108,9 @@ export async function survey(fleet: Fleet, keys: readonly FleetKey[], options: S
 }
 
 async function surveyTokens(
-  sources: SourceIndex,
-  keys: readonly FleetKey[],
-  patience: Patience | undefined,
+  fleet: Pick<Fleet, "heldWork">,
+  { sources, keys }: { readonly sources: SourceIndex; readonly keys: readonly FleetKey[] },
+  { patience, reached = new Set() }: Pick<SurveyOptions, "patience" | "reached">,
 ): Promise<TokensSurvey> {
   const tokens: TokenSurvey[] = []
   const searched: SearchedToken[] = []
@@ -121,14 +123,25 @@ async function surveyTokens(
       tokens.push({ name, state: content === null ? "not given" : "looked at", message: null })
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
-      tokens.push({ name, state: "failed", message: error.message })
-      tokenExit = error.exit
+      const { code, message, exit } = error
+      const isElsewhere = fleet.heldWork !== null && !reached.has(name) && mayBeElsewhere(name, code)
+      tokens.push({ name, state: isElsewhere ? "not reached from here" : "failed", message })
+      if (!isElsewhere) tokenExit = exit
     } finally {
       answered?.()
     }
   }
   return { tokens, searched, tokenExit }
 }
+
+/**
+ * Whether a token that cannot be used here may be another site's, where several share one configuration: neither the
+ * token nor its module is here. What is here and fails is nobody else's.
+ *
+ * @param name of the manifest; null for the one that flags give
+ */
+export const mayBeElsewhere = (name: string | null, code: ErrorCode): boolean =>
+  name !== null && (code === "ERR_TOKEN_NOT_FOUND" || code === "ERR_MODULE_UNUSABLE")
 
 /** @throws ERR_TOKEN_HANGS where it is no longer waited for */
 async function inTime<T>(answer: Promise<T>, end: Promise<unknown> | undefined): Promise<T> {

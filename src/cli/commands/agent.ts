@@ -60,7 +60,7 @@ export const agent = defineCommand({
     const fleet = args.once ? null : await fleetWork(world, { records, openWorld, log, onNews })
     const agent: Agent = new Agent(await world.settings(), {
       openWorld,
-      ...(fleet === null ? {} : { work: (opened, settings) => fleet.round(opened, settings) }),
+      ...(fleet === null ? {} : { work: fleet }),
       readSettings,
       log,
       chance: () => randomInt(1_000_000) / 1_000_000,

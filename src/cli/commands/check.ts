@@ -54,8 +54,8 @@ export const check = defineCommand({
       const accept = { ...manifest?.accept, ...accepted }
       const pause = await (await world.agentRecords()).pause()
       const backup = await world.backup()
-      const dead = await world.deadLetters()
-      return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, pause, backup, dead, patience })))
+      const jobs = await world.troubledJobs()
+      return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, pause, backup, jobs, patience })))
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error
       return timed.end(outputOf(cannotTell(error)))

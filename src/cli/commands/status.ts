@@ -8,7 +8,7 @@ import { namesOf } from "../options/arguments.js"
 import { defineCommand, type Surroundings } from "../command.js"
 import { actionsOf } from "../options/fleet-options.js"
 import { KMS, TOKEN } from "../options/options.js"
-import { backupText, deadText, statusText } from "../text/status-text.js"
+import { backupText, jobsText, statusText } from "../text/status-text.js"
 import { REBUILD, rebuildState } from "./status-rebuild.js"
 import type { Layout } from "../text/layout.js"
 
@@ -76,12 +76,13 @@ export async function statusOfFleet({ names, usage = false, html }: StatusArgs, 
   const result = withUses.status
   if (html !== undefined) await writePage(html, surroundings, { fleet, surveyed, status: result })
   const backup = await surroundings.world.backup()
-  const dead = await surroundings.world.deadLetters()
+  const { dead, untaken } = await surroundings.world.troubledJobs()
   const deadLetters = dead.map(({ failedAt, ...letter }) => ({ ...letter, failedAt: rfc3339(failedAt) }))
+  const untakenJobs = untaken.map(({ since, ...jobs }) => ({ ...jobs, since: rfc3339(since) }))
   return {
-    result: { ...result, backup, deadLetters },
+    result: { ...result, backup, deadLetters, untakenJobs },
     text: (layout: Layout) =>
-      `${statusText(result, layout)}${deadText(dead)}${layout.quiet ? "" : backupText(result, backup)}`,
+      `${statusText(result, layout)}${jobsText({ dead, untaken })}${layout.quiet ? "" : backupText(result, backup)}`,
     exit: worstExit([exit, withUses.exit]),
   }
 }
@@ -109,7 +110,7 @@ async function writePage(path: string, { world, version }: Surroundings, { fleet
     accept,
     pause,
     backup: await world.backup(),
-    dead: await world.deadLetters(),
+    jobs: await world.troubledJobs(),
   })
   const report = {
     owner: settings.owner,

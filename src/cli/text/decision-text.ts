@@ -96,6 +96,7 @@ export function tokensText(tokens: readonly TokenSurvey[]): readonly string[] {
   return tokens.flatMap(({ name, state, message }) => {
     const token = name === null ? "the token" : `token ${name}`
     if (state === "not given") return [`no token is given: what ${token} holds was not looked at`]
+    if (state === "not reached from here") return [`${token} is not reached from here: ${message ?? ""}`]
     return state === "failed" ? [`${token} was not looked at: ${message ?? ""}`] : []
   })
 }

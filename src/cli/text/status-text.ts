@@ -1,7 +1,7 @@
 import { printable } from "../../core/base/printable.js"
 import type { Status, StatusRow } from "../../app/fleet/status.js"
 import { rfc3339 } from "../../core/base/expiry.js"
-import type { DeadLetter } from "../../core/records/dead-letter.js"
+import type { TroubledJobs } from "../../core/records/dead-letter.js"
 import type { StateBackup } from "../../core/records/state-backup.js"
 import { NEXT, notesOf, remarkOf, STEPS, tokensText } from "./decision-text.js"
 import type { Layout } from "./layout.js"
@@ -85,14 +85,18 @@ export function backupText({ keys }: Status, { exportedAt, linesSince }: StateBa
   return `\nbackup: the state was last exported on ${exportedAt}${since}`
 }
 
-/** What the agents of a database have given up for now. */
-export function deadText(dead: readonly DeadLetter[]): string {
-  return dead
-    .map(
+/** What the agents of a database have given up for now, and what none of them takes. */
+export function jobsText({ dead, untaken }: TroubledJobs): string {
+  return [
+    ...dead.map(
       ({ name, target, failedAt, message, code }) =>
         `\ndead letter: ${name} (${target}): ${message} [${code}], last at ${rfc3339(failedAt)}`,
-    )
-    .join("")
+    ),
+    ...untaken.map(
+      ({ token, count, since }) =>
+        `\nnot taken by any agent: ${count} ${count === 1 ? "job" : "jobs"} of ${token === null ? "the token" : `token ${token}`}, due since ${rfc3339(since)}`,
+    ),
+  ].join("")
 }
 
 /** What is wrong in the vault, and of custody keys; then which of them have a backup, and since when. */

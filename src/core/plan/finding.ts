@@ -23,6 +23,7 @@ export const OWN_FINDINGS: readonly string[] = [
   "TOKEN_UNSEEN",
   "AGENT_PAUSED",
   "DEAD_LETTER",
+  "JOBS_UNTAKEN",
 ]
 
 /** Whether `check` could ever find this. */

@@ -98,6 +98,7 @@ export const EVENTS = {
   },
   "round.failed": { level: "warn", fields: ["trigger", "code", "message", "durationMs"] },
   "plan.ended": { level: "info", fields: ["keys", "queued", "durationMs"] },
+  "token.elsewhere": { level: "info", fields: ["token", "code", "message"] },
   "jobs.trouble": { level: "warn", fields: ["message"] },
   "notification.sent": { level: "info", fields: ["id", "kind", "reason", "name", "target", "receiver"] },
   "notification.failed": { level: "warn", fields: ["id", "kind", "reason", "name", "target", "receiver", "error"] },
