@@ -30,6 +30,11 @@ const FOLLOWED_ELSEWHERE: Readonly<Partial<Record<ErrorCode, string>>> = {
   ERR_KMS_OUTCOME_UNKNOWN: "app/provision/provision.test.ts",
   ERR_TOKEN_HANGS: "cli/call-timeout.test.ts",
   ERR_KEY_SPEC_UNSUPPORTED: "cli/refusal-order.test.ts",
+  ERR_KEY_HELD: "cli/held-keys.test.ts",
+  ERR_BINDING_LOST: "cli/postgres.test.ts",
+  ERR_DATABASE_SETTING: "cli/postgres.test.ts",
+  ERR_DATABASE_UNREACHABLE: "cli/postgres.test.ts",
+  ERR_DATABASE_REFUSED: "cli/postgres.test.ts",
 }
 
 /**
