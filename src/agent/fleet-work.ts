@@ -147,6 +147,11 @@ export class FleetWork {
       // the state could not be opened, or was lost: the key was not begun
       return { code: error.code, message: error.message, counts: false }
     }
+    if (rows.length === 0 && !isStopping()) {
+      // read anew, this agent's configuration may know it; or another agent's does
+      shared.renew()
+      return { code: "KEY_UNKNOWN", message: `the configuration of this agent has no key ${key.name}`, counts: false }
+    }
     this.#rows.push(...rows)
     const failed = rows.find((row) => row.outcome === "failed" || isOfPlace(row) || row.reason === "ERR_KEY_HELD")
     if (failed === undefined) {
