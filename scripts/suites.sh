@@ -24,14 +24,15 @@ files_of() {
   fi
   # slow suites first, so that no long file is left for the end when the other processes have none
   find "${paths[@]}" "${tests[@]}" | sort | sed 's|^|build/|; s|\.ts$|.js|' | awk '
-    { print (/\/(kill|docs|matrix|life)\//) ? 0 : (/\/(browser|cli|invariants|softhsm)\//) ? 1 : (/\/app\//) ? 2 : 3, $0 }' |
+    { print (/\/(kill|docs|matrix|life)\//) ? 0 : (/\/(browser|cli|invariants|jobs|postgres|softhsm)\//) ? 1 : (/\/app\//) ? 2 : 3, $0 }' |
     sort -s -k 1,1n | cut -d ' ' -f 2
 }
 
-# Joins files that load no PKCS #11 module into one line for each folder: they can share a process.
+# Joins files that load no PKCS #11 module into one line for each folder: they can share a process. Those that work with a
+# PostgreSQL take too long to stand in one line.
 shared() {
   awk -F / '
-    $3 ~ /^(config|core|kms|local-kms|log|store)$/ { files[$3] = files[$3] " " $0; next }
+    $3 ~ /^(config|core|kms|local-kms|log|store)$/ && $4 != "postgres" { files[$3] = files[$3] " " $0; next }
     { print }
     END { for (folder in files) print substr(files[folder], 2) }'
 }
