@@ -168,18 +168,18 @@ export class FleetWork {
 
   /** Takes no other job of the token, until a round reaches it again. */
   #leave(token: string | null): void {
-    const taken = this.#workers.get(token)
-    if (taken === undefined) return
+    const atWork = this.#workers.get(token)
+    if (atWork === undefined) return
     this.#workers.delete(token)
     // the job that noticed it is in hand yet
-    void taken.worker.stop().then(() => taken.world.close())
+    void atWork.worker.stop().then(() => atWork.world.close())
     this.#parts.onNews()
   }
 
   async #leaveAll(): Promise<void> {
-    const taken = [...this.#workers.values()]
+    const allAtWork = [...this.#workers.values()]
     this.#workers.clear()
-    for (const { worker, world } of taken) {
+    for (const { worker, world } of allAtWork) {
       await worker.stop()
       await world.close()
     }

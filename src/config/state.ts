@@ -48,14 +48,14 @@ export function resolveState(state: FileState | undefined): PostgresSettings | n
 
 export function stateFaults(state: FileState): readonly Fault[] {
   const { url = "", tls } = state.postgres ?? {}
-  const at = ["state", "postgres"]
+  const path = ["state", "postgres"]
   return [
     ...(hasPassword(url)
-      ? [{ path: [...at, "url"], message: "holds a password, which others see: give passwordFile" }]
+      ? [{ path: [...path, "url"], message: "holds a password, which others see: give passwordFile" }]
       : []),
     ...((tls?.certFile === undefined) === (tls?.keyFile === undefined)
       ? []
-      : [{ path: [...at, "tls"], message: "certFile and keyFile go together" }]),
+      : [{ path: [...path, "tls"], message: "certFile and keyFile go together" }]),
   ]
 }
 

@@ -39,13 +39,13 @@ export async function doRow(
     isStopping,
   }: { readonly key: JobKey; readonly allow: readonly Allowed[]; readonly isStopping: () => boolean },
 ): Promise<readonly DecisionRow[]> {
-  const own = keys.filter((candidate) => isSame(placeOf(candidate), key))
+  const ofKey = keys.filter((candidate) => isSame(placeOf(candidate), key))
   const anew = { sources, reread: true, isStopping } satisfies Partial<ReconcileOptions>
   const rows: DecisionRow[] = []
   if (allow.includes("recover")) {
-    const recovered = await reconcile(fleet, own, { ...recoveryOf({ deleted: true }), ...anew })
+    const recovered = await reconcile(fleet, ofKey, { ...recoveryOf({ deleted: true }), ...anew })
     rows.push(...recovered.filter(({ outcome }) => outcome === "done" || outcome === "failed"))
   }
   if (rows.some(({ outcome }) => outcome === "failed")) return rows
-  return [...rows, ...(await reconcile(fleet, own, { ...allowedWork(allow), ...anew }))]
+  return [...rows, ...(await reconcile(fleet, ofKey, { ...allowedWork(allow), ...anew }))]
 }

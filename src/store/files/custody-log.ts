@@ -12,6 +12,7 @@ import { lockFile } from "../../libc/libc.js"
 import { stateWriteError, syncFolder } from "./atomic-file.js"
 import { CUSTODY_LOG } from "../archive/log-parts.js"
 import { closedEnd, verifiedEnd } from "./custody-log-reader.js"
+import { inBatches } from "../records/in-batches.js"
 import { openStateFile } from "./state-file.js"
 
 const sync = promisify(fsync)
@@ -20,12 +21,6 @@ const sync = promisify(fsync)
 const TAIL_BYTES = 16_384
 
 const NEWLINE = 0x0a
-
-interface Waiting {
-  readonly event: CustodyEvent
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
 
 /**
  * The custody log as a file of JSON lines, mode 0600: appended and fsynced, each line chained to the one before. Its
@@ -36,38 +31,23 @@ interface Waiting {
  */
 export function custodyLogFile(stateDir: string, clock: Pick<Clock, "now">): CustodyLog {
   const path = join(stateDir, CUSTODY_LOG)
-  let waiting: Waiting[] = []
-  let writing = false
   /** Where the file ends; null while that is not known. */
   let lastEnd: FileEnd | null = null
 
-  const flush = async (): Promise<void> => {
-    writing = true
-    while (waiting.length > 0) {
-      const batch = waiting
-      waiting = []
-      try {
-        lastEnd = await appendTo(path, lastEnd, batch, clock)
-        for (const { resolve } of batch) resolve()
-      } catch (error) {
-        // the file may have got a part of it
-        lastEnd = null
-        for (const { reject } of batch) reject(error)
-      }
-    }
-    writing = false
-  }
+  const append = inBatches<CustodyEvent>(async (events) => {
+    const end = lastEnd
+    // should this fail, the file may have got a part of it
+    lastEnd = null
+    lastEnd = await appendTo(path, end, events, clock)
+    return new Map()
+  })
 
   return {
     check: () => Promise.resolve().then(() => checkEnd(path)),
 
     verify: () => Promise.resolve().then(() => void verifiedEnd(stateDir)),
 
-    append: (event) =>
-      new Promise<void>((resolve, reject) => {
-        waiting.push({ event, resolve, reject })
-        if (!writing) void flush()
-      }),
+    append,
   }
 }
 
@@ -79,7 +59,7 @@ interface FileEnd {
 async function appendTo(
   path: string,
   lastEnd: FileEnd | null,
-  batch: readonly { readonly event: CustodyEvent }[],
+  events: readonly CustodyEvent[],
   clock: Pick<Clock, "now">,
 ): Promise<FileEnd> {
   try {
@@ -91,7 +71,7 @@ async function appendTo(
       if (tail.cut !== null) ftruncateSync(file, size - tail.cut.bytes)
       let end = tail.chain
       const time = clock.now().toISOString()
-      const lines = [...truncations(tail.cut), ...batch].map(({ event }) => {
+      const lines = [...truncations(tail.cut), ...events].map((event) => {
         const line = sealLine(end, time, event)
         end = line.end
         return `${line.text}\n`
@@ -109,8 +89,8 @@ async function appendTo(
   }
 }
 
-function truncations(cut: Cut | null): readonly { readonly event: CustodyEvent }[] {
-  return cut === null ? [] : [{ event: { event: "log.truncated", facts: { bytes: cut.bytes, digest: cut.digest } } }]
+function truncations(cut: Cut | null): readonly CustodyEvent[] {
+  return cut === null ? [] : [{ event: "log.truncated", facts: { bytes: cut.bytes, digest: cut.digest } }]
 }
 
 const POLL_MS = 5

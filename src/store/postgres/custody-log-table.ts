@@ -4,6 +4,7 @@ import type { CustodyLog } from "../../core/ports/custody-log.js"
 import { type ChainEnd, NO_LINES, readLine, sealLine, verifyChain } from "../../core/records/custody-chain.js"
 import type { CustodyEvent } from "../../core/records/custody-event.js"
 import { CUSTODY_LOG } from "../archive/log-parts.js"
+import { inBatches } from "../records/in-batches.js"
 import type { Database, Queryable } from "./database.js"
 import { bindingLost, type Fences } from "./fence.js"
 
@@ -13,8 +14,6 @@ const PAGE = 2000
 interface Waiting {
   readonly event: CustodyEvent
   readonly fences: ReturnType<Fences>
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
 }
 
 /**
@@ -22,27 +21,7 @@ interface Waiting {
  * processes, by an advisory lock of its transaction. What waits at the same time in this process is written together.
  */
 export function custodyLogTable(database: Database, clock: Pick<Clock, "now">, fences: Fences = () => []): CustodyLog {
-  let waiting: Waiting[] = []
-  let writing = false
-
-  const flush = async (): Promise<void> => {
-    writing = true
-    while (waiting.length > 0) {
-      const batch = waiting
-      waiting = []
-      try {
-        const lost = await appendLines(database, batch, clock)
-        for (const entry of batch) {
-          if (lost.has(entry)) entry.reject(bindingLost(entry.fences))
-          else entry.resolve()
-        }
-      } catch (error) {
-        for (const { reject } of batch) reject(error)
-      }
-    }
-    writing = false
-  }
-
+  const append = inBatches<Waiting>((batch) => appendLines(database, batch, clock))
   return {
     async check() {
       await logEnd(database)
@@ -52,11 +31,8 @@ export function custodyLogTable(database: Database, clock: Pick<Clock, "now">, f
       await verifiedLogEnd(database)
     },
 
-    append: (event) =>
-      new Promise<void>((resolve, reject) => {
-        waiting.push({ event, fences: fences(), resolve, reject })
-        if (!writing) void flush()
-      }),
+    // the fences are those of who appends, not of who writes the batch
+    append: (event) => append({ event, fences: fences() }),
   }
 }
 
@@ -65,20 +41,20 @@ export async function lockLog(connection: Queryable): Promise<void> {
   await connection.query("SELECT pg_advisory_xact_lock(hashtextextended('keyferry custody log', 0))")
 }
 
-/** @returns of these lines those that were not written, since their binding is another's by now */
+/** @returns why lines were not written whose binding is another's by now */
 async function appendLines(
   database: Database,
   batch: readonly Waiting[],
   clock: Pick<Clock, "now">,
-): Promise<ReadonlySet<Waiting>> {
-  const lost = new Set<Waiting>()
+): Promise<ReadonlyMap<Waiting, KeyferryError>> {
+  const lost = new Map<Waiting, KeyferryError>()
   await database.transaction(async (connection) => {
     await lockLog(connection)
     let end = await logEnd(connection)
     const time = clock.now().toISOString()
     for (const entry of batch) {
       if (!(await areHeld(connection, entry.fences))) {
-        lost.add(entry)
+        lost.set(entry, bindingLost(entry.fences))
         continue
       }
       end = await appendLine(connection, end, time, entry.event)

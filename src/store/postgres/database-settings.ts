@@ -90,8 +90,8 @@ function partsOf(url: string) {
   }
   if ((parts.password ?? "") !== "") throw refusedUrl("it holds a password, which others see: give passwordFile")
   const known = new Set(["host", "port", "user", "database", "password", "client_encoding"])
-  const other = Object.keys(parts).find((name) => !known.has(name))
-  if (other !== undefined) throw refusedUrl(`it sets ${other}, which is not taken from it`)
+  const unknown = Object.keys(parts).find((name) => !known.has(name))
+  if (unknown !== undefined) throw refusedUrl(`it sets ${unknown}, which is not taken from it`)
   const { host, port, user, database } = parts
   if (host?.includes(",") === true) throw refusedUrl("it names several hosts: name the one that may be written to")
   if (host == null || host === "") throw refusedUrl("it names no host, and no folder of a socket (?host=/FOLDER)")

@@ -35,13 +35,13 @@ export async function writeFenced(
     await database.query(sql("true"), values)
     return
   }
-  const first = values.length + 1
+  const parameter = values.length + 1
   const held = `WITH locked AS (
       SELECT 1 FROM keyferry.binding
-        JOIN unnest($${first}::text[], $${first + 1}::text[], $${first + 2}::bigint[]) AS mine (name, target, fence)
+        JOIN unnest($${parameter}::text[], $${parameter + 1}::text[], $${parameter + 2}::bigint[]) AS mine (name, target, fence)
           USING (name, target, fence)
         FOR SHARE OF binding
-    ), held AS (SELECT count(*) = $${first + 3}::bigint AS whole FROM locked)`
+    ), held AS (SELECT count(*) = $${parameter + 3}::bigint AS whole FROM locked)`
   const { rows } = await database.query<{ whole: boolean }>(
     `${held}, written AS (${sql("(SELECT whole FROM held)")} RETURNING 1) SELECT whole FROM held`,
     [
@@ -56,7 +56,7 @@ export async function writeFenced(
 }
 
 export function bindingLost(fences: readonly Fence[]): KeyferryError {
-  const [first] = fences
-  const key = first?.name ?? ""
+  const [fence] = fences
+  const key = fence?.name ?? ""
   return new KeyferryError("ERR_BINDING_LOST", `another process has taken over the work on ${key}`, { key })
 }

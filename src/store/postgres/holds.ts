@@ -53,8 +53,8 @@ class SharedSession implements Holds {
 
   async hold(bindings: readonly HeldBinding[]): Promise<Hold> {
     const wanted = sorted(bindings)
-    const taken = wanted.find((binding) => this.#taken.has(lockText(binding)))
-    if (taken !== undefined) throw heldError(taken, await this.#holderOf(taken))
+    const heldHere = wanted.find((binding) => this.#taken.has(lockText(binding)))
+    if (heldHere !== undefined) throw heldError(heldHere, await this.#holderOf(heldHere))
     for (const binding of wanted) this.#taken.add(lockText(binding))
     const forget = (): void => {
       for (const binding of wanted) this.#taken.delete(lockText(binding))
