@@ -13,9 +13,9 @@ source scripts/node.sh
 # util-linux, mount: openCryptoki in namespaces of its own · less: the AWS CLI's pager · unzip: the console's zip · jq: JSON
 # in the pages of docs/ · strace: what is written, and in which order · faketime: hosts whose clock is wrong ·
 # zsh, fish: shells that complete names · chromium: the agent's pages · postgresql: the state in a database; the tests start
-# servers of their own, so the one that the package may start need not run
+# servers of their own, so the one that the package may start need not run · iproute2: hosts that are cut off
 PACKAGES=(softhsm2 libnss3 libnss3-tools opencryptoki opensc libtpm2-pkcs11-1 openssl curl python3 make g++ util-linux
-  mount less unzip jq strace faketime zsh fish prometheus systemd chromium postgresql)
+  mount less unzip jq strace faketime zsh fish prometheus systemd chromium postgresql iproute2)
 # what `.node` is given where the machine's own Node.js is none of those that package.json takes
 NODE_MAJOR=24
 

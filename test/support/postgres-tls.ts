@@ -18,7 +18,11 @@ export interface TlsServer extends AsyncDisposable {
   admit(lines: readonly string[]): void
 }
 
-export async function startTlsPostgres(settings: readonly string[] = []): Promise<TlsServer> {
+/** @param addresses further ones of this machine, which the certificate names as well */
+export async function startTlsPostgres(
+  settings: readonly string[] = [],
+  addresses: readonly string[] = [],
+): Promise<TlsServer> {
   const tool = openssl()
   const authority = (name: string): void => {
     const made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", `/CN=${name}`]
@@ -26,10 +30,17 @@ export async function startTlsPostgres(settings: readonly string[] = []): Promis
   }
   authority("ca")
   authority("other-ca")
-  certificate(tool, "server", "subjectAltName=IP:127.0.0.2,DNS:localhost")
+  certificate(
+    tool,
+    "server",
+    `subjectAltName=${["IP:127.0.0.2", "DNS:localhost", ...addresses.map((address) => `IP:${address}`)].join(",")}`,
+  )
   certificate(tool, "certified", "extendedKeyUsage=clientAuth")
   const port = await freePort()
-  const postgres = await startPostgres(["listen_addresses = '127.0.0.1,127.0.0.2,127.0.0.3'", ...settings], port)
+  const postgres = await startPostgres(
+    [`listen_addresses = '${["127.0.0.1", "127.0.0.2", "127.0.0.3", ...addresses].join(",")}'`, ...settings],
+    port,
+  )
   const data = join(postgres.folder, "data")
   const { uid, gid } = statSync(data)
   for (const name of ["server.pem", "server.key", "ca.pem"]) {

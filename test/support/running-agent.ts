@@ -15,18 +15,28 @@ export class RunningAgent {
   readonly lines: Line[] = []
   readonly ended: Promise<number | null>
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string | undefined>>) {
-    this.#child = spawn(process.execPath, [MAIN, "agent", "--log-format", "json", ...args], {
+  /** @param prefix what it starts with, such as a namespace of the network */
+  constructor(
+    args: readonly string[],
+    env: Readonly<Record<string, string | undefined>>,
+    prefix: readonly string[] = [],
+  ) {
+    const [command = "", ...rest] = [...prefix, process.execPath, MAIN, "agent", "--log-format", "json", ...args]
+    this.#child = spawn(command, rest, {
       env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...env },
       stdio: ["ignore", "ignore", "pipe"],
     })
-    let rest = ""
+    let cutLine = ""
     this.#child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
-      const texts = `${rest}${piece}`.split("\n")
-      rest = texts.pop() ?? ""
+      const texts = `${cutLine}${piece}`.split("\n")
+      cutLine = texts.pop() ?? ""
       for (const text of texts) if (text.startsWith("{")) this.lines.push(JSON.parse(text) as Line)
     })
     this.ended = new Promise((resolve) => this.#child.once("exit", (status) => resolve(status)))
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
   }
 
   signal(signal: NodeJS.Signals): void {
