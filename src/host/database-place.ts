@@ -4,13 +4,13 @@ import type { PostgresSettings } from "../core/manifest/state-settings.js"
 import type { Clock } from "../core/ports/clock.js"
 import { assertCurrentHeld, currentFences, heldWork, holdForRun } from "../store/postgres/current-hold.js"
 import { custodyLogTable } from "../store/postgres/custody-log-table.js"
-import { lockWholeState } from "../store/postgres/database-lock.js"
 import { openDatabase } from "../store/postgres/database.js"
 import { bindingHolds } from "../store/postgres/holds.js"
 import { keyHistories } from "../store/postgres/key-history-rows.js"
 import { backupOf } from "../store/postgres/last-export.js"
 import { assertSchema, migrate } from "../store/postgres/migrations.js"
 import { rowTexts } from "../store/postgres/row-texts.js"
+import { lockState } from "../store/postgres/whole-state.js"
 import { sharedQuotas } from "../store/postgres/shared-quota.js"
 import { takeSnapshot } from "../store/postgres/state-export.js"
 import { lockRequest } from "./state-lock.js"
@@ -44,7 +44,7 @@ export async function databasePlace(postgres: PostgresSettings, { command, clock
     holdForRun: (bindings, patience) => holdForRun(holds, bindings, patience),
     quotas: sharedQuotas(database),
     assertHeld: assertCurrentHeld,
-    lock: (run, mode) => lockWholeState(database, { ...lockRequest(run), mode }),
+    lock: (run, mode) => lockState(database, holds, { ...lockRequest(run), mode }),
     prepare: () => Promise.resolve(null),
     // an import is one transaction
     assertWhole: () => Promise.resolve(),

@@ -55,8 +55,11 @@ export async function writeFenced(
   if (rows[0]?.whole !== true) throw bindingLost(fences)
 }
 
+/** In place of a name or a target: all of them. */
+export const EVERYTHING = "*"
+
 export function bindingLost(fences: readonly Fence[]): KeyferryError {
-  const [fence] = fences
-  const key = fence?.name ?? ""
-  return new KeyferryError("ERR_BINDING_LOST", `another process has taken over the work on ${key}`, { key })
+  const key = fences.find(({ name }) => name !== EVERYTHING)?.name
+  const words = key === undefined ? "has had the state meanwhile" : `has taken over the work on ${key}`
+  return new KeyferryError("ERR_BINDING_LOST", `another process ${words}`, key === undefined ? {} : { key })
 }

@@ -1,6 +1,10 @@
 import { expect } from "chai"
+import { assertCurrentHeld, currentFences } from "#src/store/postgres/current-hold.js"
 import { lockWholeState, type WholeStateRequest } from "#src/store/postgres/database-lock.js"
 import type { Database } from "#src/store/postgres/database.js"
+import { bindingHolds } from "#src/store/postgres/holds.js"
+import { rowTexts } from "#src/store/postgres/row-texts.js"
+import { lockState } from "#src/store/postgres/whole-state.js"
 import { expectCode } from "#test/support/expect-code.js"
 import { migratedDatabase, type PostgresServer, startPostgres } from "#test/support/postgres.js"
 
@@ -55,5 +59,24 @@ describe("lockWholeState", () => {
     await again
     expect(told).to.have.length(1)
     await expectCode("ERR_STATE_LOCKED", () => take("exclusive"))
+  })
+
+  it("of who had it alone, and lost it to another, lets nothing more be written", async () => {
+    const holds = bindingHolds(database, { holder: "this test" })
+    const others = bindingHolds(database, { holder: "another" })
+    const request = { mode: "exclusive", command: "key destroy", timeout: 10_000 } as const
+    const texts = rowTexts(database, currentFences)
+    await using alone = await lockState(database, holds, request)
+    await texts.put(["operations", "first.json"], "1")
+    // as the server ends it of a process that is stopped
+    server.sql("locked", "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+    await using shared = await lockState(database, others, { ...request, mode: "shared" })
+    expect(await shared.isAwaited()).to.equal(false)
+    await expectCode("ERR_BINDING_LOST", () => assertCurrentHeld())
+    await expectCode("ERR_BINDING_LOST", () => texts.put(["operations", "second.json"], "2"))
+    expect(await texts.names(["operations"])).to.deep.equal(["first.json"])
+    expect(alone).to.not.equal(undefined)
+    await holds[Symbol.asyncDispose]()
+    await others[Symbol.asyncDispose]()
   })
 })
