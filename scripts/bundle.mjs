@@ -44,7 +44,7 @@ const joined = {
   // less to read at each start, and an archive of 40 MB holds it; lines stay, so that a stack trace says where: the source map
   // that reads it is made again from the same commit, which gives the same bytes
   minify: true,
-  lineLimit: 1000,
+  lineLimit: 4000,
   metafile: true,
   logLevel: "warning",
 }
