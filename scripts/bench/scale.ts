@@ -11,6 +11,7 @@ import { type CommandCost, measured } from "./command.js"
 import { repeatKey } from "./many-keys.js"
 import type { Measure } from "./measure.js"
 import { plannedYear } from "./planned-year.js"
+import { sharedQuota } from "./shared-quota.js"
 
 /** Keys in the database; `BENCH_FLEET_KEYS=10000` takes fewer. */
 const SIZES = (process.env["BENCH_FLEET_KEYS"] ?? "10000,100000").split(",").map(Number)
@@ -25,14 +26,13 @@ interface Cost extends CommandCost {
 }
 
 /**
- * (g) The state in a database: `plan`, `status` and the page of a fleet that is well, in statements, time and memory; what a
+ * (g) The quotas that agents share. The state in a database: `plan`, `status` and the page of a fleet that is well, in statements, time and memory; what a
  * key takes there; and a year of a large fleet by the planner alone.
  */
 export async function scale(say: (text: string) => void): Promise<readonly Measure[]> {
-  const rates = ratesOfAYear()
-  const measures: Measure[] = []
+  const measures = [...ratesOfAYear(), ...(await sharedQuota(say))]
   for (const keys of SIZES) measures.push(...(await databaseOf(keys, say)))
-  return [...rates, ...measures]
+  return measures
 }
 
 function ratesOfAYear(): readonly Measure[] {

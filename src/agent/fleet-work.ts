@@ -32,7 +32,7 @@ export interface FleetWorkParts {
 /** What an agent does where several share a database: it plans when it gets to, and takes the jobs of the tokens that it reaches. */
 export class FleetWork {
   readonly #parts: FleetWorkParts
-  readonly #workers = new Map<string | null, { readonly worker: Worker; readonly world: WorkWorld }>()
+  readonly #workers = new Map<string | null, AtWork>()
   /** Tokens that these settings have led to once. */
   readonly #reached = new Set<string | null>()
   readonly #told = new Set<string | null>()
@@ -172,18 +172,26 @@ export class FleetWork {
     if (atWork === undefined) return
     this.#workers.delete(token)
     // the job that noticed it is in hand yet
-    void atWork.worker.stop().then(() => atWork.world.close())
+    void end(atWork).catch((error: unknown) => this.#parts.log.event("warning", { text: String(error) }))
     this.#parts.onNews()
   }
 
   async #leaveAll(): Promise<void> {
     const allAtWork = [...this.#workers.values()]
     this.#workers.clear()
-    for (const { worker, world } of allAtWork) {
-      await worker.stop()
-      await world.close()
-    }
+    for (const atWork of allAtWork) await end(atWork)
   }
+}
+
+/** What takes the jobs of a token, and what they work in. */
+interface AtWork {
+  readonly worker: Worker
+  readonly world: WorkWorld
+}
+
+async function end({ worker, world }: AtWork): Promise<void> {
+  await worker.stop()
+  await world.close()
 }
 
 /** Rows, in the log of the world in which they were done. */

@@ -65,7 +65,11 @@ export async function databasePlace(postgres: PostgresSettings, { command, clock
 
     histories: (names, limit) => keyHistories(database, names, limit),
     // agents share the work
-    lockAgent: () => Promise.resolve({ [Symbol.dispose]: () => undefined }),
+    async lockAgent(owner) {
+      const { refuseOtherOwner } = await import("../store/postgres/agents-owner.js")
+      await refuseOtherOwner(database, owner)
+      return { [Symbol.dispose]: () => undefined }
+    },
 
     copyOf: () =>
       Promise.reject(

@@ -9,15 +9,12 @@ import type { PostgresSettings } from "../core/manifest/state-settings.js"
 import type { AgentRecords } from "../core/ports/agent-records.js"
 import type { TroubledJobs } from "../core/records/dead-letter.js"
 import type { StateBackup } from "../core/records/state-backup.js"
-import type { HeldBinding } from "../core/ports/held-work.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
 import type { StateCopy } from "../core/ports/state-copy.js"
 import type { Kms } from "../core/ports/kms.js"
-import type { Token } from "../core/ports/token.js"
+import type { SharedQuotas } from "../core/ports/shared-quotas.js"
 import type { Progress } from "../core/ports/progress.js"
-import type { Pacer } from "../kms/pacing.js"
 import type { Log } from "../core/ports/log.js"
-import type { KmsCall } from "../kms/call.js"
 import { RunClock, sleep } from "./clock.js"
 import { Places } from "./places.js"
 import { Resources } from "./resources.js"
@@ -63,14 +60,9 @@ interface LockWish {
 
 /** How long a command waits for who holds a key, in ms, where `--lock-timeout` does not say it: a job is soon done. */
 const HOLD_PATIENCE = 30_000
-/** How long who logs in waits for another that logs in to the same token, in ms. */
-const LOGIN_PATIENCE = 120_000
 
 export type WithoutKms = State & Pick<Deps, "token">
 export type WithoutToken = State & Pick<Deps, "kms" | "kmsIn">
-
-/** One for the process: all its work together keeps to the quotas of KMS, where agents do not share them. */
-let ownPacer: Pacer | undefined
 
 /** The world of one command line. Nothing is read or opened before it is asked for. */
 export function openWorld(flags: Flags, surroundings: Surroundings): World {
@@ -99,7 +91,6 @@ export class World implements AsyncDisposable {
   #onlyLooks = false
   #settings: Promise<Settings> | undefined
   #place: Promise<StatePlace> | undefined
-  #sharedPacer: Pacer | undefined
   #lock: Promise<StateLock> | undefined
   #records: Promise<StateRecords> | undefined
 
@@ -287,7 +278,8 @@ export class World implements AsyncDisposable {
 
   /** Keeps another agent out, where one alone may work on the state, until this world is closed. @throws ERR_STATE_LOCKED, ERR_STATE_WRITE */
   async lockAgent(): Promise<void> {
-    this.own(await (await this.place()).lockAgent())
+    const { owner } = await this.settings()
+    this.own(await (await this.place()).lockAgent(owner))
   }
 
   /** Jobs that the agents of the database do not try for now, or do not take; none where the state is in a directory. */
@@ -347,28 +339,13 @@ export class World implements AsyncDisposable {
   async #holdNames(names: readonly string[]): Promise<void> {
     const place = await this.place()
     if (place.heldWork === null || names.length === 0) return
-    const { bindingsOfName } = await import("../app/fleet/queues.js")
+    const { bindingsOfNames } = await import("./names-to-hold.js")
     const { lockRequest } = await import("./state-lock.js")
     const { manifest } = await this.settings()
     const { inventory } = await this.#stateRecords()
-    const wanted = [...Object.keys(manifest?.targets ?? {}), ...(await this.#targetIfGiven())]
-    const bindings: HeldBinding[] = []
-    for (const name of names) {
-      const recorded = (await inventory.list(name)).map(({ target }) => target)
-      bindings.push(...bindingsOfName(name, [...wanted, ...recorded]))
-    }
+    const bindings = await bindingsOfNames(names, { manifest, inventory, target: () => this.target() })
     const { timeout } = lockRequest({ flags: this.#flags, ...this.#surroundings })
     this.own(await place.holdForRun(bindings, timeout ?? HOLD_PATIENCE))
-  }
-
-  /** None where neither flags nor configuration name one, as where no KMS is asked. */
-  async #targetIfGiven(): Promise<readonly string[]> {
-    try {
-      return [await this.target()]
-    } catch (error) {
-      if (error instanceof KeyferryError) return []
-      throw error
-    }
   }
 
   /** The state of an earlier keyferry is brought to this version first. */
@@ -423,43 +400,34 @@ export class World implements AsyncDisposable {
     const { texts, heldWork } = await this.place()
     const retryPin = this.#flags.retryPin ?? false
     const warnOfPin = (text: string): void => (quiet ? undefined : progress.warn(text))
-    const login = (): Promise<Token> => logIn(setting, { ...this.#surroundings, texts, retryPin, warnOfPin })
-    // of agents that come at the same time each would present a wrong PIN once (invariant I6)
-    const selectors = Object.entries(setting.uri.selectors).map(([name, value]) => `${name} ${value}`)
-    const held = { name: "login", target: selectors.sort().join(", ") }
-    const opening = heldWork === null ? login() : heldWork.during([held], login, { patience: LOGIN_PATIENCE })
-    const token = this.own(await opening)
+    const login = { ...this.#surroundings, texts, heldWork, retryPin, warnOfPin }
+    const token = this.own(await logIn(setting, login))
     return custodialToken({ ...(await this.#stateRecords()), token, clock, progress, log })
   }
 
   /** An endpoint that the environment named is said aloud (invariant I3). */
   async #openKms(setting: KmsSetting, nameOfTarget: string | null): Promise<Kms> {
-    const { openKms } = await import("../kms/kms.js")
-    const { env } = this.#surroundings
-    const pacer = await this.#pacer()
-    const { account } = setting
-    const pinned = account === null ? null : { account, origin: `account of target ${setting.name ?? ""}` }
-    let target = setting.name
-    let hasAnswered = false
-    const onCall = (call: KmsCall): void => {
-      hasAnswered ||= call.error === null
-      this.log.event("kms.call", { ...call, target })
-    }
-    const onTime = (date: Date): void => this.clock.learn(setting.name, date)
-    // work on a key that is another's by now sends nothing that changes it
-    const beforeChange = async (): Promise<void> => (await this.#place)?.assertHeld()
-    const kms = this.own(await openKms({ ...setting, pinned, env, pacer, onCall, onTime, beforeChange }))
-    target ??= nameOfTarget ?? kms.region
-    this.places.add(target, kms, () => hasAnswered)
+    const { openTarget } = await import("./target.js")
+    const { clock, log, places } = this
+    const kms = this.own(
+      await openTarget(setting, {
+        clock,
+        log,
+        places,
+        env: this.#surroundings.env,
+        nameOfTarget,
+        quotas: await this.#quotas(),
+        // work on a key that is another's by now sends nothing that changes it
+        beforeChange: async () => (await this.#place)?.assertHeld(),
+      }),
+    )
     this.#tellEndpoint(kms.endpoint)
     return kms
   }
 
-  /** Of the quotas of the place; no state directory is made for that. @throws ERR_DATABASE_* */
-  async #pacer(): Promise<Pacer> {
-    const { createPacer } = await import("../kms/pacing.js")
-    const shared = (await this.postgres()) === null ? null : (await this.place()).quotas
-    return shared === null ? (ownPacer ??= createPacer()) : (this.#sharedPacer ??= createPacer({ shared }))
+  /** Null where agents share none; no state directory is made for that. @throws ERR_DATABASE_* */
+  async #quotas(): Promise<SharedQuotas | null> {
+    return (await this.postgres()) === null ? null : (await this.place()).quotas
   }
 
   /** Before anything is sent there, once; what only looks tells all places at its end. */

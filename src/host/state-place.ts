@@ -70,8 +70,12 @@ export interface StatePlace extends AsyncDisposable {
   closeEarlierYears(): Promise<ClosedLog | null>
   /** The newest lines of the custody log that are about each name, newest first. */
   histories(names: ReadonlySet<string>, limit: number): Promise<ReadonlyMap<string, readonly KeyHistoryLine[]>>
-  /** Keeps another agent out where one alone may work on this state. @throws ERR_STATE_LOCKED, ERR_STATE_WRITE */
-  lockAgent(): Promise<Disposable>
+  /**
+   * Keeps another agent out where one alone may work on this state, and agents of another owner where several may.
+   *
+   * @throws ERR_STATE_LOCKED, ERR_STATE_WRITE, ERR_CONFIG_INVALID
+   */
+  lockAgent(owner: string): Promise<Disposable>
   /** A copy of a state directory, to be read. @throws ERR_INPUT_UNREADABLE, ERR_USAGE, ERR_STATE_VERSION */
   copyOf(directory: string): Promise<StateCopy>
   /** What `doctor` says of it, of the custody log and of the last export. */

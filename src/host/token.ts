@@ -1,3 +1,4 @@
+import type { HeldWork } from "../core/ports/held-work.js"
 import type { PinProvider } from "../core/ports/pin-provider.js"
 import type { Token } from "../core/ports/token.js"
 import { systemClock } from "./clock.js"
@@ -17,18 +18,32 @@ interface Login {
   /** How the run ends where the token hangs. */
   readonly lastWords?: CallDeadline["lastWords"] | undefined
   readonly texts: Texts
+  /** Null where the lock of the state keeps others out. */
+  readonly heldWork: HeldWork | null
   /** Presents a PIN that the token refused before. */
   readonly retryPin: boolean
   /** Called with what the token says of its PIN, such as that only one try is left. */
   readonly warnOfPin: (text: string) => void
 }
 
+/** How long who logs in waits for another that logs in to the same token, in ms. */
+const PATIENCE = 120_000
+
 /**
- * Logs in to a token, once core dumps are off.
+ * Logs in to a token, once core dumps are off. Of agents that share a state one logs in after the other: each that came
+ * at the same time would present a wrong PIN once (invariant I6).
  *
- * @throws ERR_PIN_SOURCE where the source is not understood, ERR_MODULE_UNUSABLE, ERR_TOKEN_*
+ * @throws ERR_PIN_SOURCE where the source is not understood, ERR_MODULE_UNUSABLE, ERR_TOKEN_*, ERR_KEY_HELD
  */
 export async function logIn(setting: TokenSetting, login: Login): Promise<Token> {
+  const { heldWork } = login
+  if (heldWork === null) return await present(setting, login)
+  const selectors = Object.entries(setting.uri.selectors).map(([name, value]) => `${name} ${value}`)
+  const held = { name: "login", target: selectors.sort().join(", ") }
+  return await heldWork.during([held], () => present(setting, login), { patience: PATIENCE })
+}
+
+async function present(setting: TokenSetting, login: Login): Promise<Token> {
   const { openToken } = await import("../pkcs11/token.js")
   const { profileNamed } = await import("../pkcs11/profiles.js")
   const { storedVerdicts } = await import("../store/records/verdict-cache.js")

@@ -7,6 +7,8 @@ export interface JobsDatabase {
   readonly settings: object
   /** How it is named to people. */
   readonly place: string
+  /** What a call of it failed with, as the state's database tells it. */
+  readonly asError: (error: unknown) => unknown
 }
 
 /** PostgreSQL's schema of the engine's tables. */
@@ -108,27 +110,16 @@ export const ROW_QUEUE = {
 } as const
 
 /** Gives the error of an engine that cannot be asked the code that the state's database has. */
-export async function asked<T>({ place }: JobsDatabase, work: () => Promise<T>): Promise<T> {
+export async function asked<T>({ place, asError }: JobsDatabase, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw jobsError(place, error)
+    if (error instanceof Error && /not installed|requires migrations/.test(error.message)) {
+      throw new KeyferryError("ERR_STATE_VERSION", `${place} has not the tables of jobs of this version`, {
+        cause: error,
+        hint: "run `keyferry state migrate` with a user who may make tables",
+      })
+    }
+    throw asError(error)
   }
-}
-
-function jobsError(place: string, error: unknown): unknown {
-  if (error instanceof KeyferryError || !(error instanceof Error)) return error
-  const { code = "" } = error as { readonly code?: string }
-  if (/not installed|requires migrations/.test(error.message)) {
-    return new KeyferryError("ERR_STATE_VERSION", `${place} has not the tables of jobs of this version`, {
-      cause: error,
-      hint: "run `keyferry state migrate` with a user who may make tables",
-    })
-  }
-  const isRefused = /^(28...|42501|3D000)$/.test(code)
-  return new KeyferryError(
-    isRefused ? "ERR_DATABASE_REFUSED" : "ERR_DATABASE_UNREACHABLE",
-    `${place}: ${error.message === "" ? code : error.message}`,
-    { cause: error },
-  )
 }

@@ -144,4 +144,13 @@ ${Array.from({ length: count }, (_, index) => `  key-${index}: { keySpec: HMAC_2
     start()
     await until(() => Promise.resolve(jobs("name = 'dead'") === 0))
   })
+
+  it("are of one id: another's are refused, which would take each other's jobs", async () => {
+    const others = join(stage.folder, "others.yaml")
+    writeFileSync(others, manifest(postgres.urlOf("fleet"), "rewrap").replace("id: fleet", "id: others"))
+    const env = { KEYFERRY_TOKEN: undefined, KEYFERRY_STATE_DIR: undefined }
+    const refused = await stage.run(["agent", "--once", "--config", others, "--log-format", "json"], { state: "", env })
+    expect(refused.status).to.equal(78)
+    expect(refused.stderr).to.contain("keep the keys of id fleet, and this configuration has id others")
+  })
 })

@@ -104,7 +104,7 @@ export async function makeCustodyKey(deps: CustodyDeps, owner: string, number: n
   refuseWrite(deps.token, `a custody key of ${owner}`)
   return await whileHeld(deps, owner, async () => {
     const inForce = await custodyKeyInForce(deps, owner)
-    if (deps.heldWork !== null && inForce?.key.number === number) return inForce.key
+    if (inForce?.key.number === number) return inForce.key
     const key = await generateCustodyKey(deps, owner, number)
     await recordCustodyKey(deps, owner, key)
     return key

@@ -4,6 +4,7 @@ import { plan } from "../../core/plan/plan.js"
 import type { Action } from "../../core/plan/reason.js"
 import { failedOutcome, heldOutcome, type Outcome } from "../../core/plan/row.js"
 import { type Decision, isUnseen, type PlanOptions, type Snapshot } from "../../core/plan/snapshot.js"
+import type { HeldWork } from "../../core/ports/held-work.js"
 import type { Deps } from "../deps.js"
 import { deletionsSeen, inventoryOf } from "./deleted.js"
 import { EXECUTORS } from "./execute.js"
@@ -135,7 +136,8 @@ async function workThrough(run: Run, remaining: Iterable<Unit>, lanes: Lanes | n
       for (const key of keys) {
         if (run.options.isStopping?.() === true) return
         const current = run.isRead && key === keys[0] ? key : await reread(run, key)
-        run.rows.set(key, await (run.fleet.heldWork === null ? reconcileKey(run, current) : whileHeld(run, current)))
+        const { heldWork } = run.fleet
+        run.rows.set(key, await (heldWork === null ? reconcileKey(run, current) : whileHeld(run, current, heldWork)))
         run.options.onRow?.(run.rows.size, run.total)
       }
     })
@@ -147,7 +149,7 @@ async function workThrough(run: Run, remaining: Iterable<Unit>, lanes: Lanes | n
  * Where other workers may have the key at this moment, it is held while it is worked on, and looked at once more then:
  * nothing that was decided before is done. Most keys have nothing to be done, and are only looked at.
  */
-async function whileHeld(run: Run, key: FleetKey): Promise<DecisionRow> {
+async function whileHeld(run: Run, key: FleetKey, heldWork: HeldWork): Promise<DecisionRow> {
   const { fleet, options } = run
   let latest: Awaited<ReturnType<typeof decide>> | undefined
   try {
@@ -160,7 +162,7 @@ async function whileHeld(run: Run, key: FleetKey): Promise<DecisionRow> {
     refuseStopped(run, key)
     const held = { ...run, isHeld: true, observer: observer(fleet, run.sources) }
     const work = async (): Promise<DecisionRow> => await reconcileKey(held, await reread(run, key))
-    return await (fleet.heldWork?.during(heldWith(key, fleet, options.actions), work) ?? work())
+    return await heldWork.during(heldWith(key, fleet, options.actions), work)
   } catch (error) {
     return failedRow(run, key, { latest, did: [], error })
   }

@@ -63,6 +63,15 @@ export function databaseError(place: string, error: unknown): unknown {
   return new KeyferryError(own, words, { cause: error, ...(hint === undefined ? {} : { hint }) })
 }
 
+/** SQLSTATE of who answered a statement by refusing it, and goes on with the connection. */
+const ANSWERED = /^(?!08|57P|25P03)[0-9A-Z]{5}$/
+
+/** Whether a call failed since the connection has ended, or may have: none where the server has answered. */
+export function endsConnection(error: unknown): boolean {
+  const { code = "" } = ((error as Error).cause ?? {}) as { readonly code?: string }
+  return !(ANSWERED.test(code) && /\d/.test(code))
+}
+
 function rowOf(code: string, message: string): Row {
   if (CERTIFICATE.test(code)) return { code: REFUSED, hint: CERTIFICATE_HINT }
   const rows = code === "" ? UNCODED.map(([words, row]) => [words, row, message] as const) : []

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "node:tls"
 import type pg from "pg"
 import { parse } from "pg-connection-string"
 import { KeyferryError } from "../../core/base/error.js"
+import { databaseError } from "./database-error.js"
 import type { PostgresSettings, PostgresTls } from "../../core/manifest/state-settings.js"
 
 /** How what goes to the database is kept from others: it does not leave this machine, or it is encrypted. */
@@ -36,10 +37,17 @@ const SESSION = {
   tcp_keepalives_count: "3",
 }
 
+/** With what node-postgres takes and its types leave out. */
+interface ConnectionSettings extends pg.PoolConfig {
+  readonly replication: "false"
+}
+
 interface Opened {
-  readonly settings: pg.PoolConfig
+  readonly settings: ConnectionSettings
   readonly place: string
   readonly transport: Transport
+  /** What a call of it failed with, as keyferry's error. */
+  readonly asError: (error: unknown) => unknown
 }
 
 /** @throws ERR_DATABASE_SETTING */
@@ -49,9 +57,12 @@ export function poolSettings({ url, passwordFile, tls }: PostgresSettings, appli
   const isLoopback = ["localhost", "127.0.0.1", "::1"].includes(host)
   const isEncrypted = tls !== undefined || !(isSocket || isLoopback)
   if (passwordFile !== undefined) readPassword(passwordFile)
-  const place = isSocket ? `${database} at the socket in ${host}` : `${database} at ${host}:${port}`
+  const place = isSocket
+    ? `the database ${database} at the socket in ${host}`
+    : `the database ${database} at ${host}:${port}`
   return {
-    place: `the database ${place}`,
+    place,
+    asError: (error) => databaseError(place, error),
     transport: isSocket ? "socket" : isEncrypted ? "tls" : "loopback",
     settings: {
       host,
@@ -74,7 +85,7 @@ export function poolSettings({ url, passwordFile, tls }: PostgresSettings, appli
         .join(" "),
       // said, since PGSSLNEGOTIATION and PGREPLICATION would say it otherwise
       sslnegotiation: "postgres",
-      ...{ replication: "false" },
+      replication: "false",
     },
   }
 }
@@ -115,7 +126,7 @@ function tlsOptions({ caFile, certFile, keyFile }: PostgresTls): ConnectionOptio
 /** Called when the server asks for one. @throws ERR_DATABASE_REFUSED, ERR_DATABASE_SETTING */
 function passwordAsked(passwordFile: string | undefined, place: string): string {
   if (passwordFile !== undefined) return readPassword(passwordFile)
-  throw new KeyferryError("ERR_DATABASE_REFUSED", `the database ${place} asks for a password, and none is given`, {
+  throw new KeyferryError("ERR_DATABASE_REFUSED", `${place} asks for a password, and none is given`, {
     hint: "name the file that has it: passwordFile of state.postgres",
   })
 }

@@ -1,6 +1,5 @@
 import pg from "pg"
 import type { PostgresSettings } from "../../core/manifest/state-settings.js"
-import { databaseError } from "./database-error.js"
 import { poolSettings, type Transport } from "./database-settings.js"
 
 /** Who asks: one connection, or any of the pool. */
@@ -30,6 +29,8 @@ export interface Database extends Queryable, AsyncDisposable {
   transaction<T>(work: (connection: Queryable) => Promise<T>, options?: { readonly readOnly: boolean }): Promise<T>
   /** What node-postgres is given: for an engine that has connections of its own. */
   readonly settings: pg.PoolConfig
+  /** What a call of such an engine failed with, as keyferry's error. */
+  readonly asError: (error: unknown) => unknown
 }
 
 /**
@@ -43,7 +44,7 @@ export interface Database extends Queryable, AsyncDisposable {
  * @throws ERR_DATABASE_SETTING where the URL, the password file or the certificates are not to be used
  */
 export function openDatabase(postgres: PostgresSettings, applicationName: string): Database {
-  const { settings, place, transport } = poolSettings(postgres, applicationName)
+  const { settings, place, transport, asError } = poolSettings(postgres, applicationName)
   const pool = new pg.Pool(settings)
   // of a connection that nobody uses at this moment: the next one is opened anew
   pool.on("error", () => undefined)
@@ -53,7 +54,7 @@ export function openDatabase(postgres: PostgresSettings, applicationName: string
     try {
       return await asking()
     } catch (error) {
-      throw databaseError(place, error)
+      throw asError(error)
     }
   }
   const inPlace = (connection: pg.PoolClient): Connection => {
@@ -77,6 +78,7 @@ export function openDatabase(postgres: PostgresSettings, applicationName: string
     place,
     transport,
     settings,
+    asError,
     connect,
     query: (sql, values) => asked(() => pool.query(sql, values === undefined ? undefined : [...values])),
 

@@ -89,7 +89,7 @@ class SharedSession implements Holds {
 
   /** One after the other, so that of two in opposite orders one gets all; what was got is given back where one is held. */
   async #lock(session: LockSession, wanted: readonly HeldBinding[]): Promise<void> {
-    const { rows } = await session.query<{ got: boolean }>(
+    const asked = session.query<{ got: boolean }>(
       `WITH RECURSIVE taken AS (
          SELECT 1 AS place, pg_try_advisory_lock(hashtextextended(($1::text[])[1], 0)) AS got
          UNION ALL
@@ -98,6 +98,11 @@ class SharedSession implements Holds {
        ) SELECT got FROM taken ORDER BY place`,
       [wanted.map(lockText)],
     )
+    const { rows } = await asked.catch((error: unknown) => {
+      // which of them it has got is not known: they are free with the session
+      session[Symbol.dispose]()
+      throw error
+    })
     const blocked = wanted[rows.findIndex(({ got }) => !got)]
     if (blocked === undefined) return
     await unlock(session, wanted.slice(0, rows.length - 1))

@@ -1,5 +1,6 @@
 import type { QueryResult, QueryResultRow } from "pg"
 import { KeyferryError } from "../../core/base/error.js"
+import { endsConnection } from "./database-error.js"
 import type { Connection, Database, Queryable } from "./database.js"
 
 /** A connection whose advisory locks hold as long as its process lives, answers and reaches the server. */
@@ -70,7 +71,7 @@ class Session implements LockSession {
     try {
       return await Promise.race([this.#connection.query<Row>(sql, values), late])
     } catch (error) {
-      if (error instanceof KeyferryError && error.code === "ERR_DATABASE_UNREACHABLE") this.#end()
+      if (endsConnection(error)) this.#end()
       throw error
     } finally {
       clearTimeout(timer)
