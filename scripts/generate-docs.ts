@@ -79,7 +79,7 @@ const PAGES: Readonly<Record<string, string>> = {
   ),
   "docs/log.md": page(
     "The log",
-    `On standard error: of an agent without being asked to, of any command with \`--log-format json\` (an object a line) or with \`--verbose\` (text, and the steps of level \`debug\`); \`--quiet\` leaves \`warn\` alone. A line has \`time\` (UTC, of the host's clock), \`level\`, \`event\`, and what is listed here where it is known. What is not in the list does not reach the log, whatever it is: key material, a PIN, a secret of a receiver never are. Control characters are escaped. Each line of a round of the agent has its id in \`run\`, what is about one key its \`name\`, \`target\` and \`keyArn\`, and what is about a target also ${PLACE_FIELDS.filter(
+    `On standard error: of an agent without being asked to, of any command with \`--log-format json\` (an object a line) or with \`--verbose\` (text, and the steps of level \`debug\`); \`--quiet\` leaves \`warn\` alone. A line has \`level\`, \`event\`, and what is listed here where it is known; an object also \`time\` (UTC, of the host's clock), which a line of text leaves to the journal. What is not in the list does not reach the log, whatever it is: key material, a PIN, a secret of a receiver never are. Control characters are escaped. Each line of a round of the agent has its id in \`run\`, what is about one key its \`name\`, \`target\` and \`keyArn\`, and what is about a target also ${PLACE_FIELDS.filter(
       (field) => field !== "run",
     )
       .map((field) => `\`${field}\``)

@@ -37,6 +37,9 @@ shared() {
     END { for (folder in files) print substr(files[folder], 2) }'
 }
 
+# In s. What hangs is ended, and is a failure by its name: the slowest takes less than half of it.
+FILE_LIMIT=1500
+
 # Runs test files, so many at a time, those of a token each in a process of its own: its module is loaded once for each
 # process, and what one file leaves there would be the next one's. What failed is shown again at the end, and appended to the
 # file $FAILURES where there is one; the last line is the count of all.
@@ -44,16 +47,19 @@ run_files() {
   local logs log passed failed all_passed=0 all_failed=0
   logs=$(mktemp -d)
   # a command is compiled once, not by each of the thousands of processes that run it
-  export KEYFERRY_TEST_COMPILED=$logs/compiled
+  export FILE_LIMIT KEYFERRY_TEST_COMPILED=$logs/compiled
   [[ -n ${NODE_V8_COVERAGE-} ]] || export NODE_COMPILE_CACHE=$KEYFERRY_TEST_COMPILED
   shared | xargs -P "$JOBS" -L 1 bash -c '
     log=$0/${1//\//_}
-    mocha --no-color "$@" >"$log" 2>&1 </dev/null || printf "%d\n" "$?" >"$log.status"
+    timeout --kill-after=30 "$FILE_LIMIT" mocha --no-color "$@" >"$log" 2>&1 </dev/null || printf "%d\n" "$?" >"$log.status"
     flock "$0" grep -vE "^[0-9]+ passed, [0-9]+ failed$" "$log"
   ' "$logs" || :
   for log in "$logs"/*.js; do
     # one that dies before it has counted, or fails without a test that did, is one failure
-    read_count "$log" || { passed=0 failed=1; }
+    read_count "$log" || {
+      passed=0 failed=1
+      printf '  %s ended without its count\n' "${log##*/}" | tee -a "${FAILURES:-/dev/null}"
+    }
     [[ ! -e $log.status ]] || ((failed > 0)) || failed=1
     ((failed == 0)) || awk '/^  [0-9]+ failing/ { held = 1 } /^[0-9]+ passed, / { held = 0 } held' "$log" | tee -a "${FAILURES:-/dev/null}"
     all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed))

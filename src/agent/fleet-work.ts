@@ -19,6 +19,8 @@ import { WorkWorld } from "./work-world.js"
 const WIDTH = 8
 /** After a plan that made jobs, in ms: jobs that nobody takes are told of by then. */
 const LOOK_AFTER_PLAN_MS = 16 * 60_000
+/** The least that `Jobs.stop` takes. */
+const SOONEST_STOP_MS = 1000
 
 export interface FleetWorkParts {
   readonly jobs: Jobs
@@ -30,7 +32,7 @@ export interface FleetWorkParts {
 }
 
 /** What an agent does where several share a database: it plans when it gets to, and takes the jobs of the tokens that it reaches. */
-export class FleetWork {
+export class FleetWork implements AsyncDisposable {
   readonly #parts: FleetWorkParts
   readonly #workers = new Map<string | null, AtWork>()
   /** Tokens that these settings have led to once. */
@@ -69,6 +71,11 @@ export class FleetWork {
     clearTimeout(this.#nextLook)
     await this.#parts.jobs.stop(timeoutMs)
     for (const { world } of this.#workers.values()) await world.close()
+  }
+
+  /** As after `stop`, where what began it did not come so far. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isStopping) await this.stop(SOONEST_STOP_MS)
   }
 
   async #follow(settings: Settings): Promise<void> {

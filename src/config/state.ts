@@ -19,7 +19,7 @@ export const stateShape = z
           })
           .meta({
             description:
-              "database: postgres://USER@HOST:PORT/DATABASE, or with ?host=/FOLDER for a socket; never with a password in it",
+              "database: postgres://USER@HOST:PORT/DATABASE, or with ?host=/FOLDER for a socket; never with a password in it; KEYFERRY_STATE_URL is the same for who has neither password nor tls to say",
           }),
         passwordFile: path("file with the database's password in its first line").optional(),
         tls: z

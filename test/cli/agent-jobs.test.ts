@@ -1,4 +1,6 @@
+import { once } from "node:events"
 import { writeFileSync } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { expect } from "chai"
@@ -152,5 +154,21 @@ ${Array.from({ length: count }, (_, index) => `  key-${index}: { keySpec: HMAC_2
     const refused = await stage.run(["agent", "--once", "--config", others, "--log-format", "json"], { state: "", env })
     expect(refused.status).to.equal(78)
     expect(refused.stderr).to.contain("keep the keys of id fleet, and this configuration has id others")
+  })
+
+  it("end where their page cannot be served", async () => {
+    const taken = createServer().listen(0, "127.0.0.1")
+    await once(taken, "listening")
+    const { port } = taken.address() as AddressInfo
+    const text = manifest(postgres.urlOf("fleet"), "rewrap").replace(
+      "agent: {",
+      `agent: { listen: "127.0.0.1:${port}",`,
+    )
+    writeFileSync(join(stage.folder, "listens.yaml"), text)
+    const agent = new RunningAgent(["--config", join(stage.folder, "listens.yaml")], env())
+    agents.push(agent)
+    const status = await agent.ended
+    taken.close()
+    expect(status, JSON.stringify(agent.lines)).to.equal(78)
   })
 })

@@ -59,13 +59,13 @@ keys:
 
   it("says which target did not answer, beside what the others did", async () => {
     write({ there: silentUrl() })
-    const unknown = await run(["check", "-t", "4"])
+    const unknown = await run(["check", "-t", "9"])
     expect(unknown.status, unknown.stderr).to.equal(3)
     expect(unknown.stdout).to.match(
       /^KEYFERRY UNKNOWN - there: KMS did not answer in time about 1 of 1 keys \[TIMEOUT\] \| keys=1;;;0 .* unseen=1;;;0 first_expiry=\d+s;/,
     )
     for (const { arn } of await keysNamed(stage.sdk, "near")) await stage.sdk.deleteImportedKeyMaterial({ KeyId: arn })
-    const critical = await run(["check", "--timeout=4s", "--json"])
+    const critical = await run(["check", "--timeout=9s", "--json"])
     expect(critical.status).to.equal(2)
     const { checks } = critical.json() as { checks: readonly { id: string; target: string; status: string }[] }
     expect(checks.map(({ id, target, status }) => `${status} ${id}:${target}`)).to.deep.equal([
@@ -80,17 +80,17 @@ keys:
     it(`names the token where ${call} hangs, with status 3`, async () => {
       write({ uri: lying.uri })
       const env = { ...lying.env, LIAR_HANGS: call }
-      const { status, stdout, stderr } = await run(["check", "-t", "4"], env)
+      const { status, stdout, stderr } = await run(["check", "-t", "9"], env)
       expect(status, stdout + stderr).to.equal(3)
       expect(stdout).to.match(/^KEYFERRY UNKNOWN - .*token only.*\n$/)
-      const json = await run(["check", "--json", "-t", "4"], env)
+      const json = await run(["check", "--json", "-t", "9"], env)
       expect([json.status, (json.json() as { status: string }).status]).to.deep.equal([3, "unknown"])
     })
   }
 
   it("says what it found where the token hangs as it is closed", async () => {
     write({ uri: lying.uri })
-    const { status, stdout } = await run(["check", "-t", "5"], { ...lying.env, LIAR_HANGS: "C_Finalize" })
+    const { status, stdout } = await run(["check", "-t", "9"], { ...lying.env, LIAR_HANGS: "C_Finalize" })
     expect([status, stdout.startsWith("KEYFERRY OK - 2 keys well | keys=2;")], stdout).to.deep.equal([0, true])
   })
 

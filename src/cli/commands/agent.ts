@@ -127,12 +127,26 @@ async function orWarn(log: Log, setting: string, work: () => Promise<void>): Pro
   }
 }
 
+/** An engine that looks every few seconds has the same trouble each time. */
+function onceAMinute(tell: (error: Error) => void): (error: Error) => void {
+  const toldAt = new Map<string, number>()
+  return (error) => {
+    const now = performance.now()
+    if (now - (toldAt.get(error.message) ?? -Infinity) < 60_000) return
+    toldAt.set(error.message, now)
+    tell(error)
+  }
+}
+
 /** The agent's part in the jobs of several; null where the state is a directory, and it works alone. */
 async function fleetWork(world: World, parts: Omit<FleetWorkParts, "jobs">): Promise<FleetWork | null> {
   const postgres = await world.postgres()
   if (postgres === null) return null
   const { jobsOf } = await import("../../host/jobs.js")
   const { FleetWork } = await import("../../agent/fleet-work.js")
-  const jobs = await jobsOf(postgres, ({ message }) => parts.log.event("jobs.trouble", { message }))
-  return new FleetWork({ ...parts, jobs })
+  const jobs = await jobsOf(
+    postgres,
+    onceAMinute(({ message }) => parts.log.event("jobs.trouble", { message })),
+  )
+  return world.own(new FleetWork({ ...parts, jobs }))
 }

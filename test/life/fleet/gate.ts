@@ -4,10 +4,14 @@ import type { AddressInfo } from "node:net"
 /** A request of KMS that has had its effect, and whose answer nobody has yet. */
 export interface Passing {
   readonly operation: string
+  /** Whether KMS did what it was asked for. */
+  readonly isDone: boolean
   /** ImportKeyMaterial that was asked for new material, or the operation. */
   readonly place: string
   /** Of the key that it is about, by its tags or by what KMS answered to them. */
   readonly keyName: string | null
+  /** Of the material that came new with it. */
+  readonly newMaterialId: string | null
 }
 
 /** What a host's requests to KMS go through. */
@@ -20,15 +24,12 @@ const FORWARDED = ["content-type", "x-amz-target", "authorization", "x-amz-date"
 /**
  * @param endpoint of KMS
  * @param names of keys by their ARNs: filled by CreateKey, of all gates
- * @param onPassing is waited for before the answer goes on; with false it never does
+ * @param onPassing is called before the answer goes on; with false it never does
  */
 export async function openGate(
   address: string,
   endpoint: string,
-  {
-    names,
-    onPassing,
-  }: { readonly names: Map<string, string>; readonly onPassing: (passing: Passing) => Promise<boolean> },
+  { names, onPassing }: { readonly names: Map<string, string>; readonly onPassing: (passing: Passing) => boolean },
 ): Promise<Gate> {
   const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const pieces: Buffer[] = []
@@ -44,7 +45,7 @@ export async function openGate(
         .split(".")
         .at(-1) ?? ""
     // a request of STS says in its body what it asks
-    if (operation !== "" && !(await onPassing(passingOf(operation, { body, text, names })))) {
+    if (operation !== "" && !onPassing({ ...passingOf(operation, { body, text, names }), isDone: answer.ok })) {
       response.destroy()
       return
     }
@@ -68,19 +69,27 @@ interface Asked {
   readonly Tags?: readonly { readonly TagKey: string; readonly TagValue: string }[]
 }
 
+interface Answered {
+  readonly KeyMetadata?: { readonly Arn?: string }
+  readonly KeyMaterialId?: string
+}
+
 function passingOf(
   operation: string,
   { body, text, names }: { readonly body: Buffer; readonly text: string; readonly names: Map<string, string> },
-): Passing {
+): Omit<Passing, "isDone"> {
   const asked = jsonOf(body.toString()) as Asked
-  const place = asked.ImportType === "NEW_KEY_MATERIAL" ? `${operation} (new)` : operation
+  const answered = jsonOf(text) as Answered
+  const isNew = asked.ImportType === "NEW_KEY_MATERIAL"
+  const place = isNew ? `${operation} (new)` : operation
+  const newMaterialId = isNew ? (answered.KeyMaterialId ?? null) : null
   const tagged = asked.Tags?.find(({ TagKey }) => TagKey === "keyferry:name")?.TagValue
   if (operation === "CreateKey" && tagged !== undefined) {
-    const { KeyMetadata } = jsonOf(text) as { readonly KeyMetadata?: { readonly Arn?: string } }
-    if (KeyMetadata?.Arn !== undefined) names.set(KeyMetadata.Arn, tagged)
-    return { operation, place, keyName: tagged }
+    const { Arn } = answered.KeyMetadata ?? {}
+    if (Arn !== undefined) names.set(Arn, tagged)
+    return { operation, place, keyName: tagged, newMaterialId }
   }
-  return { operation, place, keyName: names.get(asked.KeyId ?? asked.TargetKeyId ?? "") ?? null }
+  return { operation, place, keyName: names.get(asked.KeyId ?? asked.TargetKeyId ?? "") ?? null, newMaterialId }
 }
 
 function jsonOf(text: string): object {

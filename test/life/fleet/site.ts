@@ -53,10 +53,7 @@ export interface Site extends AsyncDisposable {
 }
 
 /** @param onPassing is told of each request of a host that KMS has answered, before the host is */
-export async function openSite(
-  most: number,
-  onPassing: (host: number, passing: Passing) => Promise<boolean>,
-): Promise<Site> {
+export async function openSite(most: number, onPassing: (host: number, passing: Passing) => boolean): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), "keyferry-fleet-"))
   const stack = new AsyncDisposableStack()
   stack.defer(() => rmSync(folder, { recursive: true, force: true }))
@@ -112,7 +109,7 @@ export async function openSite(
     return { name: `host-${index + 1}`, namespace, start: () => new RunningAgent([], env, namespace.prefix) }
   })
   for (const [index, { namespace }] of hosts.entries()) {
-    const passing = (seen: Passing): Promise<boolean> => onPassing(index, seen)
+    const passing = (seen: Passing): boolean => onPassing(index, seen)
     const gate: Gate = stack.use(await openGate(namespaces.address, kms.endpoint, { names, onPassing: passing }))
     await namespace.forward(KMS_PORT, gate.port)
   }
@@ -141,7 +138,10 @@ export async function openSite(
   }
 }
 
-/** Most are symmetric, which are made soonest; one in six rotates by itself. */
+/** Of one key in four. */
+export const ROTATE_DAYS = 7
+
+/** Most are symmetric, which are made soonest. */
 function keysOf(count: number): readonly FleetKey[] {
   const others: readonly KeySpec[] = ["HMAC_256", "ECC_NIST_P384", "HMAC_384"]
   return Array.from({ length: count }, (_, index) => ({
@@ -149,7 +149,7 @@ function keysOf(count: number): readonly FleetKey[] {
     target: TARGETS[index % TARGETS.length] ?? "east",
     token: TOKENS[Math.floor(index / TARGETS.length) % TOKENS.length] ?? "first",
     keySpec: index % 6 === 5 ? (others[Math.floor(index / 6) % others.length] ?? "HMAC_256") : "SYMMETRIC_DEFAULT",
-    ...(index % 12 === 0 || index % 12 === 7 ? { rotateEvery: "35d" } : {}),
+    ...(index % 4 === 0 ? { rotateEvery: `${ROTATE_DAYS}d` } : {}),
   }))
 }
 

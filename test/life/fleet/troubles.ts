@@ -1,34 +1,41 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Seeded } from "../../support/seeded.js"
 import type { Passing } from "./gate.js"
-import type { RunningAgent } from "../../support/running-agent.js"
+import type { Line, RunningAgent } from "../../support/running-agent.js"
 import type { Site } from "./site.js"
 
 /** After its answer is there the process is killed; or it is stopped for a while; or its host is cut off for so long. */
 export type Kind = "kill" | "stop" | "cut"
 
-/** Where a worker can be hit: right after KMS has done what it asked for, and before it hears of that. */
+/** Where an agent can be hit: right after KMS has done what it asked for, and before it hears of that. */
 const PLACES: Readonly<Record<Kind, readonly string[]>> = {
   kill: [
     "CreateKey",
-    "GetParametersForImport",
-    "ImportKeyMaterial (new)",
     "ImportKeyMaterial",
+    "ImportKeyMaterial (new)",
     "RotateKeyOnDemand",
+    "GetParametersForImport",
+    "ListKeyRotations",
+    "TagResource",
     "DescribeKey",
     "ListResourceTags",
+    "GetKeyRotationStatus",
+    "ListKeys",
+    "VerifyMac",
+    "GetPublicKey",
   ],
   stop: ["CreateKey", "ImportKeyMaterial (new)", "RotateKeyOnDemand"],
   cut: ["ImportKeyMaterial", "ImportKeyMaterial (new)"],
 }
-/** Hosts that share a token come first: of them the one goes on with what the other has begun. */
-const SHARING = [0, 1] as const
+/** Those with a token in common: of them the one goes on with what the other, who stands still, has begun. */
+const SHARING: readonly number[] = [0, 1]
 export const PAUSE_S = 30
+/** What only looks at KMS. */
+const LOOKS = /^(List|Describe|Get|Verify|Decrypt)/
 
 interface Armed {
   readonly kind: Kind
   readonly place: string
-  readonly host: number
   /** Requests of that place that pass before. */
   skip: number
 }
@@ -42,14 +49,20 @@ export interface Hit {
   readonly agent: RunningAgent
   /** Lines of its log before. */
   readonly lines: number
-  readonly at: number
-  /** When another process next changed something of that key, or asked to; null where none did yet. */
-  takenOverMs: number | null
+  readonly at: Date
+  /** Whether it was in the middle of a change, so that somebody has to go on with it. */
+  readonly isChange: boolean
+  /** What it changed of that key in KMS when it was woken, before it said how it ended. */
+  readonly changedAfter: string[]
 }
 
-/** Faults of workers, each at a place that was drawn, one after the other on each host. */
+/** Faults of agents, each at a place that was drawn, one at a time on each host. */
 export class Troubles {
   readonly hits: Hit[] = []
+  /** What KMS was asked for, and did, by all hosts. */
+  readonly passed = new Map<string, number>()
+  /** New material of each key by the answers of KMS, each ID once. */
+  readonly newMaterial = new Map<string, Set<string>>()
   readonly #chance: Seeded
   readonly #agents = new Map<number, RunningAgent>()
   #site: Site | undefined
@@ -62,31 +75,34 @@ export class Troubles {
     this.#chance = chance
   }
 
-  /** Draws where so many of a kind hit. */
+  /** So many of a kind, over all of its places in turn. */
   draw(kind: Kind, count: number): void {
-    const chance = this.#chance
     const places = PLACES[kind]
     for (let index = 0; index < count; index += 1) {
-      const host = kind === "stop" ? chance.pick(SHARING) : chance.below(3)
       const place = places[index % places.length] ?? "CreateKey"
       // rotations are few
-      this.#armed.push({ kind, place, host, skip: place.startsWith("Rotate") ? 0 : chance.below(3) })
+      const isOfRotation = /new|Rotat/.test(place)
+      this.#armed.push({ kind, place, skip: isOfRotation ? 0 : this.#chance.below(3) })
     }
-    this.#armed = chance.sample(this.#armed, this.#armed.length)
+    this.#armed = this.#chance.sample(this.#armed, this.#armed.length)
   }
 
   of(site: Site): void {
     this.#site = site
   }
 
-  /** Whether its agent stands still, or nobody reaches it. */
+  /** Whether its agent stands still, or reaches nobody. */
   isPaused(host: number): boolean {
     return this.#paused.has(host)
   }
 
+  #isAtWork(host: number): boolean {
+    return this.#agents.has(host) && !this.#paused.has(host)
+  }
+
   /** Who works on a host now. */
-  works(host: number, worker: RunningAgent): void {
-    this.#agents.set(host, worker)
+  works(host: number, agent: RunningAgent): void {
+    this.#agents.set(host, agent)
   }
 
   /** How many may hit from now on. */
@@ -96,7 +112,7 @@ export class Troubles {
 
   /** Those that wait for their place still. */
   left(): readonly string[] {
-    return this.#armed.map(({ kind, place, host }) => `${kind} in ${place} on host ${host + 1}`)
+    return this.#armed.map(({ kind, place }) => `${kind} in ${place}`)
   }
 
   /** What is stopped is woken, and what is cut off is back. */
@@ -105,76 +121,73 @@ export class Troubles {
   }
 
   /** @returns whether the answer goes on to the worker */
-  async onPassing(host: number, { operation, place, keyName }: Passing): Promise<boolean> {
-    const worker = this.#agents.get(host)
-    if (worker === undefined || this.#paused.has(host)) return true
-    this.#takeOver(worker, operation, keyName)
-    if (this.#allowed === 0) return true
-    // one at a time on a host, so that each is seen for itself
-    const armed = this.#armed.find((other) => other.host === host)
-    if (armed?.place !== place) {
-      this.#bringForward(host, place)
-      return true
+  onPassing(host: number, { operation, place, keyName, isDone, newMaterialId }: Passing): boolean {
+    if (!isDone) return true
+    this.passed.set(place, (this.passed.get(place) ?? 0) + 1)
+    if (keyName !== null && newMaterialId !== null) {
+      this.newMaterial.set(keyName, (this.newMaterial.get(keyName) ?? new Set()).add(newMaterialId))
     }
+    const agent = this.#agents.get(host)
+    if (agent === undefined || this.#paused.has(host)) return true
+    if (!LOOKS.test(operation)) this.#noteChange(agent, place, keyName)
+    if (this.#allowed === 0) return true
+    const canStop = SHARING.includes(host) && SHARING.every((other) => other === host || this.#isAtWork(other))
+    const armed = this.#armed.find((other) => other.place === place && (other.kind !== "stop" || canStop))
+    if (armed === undefined) return true
     if (armed.skip > 0) {
       armed.skip -= 1
       return true
     }
     this.#armed.splice(this.#armed.indexOf(armed), 1)
     this.#allowed -= 1
+    const isChange = !LOOKS.test(operation) || operation === "GetParametersForImport"
+    const lines = agent.lines.length
     this.hits.push({
       kind: armed.kind,
       place,
       host,
       keyName,
-      agent: worker,
-      lines: worker.lines.length,
-      at: performance.now(),
-      takenOverMs: null,
+      agent,
+      lines,
+      at: new Date(),
+      isChange,
+      changedAfter: [],
     })
-    if (armed.kind === "kill") worker.signal("SIGKILL")
-    else if (armed.kind === "stop")
-      this.#pause(
-        host,
-        () => worker.signal("SIGSTOP"),
-        () => worker.signal("SIGCONT"),
-      )
-    else {
-      const { namespace } = this.#site!.hosts[host]!
-      this.#pause(
-        host,
-        () => namespace.cut(true),
-        () => namespace.cut(false),
-      )
-    }
-    await Promise.resolve()
-    return armed.kind !== "kill"
+    const { kind } = armed
+    if (kind === "kill") {
+      this.#agents.delete(host)
+      agent.signal("SIGKILL")
+    } else this.#pause(host, (isOver) => this.#stand(kind, { agent, host }, isOver))
+    return kind !== "kill"
   }
 
-  /** What is met today is hit before what is met on another day. */
-  #bringForward(host: number, place: string): void {
-    const first = this.#armed.findIndex((other) => other.host === host)
-    const here = this.#armed.findIndex((other) => other.host === host && other.place === place)
-    if (here === -1) return
-    const [armed] = this.#armed.splice(here, 1)
-    if (armed !== undefined) this.#armed.splice(first, 0, armed)
-  }
-
-  #takeOver(agent: RunningAgent, operation: string, keyName: string | null): void {
-    if (keyName === null || /^(List|Describe)/.test(operation)) return
+  /** What who was woken, or reached again, does to the key that it was at, until it has said what became of it. */
+  #noteChange(agent: RunningAgent, place: string, keyName: string | null): void {
     for (const hit of this.hits) {
-      if (hit.keyName === keyName && hit.agent !== agent) hit.takenOverMs ??= performance.now() - hit.at
+      if (hit.agent === agent && hit.keyName === keyName && hit.kind !== "kill" && rowAfter(hit) === undefined) {
+        hit.changedAfter.push(place)
+      }
     }
   }
 
-  #pause(host: number, begin: () => void, end: () => void): void {
-    begin()
+  #stand(kind: "stop" | "cut", { agent, host }: { agent: RunningAgent; host: number }, isOver: boolean): void {
+    if (kind === "stop") agent.signal(isOver ? "SIGCONT" : "SIGSTOP")
+    else this.#site!.hosts[host]!.namespace.cut(!isOver)
+  }
+
+  #pause(host: number, stand: (isOver: boolean) => void): void {
+    stand(false)
     this.#paused.add(host)
     const pause = sleep(PAUSE_S * 1000).then(() => {
-      end()
       this.#pauses.delete(pause)
       this.#paused.delete(host)
+      stand(true)
     })
     this.#pauses.add(pause)
   }
+}
+
+/** What the agent that was hit then said of the key. */
+export function rowAfter({ agent, lines, keyName }: Hit): Line | undefined {
+  return agent.lines.slice(lines).find(({ event, name }) => event === "round.row" && name === keyName)
 }
