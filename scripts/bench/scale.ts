@@ -7,6 +7,7 @@ import { openDatabase } from "#src/store/postgres/database.js"
 import { startLocalKms } from "#test/support/local-kms.js"
 import { type PostgresServer, startPostgres } from "#test/support/postgres.js"
 import { softhsmToken, type TestToken } from "#test/support/tokens.js"
+import { agentsRate } from "./agents-rate.js"
 import { type CommandCost, measured } from "./command.js"
 import { repeatKey } from "./many-keys.js"
 import type { Measure } from "./measure.js"
@@ -26,11 +27,11 @@ interface Cost extends CommandCost {
 }
 
 /**
- * (g) The quotas that agents share. The state in a database: `plan`, `status` and the page of a fleet that is well, in statements, time and memory; what a
- * key takes there; and a year of a large fleet by the planner alone.
+ * (g) A year of a large fleet by the planner alone; the quotas that agents share; keys a second of one and of several agents; and the
+ * state in a database: `plan`, `status` and the page of a fleet that is well, in statements, time and memory, and what a key takes there.
  */
 export async function scale(say: (text: string) => void): Promise<readonly Measure[]> {
-  const measures = [...ratesOfAYear(), ...(await sharedQuota(say))]
+  const measures = [...ratesOfAYear(), ...(await sharedQuota(say)), ...(await agentsRate(say))]
   for (const keys of SIZES) measures.push(...(await databaseOf(keys, say)))
   return measures
 }

@@ -68,8 +68,7 @@ const PATHS = [
   "/.git/config",
 ]
 
-describe("the agent's server", function () {
-  this.timeout(60_000)
+describe("the agent's server", () => {
   const folder = mkdtempSync(join(tmpdir(), "keyferry-server-"))
   const tokenFile = join(folder, "token")
   writeFileSync(tokenFile, `${TOKEN}\n`)

@@ -9,8 +9,7 @@ import { lockWholeState } from "#src/store/postgres/database-lock.js"
 import type { Database } from "#src/store/postgres/database.js"
 import { migratedDatabase, type PostgresServer, startPostgres } from "#test/support/postgres.js"
 
-describe("the world that jobs of a token share", function () {
-  this.timeout(60_000)
+describe("the world that jobs of a token share", () => {
   const folder = mkdtempSync(join(tmpdir(), "keyferry-jobs-"))
   const config = join(folder, "keyferry.yaml")
   let server: PostgresServer

@@ -36,8 +36,7 @@ const ended = (event: string, facts = ""): readonly string[] => [
 /** What the flags say where nothing is said. */
 const IDLE = { idleFor: 30 * 86_400, althoughUsed: false }
 
-describe("the custody log of a command: every event, with the names of its facts", function () {
-  this.timeout(120_000)
+describe("the custody log of a command: every event, with the names of its facts", () => {
   worldEnvironment()
   let world: World
   let run: Run

@@ -33,8 +33,7 @@ const KEYS: Readonly<Record<string, { readonly targets: readonly Target[]; reado
   forever: { targets: ["east"], more: { expiresIn: "never" } },
 }
 
-describe("the dashboard in a browser", function () {
-  this.timeout(60_000)
+describe("the dashboard in a browser", () => {
   let stage: Stage
   let agent: RunningAgent
   let browser: Browser

@@ -13,8 +13,7 @@ import { keysNamed, setStage, type Stage } from "../support/stage.js"
 
 const KEYS = 6
 
-describe("agents on one database", function () {
-  this.timeout(240_000)
+describe("agents on one database", () => {
   let stage: Stage
   let postgres: PostgresServer
   let config: string

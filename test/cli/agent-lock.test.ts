@@ -9,8 +9,7 @@ import { setStage, type Stage } from "../support/stage.js"
 /** More than are worked on at one time. */
 const KEYS = 20
 
-describe("a person's command while the agent works on many keys", function () {
-  this.timeout(120_000)
+describe("a person's command while the agent works on many keys", () => {
   let stage: Stage
 
   before(async () => {

@@ -25,8 +25,7 @@ interface Received {
   }
 }
 
-describe("agent.notify", function () {
-  this.timeout(240_000)
+describe("agent.notify", () => {
   let stage: Stage
   let state: string
   let config: string

@@ -14,8 +14,7 @@ const SECRETS = {
   command: "command-of-exec-22ee",
 } as const
 
-describe("what the agent leaves behind", function () {
-  this.timeout(120_000)
+describe("what the agent leaves behind", () => {
   let stage: Stage
   let state: string
   let config: string

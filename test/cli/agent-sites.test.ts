@@ -10,8 +10,7 @@ import { softhsmToken, type TestToken } from "../support/tokens.js"
 
 const KEYS = 3
 
-describe("agents of two sites, each with a token of its own, on one database", function () {
-  this.timeout(240_000)
+describe("agents of two sites, each with a token of its own, on one database", () => {
   let stage: Stage
   let there: TestToken
   let postgres: PostgresServer

@@ -8,8 +8,7 @@ import { setStage, type Stage } from "../support/stage.js"
 /** What a shell expects of a process that SIGTERM ended. */
 const STOPPED = 143
 
-describe("an agent that is stopped while a call hangs", function () {
-  this.timeout(120_000)
+describe("an agent that is stopped while a call hangs", () => {
   let stage: Stage
   let config: string
   let odd: Readonly<Record<string, string>>

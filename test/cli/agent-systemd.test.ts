@@ -24,8 +24,7 @@ while True:
 sys.exit(child.returncode)
 `
 
-describe("keyferry as a service of systemd", function () {
-  this.timeout(120_000)
+describe("keyferry as a service of systemd", () => {
   let stage: Stage
   let config: string
 

@@ -7,8 +7,7 @@ import { setStage, type Stage } from "../support/stage.js"
 
 const DAY_S = 86_400
 
-describe("agent", function () {
-  this.timeout(240_000)
+describe("agent", () => {
   let stage: Stage
   let state: string
   let config: string

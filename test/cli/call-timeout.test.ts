@@ -14,8 +14,7 @@ describe("tokens.NAME.callTimeout", () => {
   let uri: string
   let odd: Readonly<Record<string, string>>
 
-  before(async function () {
-    this.timeout(60_000)
+  before(async () => {
     stage = await setStage()
     const lying = lyingToken(stage.token)
     odd = lying.env

@@ -14,8 +14,7 @@ interface Checked {
   readonly perfdata: string
 }
 
-describe("check", function () {
-  this.timeout(240_000)
+describe("check", () => {
   let stage: Stage
   let state: string
   let config: string

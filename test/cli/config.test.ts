@@ -125,7 +125,7 @@ keys:
       expect(said("aws-identity")[1]).to.match(/^ireland: account 111122223333 as .*assumed-role\/byok/)
       expect(said("kms").map((line) => line.split(":")[0])).to.deep.equal(["paris", "ireland"])
       expect(status).to.equal(0)
-    }).timeout(120_000)
+    })
 
     it("finds a key's token and target by its name, and tags it with the file's id", async () => {
       const args = ["provision", "--name", "payments", "--key-spec", "HMAC_256", "--custody", "token", "--json"]
@@ -147,7 +147,7 @@ keys:
         readFileSync(join(state, "inventory", "ireland", "payments.json"), "utf8"),
       ) as Record<string, string>
       expect({ name, target }).to.deep.equal({ name: "payments", target: "ireland" })
-    }).timeout(120_000)
+    })
 
     it("asks which where nothing says so, and takes flags over the file", async () => {
       const several = await run(["key", "list", "--config", two()], env())
@@ -161,7 +161,7 @@ keys:
       expect(pin.stderr).to.contain("--pin-source is for one token")
       const none = await run(["key", "list", "--token", "three", "--config", two()], env())
       expect(none.stderr).to.contain("there is no token three")
-    }).timeout(120_000)
+    })
   })
 
   it("names a Region or an AWS profile that cannot be, wherever it is from", async () => {

@@ -11,8 +11,7 @@ import { verifyChain } from "#src/core/records/custody-chain.js"
 import { provisionArgs } from "../support/refusal.js"
 import { filesUnder, setStage, type Stage, tokenObjects } from "../support/stage.js"
 
-describe("sealed custody over its life", function () {
-  this.timeout(180_000)
+describe("sealed custody over its life", () => {
   let stage: Stage
   let state: string
   const made = new Map<string, KeyResult>()

@@ -112,8 +112,7 @@ function assertForm(checks: readonly Check[]): void {
   }
 }
 
-describe("doctor", function () {
-  this.timeout(120_000)
+describe("doctor", () => {
   const folder = temporaryFolder()
   let kms: LocalKmsProcess
   before(async () => {

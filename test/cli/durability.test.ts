@@ -15,8 +15,7 @@ const SAID_BEFORE: Readonly<Record<string, string>> = {
 }
 
 /** The system calls of the built command, recorded by strace(1). */
-describe("what a command has written survives a power cut before each call to KMS, and at its end:", function () {
-  this.timeout(120_000)
+describe("what a command has written survives a power cut before each call to KMS, and at its end:", () => {
   let stage: Stage
   let state: string
   before(async function () {

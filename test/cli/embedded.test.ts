@@ -4,8 +4,7 @@ import { expect } from "chai"
 import { openKeyferry } from "#src/cli/embedded.js"
 import { setStage, type Stage } from "../support/stage.js"
 
-describe("keyferry in a program", function () {
-  this.timeout(60_000)
+describe("keyferry in a program", () => {
   const environment = { ...process.env }
   let stage: Stage
   before(async () => {

@@ -12,8 +12,7 @@ import { readJson } from "../support/three-steps-stage.js"
 const NO_TOKEN = { KEYFERRY_TOKEN: undefined }
 const DAY = 24 * 3600 * 1000
 
-describe("the ends of a KMS key's life", function () {
-  this.timeout(120_000)
+describe("the ends of a KMS key's life", () => {
   let stage: Stage
   let state: string
   before(async () => {

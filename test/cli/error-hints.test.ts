@@ -67,8 +67,7 @@ const FOR_PEOPLE: readonly ErrorCode[] = [
   "ERR_BUG",
 ]
 
-describe("the hint of each error", function () {
-  this.timeout(120_000)
+describe("the hint of each error", () => {
   let stage: Stage
   before(async () => {
     stage = await setStage({ regions: ["us-east-1", "eu-west-1"] })

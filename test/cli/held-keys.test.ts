@@ -10,8 +10,7 @@ import { setStage, type Stage } from "#test/support/stage.js"
 
 const NAMES = ["ada", "bob", "cid", "dan", "eve", "fay"]
 
-describe("two processes over one database", function () {
-  this.timeout(240_000)
+describe("two processes over one database", () => {
   let stage: Stage
   let server: PostgresServer
   let url: string

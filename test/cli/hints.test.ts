@@ -147,8 +147,7 @@ const ROWS: readonly Row[] = [
   },
 ]
 
-describe("a hint", function () {
-  this.timeout(120_000)
+describe("a hint", () => {
   let stage: Stage
   let state: string
   before(async () => {

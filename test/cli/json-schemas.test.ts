@@ -14,8 +14,7 @@ const WITHOUT = [
   ...["iam", "key", "guard", "alarm", "eventbridge"].map((of) => `policy ${of}`),
 ]
 
-describe("the schemas in docs/json", function () {
-  this.timeout(240_000)
+describe("the schemas in docs/json", () => {
   let stage: Stage
   let state: string
   let config: string

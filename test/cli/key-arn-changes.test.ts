@@ -13,8 +13,7 @@ const DAY_S = 86_400
 const SYMMETRIC = "keySpec: SYMMETRIC_DEFAULT"
 
 /** KMS keys that others made, when configuration, state or KMS are no longer as they were at the first import. */
-describe("keyArn, later", function () {
-  this.timeout(240_000)
+describe("keyArn, later", () => {
   let stage: Stage
   let state: string
   let config: string

@@ -20,8 +20,7 @@ const THEIRS = `keyArn: "arn:aws:kms:us-east-1:111122223333:key/${"1".repeat(8)}
 const MULTI_REGION = `keyArn: "arn:aws:kms:us-east-1:111122223333:key/mrk-${"1".repeat(32)}"`
 
 /** KMS keys that others made, by the calls that Terraform makes for them. */
-describe("keyArn", function () {
-  this.timeout(240_000)
+describe("keyArn", () => {
   let stage: Stage
   let state: string
   let config: string

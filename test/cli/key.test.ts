@@ -12,8 +12,7 @@ import { freshPath, generate, readJson } from "../support/three-steps-stage.js"
 const OFFLINE = { AWS_REGION: undefined, AWS_DEFAULT_REGION: undefined }
 const UNREACHABLE = { AWS_ENDPOINT_URL: "http://127.0.0.1:9" }
 
-describe("source keys over their lives", function () {
-  this.timeout(120_000)
+describe("source keys over their lives", () => {
   let stage: Stage
   before(async () => {
     stage = await setStage()

@@ -375,4 +375,4 @@ describe("what the state directory does not know is not taken for absent", () =>
     await wellIn(copy)("status", "--rebuild", "--overwrite")
     await wellIn(copy)("rotate", "older")
   })
-}).timeout(180_000)
+})

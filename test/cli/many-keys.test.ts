@@ -9,8 +9,7 @@ import { setStage, type Stage } from "../support/stage.js"
 const ROW_FIELDS = ["name", "target", "keyArn", "replaced", "outcome", "reason", "message", "hint", "causes", "exit"]
 const SUMMARY_FIELDS = ["keys", "done", "nothing", "planned", "blocked", "failed"]
 
-describe("the JSON of commands over many keys", function () {
-  this.timeout(240_000)
+describe("the JSON of commands over many keys", () => {
   let stage: Stage
   let state: string
   before(async () => {

@@ -26,8 +26,7 @@ const WIDE = [
 const LAST = "300 keys, 309 bindings: 199 nothing, 7 planned, 103 blocked"
 
 /** What a person sees first of 300 keys over 3 accounts and 4 Regions, with 5 dead, 7 due, and 98 that are not reached. */
-describe("300 keys on a screen", function () {
-  this.timeout(300_000)
+describe("300 keys on a screen", () => {
   let crowd: Crowd
   before(async () => {
     crowd = await openCrowd()

@@ -4,8 +4,7 @@ import { join } from "node:path"
 import { expect } from "chai"
 import { keysNamed, setStage, type Stage } from "../support/stage.js"
 
-describe("--metrics-file of a run by a timer", function () {
-  this.timeout(120_000)
+describe("--metrics-file of a run by a timer", () => {
   let stage: Stage
   let state: string
   let config: string

@@ -15,8 +15,7 @@ describe("a token with the native RSA_AES_KEY_WRAP alone", () => {
   let env: Readonly<Record<string, string>>
   let config: string
 
-  before(async function () {
-    this.timeout(60_000)
+  before(async () => {
     stage = await setStage()
     state = stage.state()
     const lying = lyingToken(stage.token)

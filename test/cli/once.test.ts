@@ -226,4 +226,4 @@ describe("what makes something new is done once", () => {
     expect((await well("status")).stdout).to.include(path)
     await well("replace", name)
   })
-}).timeout(180_000)
+})

@@ -8,8 +8,7 @@ import { temporaryFolder } from "#test/support/temp-dir.js"
 import { softhsmToken, type TestToken } from "#test/support/tokens.js"
 
 /** A real token whose C_Login is counted, and answers as it is told. */
-describe("a PIN that a token does not take", function () {
-  this.timeout(120_000)
+describe("a PIN that a token does not take", () => {
   const folder = temporaryFolder()
   let token: TestToken
   let states = 0

@@ -56,8 +56,7 @@ const expectGrammar = ({ Version, Statement }: PolicyDocument): void => {
   }
 }
 
-describe("what keyferry policy prints", function () {
-  this.timeout(120_000)
+describe("what keyferry policy prints", () => {
   let folder: string
   let files = 0
   before(() => {

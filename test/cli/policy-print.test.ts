@@ -13,8 +13,7 @@ const LISTS = {
   Statement: [{ Effect: "Allow", Action: ["kms:ListKeys", "kms:ListAliases"], Resource: "*" }],
 }
 
-describe("keyferry policy", function () {
-  this.timeout(120_000)
+describe("keyferry policy", () => {
   let stage: Stage
   let state: string
   let files = 0

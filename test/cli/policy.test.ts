@@ -59,8 +59,7 @@ const actionsIn = ({ Statement }: PolicyDocument): readonly string[] => [
   ...new Set(Statement.flatMap(({ Action }) => Action)),
 ]
 
-describe("the printed policies, enforced", function () {
-  this.timeout(240_000)
+describe("the printed policies, enforced", () => {
   let stage: Stage
   let state: string
   let file: string

@@ -19,8 +19,7 @@ const GROUP = "X25519MLKEM768"
 const OLD_NODE = process.env["KEYFERRY_TEST_OLD_NODE"]
 
 /** Real TLS before the local KMS: one end that has the hybrid group, one that has not, one of TLS 1.2. */
-describe("tls.requirePostQuantum", function () {
-  this.timeout(120_000)
+describe("tls.requirePostQuantum", () => {
   awsEnvironment()
   let stage: Stage
   let cert: string

@@ -15,8 +15,7 @@ import { nssToken } from "../support/tokens.js"
 /** What is committed without waiting would stay in the server's memory until after the test. */
 const LATE_WAL = ["synchronous_commit = off", "wal_writer_delay = 10s", "wal_writer_flush_after = 1GB"]
 
-describe("the life of keys whose state is in PostgreSQL", function () {
-  this.timeout(300_000)
+describe("the life of keys whose state is in PostgreSQL", () => {
   let folder: string
   let stage: Stage
   let server: PostgresServer

@@ -5,8 +5,7 @@ import type { Rebuilding } from "#src/app/fleet/rebuild.js"
 import type { KeyResult } from "#src/core/records/key-result.js"
 import { setStage, type Stage } from "../support/stage.js"
 
-describe("status --rebuild", function () {
-  this.timeout(120_000)
+describe("status --rebuild", () => {
   let stage: Stage
   before(async () => {
     stage = await setStage()

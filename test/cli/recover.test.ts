@@ -21,8 +21,7 @@ interface Recovered {
   readonly summary: RowSummary & RecoveryTime
 }
 
-describe("recover", function () {
-  this.timeout(240_000)
+describe("recover", () => {
   let stage: Stage
   let state: string
   let config: string

@@ -4,8 +4,7 @@ import { KeyferryError } from "#src/core/base/error.js"
 import { migratedDatabase, type PostgresServer, startPostgres } from "#test/support/postgres.js"
 import { sharedSofthsmToken } from "#test/support/tokens.js"
 
-describe("a PIN that a token does not take, where agents share a database", function () {
-  this.timeout(60_000)
+describe("a PIN that a token does not take, where agents share a database", () => {
   let server: PostgresServer
   const testToken = sharedSofthsmToken()
 

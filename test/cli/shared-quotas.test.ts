@@ -8,8 +8,7 @@ import { setStage, type Stage } from "../support/stage.js"
 const ACCOUNT = "111122223333"
 const QUOTAS = { CreateKey: 5, GetParametersForImport: 1, ImportKeyMaterial: 15, DescribeKey: 100 }
 
-describe("quotas of KMS where the state is in a database", function () {
-  this.timeout(120_000)
+describe("quotas of KMS where the state is in a database", () => {
   let postgres: PostgresServer
   let stage: Stage
   before(async () => {

@@ -76,8 +76,7 @@ describe("a backup of the state directory", () => {
     expect(inside.status).to.equal(64)
   })
 
-  it("is restored to the end: the same keys, which are imported again, rotated and verified from it", async function () {
-    this.timeout(180_000)
+  it("is restored to the end: the same keys, which are imported again, rotated and verified from it", async () => {
     const restored = join(stage.folder, "restored")
     const result = await stage.run(["state", "import", archive, "--json"], { state: restored })
     expect(result.status, result.stderr).to.equal(0)

@@ -185,4 +185,4 @@ describe("state merge", () => {
     expect([itself.status, itself.error().code]).to.deep.equal([64, "ERR_USAGE"])
     expect((await run(ours, "state", "merge")).status).to.equal(64)
   })
-}).timeout(180_000)
+})

@@ -14,8 +14,7 @@ interface Rows {
   readonly keys: readonly { readonly name: string; readonly outcome: string; readonly message: string }[]
 }
 
-describe("keyferry on the state of 0.1.0", function () {
-  this.timeout(120_000)
+describe("keyferry on the state of 0.1.0", () => {
   const folder = temporaryFolder()
   let kms: LocalKmsProcess
 

@@ -10,8 +10,7 @@ import { type PostgresServer, startPostgres } from "../support/postgres.js"
 import { DAMAGED, makeRichState } from "../support/rich-state.js"
 import { filesUnder } from "../support/stage.js"
 
-describe("a state that moves into PostgreSQL and back", function () {
-  this.timeout(120_000)
+describe("a state that moves into PostgreSQL and back", () => {
   let server: PostgresServer
   let folder: string
   let state: string

@@ -94,9 +94,7 @@ const MATRIX: Readonly<
 /** Functions that only a live test of paths or custody calls. */
 const TESTING = ["C_GenerateKey", "C_GenerateKeyPair", "C_WrapKey", "C_CreateObject", "C_CopyObject"]
 
-describe("token probe", function () {
-  this.timeout(120_000)
-
+describe("token probe", () => {
   /** One state directory a token: what a test needs cold, it asks for with `--fresh` or spoils. */
   const probe = (token: TestToken, ...args: readonly string[]): Promise<CliResult> =>
     keyferry(["token", "probe", ...args], {
@@ -209,8 +207,7 @@ describe("token probe", function () {
   })
 })
 
-describe("token list", function () {
-  this.timeout(60_000)
+describe("token list", () => {
   const folder = temporaryFolder()
   const list = (token: TestToken | null, ...args: readonly string[]): Promise<CliResult> =>
     keyferry(["token", "list", ...args], {

@@ -9,8 +9,7 @@ describe("a token that may not be written to", () => {
   let state: string
   let env: Readonly<Record<string, string>>
 
-  before(async function () {
-    this.timeout(60_000)
+  before(async () => {
     stage = await setStage()
     state = stage.state()
     const odd = lyingToken(stage.token)

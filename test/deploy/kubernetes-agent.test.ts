@@ -29,8 +29,7 @@ const altered = (text: string, pieces: Readonly<Record<string, string>>): string
     return whole.replace(piece, by)
   }, text)
 
-describe("the containers of deploy/kubernetes, as processes", function () {
-  this.timeout(240_000)
+describe("the containers of deploy/kubernetes, as processes", () => {
   let stage: Stage
   let postgres: PostgresServer
   let config: string

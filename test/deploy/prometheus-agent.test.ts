@@ -34,8 +34,7 @@ const commandIn = (text: string, command: string): readonly string[] => {
   return named?.split(" ") ?? []
 }
 
-describe("Prometheus, by the files of deploy/", function () {
-  this.timeout(240_000)
+describe("Prometheus, by the files of deploy/", () => {
   let stage: Stage
   let state: string
   let config: string

@@ -32,9 +32,7 @@ const forFiveHours = ({ series, values }: Series): readonly Series[] => [
   { series: 'up{job="keyferry",instance="hsm"}', values: "1x60 0x400" },
 ]
 
-describe("alert rules of Prometheus", function () {
-  this.timeout(120_000)
-
+describe("alert rules of Prometheus", () => {
   for (const [kind, file] of [
     ["rules", RULES],
     ["config", PROMETHEUS],

@@ -9,8 +9,7 @@ import { PAGED, strangerShell } from "../support/stranger-shell.js"
 const WIDE = 400
 const PORT = "4597"
 
-describe("docs/fleet.md", function () {
-  this.timeout(300_000)
+describe("docs/fleet.md", () => {
   const home = temporaryFolder()
 
   it("leads from one host with files to two agents on PostgreSQL, of which one dies, and back", async () => {

@@ -35,8 +35,7 @@ aws kms import-key-material --key-id "$HAND" --encrypted-key-material fileb://ha
 encrypt alias/ledger ledger.bin
 `
 
-describe("docs/migrate.md", function () {
-  this.timeout(240_000)
+describe("docs/migrate.md", () => {
   const home = temporaryFolder()
   let kms: LocalKmsProcess
   let token: TestToken

@@ -24,8 +24,7 @@ const OPERATOR = {
 }
 
 /** Each recipe as it stands, in one long life of the same keys: every one starts where the one before ended. */
-describe("docs/operations.md", function () {
-  this.timeout(180_000)
+describe("docs/operations.md", () => {
   let kms: LocalKmsProcess
   let folder: string
   let token: TestToken

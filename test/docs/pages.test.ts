@@ -30,8 +30,7 @@ interface Situation {
 }
 
 /** Each page's blocks in their order: a page is one life of its keys. */
-describe("the pages of docs/, as they are typed", function () {
-  this.timeout(240_000)
+describe("the pages of docs/, as they are typed", () => {
   let home: string
   before(() => {
     home = mkdtempSync(join(tmpdir(), "keyferry-pages-"))

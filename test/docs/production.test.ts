@@ -19,8 +19,7 @@ HERE=$SOFTHSM2_CONF; SOFTHSM2_CONF=$PWD/other/softhsm2.conf\n`,
   firstPartition: "rm -rf other restored; SOFTHSM2_CONF=$HERE\n",
 } as const
 
-describe("docs/production.md", function () {
-  this.timeout(240_000)
+describe("docs/production.md", () => {
   const home = temporaryFolder()
 
   it("leads from a new token to the first production key, top to bottom in one shell", async () => {

@@ -8,8 +8,7 @@ import { PAGED, strangerShell } from "../support/stranger-shell.js"
 
 const PORT = "4599"
 
-describe("README.md", function () {
-  this.timeout(240_000)
+describe("README.md", () => {
   const home = temporaryFolder()
 
   it("is tried in five minutes as it says, without a pager", async () => {

@@ -31,8 +31,7 @@ const setting = (name: string, from: string, to: string) => (block: string) =>
   block.replace(new RegExp(`^( {4}CKA_${name} +)${from}`, "m"), `$1${to}`)
 const without = (name: string) => (block: string) => block.replace(new RegExp(`^ {4}CKA_${name} .*\n`, "m"), "")
 
-describe("invariant I1: the rules find what breaks them", function () {
-  this.timeout(60_000)
+describe("invariant I1: the rules find what breaks them", () => {
   const folder = temporaryFolder()
   let token: SpiedToken
   beforeEach(() => {

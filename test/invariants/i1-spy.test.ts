@@ -31,8 +31,7 @@ const RUNS: Readonly<Record<string, Run>> = {
 const LINE_RULES = new Set(["call that yields plaintext", "secret attribute read", "logins"])
 
 for (const [name, { make, provision }] of Object.entries(RUNS)) {
-  describe(`invariant I1 on ${name}: what pkcs11-spy records of a full run`, function () {
-    this.timeout(180_000)
+  describe(`invariant I1 on ${name}: what pkcs11-spy records of a full run`, () => {
     const folder = temporaryFolder()
     let kms: LocalKmsProcess
     let token: SpiedToken

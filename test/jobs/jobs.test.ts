@@ -15,8 +15,7 @@ import { type PostgresServer, startPostgres } from "../support/postgres.js"
 
 const keyNamed = (name: string): JobKey => ({ name, target: "paris", replaced: false })
 
-describe("jobs of all agents", function () {
-  this.timeout(180_000)
+describe("jobs of all agents", () => {
   let server: PostgresServer
   let url: string
   let database: Database

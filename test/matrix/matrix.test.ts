@@ -10,8 +10,7 @@ import { matrixSuite } from "../support/matrix-suite.js"
 
 const KEY_ID = "11111111-2222-3333-4444-555555555555"
 
-describe("matrix: every algorithm, key spec and wrapping key", function () {
-  this.timeout(300_000)
+describe("matrix: every algorithm, key spec and wrapping key", () => {
   const matrix = matrixSuite({
     SoftHSM: { make: softhsmToken, region: "us-east-1", path: "composed" },
     NSS: { make: nssToken, region: "eu-west-1", path: "composed" },

@@ -12,8 +12,7 @@ const ED25519 = "ECC_NIST_EDWARDS25519"
 const SEALED = KEY_SPEC_NAMES.filter((keySpec) => keySpec !== ED25519)
 const nameOf = (keySpec: KeySpec): string => keySpec.toLowerCase().replaceAll("_", "-")
 
-describe("custody on openCryptoki 3.27", function () {
-  this.timeout(240_000)
+describe("custody on openCryptoki 3.27", () => {
   let stage: OpencryptokiStage
 
   before(async () => {

@@ -6,8 +6,7 @@ import { provisionArgs } from "#test/support/refusal.js"
 import { addOpencryptokiToken, opencryptokiToken, type TestToken } from "#test/support/tokens.js"
 
 /** openCryptoki's soft tokens have no serial number: two of one label differ by their slots alone. */
-describe("two tokens of one label on openCryptoki 3.27, which have no serial", function () {
-  this.timeout(240_000)
+describe("two tokens of one label on openCryptoki 3.27, which have no serial", () => {
   let token: TestToken
   let kms: LocalKmsProcess
   let slots: readonly string[]

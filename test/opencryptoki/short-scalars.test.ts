@@ -9,8 +9,7 @@ import { type OpencryptokiStage, setOpencryptokiStage } from "./stage.js"
 const KEYS = 16
 
 /** Keys that were made as token objects, which wrap exactly: half of them would be a byte short once unsealed. */
-describe("P-521 keys of custody token on openCryptoki 3.27", function () {
-  this.timeout(240_000)
+describe("P-521 keys of custody token on openCryptoki 3.27", () => {
   let stage: OpencryptokiStage
   let short: readonly string[]
 

@@ -9,8 +9,7 @@ import { expectCode } from "#test/support/expect-code.js"
 import { createKey } from "../../support/local-kms-fixture.js"
 import { EC, HMAC, openWorld, requestFor, type World, worldEnvironment } from "../../support/world.js"
 
-describe("key adopt", function () {
-  this.timeout(120_000)
+describe("key adopt", () => {
   worldEnvironment()
   let world: World
   let deps: AdoptDeps

@@ -17,8 +17,7 @@ import { openWorld, type World, worldEnvironment } from "../../support/world.js"
 
 const OWNER = "keyferry"
 
-describe("sealed keys under another custody key", function () {
-  this.timeout(120_000)
+describe("sealed keys under another custody key", () => {
   worldEnvironment()
   let world: World
   let deps: VaultDeps

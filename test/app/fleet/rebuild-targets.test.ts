@@ -10,8 +10,7 @@ import { HMAC, openWorld, requestFor, type World, worldEnvironment } from "../..
 
 const REGIONS = ["us-east-1", "eu-west-3"] as const
 
-describe("rebuild over several targets and tokens", function () {
-  this.timeout(120_000)
+describe("rebuild over several targets and tokens", () => {
   worldEnvironment()
   let world: World
   let folder: string

@@ -15,8 +15,7 @@ import { EC, HMAC, openWorld, requestFor, type World, worldEnvironment } from ".
 
 const SAME = { expiresIn: null, wrappingAlgorithm: null, wrappingKeySpec: null, prove: "accept" } as const
 
-describe("rebuild", function () {
-  this.timeout(120_000)
+describe("rebuild", () => {
   worldEnvironment()
   let world: World
   let folder: string

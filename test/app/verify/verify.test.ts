@@ -15,8 +15,7 @@ import { expectCode } from "#test/support/expect-code.js"
 import { importedKey, makePkcs8, spkiOf } from "../../support/local-kms-fixture.js"
 import { EC, HMAC, openWorld, requestFor, type World, worldEnvironment } from "../../support/world.js"
 
-describe("verify", function () {
-  this.timeout(120_000)
+describe("verify", () => {
   worldEnvironment()
   let world: World
   let proxy: KmsProxy

@@ -24,8 +24,7 @@ const COMMANDS: readonly (readonly [words: readonly string[], activity: string])
   [["key", "reseal", "--all", "--new-custody-key"], "sealing"],
 ]
 
-describe("the line of long work", function () {
-  this.timeout(240_000)
+describe("the line of long work", () => {
   let stage: Stage
   let env: Readonly<Record<string, string>>
   before(async () => {

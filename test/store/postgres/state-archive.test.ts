@@ -37,8 +37,7 @@ const PROGRAM = fileURLToPath(new URL("../../support/archive-process.js", import
 /** Two statements for its texts and three for its custody log at the least, which has two parts. */
 const MANY = { entries: 1200, lines: 2500, closed: 1100 }
 
-describe("the state in PostgreSQL, exported and imported", function () {
-  this.timeout(300_000)
+describe("the state in PostgreSQL, exported and imported", () => {
   const folder = temporaryFolder()
   let server: PostgresServer
   let database: Database

@@ -181,7 +181,7 @@ describe("the console's zip", () => {
     const before = process.memoryUsage.rss()
     await expectCode("ERR_TRANSFER_INVALID", () => read(archive))
     expect(process.memoryUsage.rss() - before).to.be.below(50 << 20)
-  }).timeout(180_000)
+  })
 
   it("is the same to the unzip command", async () => {
     const path = join(folder(), "console.zip")
