@@ -73,10 +73,11 @@ export function otherClient(kms: LocalKmsProcess): OtherClient {
       return wrong.flat()
     },
     async deleteAll(keys, byAwsCli) {
-      for (const { arn, region, materials } of keys.slice(0, byAwsCli)) {
-        for (const material of materials) await deleteByAwsCli(kms, [region, arn, material])
-      }
-      await each(keys.slice(byAwsCli), async (key) => {
+      // Debian's AWS CLI is older than material IDs: it deletes the only material that there is
+      const chosen = keys.filter(({ materials }) => materials.length === 1).slice(0, byAwsCli)
+      for (const { arn, region } of chosen) await deleteByAwsCli(kms, [region, arn])
+      const others = keys.filter((key) => !chosen.includes(key))
+      await each(others, async (key) => {
         for (const KeyMaterialId of key.materials) {
           await of(key).deleteImportedKeyMaterial({ KeyId: key.arn, KeyMaterialId })
         }
@@ -88,10 +89,11 @@ export function otherClient(kms: LocalKmsProcess): OtherClient {
   }
 }
 
-async function deleteByAwsCli(kms: LocalKmsProcess, [region, arn, material]: [string, string, string]): Promise<void> {
-  const args = ["kms", "delete-imported-key-material", "--region", region, "--key-id", arn]
+async function deleteByAwsCli(kms: LocalKmsProcess, [region, arn]: [string, string]): Promise<void> {
+  const place = ["--endpoint-url", kms.endpoint, "--region", region]
+  const args = ["kms", "delete-imported-key-material", ...place, "--key-id", arn]
   const env = { ...kms.env, HOME: process.env["HOME"] ?? "/" }
-  await promisify(execFile)("aws", [...args, "--key-material-id", material], { env })
+  await promisify(execFile)("aws", args, { env })
 }
 
 /** So many at a time; outcomes in the order of the rows. */
