@@ -301,7 +301,7 @@ prometheus_says() {
 # The compose files and the examples of pipelines, by the schemas of who reads them, as these packages carry them.
 check_schemas() {
   local tools=$work/schemas pipeline=$work/pipeline
-  npm install --silent --ignore-scripts --no-audit --no-fund --prefix "$tools" @action-validator/core@0.6.0 @action-validator/cli@0.6.0 \
+  npm install --loglevel error --ignore-scripts --no-audit --no-fund --prefix "$tools" @action-validator/core@0.6.0 @action-validator/cli@0.6.0 \
     dclint@3.1.0 gitlab-ci-local@4.75.1 >/dev/null
   /usr/bin/python3 docker/compose-schema.py "$tools/node_modules/dclint/schemas/compose.schema.json" docker/compose.yaml docker/compose-ci.yaml
   say 'ok: the compose files keep to the Compose specification'

@@ -61,6 +61,6 @@ rules=$(sed -n '/^{$/,/^} /p' deploy/kubernetes/README.md)
 [[ -n $rules ]]
 (cd deploy/kubernetes && PATH=$work/commands:$PATH bash -euc "$rules")
 
-npm install --silent --ignore-scripts --no-audit --no-fund --prefix "$work/schemas" kubernetes-models@5.1.0 \
+npm install --loglevel error --ignore-scripts --no-audit --no-fund --prefix "$work/schemas" kubernetes-models@5.1.0 \
   @kubernetes-models/prometheus-operator@6.0.0
 node build/scripts/kubernetes/main.js --rendered "$work/rendered" --schemas "$work/schemas"
