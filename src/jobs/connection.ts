@@ -22,6 +22,8 @@ export const DEAD_QUEUE = "dead"
 /** In s. An agent that dies is missed after the heartbeat, by the supervision after that. pg-boss takes none below 10. */
 const HEARTBEAT = 10
 const SUPERVISION = 5
+/** In s, and each time twice as long: what an agent that died had in hand is another's within half a minute. */
+const RETRY_DELAY = 3
 /** Above the longest row: a provision of many Regions behind a slow token. In s. */
 const EXPIRY = 3600
 /** What is done is kept for who looks after it. In s. */
@@ -84,7 +86,7 @@ export async function migrateJobs(database: JobsDatabase): Promise<void> {
         heartbeatSeconds: HEARTBEAT,
         expireInSeconds: EXPIRY,
         retryLimit: 2,
-        retryDelay: 10,
+        retryDelay: RETRY_DELAY,
         deleteAfterSeconds: DONE_KEPT,
       })
     } finally {
@@ -102,7 +104,7 @@ export const ROW_QUEUE = {
   heartbeatSeconds: HEARTBEAT,
   expireInSeconds: EXPIRY,
   retryLimit: 100,
-  retryDelay: 10,
+  retryDelay: RETRY_DELAY,
   retryBackoff: true,
   retryDelayMax: 900,
   deadLetter: DEAD_QUEUE,
