@@ -41,7 +41,8 @@ ${keys}`,
       ["key", "generate", "--name", "mine", "--key-spec", "HMAC_256", "--custody", "token", "--config", config],
       { state, env: { KEYFERRY_TOKEN: undefined } },
     )
-    while (!isAwaited(join(state, "lock", "waiting"))) await sleep(50)
+    const isOver = person.then(() => true)
+    while (!isAwaited(join(state, "lock", "waiting"))) if (await Promise.race([isOver, sleep(50, false)])) break
     await stage.kms.clearFaults()
     const { status, stderr } = await person
     expect(status, stderr).to.equal(0)

@@ -91,20 +91,20 @@ class HeldLock implements StateLock {
   /** @param timeout in ms; null for what the holder makes of it */
   async take(timeout: number | null): Promise<void> {
     const start = performance.now()
-    let isWaiting = false
+    let isTold = false
+    let isKnown = false
     try {
       while (!(await this.#tryToTake())) {
         const holder = await this.#holder()
         if (performance.now() - start >= (timeout ?? this.#patience(holder))) throw this.#lockedError(holder, start)
-        if (!isWaiting) {
-          await tryLock(this.#waiting, "shared", this.#path)
-          this.#request.onWait?.(describeHolder(holder))
-          isWaiting = true
-        }
+        // the holder has it itself for the moment in which it looks
+        isKnown ||= await tryLock(this.#waiting, "shared", this.#path)
+        if (!isTold) this.#request.onWait?.(describeHolder(holder))
+        isTold = true
         await sleep(POLL)
       }
     } finally {
-      if (isWaiting) await unlockFile(this.#waiting)
+      if (isKnown) await unlockFile(this.#waiting)
     }
     this.#isHeld = true
     writeTicket(this.#file, this.#path, { ...this.#request, since: new Date().toISOString() })

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
@@ -320,6 +320,16 @@ describe("lockState", () => {
       expect(await waiting.catch((error: unknown) => error)).to.include({ code: "ERR_STATE_LOCKED" })
       expect(seen).to.equal(true)
       expect(await lock.isAwaited()).to.equal(false)
+    })
+
+    it("is seen to be waited for by who came while its holder looked", async () => {
+      await using lock = await take()
+      const looking = spawn("flock", ["--exclusive", join(folder(), "lock", "waiting"), "sh", "-c", "echo looks; cat"])
+      await once(looking.stdout, "data")
+      const waiting = take({ timeout: 60_000, onWait: () => looking.stdin.end() })
+      while (!(await lock.isAwaited())) await sleep(20)
+      await lock[Symbol.asyncDispose]()
+      await (await waiting)[Symbol.asyncDispose]()
     })
   })
 
