@@ -9,7 +9,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
 source scripts/node.sh
 source scripts/suites.sh
 
-printf 'release-check: about 26 minutes on two quiet cores\n'
+printf 'release-check: about 35 minutes on two cores\n'
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 all_passed=0 all_failed=0

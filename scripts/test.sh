@@ -9,13 +9,13 @@ source scripts/node.sh
 source scripts/suites.sh
 
 if [[ ${1-} == fast ]]; then
-  printf 'test: about 15 minutes on two quiet cores\n'
+  printf 'test: about 20 minutes on two cores\n'
   npm run --silent build
   files_of --not "${LONG[@]}" "${OTHER_DEBIAN[@]}" "${SLOW[@]}" | run_files
   exit
 fi
 
-printf 'test: about 24 minutes on two quiet cores: set-up, checks, then the suites\n'
+printf 'test: about 40 minutes on two cores: set-up, checks, then the suites\n'
 ./scripts/setup.sh
 printf 'test: checks: eslint, prettier, layers, unused code, generated pages\n'
 npm run --silent check
