@@ -27,13 +27,13 @@ part() {
   ((failed == 0)) || printf 'release-check: %s: %d failed\n' "$name" "$failed" >>"${FAILURES:-/dev/null}"
 }
 
-# Every fourth of the places, another first one each time. Where test.sh took every eighth of them just before, from
+# Every eighth of the places, another first one each time. Where test.sh took every sixteenth of them just before, from
 # KEYFERRY_TEST_FIRST on, the others alone.
 killed_often() {
-  local stride=4
+  local stride=8
   if [[ -n ${KEYFERRY_TEST_FIRST-} ]]; then
-    stride=8
-    local -x KEYFERRY_TEST_FIRST=$(((KEYFERRY_TEST_FIRST + 4) % 8))
+    stride=16
+    local -x KEYFERRY_TEST_FIRST=$(((KEYFERRY_TEST_FIRST + 8) % 16))
   fi
   files_of kill | KEYFERRY_TEST_STRIDE=$stride run_files
 }
@@ -77,7 +77,7 @@ bare_roots() {
 
 part 'set-up' ./scripts/setup.sh
 part 'long simulations' long_suites
-part 'killed at every fourth place' killed_often
+part 'killed at every eighth place' killed_often
 part 'named mutations' named_mutations
 part 'older Node.js' old_node
 part 'Node.js without post-quantum TLS' without_post_quantum

@@ -38,7 +38,7 @@ shared() {
 }
 
 # In s. What hangs is ended, and is a failure by its name: the slowest takes less than half of it.
-FILE_LIMIT=1500
+FILE_LIMIT=900
 
 # Runs test files, so many at a time, those of a token each in a process of its own: its module is loaded once for each
 # process, and what one file leaves there would be the next one's. What failed is shown again at the end, and appended to the

@@ -24,8 +24,8 @@ printf 'test: suites, in %d processes\n' "$JOBS"
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 status=0
-# of the places to be killed at, every eighth: release-check.sh takes every fourth
-export KEYFERRY_TEST_STRIDE=8
+# of the places to be killed at, every sixteenth: release-check.sh takes every eighth
+export KEYFERRY_TEST_STRIDE=16
 files_of --not "${LONG[@]}" "${OTHER_DEBIAN[@]}" | NODE_V8_COVERAGE=$work/v8 run_files | tee "$work/log" || status=$?
 read_count "$work/log" || {
   printf 'test: error: mocha ended without its count\n' >&2
