@@ -150,7 +150,8 @@ start() {
 until_healthy() {
   local tries=0
   until beside "$running" "${health[@]}" >/dev/null 2>&1; do
-    ((tries++ < 100)) && kill -0 "$running" 2>/dev/null || fail_with "$1" "service $1 is not healthy"
+    ((tries++ < 300)) || fail_with "$1" "service $1 is not healthy"
+    kill -0 "$running" 2>/dev/null || fail_with "$1" "service $1 has ended"
     sleep 0.2
   done
   say "ok: $1 is healthy, by the health check of its image"
