@@ -69,8 +69,11 @@ export class FleetWork implements AsyncDisposable {
   async stop(timeoutMs: number): Promise<void> {
     this.#isStopping = true
     clearTimeout(this.#nextLook)
-    await this.#parts.jobs.stop(timeoutMs)
-    for (const { world } of this.#workers.values()) await world.close()
+    try {
+      await this.#parts.jobs.stop(timeoutMs)
+    } finally {
+      for (const { world } of this.#workers.values()) await world.close()
+    }
   }
 
   /** As after `stop`, where what began it did not come so far. */
