@@ -64,8 +64,11 @@ export class SharedBucket {
   async #use({ dueMs, clockMs }: Slot): Promise<void> {
     await this.#until(dueMs)
     const sent = this.#timer.now()
-    const late = clockMs === null ? LATE_MS : this.#everyMs / 2
-    if (sent - dueMs > late) return
+    if (sent - dueMs > LATE_MS) {
+      // others wait for what comes of an arrival
+      if (clockMs !== null) this.#arrived(dueMs + clockMs)
+      return
+    }
     this.#line.next()?.resolve({
       answered: () => {
         if (clockMs !== null) this.#answered(sent, clockMs)
@@ -126,8 +129,12 @@ export class SharedBucket {
   #answered(sent: number, clockMs: number): void {
     const now = this.#timer.now()
     this.#quickestAnswer.learn(now - sent)
-    const arrived = now - this.#quickestAnswer.ms / 2
-    ignoreFailure(this.#shared.arrived(this.#name, arrived + clockMs, this.#everyMs))
+    this.#arrived(now - this.#quickestAnswer.ms / 2 + clockMs)
+  }
+
+  /** @param at by the shared clock */
+  #arrived(at: number): void {
+    ignoreFailure(this.#shared.arrived(this.#name, at, this.#everyMs))
   }
 
   async #until(ms: number): Promise<void> {

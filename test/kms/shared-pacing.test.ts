@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { expect } from "chai"
 import { KeyferryError } from "#src/core/base/error.js"
-import { inTurn } from "#src/kms/line.js"
+import type { SharedQuotas } from "#src/core/ports/shared-quotas.js"
+import { inTurn, type Timer } from "#src/kms/line.js"
 import { createPacer } from "#src/kms/pacing.js"
 import { openDatabase, type Queryable } from "#src/store/postgres/database.js"
 import { sharedQuotas } from "#src/store/postgres/shared-quota.js"
@@ -186,6 +187,36 @@ describe("quotas that agents share", () => {
     await postgres.start()
     await take("again", 0)
     expect(served.slice(4)).to.deep.equal(["again"])
+  })
+
+  it("gives a slot back that it came to too late, so that nobody waits for its answer", async () => {
+    await using database = openDatabase({ url }, "keyferry test")
+    const shared = sharedQuotas(database)
+    let asked = 0
+    let isGranted = false
+    let lateMs = 0
+    const takeArrival: SharedQuotas["takeArrival"] = async (name, wanted) => {
+      asked += 1
+      const arrival = await shared.takeArrival(name, wanted)
+      isGranted = arrival.granted
+      return arrival
+    }
+    // the process stands still while it waits for the first slot that it does not have at once
+    const after: Timer["after"] = (ms, run) => {
+      setTimeout(() => {
+        if (isGranted) lateMs = 2_000
+        run()
+      }, ms)
+    }
+    const timer = { now: () => performance.now() + lateMs, after }
+    const pacer = createPacer({ shared: { ...shared, takeArrival }, timer })
+    const turn = async (): Promise<void> =>
+      (await pacer.turn("111122223333", "us-east-1", "GetParametersForImport"))?.answered()
+    await turn()
+    await turn()
+    expect(lateMs).to.equal(2_000)
+    // whoever waits for an answer asks again and again
+    expect(asked).to.be.within(4, 12)
   })
 
   it("asks the database once for many requests where the quota is large", async () => {

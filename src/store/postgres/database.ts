@@ -13,7 +13,7 @@ export interface Connection extends Queryable {
   on(event: "error", listener: (error: Error) => void): unknown
 }
 
-/** The database that holds the state. */
+/** The database that holds the state. It ends once all that was asked of it is answered. */
 export interface Database extends Queryable, AsyncDisposable {
   /** How it is named to people: host, port and database, without user or password. */
   readonly place: string
@@ -50,11 +50,16 @@ export function openDatabase(postgres: PostgresSettings, applicationName: string
   pool.on("error", () => undefined)
   // of one that somebody has: what is asked of it next fails
   pool.on("connect", (client) => client.on("error", () => undefined))
+  const unanswered = new Set<Promise<unknown>>()
   const asked = async <T>(asking: () => Promise<T>): Promise<T> => {
+    const answer = asking()
+    unanswered.add(answer)
     try {
-      return await asking()
+      return await answer
     } catch (error) {
       throw asError(error)
+    } finally {
+      unanswered.delete(answer)
     }
   }
   const inPlace = (connection: pg.PoolClient): Connection => {
@@ -102,6 +107,8 @@ export function openDatabase(postgres: PostgresSettings, applicationName: string
     },
 
     async [Symbol.asyncDispose]() {
+      // a pool that ends drops what was asked and has no connection yet
+      await Promise.allSettled(unanswered)
       await pool.end()
     },
   }

@@ -16,6 +16,8 @@ export interface Hosts {
 export interface Troubles {
   /** Before the day's work. */
   morning(): void
+  /** Whether a fault ends today that the day's runs, if these were all, and those before have not met. */
+  passUnseen(runs: readonly Run[]): boolean
   /** After it, with what was run since the morning. */
   evening(runs: readonly Run[]): Promise<void>
   /** Kills the run where a kill is due. */
@@ -30,6 +32,8 @@ export interface Troubles {
 /** Calls of a run over all keys, about; one that ends earlier is not killed, and the next is, earlier. */
 const CALLS = 110
 const FEW_CALLS = 20
+/** Faults that a run over all keys meets, unless it is killed before. */
+const SEEN_BY_RUNS: ReadonlySet<Fault["kind"]> = new Set(["clock", "profile", "unreadable"])
 
 export function troublesOf(
   site: Site,
@@ -127,6 +131,11 @@ export function troublesOf(
         if (fault.to === site.day()) await end[fault.kind]?.(fault)
       }
     },
+    passUnseen: (runs) =>
+      today().some(
+        (fault) =>
+          fault.to === site.day() && SEEN_BY_RUNS.has(fault.kind) && !met.has(fault) && !isMet[fault.kind](runs),
+      ),
     command,
   }
 }

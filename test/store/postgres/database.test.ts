@@ -53,6 +53,17 @@ describe("the database", () => {
     })
   })
 
+  it("ends once all that was asked of it is answered", async () => {
+    const database = open("kept")
+    await database.query("CREATE TABLE asked (number integer)")
+    // its connection waits for another asking
+    const asked = [1, 2, 3].map((number) => database.query("INSERT INTO asked VALUES ($1)", [number]))
+    await opened.pop()?.[Symbol.asyncDispose]()
+    await Promise.all(asked)
+    const { rows } = await open("kept").query("SELECT number FROM asked ORDER BY number")
+    expect(rows).to.deep.equal([{ number: 1 }, { number: 2 }, { number: 3 }])
+  })
+
   it("does a transaction whole or not at all, and lends its connection again without a trace", async () => {
     const database = open("kept")
     const insert = "INSERT INTO keyferry.text VALUES ($1, '')"
