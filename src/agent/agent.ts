@@ -186,7 +186,7 @@ export class Agent {
       const kmsOffsetMs = world?.clock.kmsOffsetMs() ?? null
       report = { run, trigger, began, ended: systemClock.now(), error, kmsOffsetMs, ...nothing }
     } finally {
-      await world?.release()
+      await world?.stored[Symbol.asyncDispose]()
     }
     if (report.kmsOffsetMs !== null) this.#clock.learn(report.kmsOffsetMs)
     this.#troubled = report.outcome === "done" ? 0 : this.#troubled + 1
@@ -196,13 +196,13 @@ export class Agent {
   }
 
   async #work(world: World, log: Log): Promise<Pick<RoundReport, "round" | "sight" | "pause" | "outcome" | "error">> {
-    const records = await world.agentRecords()
+    const records = await world.stored.agentRecords()
     const pause = await records.pause()
     const isPaused = pause !== null && !(await isPast(world, pause.until))
     if (isPaused) log.event("round.paused", { until: pause.until })
     if (pause !== null && !isPaused) await records.putPause(null)
     const { round, error } = isPaused ? { round: null, error: null } : await this.#workIfItCan(world, records)
-    await world.unlock()
+    await world.stored.unlock()
     // also where the work could not begin: keys that die meanwhile are to be told of
     const reached = this.#parts.work?.reached ?? new Set()
     const sight = this.#isStopping ? null : await lookIfItCan(world, { pause: isPaused ? pause : null, error, reached })

@@ -229,7 +229,7 @@ function opening(world: World): AsyncDisposable & { readonly world: World } {
     world,
     async [Symbol.asyncDispose]() {
       await world[Symbol.asyncDispose]()
-      await world.release()
+      await world.stored[Symbol.asyncDispose]()
     },
   }
 }

@@ -33,8 +33,8 @@ async function look(world: World, { pause, reached }: Required<Pick<LookAfter, "
     thresholds: DEFAULT_THRESHOLDS,
     accept,
     pause,
-    backup: await world.backup(),
-    jobs: await world.troubledJobs(),
+    backup: await (await world.stored.place()).backup(),
+    jobs: await world.stored.troubledJobs(),
   })
   return { at: world.clock.now(), status, check }
 }

@@ -102,5 +102,5 @@ export class WorkWorld {
 
 async function close({ world }: Shared): Promise<void> {
   await world[Symbol.asyncDispose]()
-  await world.release()
+  await world.stored[Symbol.asyncDispose]()
 }

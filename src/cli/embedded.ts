@@ -78,7 +78,7 @@ export async function openKeyferry(options: KeyferryOptions = {}): Promise<Keyfe
       await opened.places.learnAccounts()
       return { schemaVersion: SCHEMA_VERSION, ...opened.places.inResult(result) } as FleetResult
     } finally {
-      await world.release()
+      await world.stored[Symbol.asyncDispose]()
     }
   }
   return {

@@ -116,7 +116,7 @@ export async function run(given: readonly string[], version: string): Promise<nu
     failsAs ??= await failureOf(words)
     return fail(error)
   } finally {
-    await world?.release()
+    await world?.stored[Symbol.asyncDispose]()
   }
 }
 

@@ -35,7 +35,7 @@ function moduleUri(path: string): TokenUri {
 export async function doctorLines(world: World, options: { readonly deep: boolean }): Promise<readonly CheckedLine[]> {
   const { config } = await configLine(world)
   try {
-    await world.place()
+    await world.stored.place()
   } catch (error) {
     await coreDumpsOff()
     return [...config, coreDumpLine(), failed("state", error)]
@@ -47,7 +47,7 @@ export async function doctorLines(world: World, options: { readonly deep: boolea
 export async function doctorDeps(world: World, { deep }: { readonly deep: boolean }): Promise<DoctorDeps> {
   await coreDumpsOff()
   const { settings, config } = await configLine(world)
-  const place = await world.place()
+  const place = await world.stored.place()
   const state = await world.state({ lock: false })
   return {
     ...state,

@@ -19,7 +19,7 @@ interface Opener {
   kms(target: string | null, region: string | undefined): Promise<Kms>
   token(name: string | null): Promise<CustodialToken>
   tokenIfGiven(name: string | null): Promise<CustodialToken | null>
-  whenAlone(work: () => Promise<void>): Promise<void>
+  readonly stored: { whenAlone(work: () => Promise<void>): Promise<void> }
   readonly clock: { of(target: string | null): Clock }
 }
 
@@ -66,7 +66,7 @@ export async function fleetOf(settings: Settings, { lock, ...state }: LockedStat
     lock,
     kmsOf,
     clockOf,
-    whenAlone: (work) => world.whenAlone(work),
+    whenAlone: (work) => world.stored.whenAlone(work),
     async inTurn(rank, work) {
       const { inTurn } = await import("../kms/line.js")
       return await inTurn(rank, work)

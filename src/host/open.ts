@@ -1,16 +1,10 @@
 import type { CallDeadline } from "../pkcs11/session/call-watch.js"
 import type { Deps } from "../app/deps.js"
 import type { Fleet } from "../app/fleet/fleet.js"
-import type { SharedLock } from "../app/fleet/lanes.js"
 import type { RebuildPlaces } from "../app/fleet/rebuild-targets.js"
 import type { MergeDeps } from "../app/merge/merge.js"
 import { KeyferryError } from "../core/base/error.js"
-import type { PostgresSettings } from "../core/manifest/state-settings.js"
-import type { AgentRecords } from "../core/ports/agent-records.js"
-import type { TroubledJobs } from "../core/records/dead-letter.js"
-import type { StateBackup } from "../core/records/state-backup.js"
 import type { CustodialToken } from "../core/ports/custodial-token.js"
-import type { StateCopy } from "../core/ports/state-copy.js"
 import type { Kms } from "../core/ports/kms.js"
 import type { SharedQuotas } from "../core/ports/shared-quotas.js"
 import type { Progress } from "../core/ports/progress.js"
@@ -29,10 +23,8 @@ import {
   settingsWithoutFile,
   tokenSetting,
 } from "./settings.js"
-import type { KeyHistoryLine } from "../store/records/history-line.js"
-import type { StateLock } from "../store/files/lock.js"
-import type { StatePlace } from "./state-place.js"
-import type { State, StateRecords } from "./state-records.js"
+import type { State } from "./state-records.js"
+import { StoredState } from "./stored-state.js"
 
 /** What a run knows of the process. */
 export interface Surroundings {
@@ -52,15 +44,6 @@ interface Changes {
   readonly names?: readonly string[]
 }
 
-interface LockWish {
-  readonly mode: "shared" | "exclusive"
-  /** In ms. */
-  readonly patience?: number | undefined
-}
-
-/** How long a command waits for who holds a key, in ms, where `--lock-timeout` does not say it: a job is soon done. */
-const HOLD_PATIENCE = 30_000
-
 export type WithoutKms = State & Pick<Deps, "token">
 export type WithoutToken = State & Pick<Deps, "kms" | "kmsIn">
 
@@ -78,6 +61,7 @@ export function openWorld(flags: Flags, surroundings: Surroundings): World {
 export class World implements AsyncDisposable {
   readonly clock = new RunClock()
   readonly places = new Places()
+  readonly stored: StoredState
   readonly progress: Progress
   readonly log: Log
   readonly #flags: Flags
@@ -90,9 +74,6 @@ export class World implements AsyncDisposable {
   /** Whether many keys are looked at, and nothing is changed. */
   #onlyLooks = false
   #settings: Promise<Settings> | undefined
-  #place: Promise<StatePlace> | undefined
-  #lock: Promise<StateLock> | undefined
-  #records: Promise<StateRecords> | undefined
 
   constructor(flags: Flags, surroundings: Surroundings) {
     this.#flags = flags
@@ -100,6 +81,7 @@ export class World implements AsyncDisposable {
     this.progress = surroundings.progress
     this.log = this.places.inLog(surroundings.log)
     this.lastWords = surroundings.lastWords
+    this.stored = new StoredState({ flags, ...surroundings, log: this.log }, this)
     if (surroundings.settings !== undefined) this.#settings = Promise.resolve(surroundings.settings)
   }
 
@@ -113,17 +95,6 @@ export class World implements AsyncDisposable {
     return (this.#settings = Promise.resolve(settingsWithoutFile(this.#flags, this.#surroundings.env)))
   }
 
-  /** Where the state is kept; a state directory is made where it is missing. @throws ERR_STATE_*, ERR_DATABASE_* */
-  place(): Promise<StatePlace> {
-    return (this.#place ??= this.#openPlace())
-  }
-
-  /** The database that the state is in; null where it is in a state directory. */
-  async postgres(): Promise<PostgresSettings | null> {
-    const { postgresOf } = await import("./open-place.js")
-    return this.#flags.stateDir === undefined ? postgresOf(await this.settings(), this.#surroundings.env) : null
-  }
-
   /**
    * What the state holds. With `lock` no other run changes it until this world is closed: ask for it before
    * tokens and KMS. With `names` as well, of a state that several processes share those keys alone are held.
@@ -132,33 +103,12 @@ export class World implements AsyncDisposable {
    */
   async state({ lock, names }: Changes & { readonly lock: boolean }): Promise<State> {
     const { policy, manifest } = await this.settings()
-    if (lock) await (this.#lock ??= this.#lockState(names === undefined ? "exclusive" : "shared"))
-    if (lock && names !== undefined) await this.#holdNames(names)
-    await (await this.place()).assertWhole()
+    if (lock) await this.stored.lock(names)
+    await (await this.stored.place()).assertWhole()
     const { clock, progress, log } = this
     const { withTagKeys } = await import("./tag-keys.js")
-    const records = await this.#stateRecords()
+    const records = await this.stored.records()
     return { ...records, inventory: withTagKeys(records.inventory, manifest), clock, progress, log, policy, sleep }
-  }
-
-  /** When the state was last exported. */
-  async backup(): Promise<StateBackup> {
-    return await (await this.place()).backup()
-  }
-
-  /**
-   * Works on the state with its lock held no longer than that.
-   *
-   * @param patience how long to wait for another process that has it, in ms, where `--lock-timeout` does not say it
-   * @throws ERR_STATE_LOCKED, ERR_STATE_*
-   */
-  async whileLocked<T>(work: (place: StatePlace) => Promise<T>, patience?: number): Promise<T> {
-    const lock = await this.#takeLock({ mode: "exclusive", patience })
-    try {
-      return await work(await this.place())
-    } finally {
-      await lock[Symbol.asyncDispose]()
-    }
   }
 
   /**
@@ -238,7 +188,7 @@ export class World implements AsyncDisposable {
     // each key is held while it is worked on
     const state = await this.state({ lock, names: [] })
     this.#onlyLooks = !lock
-    return await fleetOf(settings, { ...state, lock: lock ? this.#sharedLock() : null }, this)
+    return await fleetOf(settings, { ...state, lock: lock ? this.stored.sharedLock : null }, this)
   }
 
   /** What `state merge` works with, the state locked; KMS is asked only where two copies rotated one key. */
@@ -255,140 +205,14 @@ export class World implements AsyncDisposable {
     return await rebuildPlacesOf(await this.settings(), this.#flags, this)
   }
 
-  /** A copy of the state directory, to be read. @throws ERR_INPUT_UNREADABLE, ERR_USAGE, ERR_STATE_VERSION */
-  async copyOf(dir: string): Promise<StateCopy> {
-    return await (await this.place()).copyOf(dir)
-  }
-
-  /** Lets others have the state directory: what comes after only looks. */
-  async unlock(): Promise<void> {
-    const lock = await this.#lock?.catch(() => null)
-    // one that was not to be had is not waited for again
-    if (lock === null) return
-    this.#lock = undefined
-    await lock?.[Symbol.asyncDispose]()
-  }
-
-  /** What the agent remembers. */
-  async agentRecords(): Promise<AgentRecords> {
-    const { storedAgentRecords } = await import("../store/records/agent-records.js")
-    const { texts } = await this.place()
-    return storedAgentRecords(texts, (text) => this.progress.warn(text))
-  }
-
-  /** Keeps another agent out, where one alone may work on the state, until this world is closed. @throws ERR_STATE_LOCKED, ERR_STATE_WRITE */
-  async lockAgent(): Promise<void> {
-    const { owner } = await this.settings()
-    this.own(await (await this.place()).lockAgent(owner))
-  }
-
-  /** Jobs that the agents of the database do not try for now, or do not take; none where the state is in a directory. */
-  async troubledJobs(): Promise<TroubledJobs> {
-    const postgres = await this.postgres()
-    if (postgres === null) return { dead: [], untaken: [] }
-    const { troubledJobsOf } = await import("./jobs.js")
-    return await troubledJobsOf(postgres)
-  }
-
-  /** The newest lines of the custody log about a name, newest first. */
-  async history(name: string, most: number): Promise<readonly KeyHistoryLine[]> {
-    return (await this.histories(new Set([name]), most)).get(name) ?? []
-  }
-
-  /** The same of many names, for which the log is read once. */
-  async histories(names: ReadonlySet<string>, limit: number): Promise<ReadonlyMap<string, readonly KeyHistoryLine[]>> {
-    return await (await this.place()).histories(names, limit)
-  }
-
-  /** Does work on the state with its lock; nothing where another run has that, or the state cannot be written. */
-  async whenAlone(work: () => Promise<void>): Promise<void> {
-    try {
-      await (this.#lock ??= this.#lockState("shared"))
-      await work()
-    } catch (error) {
-      if (!(error instanceof KeyferryError && error.code.startsWith("ERR_STATE_"))) throw error
-    }
-  }
-
   /** Makes the resource one of this world's, to be closed with it. */
   own<Resource extends AsyncDisposable | Disposable>(resource: Resource): Resource {
     return this.#resources.add(resource)
   }
 
-  /** Closes all but the place of the state: that a result was told is written down after that. */
+  /** Closes all but {@link stored}: that a result was told is written down after that. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]()
-  }
-
-  /** Closes the place of the state, last of all. */
-  async release(): Promise<void> {
-    const place = await this.#place?.catch(() => undefined)
-    await place?.[Symbol.asyncDispose]()
-  }
-
-  async #openPlace(): Promise<StatePlace> {
-    const { openPlace } = await import("./open-place.js")
-    return await openPlace(this.#flags, this.#surroundings, { settings: () => this.settings(), clock: this.clock })
-  }
-
-  async #lockState(mode: "shared" | "exclusive"): Promise<StateLock> {
-    return this.own(await this.#takeLock({ mode }))
-  }
-
-  /** Where the state is shared: against agents and other commands, until this world is closed. */
-  async #holdNames(names: readonly string[]): Promise<void> {
-    const place = await this.place()
-    if (place.heldWork === null || names.length === 0) return
-    const { bindingsOfNames } = await import("./names-to-hold.js")
-    const { lockRequest } = await import("./state-lock.js")
-    const { manifest } = await this.settings()
-    const { inventory } = await this.#stateRecords()
-    const bindings = await bindingsOfNames(names, { manifest, inventory, target: () => this.target() })
-    const { timeout } = lockRequest({ flags: this.#flags, ...this.#surroundings })
-    this.own(await place.holdForRun(bindings, timeout ?? HOLD_PATIENCE))
-  }
-
-  /** The state of an earlier keyferry is brought to this version first. */
-  async #takeLock({ mode, patience }: LockWish): Promise<StateLock> {
-    const place = await this.place()
-    const run = { flags: this.#flags, ...this.#surroundings }
-    const lock = await place.lock(patience === undefined ? run : { ...run, patience }, mode)
-    try {
-      // what cannot be written down is found before anything is made (invariant I4)
-      const records = await this.#stateRecords()
-      const words = await place.prepare(records)
-      await records.custodyLog.check()
-      if (words !== null) this.progress.warn(words)
-      return lock
-    } catch (error) {
-      await lock[Symbol.asyncDispose]()
-      throw error
-    }
-  }
-
-  #sharedLock(): SharedLock {
-    return {
-      isAwaited: async () => (await this.#lock)?.isAwaited() ?? false,
-      passOn: async () => {
-        const start = performance.now()
-        this.progress.step("another process waits for the state directory, and has it first")
-        this.log.event("lock.passed-on", {})
-        await (await this.#lock)?.passOn()
-        this.log.event("lock.taken-again", { durationMs: Math.round(performance.now() - start) })
-        const { vault } = await this.#stateRecords()
-        vault.reread()
-      },
-    }
-  }
-
-  #stateRecords(): Promise<StateRecords> {
-    return (this.#records ??= this.#openStateRecords())
-  }
-
-  async #openStateRecords(): Promise<StateRecords> {
-    const { stateRecords } = await import("./state-records.js")
-    const { texts, custodyLog, heldWork } = await this.place()
-    return stateRecords(texts, this.places.inLines(custodyLog), heldWork)
   }
 
   async #openToken(name: string | null, quiet: boolean): Promise<CustodialToken | null> {
@@ -397,12 +221,12 @@ export class World implements AsyncDisposable {
     const { logIn } = await import("./token.js")
     const { custodialToken } = await import("../app/custody/custodial-token.js")
     const { clock, progress, log } = this
-    const { texts, heldWork } = await this.place()
+    const { texts, heldWork } = await this.stored.place()
     const retryPin = this.#flags.retryPin ?? false
     const warnOfPin = (text: string): void => (quiet ? undefined : progress.warn(text))
     const login = { ...this.#surroundings, texts, heldWork, retryPin, warnOfPin }
     const token = this.own(await logIn(setting, login))
-    return custodialToken({ ...(await this.#stateRecords()), token, clock, progress, log })
+    return custodialToken({ ...(await this.stored.records()), token, clock, progress, log })
   }
 
   /** An endpoint that the environment named is said aloud (invariant I3). */
@@ -418,7 +242,7 @@ export class World implements AsyncDisposable {
         nameOfTarget,
         quotas: await this.#quotas(),
         // work on a key that is another's by now sends nothing that changes it
-        beforeChange: async () => (await this.#place)?.assertHeld(),
+        beforeChange: () => this.stored.assertHeld(),
       }),
     )
     this.#tellEndpoint(kms.endpoint)
@@ -427,7 +251,7 @@ export class World implements AsyncDisposable {
 
   /** Null where agents share none; no state directory is made for that. @throws ERR_DATABASE_* */
   async #quotas(): Promise<SharedQuotas | null> {
-    return (await this.postgres()) === null ? null : (await this.place()).quotas
+    return (await this.stored.postgres()) === null ? null : (await this.stored.place()).quotas
   }
 
   /** Before anything is sent there, once; what only looks tells all places at its end. */

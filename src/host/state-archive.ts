@@ -31,10 +31,10 @@ export async function exportState(world: World, file: string): Promise<Exported>
   const { archiveOf } = await import("../store/archive/write.js")
   const { noteExport } = await import("../store/archive/last-export.js")
   await refuseExisting(file)
-  const place = await world.place()
+  const place = await world.stored.place()
   if (place.directory !== null) refuseInside(place.directory, file)
   const take = () => place.takeSnapshot(world.clock.now())
-  await using snapshot = await (place.directory === null ? take() : world.whileLocked(take, PATIENCE))
+  await using snapshot = await (place.directory === null ? take() : world.stored.whileLocked(take, PATIENCE))
   const archive = archiveOf(snapshot)
   await writeOutput(file, archive.lines)
   const contents = archive.contents()
@@ -52,13 +52,13 @@ export async function importState(world: World, file: string): Promise<Archived>
   using archive = await verifyArchive(file)
   const { exportedAt, digest } = archive.contents
   const imported: CustodyEvent = { event: "state.imported", facts: { exportedAt, digest } }
-  await world.whileLocked((place) => place.importArchive(archive, imported))
+  await world.stored.whileLocked((place) => place.importArchive(archive, imported))
   return { file, ...archive.contents }
 }
 
 /** Closes the part of the custody log that is of earlier years; null where there is none. @throws ERR_USAGE, ERR_STATE_* */
 export async function closeEarlierYears(world: World): Promise<ClosedLog | null> {
-  return await world.whileLocked((place) => place.closeEarlierYears())
+  return await world.stored.whileLocked((place) => place.closeEarlierYears())
 }
 
 /** An archive of the state in the state itself is no backup. */

@@ -39,7 +39,7 @@ describe("a PIN that a token does not take, where agents share a database", () =
           return error instanceof KeyferryError ? error.code : String(error)
         } finally {
           await world[Symbol.asyncDispose]()
-          await world.release()
+          await world.stored[Symbol.asyncDispose]()
         }
       }),
     )

@@ -21,7 +21,7 @@ export const agentPause = defineCommand({
   },
   async run(args, { world }) {
     const until = args.until === "now" ? null : timeOf(args.until)
-    const records = await world.agentRecords()
+    const records = await world.stored.agentRecords()
     const before = await records.pause()
     if (until === null) {
       await records.putPause(null)

@@ -48,8 +48,8 @@ export const agent = defineCommand({
     const { serviceManager } = await import("../../host/service-manager.js")
     const { writeMetrics } = await import("../../host/metrics-file.js")
     const { timeOf } = await import("../../agent/view.js")
-    await world.lockAgent()
-    const records = await world.agentRecords()
+    await world.stored.lockAgent()
+    const records = await world.stored.agentRecords()
     const manager = world.own(serviceManager(env))
     const metrics = new Metrics(version)
     hear(metrics)
@@ -93,7 +93,10 @@ export const agent = defineCommand({
           metrics,
           view,
           changed,
-          history: (name) => world.history(name, MOST_HISTORY),
+          history: async (name) => {
+            const place = await world.stored.place()
+            return (await place.histories(new Set([name]), MOST_HISTORY)).get(name) ?? []
+          },
         }),
       )
       log.event("agent.listens", { url })
@@ -140,7 +143,7 @@ function onceAMinute(tell: (error: Error) => void): (error: Error) => void {
 
 /** The agent's part in the jobs of several; null where the state is a directory, and it works alone. */
 async function fleetWork(world: World, parts: Omit<FleetWorkParts, "jobs">): Promise<FleetWork | null> {
-  const postgres = await world.postgres()
+  const postgres = await world.stored.postgres()
   if (postgres === null) return null
   const { jobsOf } = await import("../../host/jobs.js")
   const { FleetWork } = await import("../../agent/fleet-work.js")

@@ -52,9 +52,9 @@ export const check = defineCommand({
       const { manifest } = await timed.during("the configuration", () => world.settings())
       const fleet = await timed.during("the state directory", () => world.fleet({ lock: false }))
       const accept = { ...manifest?.accept, ...accepted }
-      const pause = await (await world.agentRecords()).pause()
-      const backup = await world.backup()
-      const jobs = await world.troubledJobs()
+      const pause = await (await world.stored.agentRecords()).pause()
+      const backup = await (await world.stored.place()).backup()
+      const jobs = await world.stored.troubledJobs()
       return timed.end(outputOf(await checkFleet(fleet, { thresholds, accept, pause, backup, jobs, patience })))
     } catch (error) {
       if (!(error instanceof KeyferryError)) throw error

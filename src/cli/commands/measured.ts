@@ -27,8 +27,8 @@ export async function measured(
   const began = systemClock.now()
   const { rows, error } = await rowsOrError(work)
   const ended = systemClock.now()
-  await world.unlock()
-  const pause = await (await world.agentRecords()).pause()
+  await world.stored.unlock()
+  const pause = await (await world.stored.agentRecords()).pause()
   const sight = await lookIfItCan(world, { pause, error })
   const round = error === null ? { rows, backoffs: [], degraded: degradedOf(rows) } : null
   const outcome = outcomeOf({ round, sight, error })

@@ -19,7 +19,7 @@ export const stateMerge = defineCommand({
     const dir = needed("dir", (args as { readonly dir?: string }).dir)
     const { mergeState } = await import("../../app/merge/merge.js")
     const deps = await world.mergeDeps()
-    const merging = await mergeState(deps, await world.copyOf(dir))
+    const merging = await mergeState(deps, await (await world.stored.place()).copyOf(dir))
     const { keys, taken, problems, log } = merging
     for (const problem of problems) progress.warn(problem)
     return {

@@ -7,7 +7,7 @@ export const stateMigrate = defineCommand({
   examples: [["$0 state migrate --config keyferry.yaml", "as a user who may make tables; agents need no such right"]],
   options: {},
   async run(_args, { world }) {
-    const postgres = await world.postgres()
+    const postgres = await world.stored.postgres()
     if (postgres === null) {
       throw new KeyferryError(
         "ERR_USAGE",

@@ -75,8 +75,8 @@ export async function statusOfFleet({ names, usage = false, html }: StatusArgs, 
   const withUses = usage ? await withUsage(fleet, looked) : { status: looked, exit: "OK" as const }
   const result = withUses.status
   if (html !== undefined) await writePage(html, surroundings, { fleet, surveyed, status: result })
-  const backup = await surroundings.world.backup()
-  const { dead, untaken } = await surroundings.world.troubledJobs()
+  const backup = await (await surroundings.world.stored.place()).backup()
+  const { dead, untaken } = await surroundings.world.stored.troubledJobs()
   const deadLetters = dead.map(({ failedAt, ...letter }) => ({ ...letter, failedAt: rfc3339(failedAt) }))
   const untakenJobs = untaken.map(({ since, ...jobs }) => ({ ...jobs, since: rfc3339(since) }))
   return {
@@ -103,14 +103,14 @@ async function writePage(path: string, { world, version }: Surroundings, { fleet
   const { writeOutput } = await import("../../store/files/output-file.js")
   const settings = await world.settings()
   const accept = settings.manifest?.accept ?? {}
-  const records = await world.agentRecords()
+  const records = await world.stored.agentRecords()
   const pause = await records.pause()
   const check = await checkSurvey(fleet, surveyed, {
     thresholds: DEFAULT_THRESHOLDS,
     accept,
     pause,
-    backup: await world.backup(),
-    jobs: await world.troubledJobs(),
+    backup: await (await world.stored.place()).backup(),
+    jobs: await world.stored.troubledJobs(),
   })
   const report = {
     owner: settings.owner,
@@ -121,6 +121,8 @@ async function writePage(path: string, { world, version }: Surroundings, { fleet
     backoffs: await records.backoffs(),
     agent: null,
   }
-  const histories = await world.histories(new Set(status.keys.map(({ name }) => name)), MOST_HISTORY)
+  const histories = await (
+    await world.stored.place()
+  ).histories(new Set(status.keys.map(({ name }) => name)), MOST_HISTORY)
   await writeOutput(path, await fleetFile(report, histories))
 }

@@ -68,6 +68,7 @@ export class Troubles {
   #site: Site | undefined
   #armed: Armed[] = []
   #allowed = 0
+  #allowedOfNewKeys = 0
   readonly #pauses = new Set<Promise<void>>()
   readonly #paused = new Set<number>()
 
@@ -105,9 +106,10 @@ export class Troubles {
     this.#agents.set(host, agent)
   }
 
-  /** How many may hit from now on. */
+  /** How many may hit from now on. New keys are soon made: of those, one stop may, besides. */
   allow(count: number): void {
     this.#allowed = count
+    this.#allowedOfNewKeys = Math.min(1, count)
   }
 
   /** Those that wait for their place still. */
@@ -130,16 +132,20 @@ export class Troubles {
     const agent = this.#agents.get(host)
     if (agent === undefined || this.#paused.has(host)) return true
     if (!LOOKS.test(operation)) this.#noteChange(agent, place, keyName)
-    if (this.#allowed === 0) return true
     const canStop = SHARING.includes(host) && SHARING.every((other) => other === host || this.#isAtWork(other))
-    const armed = this.#armed.find((other) => other.place === place && (other.kind !== "stop" || canStop))
+    const isOfNewKeys = ({ kind, place }: Armed): boolean => kind === "stop" && place === "CreateKey"
+    const armed = this.#armed.find((other) => {
+      const allowed = this.#allowed + (isOfNewKeys(other) ? this.#allowedOfNewKeys : 0)
+      return other.place === place && allowed > 0 && (other.kind !== "stop" || canStop)
+    })
     if (armed === undefined) return true
     if (armed.skip > 0) {
       armed.skip -= 1
       return true
     }
     this.#armed.splice(this.#armed.indexOf(armed), 1)
-    this.#allowed -= 1
+    if (isOfNewKeys(armed) && this.#allowedOfNewKeys > 0) this.#allowedOfNewKeys -= 1
+    else this.#allowed -= 1
     const isChange = !LOOKS.test(operation) || operation === "GetParametersForImport"
     const lines = agent.lines.length
     this.hits.push({
