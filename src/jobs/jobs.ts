@@ -26,7 +26,12 @@ export interface Jobs extends DeadLetters {
   ): Promise<void>
   /** Plans soon; where a run is queued or under way nothing is added. */
   planNow(): Promise<void>
-  /** Makes jobs of a token's keys. Those that are queued or worked on already are left. @returns how many are new */
+  /**
+   * Makes jobs of a token's keys, which are taken in this order; one that is tried again comes before those after it.
+   * Keys that are queued or worked on already are left.
+   *
+   * @returns how many are new
+   */
   queue(token: string | null, keys: readonly JobKey[]): Promise<number>
   /** Takes a token's jobs, so many at a time. */
   workOn(token: string | null, options: { readonly width: number }, handler: JobHandler): Promise<Worker>
@@ -84,9 +89,11 @@ export async function openJobs(database: JobsDatabase, onTrouble: (error: Error)
     queue: (token, keys) =>
       asked(database, async () => {
         const queue = await makeQueue(token)
-        const jobs = keys.map(({ name, target, replaced }) => ({
+        const jobs = keys.map(({ name, target, replaced }, index) => ({
           data: { name, target, replaced },
           singletonKey: keyOf({ name, target, replaced }),
+          // of those with one priority the engine takes what is tried again last
+          priority: -index,
         }))
         let queued = 0
         for (let start = 0; start < jobs.length; start += AT_ONCE) {

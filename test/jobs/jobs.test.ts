@@ -104,6 +104,28 @@ describe("jobs of all agents", () => {
     ).to.equal("1")
   })
 
+  it("takes keys in their order, and what is tried again before those that come after it", async () => {
+    const jobs = await open()
+    const names = Array.from({ length: 6 }, (_, index) => `key-${index}`)
+    await jobs.queue("t1", names.map(keyNamed))
+    const taken: string[] = []
+    await jobs.workOn("t1", { width: 1 }, async ({ name }) => {
+      taken.push(name)
+      // the waits of the engine are not what is asked here
+      const isTriedAgain = taken.filter((other) => other === "key-1").length > 1
+      if (name === "key-2" && !isTriedAgain) {
+        server.sql(`jobs${count}`, "UPDATE keyferry_jobs.job SET start_after = now() WHERE state = 'retry'")
+      }
+      if (name === "key-1" && !isTriedAgain) throw new KeyferryError("ERR_KEY_HELD", "another has it")
+      return await Promise.resolve(null)
+    })
+    await until(
+      () => taken,
+      (list) => list.length === 7,
+    )
+    expect(taken).to.deep.equal(["key-0", "key-1", "key-2", "key-1", "key-3", "key-4", "key-5"])
+  })
+
   it("queues a key once, for as long as it is queued or worked on", async () => {
     const jobs = await open()
     let end = (): void => undefined
@@ -159,11 +181,15 @@ describe("jobs of all agents", () => {
 
   it("tries a key that fails three times, later each time, and keeps it as a dead letter until it goes well", async () => {
     const jobs = await open()
-    const times: number[] = []
+    /** By the database: when it was to be tried, and when it was; the engine looks every few seconds. */
+    const tries: { readonly due: number; readonly at: number }[] = []
     let isBroken = true
     await jobs.queue("t1", [keyNamed("a")])
     await jobs.workOn("t1", { width: 1 }, async () => {
-      times.push(Date.now())
+      const { rows } = await database.query<{ due: number; at: number }>(
+        "SELECT extract(epoch FROM start_after)::float8 AS due, extract(epoch FROM clock_timestamp())::float8 AS at FROM keyferry_jobs.job WHERE name = 'rows/t1' AND state = 'active'",
+      )
+      tries.push(...rows)
       return await Promise.resolve(
         isBroken ? { code: "ERR_TOKEN_NO_MECHANISM", message: "no way to wrap", counts: true } : null,
       )
@@ -178,9 +204,9 @@ describe("jobs of all agents", () => {
       code: "ERR_TOKEN_NO_MECHANISM",
       message: "no way to wrap",
     })
-    expect(times).to.have.length(3)
-    const [first = 0, second = 0, third = 0] = times
-    expect(third - second).to.be.greaterThan(second - first)
+    expect(tries).to.have.length(3)
+    const [second = 0, third = 0] = tries.slice(1).map(({ due }, index) => due - (tries[index]?.at ?? 0))
+    expect(third).to.be.greaterThan(second)
     // as who does not work there reads them
     expect(await readTroubledJobs(database)).to.deep.equal({ dead: [letter], untaken: [] })
     isBroken = false

@@ -1,11 +1,12 @@
 import type { Allowed } from "../../core/manifest/agent-settings.js"
 import { plan } from "../../core/plan/plan.js"
+import { byImportance } from "../../core/plan/recovery.js"
 import type { AgentRecords } from "../../core/ports/agent-records.js"
 import type { DeadLetters } from "../../core/ports/dead-letters.js"
 import { type Backoff, backoffAfter } from "../../core/records/backoff.js"
 import type { DeadLetter, JobKey } from "../../core/records/dead-letter.js"
 import { type Fleet, fleetKeys } from "../fleet/fleet.js"
-import { survey } from "../fleet/survey.js"
+import { survey, type SurveyedKey } from "../fleet/survey.js"
 import { allowedWork, isLeftAlone, isSame, learnTimes } from "./round.js"
 
 export interface PlanRoundOptions {
@@ -16,7 +17,7 @@ export interface PlanRoundOptions {
 
 /** What unattended work finds to do, for whoever does it. */
 export interface PlannedRows {
-  /** By the manifest's name of the token; null for the one that flags give. */
+  /** By the manifest's name of the token; null for the one that flags give. What KMS has lost first, as a round does it. */
   readonly due: ReadonlyMap<string | null, readonly JobKey[]>
   /** Keys of dead letters that need nothing any more, or are gone. */
   readonly well: readonly JobKey[]
@@ -34,9 +35,12 @@ export async function planRound(fleet: Fleet, { records, dead, allow }: PlanRoun
   const { actions, depth } = allowedWork(allow)
   const surveyed = await survey(fleet, await fleetKeys(fleet), { actions, depth })
   const needy = new Map<string, Date | null>()
-  for (const { snapshot, row } of surveyed.keys) {
+  const lost: SurveyedKey[] = []
+  for (const key of surveyed.keys) {
+    const { snapshot, row } = key
     const isLost = allow.includes("recover") && plan(snapshot, { recover: { deleted: true } }).action === "rewrap"
     if (row.outcome !== "planned" && !isLost) continue
+    if (isLost) lost.push(key)
     needy.set(placeText(row), row.forecast === null ? null : new Date(row.forecast.diesAt))
   }
   const remembered = await records.backoffs()
@@ -54,7 +58,9 @@ export async function planRound(fleet: Fleet, { records, dead, allow }: PlanRoun
   })
   await records.putBackoffs(backoffs)
   const due = new Map<string | null, Map<string, JobKey>>()
-  for (const { snapshot, row } of surveyed.keys) {
+  lost.sort((a, b) => byImportance(a.snapshot.binding, b.snapshot.binding))
+  // in a map the first place of a key counts
+  for (const { snapshot, row } of [...lost, ...surveyed.keys]) {
     const { name, target, replaced } = row
     if (!needy.has(placeText(row)) || isLeftAlone(fleet, row, backoffs)) continue
     const keys = due.get(snapshot.binding.token) ?? new Map<string, JobKey>()

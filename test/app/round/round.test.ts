@@ -1,4 +1,5 @@
 import { expect } from "chai"
+import { planRound } from "#src/app/round/plan-round.js"
 import { runRound } from "#src/app/round/round.js"
 import { KeyferryError } from "#src/core/base/error.js"
 import type { Binding } from "#src/core/manifest/binding.js"
@@ -95,6 +96,20 @@ describe("a round of the agent", () => {
     await passDays(world, 1 / 10)
     expect((await round({ bindings, records })).names).to.deep.equal(["bad done", "good nothing"])
     expect(await records.backoffs(), "what went well waits no longer").to.deep.equal([])
+  })
+
+  it("plans what KMS has lost first, the most important before the others", async () => {
+    const lost = [binding("third"), binding("second", { priority: 2 }), binding("first", { priority: 1 })]
+    await round({ bindings: lost })
+    await passDays(world, 100)
+    const bindings = [binding("new"), ...lost]
+    const planned = async (allow: readonly Allowed[]) => {
+      const fleet = await fleetOf(await world.run(), { bindings })
+      const dead = { deadLetters: () => Promise.resolve([]) }
+      return (await planRound(fleet, { records: memory(), dead, allow })).due.get(null)?.map(({ name }) => name)
+    }
+    expect(await planned(["provision", "recover"])).to.deep.equal(["first", "second", "third", "new"])
+    expect(await planned(["provision"])).to.deep.equal(["new"])
   })
 
   it("leaves it alone by KMS' clock, and not by a host's that is days behind or ahead", async () => {

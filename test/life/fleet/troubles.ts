@@ -52,6 +52,8 @@ export interface Hit {
   readonly at: Date
   /** Whether it was in the middle of a change, so that somebody has to go on with it. */
   readonly isChange: boolean
+  /** Whether another agent was at work that reaches the same token. */
+  readonly hasSuccessor: boolean
   /** What it changed of that key in KMS when it was woken, before it said how it ended. */
   readonly changedAfter: string[]
 }
@@ -132,11 +134,11 @@ export class Troubles {
     const agent = this.#agents.get(host)
     if (agent === undefined || this.#paused.has(host)) return true
     if (!LOOKS.test(operation)) this.#noteChange(agent, place, keyName)
-    const canStop = SHARING.includes(host) && SHARING.every((other) => other === host || this.#isAtWork(other))
+    const hasSuccessor = SHARING.includes(host) && SHARING.every((other) => other === host || this.#isAtWork(other))
     const isOfNewKeys = ({ kind, place }: Armed): boolean => kind === "stop" && place === "CreateKey"
     const armed = this.#armed.find((other) => {
       const allowed = this.#allowed + (isOfNewKeys(other) ? this.#allowedOfNewKeys : 0)
-      return other.place === place && allowed > 0 && (other.kind !== "stop" || canStop)
+      return other.place === place && allowed > 0 && (other.kind !== "stop" || hasSuccessor)
     })
     if (armed === undefined) return true
     if (armed.skip > 0) {
@@ -157,6 +159,7 @@ export class Troubles {
       lines,
       at: new Date(),
       isChange,
+      hasSuccessor,
       changedAfter: [],
     })
     const { kind } = armed
