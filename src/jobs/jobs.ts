@@ -92,7 +92,7 @@ export async function openJobs(database: JobsDatabase, onTrouble: (error: Error)
         const jobs = keys.map(({ name, target, replaced }, index) => ({
           data: { name, target, replaced },
           singletonKey: keyOf({ name, target, replaced }),
-          // of those with one priority the engine takes what is tried again last
+          // among jobs of equal priority the engine takes those last that have been tried before
           priority: -index,
         }))
         let queued = 0

@@ -65,7 +65,7 @@ describe(`a quarter of ${KEYS} keys in two Regions, seed ${chance.seed}`, functi
     if (troubles.isToday("proxy")) await anHourOfPages(first)
     await Promise.all([first, ...(second === undefined ? [] : [second])].map(runSchedule))
     // runs that were killed early have seen little of the day
-    if (troubles.passUnseen(site.runs.slice(runsBefore))) {
+    if (troubles.endsUnmet(site.runs.slice(runsBefore))) {
       await operator.follow(first, await site.run(first, ["rewrap", "--due"]))
     }
     await troubles.evening(site.runs.slice(runsBefore))

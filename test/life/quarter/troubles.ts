@@ -16,8 +16,8 @@ export interface Hosts {
 export interface Troubles {
   /** Before the day's work. */
   morning(): void
-  /** Whether a fault ends today that the day's runs, if these were all, and those before have not met. */
-  passUnseen(runs: readonly Run[]): boolean
+  /** Whether today is the last day of a fault that neither these runs of the day nor earlier ones have met. */
+  endsUnmet(runs: readonly Run[]): boolean
   /** After it, with what was run since the morning. */
   evening(runs: readonly Run[]): Promise<void>
   /** Kills the run where a kill is due. */
@@ -131,7 +131,7 @@ export function troublesOf(
         if (fault.to === site.day()) await end[fault.kind]?.(fault)
       }
     },
-    passUnseen: (runs) =>
+    endsUnmet: (runs) =>
       today().some(
         (fault) =>
           fault.to === site.day() && SEEN_BY_RUNS.has(fault.kind) && !met.has(fault) && !isMet[fault.kind](runs),
